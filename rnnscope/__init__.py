@@ -1,5 +1,38 @@
-"""Take recurrent neural networks apart."""
+"""Take recurrent neural networks apart: train on small tasks, dissect the dynamics, see the mechanism."""
 
+from rnnscope import cells, tasks
+from rnnscope.maps import FunctionMap, StateMap, as_map, wrap
+from rnnscope.network import Network
+from rnnscope.presets import PRESETS, Preset, default_training, preset
+from rnnscope.runs import Run, RunError, list_runs, load_run
+from rnnscope.schedules import Curriculum, Decay
+from rnnscope.simulation import Trajectories, simulate
+from rnnscope.training import Training, TrainingDiverged, evaluate, train
 from rnnscope.version import __version__
 
-__all__ = ["__version__"]
+__all__ = [
+    "PRESETS",
+    "Curriculum",
+    "Decay",
+    "FunctionMap",
+    "Network",
+    "Preset",
+    "Run",
+    "RunError",
+    "StateMap",
+    "Training",
+    "TrainingDiverged",
+    "Trajectories",
+    "__version__",
+    "as_map",
+    "cells",
+    "default_training",
+    "evaluate",
+    "list_runs",
+    "load_run",
+    "preset",
+    "simulate",
+    "tasks",
+    "train",
+    "wrap",
+]

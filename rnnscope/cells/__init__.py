@@ -1,0 +1,43 @@
+"""Recurrent cells: settings objects whose `build` makes the torch module. One file per family."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rnnscope.cells.cell import Cell, CellModule, Dynamics
+from rnnscope.cells.gru import GRU
+from rnnscope.cells.leaky import Leaky
+from rnnscope.cells.low_rank import LowRank
+from rnnscope.cells.lstm import LSTM
+from rnnscope.cells.vanilla import Vanilla
+from rnnscope.tasks.settings import from_config
+
+CELLS: dict[str, type[Cell]] = {
+    "Vanilla": Vanilla,
+    "Leaky": Leaky,
+    "GRU": GRU,
+    "LSTM": LSTM,
+    "LowRank": LowRank,
+}
+
+
+def cell_from_config(config: Mapping[str, Any]) -> Cell:
+    """The cell that a dict such as `{"kind": "Leaky", "units": 64}` describes.
+
+    Raises:
+        ValueError: an unknown kind or setting, or a value that the cell refuses.
+    """
+    return from_config(config, CELLS, "cell")
+
+
+__all__ = [
+    "CELLS",
+    "GRU",
+    "LSTM",
+    "Cell",
+    "CellModule",
+    "Dynamics",
+    "Leaky",
+    "LowRank",
+    "Vanilla",
+    "cell_from_config",
+]

@@ -1,0 +1,126 @@
+"""What a cell is, in three parts.
+
+`Cell` is the settings object that a user writes, `cells.Leaky(64)`. Its `build` makes a `CellModule`, which holds
+the parameters and runs sequences under autograd. The module's `dynamics()` is the bare equation with the weights
+resolved: one step and its closed-form Jacobians. Training sees the module; analyses see only the dynamics.
+"""
+
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Start = Literal["zero", "random", "learned"]
+
+
+class Dynamics(Protocol):
+    """One step of a cell and its derivatives, batched over leading axes."""
+
+    def step(
+        self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state"]: ...
+
+    def jacobian(
+        self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state state"]:
+        """dF_i / dh_j at [..., i, j]."""
+        ...
+
+    def input_jacobian(
+        self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state input"]:
+        """dF_i / du_j at [..., i, j]."""
+        ...
+
+
+@runtime_checkable
+class CellModule(Protocol):
+    """A cell with parameters. Every implementation is a final `torch.nn.Module`.
+
+    Attributes:
+        input_size: channels in.
+        state_size: numbers that make up the state; twice the units for an LSTM.
+        n_units: what a readout sees, the first `n_units` of the state.
+    """
+
+    input_size: int
+    state_size: int
+    n_units: int
+
+    def dynamics(self) -> Dynamics: ...
+
+    def initial_state(
+        self, n_trials: int, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "trial state"]: ...
+
+    def unroll(
+        self,
+        inputs: Float[Tensor, "trial time input"],
+        state: Float[Tensor, "trial state"],
+        noise: Float[Tensor, "trial time state"] | None = None,
+    ) -> Float[Tensor, "trial time state"]:
+        """The states after each input. `noise` is added to the state after every step, so that it acts on the next."""
+        ...
+
+    def domain(self) -> Float[Tensor, "2 state"] | None:
+        """Bounds (low, high) that a state inside them never leaves without noise; None where there are none."""
+        ...
+
+    def project(self) -> None:
+        """Bring the parameters back to where they have meaning (time constants >= 1); called after each update."""
+        ...
+
+
+@runtime_checkable
+class Cell(Protocol):
+    """The settings of a cell: frozen, validated, JSON-ready."""
+
+    @property
+    def units(self) -> int: ...
+
+    def build(self, input_size: int, generator: torch.Generator | None = None) -> CellModule:
+        """A module with fresh weights drawn from `generator` (torch's global one if None)."""
+        ...
+
+
+class InitialState(nn.Module):
+    """Where trials start: at zero, at 0.1 U(0, 1) drawn anew for every trial, or at a learned state."""
+
+    def __init__(self, kind: Start, state_size: int) -> None:
+        super().__init__()
+        self.kind, self.state_size = kind, state_size
+        # A buffer even where nothing is learned, so that dtype and device follow the module.
+        start = torch.zeros(state_size)
+        if kind == "learned":
+            self.value = nn.Parameter(start)
+        else:
+            self.register_buffer("value", start, persistent=False)
+
+    def forward(self, n_trials: int, generator: torch.Generator | None = None) -> Float[Tensor, "trial state"]:
+        if self.kind == "random":
+            # Drawn on the CPU: the same seed then gives the same states on every device.
+            drawn = torch.rand(n_trials, self.state_size, generator=generator, dtype=self.value.dtype)
+            return (0.1 * drawn).to(self.value.device)
+        return self.value.expand(n_trials, self.state_size)
+
+
+def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator | None) -> nn.Parameter:
+    """A parameter drawn from U(-bound, bound)."""
+    return nn.Parameter((2 * torch.rand(shape, generator=generator) - 1) * bound)
+
+
+def unroll_by_steps(
+    dynamics: Dynamics,
+    inputs: Float[Tensor, "trial time input"],
+    state: Float[Tensor, "trial state"],
+    noise: Float[Tensor, "trial time state"] | None = None,
+) -> Float[Tensor, "trial time state"]:
+    """The plain loop, for cells and noise that have no faster way."""
+    states = []
+    for t in range(inputs.shape[1]):
+        state = dynamics.step(state, inputs[:, t])
+        if noise is not None:
+            state = state + noise[:, t]
+        states.append(state)
+    return torch.stack(states, dim=1)

@@ -1,0 +1,121 @@
+"""The gated recurrent unit, in torch's form (the reset gate acts after the matrix product)."""
+
+from dataclasses import dataclass as plain_dataclass
+
+import torch
+from jaxtyping import Float
+from pydantic import field_validator
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rnnscope.cells.cell import InitialState, Start, uniform, unroll_by_steps
+from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.task import check_count
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class GRU:
+    """r, z = sigmoid(...); n = tanh(W_in u + b_i + r * (W_hn h + b_h)); h' = (1 - z) n + z h.
+
+    Args:
+        units: the number of units.
+        start: where trials start.
+    """
+
+    units: int
+    start: Start = "zero"
+
+    @field_validator("units")
+    @classmethod
+    def _check_units(cls, value: int) -> int:
+        check_count("units", value)
+        return value
+
+    def build(self, input_size: int, generator: torch.Generator | None = None) -> "GRUCell":
+        return GRUCell(input_size, self.units, self.start, generator)
+
+
+@plain_dataclass(frozen=True)
+class GRUDynamics:
+    """The equation with its weights, gates stacked in torch's order: reset, update, new."""
+
+    weight_in: Float[Tensor, "gates input"]
+    weight: Float[Tensor, "gates unit"]
+    bias_in: Float[Tensor, " gates"]
+    bias: Float[Tensor, " gates"]
+
+    def _gates(self, state: Tensor, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        from_input = functional.linear(input, self.weight_in, self.bias_in).chunk(3, -1)
+        from_state = functional.linear(state, self.weight, self.bias).chunk(3, -1)
+        reset = torch.sigmoid(from_input[0] + from_state[0])
+        update = torch.sigmoid(from_input[1] + from_state[1])
+        new = torch.tanh(from_input[2] + reset * from_state[2])
+        return reset, update, new, from_state[2]
+
+    def step(
+        self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch unit"]:
+        _, update, new, _ = self._gates(state, input)
+        return new + update * (state - new)
+
+    def _row_factors(self, state: Tensor, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """What multiplies the rows of each gate's weights in the derivative, and the gates needed beside."""
+        reset, update, new, hidden = self._gates(state, input)
+        through_new = (1 - update) * (1 - new * new)
+        through_update = (state - new) * update * (1 - update)
+        through_reset = through_new * hidden * reset * (1 - reset)
+        return through_reset, through_update, through_new, reset, update
+
+    def jacobian(
+        self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch unit unit"]:
+        by_reset, by_update, by_new, reset, update = self._row_factors(state, input)
+        w_reset, w_update, w_new = self.weight.chunk(3, 0)
+        jacobian = by_reset.unsqueeze(-1) * w_reset
+        jacobian.addcmul_(by_update.unsqueeze(-1), w_update)
+        jacobian.addcmul_((by_new * reset).unsqueeze(-1), w_new)
+        jacobian.diagonal(dim1=-2, dim2=-1).add_(update)
+        return jacobian
+
+    def input_jacobian(
+        self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch unit input"]:
+        by_reset, by_update, by_new, _, _ = self._row_factors(state, input)
+        w_reset, w_update, w_new = self.weight_in.chunk(3, 0)
+        return by_reset.unsqueeze(-1) * w_reset + by_update.unsqueeze(-1) * w_update + by_new.unsqueeze(-1) * w_new
+
+
+class GRUCell(nn.Module):
+    """A GRU with its parameters; sequences without noise run through torch's own loop."""
+
+    def __init__(self, input_size: int, n_units: int, start: Start, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.input_size, self.n_units, self.state_size = input_size, n_units, n_units
+        self.rnn = nn.GRU(input_size, n_units, batch_first=True)
+        for name, value in list(self.rnn.named_parameters()):
+            setattr(self.rnn, name, uniform(tuple(value.shape), n_units**-0.5, generator))
+        self.start = InitialState(start, n_units)
+
+    def dynamics(self) -> GRUDynamics:
+        r = self.rnn
+        return GRUDynamics(r.weight_ih_l0, r.weight_hh_l0, r.bias_ih_l0, r.bias_hh_l0)
+
+    def project(self) -> None:
+        pass
+
+    def initial_state(self, n_trials: int, generator: torch.Generator | None = None) -> Float[Tensor, "trial state"]:
+        return self.start(n_trials, generator)
+
+    def unroll(
+        self,
+        inputs: Float[Tensor, "trial time input"],
+        state: Float[Tensor, "trial state"],
+        noise: Float[Tensor, "trial time state"] | None = None,
+    ) -> Float[Tensor, "trial time state"]:
+        if noise is not None:
+            return unroll_by_steps(self.dynamics(), inputs, state, noise)
+        return self.rnn(inputs, state.unsqueeze(0).contiguous())[0]
+
+    def domain(self) -> Float[Tensor, "2 state"]:
+        return torch.tensor([[-1.0], [1.0]], dtype=torch.float64).repeat(1, self.n_units)

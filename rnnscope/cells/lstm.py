@@ -1,0 +1,135 @@
+"""The long short-term memory; its state is the concatenation (h, c)."""
+
+from dataclasses import dataclass as plain_dataclass
+
+import torch
+from jaxtyping import Float
+from pydantic import field_validator
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rnnscope.cells.cell import InitialState, Start, uniform, unroll_by_steps
+from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.task import check_count
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class LSTM:
+    """i, f, o = sigmoid(...), g = tanh(...); c' = f c + i g; h' = o tanh(c').
+
+    Args:
+        units: the number of units; the state has twice as many numbers.
+        start: where trials start.
+    """
+
+    units: int
+    start: Start = "zero"
+
+    @field_validator("units")
+    @classmethod
+    def _check_units(cls, value: int) -> int:
+        check_count("units", value)
+        return value
+
+    def build(self, input_size: int, generator: torch.Generator | None = None) -> "LSTMCell":
+        return LSTMCell(input_size, self.units, self.start, generator)
+
+
+@plain_dataclass(frozen=True)
+class LSTMDynamics:
+    """The equation with its weights, gates stacked in torch's order: input, forget, new, output."""
+
+    weight_in: Float[Tensor, "gates input"]
+    weight: Float[Tensor, "gates unit"]
+    bias: Float[Tensor, " gates"]
+
+    def _gates(self, hidden: Tensor, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        drive = functional.linear(input, self.weight_in, self.bias) + functional.linear(hidden, self.weight)
+        i, f, g, o = drive.chunk(4, -1)
+        return torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
+
+    def step(
+        self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state"]:
+        hidden, memory = state.chunk(2, -1)
+        i, f, g, o = self._gates(hidden, input)
+        memory = f * memory + i * g
+        return torch.cat([o * torch.tanh(memory), memory], -1)
+
+    def _through(self, state: Tensor, input: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """dh'/dx and dc'/dx for what enters the gates through `weight`; and the diagonals dh'/dc, dc'/dc."""
+        hidden, memory = state.chunk(2, -1)
+        i, f, g, o = self._gates(hidden, input)
+        squashed = torch.tanh(f * memory + i * g)
+        to_hidden = o * (1 - squashed * squashed)
+        w_i, w_f, w_g, w_o = weight.chunk(4, 0)
+        d_memory = (
+            (g * i * (1 - i)).unsqueeze(-1) * w_i
+            + (memory * f * (1 - f)).unsqueeze(-1) * w_f
+            + (i * (1 - g * g)).unsqueeze(-1) * w_g
+        )
+        d_hidden = to_hidden.unsqueeze(-1) * d_memory + (squashed * o * (1 - o)).unsqueeze(-1) * w_o
+        return d_hidden, d_memory, to_hidden * f, f
+
+    def jacobian(
+        self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state state"]:
+        d_hidden, d_memory, hidden_by_memory, memory_by_memory = self._through(state, input, self.weight)
+        top = torch.cat([d_hidden, torch.diag_embed(hidden_by_memory)], -1)
+        bottom = torch.cat([d_memory, torch.diag_embed(memory_by_memory)], -1)
+        return torch.cat([top, bottom], -2)
+
+    def input_jacobian(
+        self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state input"]:
+        d_hidden, d_memory, _, _ = self._through(state, input, self.weight_in)
+        return torch.cat([d_hidden, d_memory], -2)
+
+
+class LSTMCell(nn.Module):
+    """An LSTM with its parameters; sequences without noise run through torch's own loop."""
+
+    def __init__(self, input_size: int, n_units: int, start: Start, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.input_size, self.n_units, self.state_size = input_size, n_units, 2 * n_units
+        self.rnn = nn.LSTM(input_size, n_units, batch_first=True)
+        for name, value in list(self.rnn.named_parameters()):
+            setattr(self.rnn, name, uniform(tuple(value.shape), n_units**-0.5, generator))
+        self.start = InitialState(start, self.state_size)
+
+    def dynamics(self) -> LSTMDynamics:
+        r = self.rnn
+        return LSTMDynamics(r.weight_ih_l0, r.weight_hh_l0, r.bias_ih_l0 + r.bias_hh_l0)
+
+    def project(self) -> None:
+        pass
+
+    def initial_state(self, n_trials: int, generator: torch.Generator | None = None) -> Float[Tensor, "trial state"]:
+        return self.start(n_trials, generator)
+
+    def unroll(
+        self,
+        inputs: Float[Tensor, "trial time input"],
+        state: Float[Tensor, "trial state"],
+        noise: Float[Tensor, "trial time state"] | None = None,
+    ) -> Float[Tensor, "trial time state"]:
+        dynamics = self.dynamics()
+        if noise is not None:
+            return unroll_by_steps(dynamics, inputs, state, noise)
+        first_hidden, memory = (part.unsqueeze(0).contiguous() for part in state.chunk(2, -1))
+        hidden, _ = self.rnn(inputs, (first_hidden, memory))
+        # torch's loop keeps only h. All h being known, the gates of every step are one matrix product, and the
+        # memories follow elementwise.
+        before = torch.cat([first_hidden.transpose(0, 1), hidden[:, :-1]], 1)
+        i, f, g, _ = dynamics._gates(before, inputs)
+        added, memories, memory = i * g, [], memory[0]
+        for t in range(inputs.shape[1]):
+            memory = torch.addcmul(added[:, t], f[:, t], memory)
+            memories.append(memory)
+        return torch.cat([hidden, torch.stack(memories, 1)], -1)
+
+    def domain(self) -> Float[Tensor, "2 state"]:
+        bound = torch.ones(self.state_size, dtype=torch.float64)
+        bound[self.n_units :] = float("inf")  # the memory has no bound that holds for every start
+        return torch.stack([-bound, bound])

@@ -1,0 +1,115 @@
+"""Rate cells: one equation, h' = keep * h + gain * f(W h + W_in u + b), for vanilla, leaky and low-rank networks.
+
+The families differ only in how their parameters make up W, W_in, b, keep and gain. Each family is a small module
+that returns a `RateDynamics`; `RateCell` runs any of them.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rnnscope.cells.cell import InitialState, Start
+from rnnscope.cells.recurrence import apply_nonlinearity, rate_domain, slope_from_rate, unroll_rates
+
+
+@dataclass(frozen=True)
+class RateDynamics:
+    """The equation with its weights. `keep` and `gain` None stand for 0 and 1: no leak."""
+
+    weight_in: Float[Tensor, "unit input"]
+    weight: Float[Tensor, "unit unit"]
+    bias: Float[Tensor, " unit"] | None
+    nonlinearity: str
+    keep: Float[Tensor, " unit"] | None = None
+    gain: Float[Tensor, " unit"] | None = None
+
+    def _rate(
+        self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch unit"]:
+        drive = functional.linear(input, self.weight_in, self.bias)
+        return apply_nonlinearity(self.nonlinearity, functional.linear(state, self.weight) + drive)
+
+    def _slope(
+        self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch unit"]:
+        slope = slope_from_rate(self.nonlinearity, self._rate(state, input))
+        return slope if self.gain is None else self.gain * slope
+
+    def step(
+        self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch unit"]:
+        rate = self._rate(state, input)
+        if self.keep is None or self.gain is None:
+            return rate
+        return self.keep * state + self.gain * rate
+
+    def jacobian(
+        self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch unit unit"]:
+        jacobian = self._slope(state, input).unsqueeze(-1) * self.weight
+        if self.keep is not None:
+            jacobian.diagonal(dim1=-2, dim2=-1).add_(self.keep)
+        return jacobian
+
+    def input_jacobian(
+        self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch unit input"]:
+        return self._slope(state, input).unsqueeze(-1) * self.weight_in
+
+
+class RateWeights(Protocol):
+    """The parameters of one family (an `nn.Module`)."""
+
+    def dynamics(self) -> RateDynamics: ...
+
+    def project(self) -> None: ...
+
+
+class RateCell(nn.Module):
+    """Runs the rate equation over sequences, with the weights of one family."""
+
+    def __init__(self, weights: nn.Module, input_size: int, n_units: int, start: Start) -> None:
+        super().__init__()
+        self.input_size, self.n_units, self.state_size = input_size, n_units, n_units
+        self.weights = weights
+        self.start = InitialState(start, n_units)
+
+    def dynamics(self) -> RateDynamics:
+        return self.weights.dynamics()
+
+    def project(self) -> None:
+        self.weights.project()
+
+    def initial_state(self, n_trials: int, generator: torch.Generator | None = None) -> Float[Tensor, "trial state"]:
+        return self.start(n_trials, generator)
+
+    def unroll(
+        self,
+        inputs: Float[Tensor, "trial time input"],
+        state: Float[Tensor, "trial state"],
+        noise: Float[Tensor, "trial time state"] | None = None,
+    ) -> Float[Tensor, "trial time state"]:
+        d = self.dynamics()
+        # Time first inside: every step then reads and writes one contiguous block.
+        drive = functional.linear(inputs.transpose(0, 1), d.weight_in, d.bias)
+        states = unroll_rates(
+            drive.contiguous(),
+            state,
+            d.weight,
+            nonlinearity=d.nonlinearity,
+            keep=d.keep,
+            gain=d.gain,
+            noise=None if noise is None else noise.transpose(0, 1),
+        )
+        return states.transpose(0, 1)
+
+    def domain(self) -> Float[Tensor, "2 state"] | None:
+        low, high = rate_domain(self.dynamics().nonlinearity)
+        if low == -float("inf") and high == float("inf"):
+            return None
+        # A leak outside the nonlinearity averages the old state with a rate, so the same bounds hold.
+        return torch.tensor([[low], [high]], dtype=torch.float64).repeat(1, self.n_units)

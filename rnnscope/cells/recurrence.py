@@ -1,0 +1,155 @@
+"""The recursion that the rate cells share, with its backward pass written out.
+
+    h_t = keep * h_{t-1} + gain * f(W h_{t-1} + drive_t) + noise_t
+
+A python loop under autograd spends its time on bookkeeping: one graph node, one allocation and one small weight
+gradient for every operation of every step. Here a step is two operations each way (a matrix product with the
+addition inside it, and the nonlinearity in place), everything is written into buffers made once, and the weight
+gradient is a single matrix product over all steps at the end.
+"""
+
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+Nonlinearity = Literal["tanh", "relu", "leaky_relu", "identity"]
+NONLINEARITIES: tuple[str, ...] = get_args(Nonlinearity)
+LEAKY_SLOPE = 0.01
+
+
+def apply_nonlinearity(kind: str, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """f(x), elementwise."""
+    match kind:
+        case "tanh":
+            return torch.tanh(x)
+        case "relu":
+            return torch.relu(x)
+        case "leaky_relu":
+            return functional.leaky_relu(x, LEAKY_SLOPE)
+        case "identity":
+            return x
+    raise ValueError(f"unknown nonlinearity {kind!r}; known: {', '.join(NONLINEARITIES)}")
+
+
+def slope_from_rate(kind: str, rate: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """f'(x) written in terms of r = f(x), which every nonlinearity here allows."""
+    match kind:
+        case "tanh":
+            return 1 - rate * rate
+        case "relu":
+            return (rate > 0).to(rate.dtype)
+        case "leaky_relu":
+            return torch.where(rate > 0, 1.0, LEAKY_SLOPE).to(rate.dtype)
+        case "identity":
+            return torch.ones_like(rate)
+    raise ValueError(f"unknown nonlinearity {kind!r}; known: {', '.join(NONLINEARITIES)}")
+
+
+def rate_domain(kind: str) -> tuple[float, float]:
+    """The interval that f cannot leave."""
+    return {"tanh": (-1.0, 1.0), "relu": (0.0, float("inf"))}.get(kind, (-float("inf"), float("inf")))
+
+
+def unroll_rates(
+    drive: Float[Tensor, "time trial unit"],
+    state: Float[Tensor, "trial unit"],
+    weight: Float[Tensor, "unit unit"],
+    *,
+    nonlinearity: str,
+    keep: Float[Tensor, " unit"] | None = None,
+    gain: Float[Tensor, " unit"] | None = None,
+    noise: Float[Tensor, "time trial unit"] | None = None,
+) -> Float[Tensor, "time trial unit"]:
+    """The states h_1 ... h_T of the recursion above; `keep` None stands for 0, `gain` None for 1.
+
+    Differentiable once in every tensor.
+    """
+    if (keep is None) != (gain is None):
+        raise ValueError("keep and gain go together: give both or neither")
+    return _Recurrence.apply(drive, state, weight, keep, gain, noise, nonlinearity)  # type: ignore[return-value]
+
+
+def _apply_in_place(kind: str, x: Tensor) -> None:
+    match kind:
+        case "tanh":
+            x.tanh_()
+        case "relu":
+            x.relu_()
+        case "leaky_relu":
+            functional.leaky_relu_(x, LEAKY_SLOPE)
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        drive: Tensor,
+        state: Tensor,
+        weight: Tensor,
+        keep: Tensor | None,
+        gain: Tensor | None,
+        noise: Tensor | None,
+        nonlinearity: str,
+    ) -> Tensor:
+        n_steps, n_trials, n_units = drive.shape
+        states = drive.new_empty(n_steps + 1, n_trials, n_units)
+        states[0] = state
+        direct = keep is None and noise is None  # then a state is the rate itself and needs no second buffer
+        rates = states[1:] if direct else torch.empty_like(drive)
+        weight_t = weight.t().contiguous()
+        all_states, all_rates, all_drive = states.unbind(0), rates.unbind(0), drive.unbind(0)
+        for t in range(n_steps):
+            rate = all_rates[t]
+            torch.addmm(all_drive[t], all_states[t], weight_t, out=rate)
+            _apply_in_place(nonlinearity, rate)
+            if direct:
+                continue
+            new = all_states[t + 1]
+            if keep is None:
+                new.copy_(rate)
+            else:
+                torch.mul(all_states[t], keep, out=new)
+                new.addcmul_(rate, gain)  # type: ignore[arg-type]
+            if noise is not None:
+                new.add_(noise[t])
+        ctx.save_for_backward(states, rates, weight, keep, gain)
+        ctx.nonlinearity, ctx.noisy = nonlinearity, noise is not None
+        return states[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        states, rates, weight, keep, gain = ctx.saved_tensors
+        (grad_states,) = grad_outputs
+        n_steps, _, n_units = rates.shape
+        slope = slope_from_rate(ctx.nonlinearity, rates)
+        if gain is not None:
+            slope = slope * gain
+        total = torch.empty_like(rates)  # dL/dh_t with everything that comes after t
+        total[-1] = grad_states[-1]
+        pre = slope  # becomes dL/d(W h + drive), in place
+        all_total, all_pre, all_grad = total.unbind(0), pre.unbind(0), grad_states.unbind(0)
+        for t in range(n_steps - 1, -1, -1):
+            all_pre[t].mul_(all_total[t])
+            if t == 0:
+                break
+            torch.addmm(all_grad[t - 1], all_pre[t], weight, out=all_total[t - 1])
+            if keep is not None:
+                all_total[t - 1].addcmul_(all_total[t], keep)
+        needs = ctx.needs_input_grad
+        grad_state = grad_weight = grad_keep = grad_gain = None
+        if needs[1]:
+            grad_state = all_pre[0] @ weight
+            if keep is not None:
+                grad_state = grad_state + all_total[0] * keep
+        if needs[2]:
+            grad_weight = pre.reshape(-1, n_units).t() @ states[:-1].reshape(-1, n_units)
+        if keep is not None and needs[3]:
+            grad_keep = (total * states[:-1]).sum((0, 1))
+        if gain is not None and needs[4]:
+            grad_gain = (total * rates).sum((0, 1))
+        return pre, grad_state, grad_weight, grad_keep, grad_gain, total if ctx.noisy else None, None

@@ -1,0 +1,175 @@
+"""The look of figures, the training curve, and export to files.
+
+Colours are Okabe and Ito's, which stay apart for colour-blind readers. Greek letters are Unicode: MathJax would
+have to be fetched.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+if TYPE_CHECKING:
+    from rnnscope.runs import Run
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+SEQUENTIAL = "Cividis"
+STABLE, UNSTABLE, NEUTRAL = COLOURS[0], COLOURS[1], "#7F7F7F"
+FORMATS = ("png", "svg", "pdf", "html")
+
+_AXIS = {
+    "showline": True,
+    "linecolor": "#333333",
+    "ticks": "outside",
+    "gridcolor": "#E6E6E6",
+    "zeroline": False,
+    "title": {"standoff": 10},
+}
+_SPACE = {"backgroundcolor": "white", "gridcolor": "#DDDDDD", "linecolor": "#333333", "zeroline": False}
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"family": "Helvetica, Arial, sans-serif", "size": 14, "color": "#222222"},
+        "title": {"font": {"size": 16}, "x": 0.02, "xanchor": "left"},
+        "colorway": list(COLOURS),
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "scene": {"xaxis": _SPACE, "yaxis": _SPACE, "zaxis": _SPACE},
+        "margin": {"l": 70, "r": 25, "t": 55, "b": 60},
+        "legend": {"bgcolor": "rgba(255,255,255,0.8)"},
+    }
+)
+
+
+def new_figure(title: str, x: str | None = None, y: str | None = None) -> go.Figure:
+    """An empty figure in the house style; axis titles carry their units."""
+    figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": title}})
+    if x is not None:
+        figure.update_xaxes(title_text=x)
+    if y is not None:
+        figure.update_yaxes(title_text=y)
+    return figure
+
+
+def training_figure(run: "Run") -> go.Figure:
+    """Loss against training step, with the metrics of the task's criterion below."""
+    from plotly.subplots import make_subplots
+
+    history = run.history
+    metrics = [c for c in run.task.criterion if np.isfinite(history.get(c.metric, np.array([]))).any()]
+    rows = 1 + bool(metrics)
+    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    figure.update_layout(template=TEMPLATE, title={"text": f"Training of {run.name}"})
+    step, loss = history.get("step", np.array([])), history.get("loss", np.array([]))
+    figure.add_scatter(x=step, y=loss, mode="lines", name="loss", row=1, col=1, line={"color": COLOURS[0]})
+    positive = loss.size > 0 and np.nanmin(loss) > 0
+    figure.update_yaxes(title_text="loss (log scale)" if positive else "loss", row=1, col=1)
+    if positive:
+        figure.update_yaxes(type="log", exponentformat="power", row=1, col=1)
+    for index, criterion in enumerate(metrics):
+        colour = COLOURS[(index + 1) % len(COLOURS)]
+        values = history[criterion.metric]
+        seen = np.isfinite(values)
+        label = criterion.metric.replace("_", " ")
+        figure.add_scatter(
+            x=step[seen], y=values[seen], mode="lines+markers", name=label, row=2, col=1, line={"color": colour}
+        )
+        figure.add_scatter(
+            x=step[[0, -1]],
+            y=[criterion.threshold] * 2,
+            mode="lines",
+            name=f"wanted: {criterion.direction} {criterion.threshold:g}",
+            row=2,
+            col=1,
+            line={"color": colour, "dash": "dash", "width": 1.5},
+        )
+    if metrics:
+        title = metrics[0].metric.replace("_", " ") if len(metrics) == 1 else "metric"
+        figure.update_yaxes(title_text=title, row=2, col=1)
+    figure.update_xaxes(title_text="training step", row=rows, col=1)
+    return figure
+
+
+def browser_path() -> str | None:
+    """The Chromium or Chrome that draws PNG, SVG and PDF; None where there is none."""
+    given = os.environ.get("BROWSER_PATH")
+    if given:
+        return given if Path(given).exists() else None
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    return None
+
+
+def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
+    """The formats, checked.
+
+    Raises:
+        ValueError: an unknown format, or one that needs a browser where there is none.
+    """
+    formats = tuple(formats)
+    unknown = [f for f in formats if f not in FORMATS]
+    if unknown or not formats:
+        raise ValueError(
+            f"unknown figure format {', '.join(map(repr, unknown)) or '(none)'}; known: {', '.join(FORMATS)}"
+        )
+    drawn = [f for f in formats if f != "html"]
+    if drawn and browser_path() is None:
+        raise ValueError(
+            f"{', '.join(drawn)} need Chromium or Chrome, and none was found: install one (apt-get install chromium), "
+            "set BROWSER_PATH to it, or ask for html"
+        )
+    return formats
+
+
+def write_figures(
+    figures: Mapping[str, go.Figure],
+    folder: str | os.PathLike[str],
+    formats: Iterable[str] = ("png",),
+    *,
+    width: int = 900,
+    height: int = 620,
+    scale: float = 2.0,
+) -> list[Path]:
+    """Write every figure in every format, through one browser for all of them.
+
+    Args:
+        figures: file name without ending -> figure.
+        folder: where to; made if missing.
+        formats: "png", "svg", "pdf", "html" (stands alone, needs no network).
+        width, height: in CSS pixels; `scale` multiplies the pixels of a PNG.
+
+    Raises:
+        ValueError: an unknown format, or no browser.
+    """
+    formats = check_formats(formats)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    drawn = [f for f in formats if f != "html"]
+    if "html" in formats:
+        for name, figure in figures.items():
+            path = folder / f"{name}.html"
+            figure.write_html(path, include_plotlyjs=True, include_mathjax=False)
+            written.append(path)
+    if drawn:
+        import kaleido
+
+        # One browser for all figures: starting one takes seconds, a figure a third of a second.
+        kaleido.start_sync_server(path=browser_path(), silence_warnings=True)
+        try:
+            for name, figure in figures.items():
+                for extension in drawn:
+                    path = folder / f"{name}.{extension}"
+                    options = {"format": extension, "width": width, "height": height, "scale": scale}
+                    path.write_bytes(kaleido.calc_fig_sync(figure, opts=options))
+                    written.append(path)
+        finally:
+            kaleido.stop_sync_server(silence_warnings=True)
+    return written

@@ -1,0 +1,69 @@
+"""The losses that tasks name: cross-entropy, mean squared error, and Sinkhorn divergence of emitted sequences."""
+
+import torch
+from jaxtyping import Bool, Float, Integer, Num
+from torch import Tensor
+from torch.nn import functional
+
+from rnnscope.network import Network
+from rnnscope.sinkhorn import sinkhorn_divergence
+
+SINKHORN_BLUR = 0.2  # the paper's, in units of one-hot symbols
+
+
+def cross_entropy(
+    network: Network,
+    states: Float[Tensor, "trial time state"],
+    targets: Integer[Tensor, "trial time head"],
+    mask: Bool[Tensor, "trial time"],
+    heads: list[int] | None,
+    n_heads: int,
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy over masked steps and heads; `heads` are the trained ones of `n_heads`, None all."""
+    logits = network.read(states, mask).unflatten(-1, (n_heads, -1))
+    if heads is not None:
+        logits = logits[:, heads]
+    return functional.cross_entropy(logits.flatten(0, 1), targets[mask].flatten())
+
+
+def mean_squared_error(
+    network: Network,
+    states: Float[Tensor, "trial time state"],
+    targets: Num[Tensor, "trial time output"],
+    mask: Bool[Tensor, "trial time"],
+) -> Float[Tensor, ""]:
+    """Mean squared error over masked steps and outputs."""
+    if bool(mask.all()):
+        return functional.mse_loss(network.read(states), targets)
+    return functional.mse_loss(network.read(states, mask), targets[mask])
+
+
+def emission_divergence(
+    network: Network,
+    states: Float[Tensor, "trial time state"],
+    targets: Integer[Tensor, "trial time one"],
+    generator: torch.Generator,
+    with_constant: bool,
+) -> Float[Tensor, ""]:
+    """Sinkhorn divergence between sequences emitted by the network and sequences of the process (Torre et al. 2025).
+
+    Emission is a hard Gumbel-softmax at temperature 1 with straight-through gradients; a sequence is a point of
+    time x symbol one-hot coordinates, at squared Euclidean / 2 cost, so that the cost counts the symbols that differ.
+
+    Args:
+        with_constant: whether the value has the term of the targets alone, which has no gradient.
+    """
+    emitted = gumbel_one_hot(network.read(states), generator)
+    wanted = functional.one_hot(targets[..., 0], emitted.shape[-1]).to(emitted.dtype)
+    return sinkhorn_divergence(emitted.flatten(1), wanted.flatten(1), blur=SINKHORN_BLUR, with_constant=with_constant)
+
+
+def gumbel_one_hot(
+    logits: Float[Tensor, "*batch symbol"], generator: torch.Generator
+) -> Float[Tensor, "*batch symbol"]:
+    """One-hot samples from softmax(logits), with the gradient of the Gumbel-softmax relaxation at temperature 1."""
+    # On the CPU, so that a seed means the same noise on every device.
+    uniform = torch.rand(logits.shape, generator=generator, dtype=logits.dtype).clamp_(min=1e-20)
+    soft = torch.softmax(logits - torch.log(-torch.log(uniform)).to(logits.device), -1)
+    hard = functional.one_hot(soft.argmax(-1), logits.shape[-1]).to(soft.dtype)
+    return hard + soft - soft.detach()

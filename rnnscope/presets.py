@@ -1,0 +1,69 @@
+"""Trainings that are known to work: task, cell and settings under one name.
+
+The times and scores that they reach are in benchmarks/RESULTS.md.
+"""
+
+from dataclasses import dataclass
+
+from rnnscope.cells import Cell, Leaky, Vanilla
+from rnnscope.schedules import Curriculum, Decay
+from rnnscope.tasks import DelayedMatchToSample, FlipFlop, HMMEmission, Parity
+from rnnscope.tasks.task import Task
+from rnnscope.training import Training
+
+_BITS = Training(learning_rate=2e-3, batch_size=128, steps=20000, evaluate_every=50, curriculum=Curriculum())
+_EMISSION = Training(
+    steps=600,
+    batch_size=512,
+    learning_rate=1e-3,
+    betas=(0.9, 0.9),
+    clip=0.9,
+    readout_bias=False,
+    evaluate_every=100,
+    evaluation_trials=2048,
+    stop_when_learned=False,
+    checkpoints=(0, 100, 200, 300, 400, 500),
+)
+_FLIP_FLOP = Training(learning_rate=2e-3, batch_size=64, steps=6000, evaluate_every=100, decay=Decay("cosine"))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What `rs.train(preset.task, preset.cell, preset.training)` needs."""
+
+    task: Task
+    cell: Cell
+    training: Training
+    about: str
+
+
+PRESETS: dict[str, Preset] = {
+    "parity": Preset(Parity(3), Leaky(64), _BITS, "3-parity, one head"),
+    "parity-2-5": Preset(Parity(range(2, 6)), Leaky(64), _BITS, "parity, heads N = 2..5"),
+    "parity-2-20": Preset(Parity(range(2, 21)), Leaky(100), _BITS, "parity, heads N = 2..20"),
+    "dms-2-5": Preset(DelayedMatchToSample(range(2, 6)), Leaky(64), _BITS, "delayed match to sample, N = 2..5"),
+    "dms-2-20": Preset(DelayedMatchToSample(range(2, 21)), Leaky(100), _BITS, "delayed match to sample, N = 2..20"),
+    "hmm-2": Preset(
+        HMMEmission("linear_chain:2"),
+        Vanilla(150, nonlinearity="relu", bias=False),
+        _EMISSION,
+        "emission of a 2-state linear-chain HMM",
+    ),
+    "flip-flop": Preset(FlipFlop(3), Vanilla(32), _FLIP_FLOP, "3-bit flip-flop"),
+}
+
+
+def default_training(task: Task) -> Training:
+    """Settings that suit the kind of task."""
+    if task.loss == "sinkhorn":
+        return _EMISSION
+    if task.loss == "mse":
+        return _FLIP_FLOP
+    return _BITS if len(getattr(task, "ns", ())) > 1 else Training()
+
+
+def preset(name: str) -> Preset:
+    """The preset of this name; a ValueError lists them where there is none."""
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,134 @@
+"""Results on disk and as labelled arrays.
+
+A result is a frozen dataclass whose array fields carry their axes in the annotation, `Float[np.ndarray, "point
+unit"]`. That one line serves the reader, the type checker, the run-time check under pytest, and the dimension names
+in xarray and Zarr: nothing is written twice.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import types
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+R = TypeVar("R")
+
+
+class Result(Protocol):
+    """What every analysis returns: a frozen dataclass with these two methods."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def figure(self) -> "go.Figure":
+        """The result as one figure, fit for a paper."""
+        ...
+
+    def summary(self) -> str:
+        """The result in one line, with how far it can be trusted."""
+        ...
+
+
+def to_xarray(result: Any) -> "xr.Dataset":
+    """Arrays as variables with named dimensions, everything else as JSON attributes."""
+    import xarray as xr
+
+    variables, attributes = {}, {}
+    for field in dataclasses.fields(result):
+        value = getattr(result, field.name)
+        if isinstance(value, np.ndarray):
+            variables[field.name] = (_dimensions(type(result), field, value), value)
+        else:
+            attributes[field.name] = json.dumps(value, default=_plain)
+    return xr.Dataset(variables, attrs={"result": type(result).__name__, **attributes})
+
+
+def from_xarray(cls: type[R], dataset: "xr.Dataset") -> R:
+    """The inverse of `to_xarray`.
+
+    Raises:
+        ValueError: the dataset holds another kind of result, or lacks a field.
+    """
+    if dataset.attrs.get("result") != cls.__name__:
+        raise ValueError(f"this is a {dataset.attrs.get('result', 'dataset of another origin')}, not a {cls.__name__}")
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if field.name in dataset.variables:
+            values[field.name] = dataset[field.name].to_numpy()
+        elif field.name in dataset.attrs:
+            value = json.loads(dataset.attrs[field.name])
+            values[field.name] = tuple(value) if isinstance(value, list) else value
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ValueError(
+                f"the saved {cls.__name__} has no {field.name!r}: it was saved by another version; redo it"
+            )
+    return cls(**values)
+
+
+def save_result(result: Any, path: str | os.PathLike[str]) -> None:
+    """Write a result as a Zarr folder; an older one at `path` is replaced only when the new one is complete."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh, old = path.with_name(f".{path.name}.new-{os.getpid()}"), path.with_name(f".{path.name}.old-{os.getpid()}")
+    try:
+        to_xarray(result).to_zarr(fresh, mode="w", consolidated=True)
+        if path.exists():
+            path.rename(old)
+        fresh.rename(path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        elif old.exists():
+            old.rename(path)
+
+
+def load_result(cls: type[R], path: str | os.PathLike[str]) -> R:
+    """Read a result that `save_result` wrote.
+
+    Raises:
+        FileNotFoundError: there is none. ValueError: it is damaged, or of another kind.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"no result at {path}: run the analysis first")
+    try:
+        with xr.open_zarr(path, consolidated=True) as dataset:
+            dataset = dataset.load()
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"the result at {path} is damaged ({error}): delete this folder and redo the analysis"
+        ) from error
+    return from_xarray(cls, dataset)
+
+
+def _dimensions(cls: type, field: "dataclasses.Field[Any]", value: np.ndarray) -> tuple[str, ...]:
+    """Axis names out of the jaxtyping annotation; `X | None` is looked into."""
+    annotation = typing.get_type_hints(cls, include_extras=True)[field.name]
+    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    for option in options:
+        names = tuple(getattr(option, "dim_str", "").split())
+        if len(names) == value.ndim:
+            # A fixed length ("2") and an axis that comes twice ("unit unit") need names of their own.
+            fixed = tuple(f"{field.name}_{name}" if name.isdigit() else name for name in names)
+            return tuple(f"{name}_{i}" if name in fixed[:i] else name for i, name in enumerate(fixed))
+    raise TypeError(
+        f"{cls.__name__}.{field.name} is an array with {value.ndim} axes, which its annotation does not name: "
+        'write Float[np.ndarray, "point unit"] or the like'
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be saved as JSON: make it an array, a number or a string")

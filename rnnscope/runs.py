@@ -1,0 +1,292 @@
+"""A run: one trained network on disk.
+
+    run.json                    task, cell, training settings, seed, versions, status, metrics, schema
+    history.csv                 one row per logged step
+    checkpoints/00000500.safetensors   the weights at chosen steps and at the end, for analysis
+    resume.safetensors          weights, optimiser and curriculum at the last save, for going on
+    results/<analysis>.zarr     what analyses found
+
+Everything is plain JSON, CSV, safetensors or Zarr: loading a run executes no code from it. Every file is written
+beside its place and moved there, so that a crash leaves the old one or the new one.
+"""
+
+import csv
+import io
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import safetensors
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import load, load_file, save
+
+from rnnscope import results
+from rnnscope.cells import Cell, cell_from_config
+from rnnscope.network import Network
+from rnnscope.tasks import task_from_config, to_config
+from rnnscope.tasks.task import Task
+from rnnscope.version import __version__
+
+SCHEMA = 1
+Status = Literal["training", "learned", "finished", "diverged"]
+R = TypeVar("R")
+
+
+class RunError(ValueError):
+    """A run folder that cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained network on disk. Make one with `rs.train`, open one with `rs.load_run`.
+
+    Attributes:
+        path: the run's folder.
+        record: what `run.json` holds.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def task(self) -> Task:
+        return task_from_config(self.record["task"])
+
+    @property
+    def cell(self) -> Cell:
+        return cell_from_config(self.record["cell"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The training settings, as plain values."""
+        return dict(self.record["training"])
+
+    @property
+    def seed(self) -> int:
+        return self.record["seed"]
+
+    @property
+    def status(self) -> Status:
+        """ "training" (or interrupted), "learned" (the criterion was met), "finished" (the steps ran out), "diverged"."""
+        return self.record["status"]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The task's metrics on fresh trials after training; empty before."""
+        return dict(self.record["metrics"])
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """The steps at which weights were kept, in order."""
+        found = (re.fullmatch(r"(\d+)\.safetensors", p.name) for p in (self.path / "checkpoints").glob("*"))
+        return sorted(int(match[1]) for match in found if match)
+
+    @property
+    def history(self) -> dict[str, np.ndarray]:
+        """The columns of `history.csv`; what was not measured at a step is NaN."""
+        text = (self.path / "history.csv").read_text() if (self.path / "history.csv").exists() else ""
+        rows = list(csv.DictReader(io.StringIO(text)))
+        names = list(rows[0]) if rows else []
+        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+
+    def network(self, step: int | None = None) -> Network:
+        """The network with the weights of the last checkpoint, or of the one at `step`.
+
+        Raises:
+            RunError: there is no such checkpoint, or it is damaged.
+        """
+        steps = self.checkpoints
+        if not steps:
+            raise RunError(f"{self.path} has no checkpoint yet: train it, or go on with resume=True")
+        if step is None:
+            step = steps[-1]
+        if step not in steps:
+            raise RunError(f"{self.path} has no checkpoint at step {step}; there are {', '.join(map(str, steps))}")
+        network = blank_network(self.task, self.cell, self.settings)
+        path = checkpoint_path(self.path, step)
+        try:
+            network.load_state_dict(load_file(path))
+        except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+            kept = [s for s in steps if s != step]
+            remedy = f"use another checkpoint (step {kept[-1]})" if kept else "train the run anew"
+            reason = str(error).splitlines()[0]
+            raise RunError(f"the checkpoint {path} is damaged ({reason}): {remedy}") from None
+        return network
+
+    def save_result(self, name: str, result: Any) -> Path:
+        """Keep the result of an analysis with the run, in place of an older one of this name."""
+        path = self.path / "results" / f"{name}.zarr"
+        results.save_result(result, path)
+        return path
+
+    def load_result(self, name: str, cls: type[R]) -> R:
+        """The result of an analysis that was kept with the run; raises FileNotFoundError if it was not run."""
+        return results.load_result(cls, self.path / "results" / f"{name}.zarr")
+
+    @property
+    def results(self) -> list[str]:
+        """The names of the results that are kept with the run."""
+        return sorted(p.stem for p in (self.path / "results").glob("*.zarr") if not p.name.startswith("."))
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.status})"
+
+
+def load_run(path: str | os.PathLike[str]) -> Run:
+    """Open a run folder.
+
+    Raises:
+        RunError: there is no run, its `run.json` is damaged, or it was written by a newer rnnscope.
+    """
+    path = Path(path)
+    file = path / "run.json"
+    try:
+        record = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise RunError(f"no run at {path} (it has no run.json): give a folder that rnnscope train made") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RunError(f"{file} is damaged ({error}): restore it from a copy, or train the run anew") from None
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if not isinstance(schema, int):
+        raise RunError(f"{file} does not state its schema: it is no run of rnnscope's")
+    if schema > SCHEMA:
+        raise RunError(
+            f"{path} has schema {schema}, this is rnnscope {__version__} which reads up to {SCHEMA}: "
+            "update with pip install -U rnnscope"
+        )
+    missing = {"task", "cell", "training", "seed", "status", "metrics"} - record.keys()
+    if missing:
+        raise RunError(f"{file} lacks {', '.join(sorted(missing))}: restore it from a copy, or train the run anew")
+    return Run(path, record)
+
+
+def list_runs(folder: str | os.PathLike[str]) -> list[Run]:
+    """The runs in a folder, by name; folders that are no run, or cannot be read, are left out."""
+    found = []
+    for file in sorted(Path(folder).glob("*/run.json")):
+        try:
+            found.append(load_run(file.parent))
+        except RunError:
+            continue
+    return found
+
+
+def blank_network(
+    task: Task, cell: Cell, training: Mapping[str, Any], generator: torch.Generator | None = None
+) -> Network:
+    """The network of a run with fresh weights."""
+    return Network(cell, task.input_size, task.output_size, readout_bias=training["readout_bias"], generator=generator)
+
+
+# What follows writes run folders; only training does.
+
+
+def create_run(path: Path, task: Task, cell: Cell, training: Mapping[str, Any], seed: int) -> Run:
+    """Lay out a new run folder.
+
+    Raises:
+        FileExistsError: something is at `path` already. OSError: the place cannot be written.
+    """
+    record = {
+        "schema": SCHEMA,
+        "task": to_config(task),
+        "cell": to_config(cell),
+        "training": dict(training),
+        "seed": seed,
+        "versions": {
+            "rnnscope": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "status": "training",
+        "steps_done": 0,
+        "seconds": 0.0,
+        "metrics": {},
+    }
+    # Hidden files are the lock, and what a crash may leave before there is a run.
+    if path.exists() and (not path.is_dir() or any(not p.name.startswith(".") for p in path.iterdir())):
+        raise FileExistsError(
+            f"{path} exists already: go on with resume=True (--resume), or choose another name or folder"
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    write_atomically(path / "run.json", _json(record))
+    return Run(path, record)
+
+
+def update_record(run: Run, **changes: Any) -> Run:
+    """`run` with parts of its record replaced, on disk too."""
+    record = {**run.record, **changes}
+    write_atomically(run.path / "run.json", _json(record))
+    return Run(run.path, record)
+
+
+def checkpoint_path(run_path: Path, step: int) -> Path:
+    return run_path / "checkpoints" / f"{step:08d}.safetensors"
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors as one safetensors file, atomically."""
+    path.parent.mkdir(exist_ok=True)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, save(plain, dict(metadata or {})))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        data = path.read_bytes()
+        header_size = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + header_size]).get("__metadata__", {})
+        return load(data), metadata
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise RunError(
+            f"{path} is damaged ({str(error).splitlines()[0]}): delete it, and the run starts again from its first step"
+        ) from None
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside `path`, flush to the disk, then move into place."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(fresh, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def lock_run(path: Path) -> FileLock:
+    """Hold a run folder against other processes; the system lets go when the process ends, however it ends.
+
+    Raises:
+        RunError: another process trains it.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"another process is training {path}: wait for it, or train under another name") from None
+    return lock
+
+
+def _json(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, indent=2) + "\n").encode()

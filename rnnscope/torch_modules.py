@@ -1,0 +1,66 @@
+"""torch's own recurrent modules, read into ours with the same weights."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rnnscope.cells import GRU, LSTM, Vanilla
+from rnnscope.cells.cell import Cell, CellModule
+
+_KINDS = (nn.RNNBase, nn.RNNCellBase)
+
+
+def is_torch_recurrent(module: Any) -> bool:
+    """Whether `module` is one of torch's RNN, GRU, LSTM, or one of their cells."""
+    return isinstance(module, _KINDS)
+
+
+def layers_from_torch(module: nn.Module) -> list[CellModule]:
+    """One of our cells for each layer of the module, computing the same states.
+
+    Raises:
+        ValueError: the module runs in both directions, or projects its state (an LSTM's `proj_size`).
+    """
+    name = type(module).__name__
+    if getattr(module, "bidirectional", False):
+        raise ValueError(
+            f"this {name} is bidirectional: its state at a time depends on the future, so it is no map "
+            "h -> h'. Analyse one direction: copy its weights into a module with bidirectional=False"
+        )
+    if getattr(module, "proj_size", 0):
+        raise ValueError(
+            f"this {name} projects its state (proj_size={module.proj_size}), which is not supported: "
+            "supply an object with step(h, x) -> h"
+        )
+    n_layers = getattr(module, "num_layers", 1)
+    suffixes = [f"_l{layer}" for layer in range(n_layers)] if isinstance(module, nn.RNNBase) else [""]
+    return [cell_with_torch_weights(module, suffix)[1] for suffix in suffixes]
+
+
+def cell_with_torch_weights(module: nn.Module, suffix: str) -> tuple[Cell, CellModule]:
+    """The settings and the module of ours that equal one layer of torch's; `suffix` names it ("_l0", "" for a cell)."""
+    weight_in: Tensor = getattr(module, f"weight_ih{suffix}").detach()
+    weight: Tensor = getattr(module, f"weight_hh{suffix}").detach()
+    units, input_size = weight.shape[1], weight_in.shape[1]
+    has_bias = bool(module.bias)
+    zero = weight.new_zeros(len(weight))
+    bias_in = getattr(module, f"bias_ih{suffix}").detach() if has_bias else zero
+    bias = getattr(module, f"bias_hh{suffix}").detach() if has_bias else zero
+    cell: Cell
+    if isinstance(module, nn.RNN | nn.RNNCell):
+        cell = Vanilla(units, nonlinearity=module.nonlinearity, bias=has_bias)
+        values = {"weights.weight_in": weight_in, "weights.weight": weight}
+        if has_bias:
+            values["weights.bias"] = bias_in + bias
+    else:
+        cell = GRU(units) if isinstance(module, nn.GRU | nn.GRUCell) else LSTM(units)
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        values = {f"rnn.{n}": v for n, v in zip(names, (weight_in, weight, bias_in, bias), strict=True)}
+    ours: Any = cell.build(input_size)
+    ours.to(weight.dtype)
+    with torch.no_grad():
+        parameters = dict(ours.named_parameters())
+        for name, value in values.items():
+            parameters[name].copy_(value)
+    return cell, ours
