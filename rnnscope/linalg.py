@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 
 import numpy as np
@@ -17,15 +18,24 @@ from jaxtyping import Complex, Float
 from threadpoolctl import ThreadpoolController
 
 # Below so many multiplications (batch * n**3), handing parts to the pool costs more than it saves.
-WORTH_SPREADING = 5e6
+WORTH_SPREADING = 2e7
+
+_held: ContextVar[bool] = ContextVar("blas held to one thread", default=False)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Hold numpy's BLAS and LAPACK to one thread. The functions below do so themselves; a loop of matrix products
     around them enters this once."""
-    with _controller().limit(limits=1, user_api="blas"):
+    if _held.get():  # asking the libraries costs as much as a small factorisation
         yield
+        return
+    token = _held.set(True)
+    try:
+        with _controller().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _held.reset(token)
 
 
 def solve(

@@ -360,7 +360,7 @@ def wrap(
     """
     outputs = _readout_size(readout)
     if is_torch_recurrent(module):
-        return CellMap(layers_from_torch(module), readout, outputs)
+        return CellMap(layers_from_torch(_frozen_double(module)), readout, outputs)
     if not callable(getattr(module, "step", None)):
         raise TypeError(
             f"cannot find the state of a {type(module).__name__}: supply an object with a method "

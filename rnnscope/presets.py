@@ -39,6 +39,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "parity": Preset(Parity(3), Leaky(64), _BITS, "3-parity, one head"),
+    "dms": Preset(DelayedMatchToSample(3), Leaky(64), _BITS, "delayed match to sample, N = 3, one head"),
     "parity-2-5": Preset(Parity(range(2, 6)), Leaky(64), _BITS, "parity, heads N = 2..5"),
     "parity-2-20": Preset(Parity(range(2, 21)), Leaky(100), _BITS, "parity, heads N = 2..20"),
     "dms-2-5": Preset(DelayedMatchToSample(range(2, 6)), Leaky(64), _BITS, "delayed match to sample, N = 2..5"),

@@ -12,7 +12,7 @@ import shutil
 import types
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
+@runtime_checkable
 class Result(Protocol):
     """What every analysis returns: a frozen dataclass with these two methods."""
 

@@ -1,1 +1,51 @@
 """What to learn: one file per task, numpy only, knowing nothing of networks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rnnscope.tasks.delayed_match import DelayedMatchToSample
+from rnnscope.tasks.delayed_match_epochs import DelayedMatchEpochs
+from rnnscope.tasks.flip_flop import FlipFlop
+from rnnscope.tasks.hmm import HMM, cyclic, fully_connected, linear_chain
+from rnnscope.tasks.hmm_emission import HMMEmission, sample_symbols
+from rnnscope.tasks.parity import Parity
+from rnnscope.tasks.settings import from_config, to_config
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials
+
+TASKS: dict[str, type[Task]] = {
+    "Parity": Parity,
+    "DelayedMatchToSample": DelayedMatchToSample,
+    "DelayedMatchEpochs": DelayedMatchEpochs,
+    "HMMEmission": HMMEmission,
+    "FlipFlop": FlipFlop,
+}
+
+
+def task_from_config(config: Mapping[str, Any]) -> Task:
+    """The task that `to_config` described: `{"kind": "Parity", "n": 3}`.
+
+    Raises:
+        ValueError: an unknown kind or setting, or a value that the task refuses.
+    """
+    return from_config(config, TASKS, "task")
+
+
+__all__ = [
+    "HMM",
+    "TASKS",
+    "Criterion",
+    "DelayedMatchEpochs",
+    "DelayedMatchToSample",
+    "FlipFlop",
+    "HMMEmission",
+    "LossKind",
+    "Parity",
+    "Task",
+    "Trials",
+    "cyclic",
+    "fully_connected",
+    "linear_chain",
+    "sample_symbols",
+    "task_from_config",
+    "to_config",
+]

@@ -12,8 +12,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
 
-# Used as @dataclass(frozen=True, config=SETTINGS) with pydantic's dataclass. Strings are not numbers here, nor is
-# True a 1: a setting of the wrong type is a mistake to be told, not to be guessed at.
+# Used as @dataclass(frozen=True, config=SETTINGS) with pydantic's dataclass: a name that is no setting, and a value
+# that is not finite, are mistakes to be told.
 SETTINGS = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 

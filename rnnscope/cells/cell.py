@@ -14,6 +14,7 @@ from torch import Tensor, nn
 Start = Literal["zero", "random", "learned"]
 
 
+@runtime_checkable
 class Dynamics(Protocol):
     """One step of a cell and its derivatives, batched over leading axes."""
 

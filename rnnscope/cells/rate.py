@@ -5,7 +5,7 @@ that returns a `RateDynamics`; `RateCell` runs any of them.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -61,6 +61,7 @@ class RateDynamics:
         return self._slope(state, input).unsqueeze(-1) * self.weight_in
 
 
+@runtime_checkable
 class RateWeights(Protocol):
     """The parameters of one family (an `nn.Module`)."""
 

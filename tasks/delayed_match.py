@@ -1,0 +1,90 @@
+"""N-delayed match-to-sample: does the last bit equal the one N-1 steps before it?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32, Integer, Num
+from pydantic.dataclasses import dataclass
+
+from rnnscope.tasks import bit_streams
+from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.task import Criterion, LossKind, Trials
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class DelayedMatchToSample:
+    """Whether x[-N] equals x[-1] (a lag of N-1 steps) in a sequence of random bits, asked for at the last step.
+
+    One input channel of fair bits; the length of a trial is L ~ U{N+2, ..., 4N+1} with N the largest in `n`.
+    Each N in `n` has one two-class head, class 1 a match. `targets` holds the label of every prefix, bits
+    before the first counting as 0; `mask` is True at the last step alone. `info`: "length" in steps. N = 1
+    always matches.
+
+    Khajehabdollahi et al., ICLR 2024. The task of the primate literature, with epochs, is
+    `DelayedMatchEpochs`.
+
+    Args:
+        n: one N, or several distinct ones (list, tuple, range) for as many heads, in that order.
+
+    Raises:
+        ValueError: an N below 1 or no whole number, none at all, or one named twice.
+    """
+
+    n: bit_streams.HeadSizes
+
+    @property
+    def ns(self) -> tuple[int, ...]:
+        """The N of each head."""
+        return bit_streams.as_ns(self.n)
+
+    @property
+    def input_size(self) -> int:
+        return 1
+
+    @property
+    def output_size(self) -> int:
+        return 2 * self.n_heads
+
+    @property
+    def n_heads(self) -> int:
+        return len(self.ns)
+
+    @property
+    def loss(self) -> LossKind:
+        return "cross_entropy"
+
+    @property
+    def criterion(self) -> tuple[Criterion, ...]:
+        return bit_streams.HEADS_CRITERION
+
+    @property
+    def alphabet(self) -> Float32[np.ndarray, "symbol input"]:
+        return bit_streams.bit_alphabet()
+
+    def restrict(self, ns: int | Sequence[int]) -> "DelayedMatchToSample":
+        """The same task with some of its heads, for curricula; trial lengths follow the largest N kept.
+
+        Raises:
+            ValueError: `ns` names a head that this task has not.
+        """
+        return DelayedMatchToSample(bit_streams.check_subset(self.ns, ns))
+
+    def sample(self, n_trials: int, rng: np.random.Generator) -> Trials:
+        """Draw trials. Raises ValueError where `n_trials` is below 1."""
+        lengths = bit_streams.draw_lengths(max(self.ns), n_trials, rng)
+        bits = bit_streams.draw_bits(np.full(n_trials, 0.5), lengths, rng)
+        targets = np.empty((*bits.shape, self.n_heads), dtype=np.int64)
+        for head, n in enumerate(self.ns):
+            targets[..., head] = bits == bit_streams.lagged(bits, n - 1)
+        return bit_streams.bit_trials(bits, targets, lengths)
+
+    def metrics(
+        self, outputs: Num[np.ndarray, "trial time output"], trials: Trials, rng: np.random.Generator
+    ) -> dict[str, float]:
+        """Fractions right at the last step: "accuracy" (mean of the heads), "accuracy_min" (the worst head)
+        and "accuracy_n3", ... of each head. `rng` is not used."""
+        return bit_streams.head_metrics(self.labels(outputs[trials.mask]), trials.targets[trials.mask], self.ns)
+
+    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
+        """The class of the larger logit, per head: 1 is a match."""
+        return bit_streams.head_labels(outputs, self.n_heads, 2)

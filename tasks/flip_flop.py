@@ -1,0 +1,111 @@
+"""The flip-flop: remember the sign of the last pulse in each of several channels."""
+
+import numpy as np
+from jaxtyping import Float32, Int64, Num
+from pydantic import StrictFloat, StrictInt
+from pydantic.dataclasses import dataclass
+
+from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class FlipFlop:
+    """Channels of pulses in {-1, 0, +1}; the target of each is the sign of its latest pulse.
+
+    A pulse counts from its own step on. At the first step every channel has one, so that the target is
+    defined from there on; at later steps each channel has one with probability `pulse_probability`, channels
+    and steps independent, both signs equally likely. `mask` is True everywhere, `info` is empty.
+
+    Sussillo and Barak, "Opening the black box" (Neural Computation 2013). A network that has learned
+    three bits has 3^3 = 27 fixed points, 8 of them stable.
+
+    Args:
+        bits: channels, at most 62 (`labels` packs them into one int64).
+        length: steps per trial.
+        pulse_probability: per channel and step, above 0, at most 1.
+
+    Raises:
+        ValueError: a setting outside these bounds.
+    """
+
+    bits: StrictInt = 3
+    length: StrictInt = 64
+    pulse_probability: StrictFloat = 0.5
+
+    def __post_init__(self) -> None:
+        check_count("bits", self.bits)
+        check_count("length", self.length)
+        if self.bits > 62:
+            raise ValueError(f"bits = {self.bits}: the state of more than 62 does not fit one label; give at most 62")
+        if not 0 < self.pulse_probability <= 1:
+            raise ValueError(
+                f"pulse_probability = {self.pulse_probability} lies outside (0, 1]; give a number in it, as 0.5"
+            )
+
+    @property
+    def input_size(self) -> int:
+        return self.bits
+
+    @property
+    def output_size(self) -> int:
+        return self.bits
+
+    @property
+    def n_heads(self) -> int:
+        return 1
+
+    @property
+    def loss(self) -> LossKind:
+        return "mse"
+
+    @property
+    def criterion(self) -> tuple[Criterion, ...]:
+        return (Criterion("mse", 0.01, "at most"),)
+
+    @property
+    def alphabet(self) -> Float32[np.ndarray, "symbol input"]:
+        """No pulse, then a pulse in one channel alone: + and - in channel 0, + and - in channel 1, ..."""
+        pulses = np.zeros((1 + 2 * self.bits, self.bits), dtype=np.float32)
+        channels = np.arange(self.bits)
+        pulses[1 + 2 * channels, channels] = 1
+        pulses[2 + 2 * channels, channels] = -1
+        return pulses
+
+    def sample(self, n_trials: int, rng: np.random.Generator) -> Trials:
+        """Draw trials. Raises ValueError where `n_trials` is below 1."""
+        check_count("n_trials", n_trials)
+        # One uniform number makes a step: + below p/2, - from there to p, no pulse above.
+        draw = rng.random((n_trials, self.length, self.bits), dtype=np.float32)
+        draw[:, 0] *= self.pulse_probability
+        pulse = draw < self.pulse_probability
+        pulse[:, 0] = True
+        sign = np.where(draw < self.pulse_probability / 2, np.float32(1), np.float32(-1))
+        last = np.where(pulse, np.arange(self.length)[:, None], 0)
+        np.maximum.accumulate(last, axis=1, out=last)
+        return Trials(
+            inputs=sign * pulse,
+            targets=np.take_along_axis(sign, last, axis=1),
+            mask=np.ones((n_trials, self.length), dtype=bool),
+        )
+
+    def metrics(
+        self, outputs: Num[np.ndarray, "trial time output"], trials: Trials, rng: np.random.Generator
+    ) -> dict[str, float]:
+        """The mean squared error, "mse", and "accuracy", the fraction of signs right. `rng` is not used."""
+        got, wanted = outputs[trials.mask].astype(np.float64), trials.targets[trials.mask]
+        return {
+            "mse": float(np.mean((got - wanted) ** 2)),
+            "accuracy": float(np.mean((got > 0) == (wanted > 0))),
+        }
+
+    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Int64[np.ndarray, "... head"]:
+        """The signs as one number: bit k is set where channel k is positive.
+
+        Raises:
+            ValueError: the last axis does not hold one output per channel.
+        """
+        if outputs.shape[-1] != self.bits:
+            raise ValueError(f"{outputs.shape[-1]} outputs, but {self.bits} channels need {self.bits}")
+        weights = np.int64(1) << np.arange(self.bits, dtype=np.int64)
+        return (outputs > 0).astype(np.int64) @ weights[:, None]
