@@ -4,11 +4,14 @@ Colours are Okabe and Ito's, which stay apart for colour-blind readers. Greek le
 have to be fetched.
 """
 
+import asyncio
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -67,7 +70,8 @@ def training_figure(run: "Run") -> go.Figure:
     figure.update_layout(template=TEMPLATE, title={"text": f"Training of {run.name}"})
     step, loss = history.get("step", np.array([])), history.get("loss", np.array([]))
     figure.add_scatter(x=step, y=loss, mode="lines", name="loss", row=1, col=1, line={"color": COLOURS[0]})
-    positive = loss.size > 0 and np.nanmin(loss) > 0
+    seen_loss = loss[np.isfinite(loss)]
+    positive = bool(seen_loss.size > 0 and seen_loss.min() > 0)
     figure.update_yaxes(title_text="loss (log scale)" if positive else "loss", row=1, col=1)
     if positive:
         figure.update_yaxes(type="log", exponentformat="power", row=1, col=1)
@@ -113,13 +117,17 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ValueError: an unknown format, or one that needs a browser where there is none.
     """
-    formats = tuple(formats)
+    formats = (formats,) if isinstance(formats, str) else tuple(formats)
     unknown = [f for f in formats if f not in FORMATS]
     if unknown or not formats:
         raise ValueError(
             f"unknown figure format {', '.join(map(repr, unknown)) or '(none)'}; known: {', '.join(FORMATS)}"
         )
     drawn = [f for f in formats if f != "html"]
+    if drawn and importlib.util.find_spec("kaleido") is None:
+        raise ValueError(
+            f"{', '.join(drawn)} need kaleido: install it (pip install 'rnnscope[figures]'), or ask for html"
+        )
     if drawn and browser_path() is None:
         raise ValueError(
             f"{', '.join(drawn)} need Chromium or Chrome, and none was found: install one (apt-get install chromium), "
@@ -146,7 +154,7 @@ def write_figures(
         width, height: in CSS pixels; `scale` multiplies the pixels of a PNG.
 
     Raises:
-        ValueError: an unknown format, or no browser.
+        ValueError: an unknown format, or no browser that runs.
     """
     formats = check_formats(formats)
     folder = Path(folder)
@@ -158,18 +166,31 @@ def write_figures(
             path = folder / f"{name}.html"
             figure.write_html(path, include_plotlyjs=True, include_mathjax=False)
             written.append(path)
-    if drawn:
-        import kaleido
+    if drawn and figures:
+        options = [{"format": f, "width": width, "height": height, "scale": scale} for f in drawn]
+        # In a thread, as a notebook has an event loop of its own. (kaleido's own server waits for ever when the
+        # browser does not start.)
+        with ThreadPoolExecutor(1) as thread:
+            written += thread.submit(asyncio.run, _draw(figures, folder, options)).result()
+    return written
 
-        # One browser for all figures: starting one takes seconds, a figure a third of a second.
-        kaleido.start_sync_server(path=browser_path(), silence_warnings=True)
-        try:
+
+async def _draw(figures: Mapping[str, go.Figure], folder: Path, options: list[dict[str, Any]]) -> list[Path]:
+    """Through one browser: starting one takes seconds, a figure a third of a second."""
+    import kaleido
+    from choreographer.errors import BrowserFailedError
+
+    written = []
+    try:
+        async with kaleido.Kaleido(path=browser_path(), mathjax=False) as browser:
             for name, figure in figures.items():
-                for extension in drawn:
-                    path = folder / f"{name}.{extension}"
-                    options = {"format": extension, "width": width, "height": height, "scale": scale}
-                    path.write_bytes(kaleido.calc_fig_sync(figure, opts=options))
+                for each in options:
+                    path = folder / f"{name}.{each['format']}"
+                    path.write_bytes(await browser.calc_fig(figure, opts=each))
                     written.append(path)
-        finally:
-            kaleido.stop_sync_server(silence_warnings=True)
+    except BrowserFailedError as error:
+        raise ValueError(
+            f"{browser_path()} did not start as a browser: install Chromium or Chrome, set BROWSER_PATH to one that "
+            "runs here, or ask for html"
+        ) from error
     return written

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -58,7 +59,7 @@ def eigenvalues(matrices: Float[np.ndarray, "batch n n"]) -> Complex[np.ndarray,
     NaN where a matrix is not finite, or the iteration does not end."""
     (found,) = _spread(lambda a: (np.linalg.eigvals(a).astype(np.complex128),), (matrices,))
     # Rounded, so that the two of a pair tie and the second key decides.
-    order = np.lexsort((-found.imag, -_round(np.abs(found))), axis=-1)
+    order = np.lexsort((-np.imag(found), -_round(np.abs(found))), axis=-1)
     return np.take_along_axis(found, order, -1)
 
 
@@ -70,9 +71,7 @@ def qr(
     return q, r
 
 
-def _spread(
-    function: Callable[..., tuple[np.ndarray, ...]], arrays: tuple[np.ndarray, ...]
-) -> tuple[np.ndarray, ...]:
+def _spread(function: Callable[..., tuple[np.ndarray, ...]], arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """`function` over the batch, which all `arrays` have as their first axis."""
     batch, n = len(arrays[0]), arrays[0].shape[-2]
     parts = min(_n_workers(), batch) if batch * n**3 >= WORTH_SPREADING else 1
@@ -80,14 +79,12 @@ def _spread(
         if parts <= 1:
             return _each(function, arrays)
         edges = np.linspace(0, batch, parts + 1).astype(int)
-        pieces = [tuple(a[i:j] for a in arrays) for i, j in zip(edges[:-1], edges[1:], strict=True)]
+        pieces = [tuple(a[i:j] for a in arrays) for i, j in pairwise(edges)]
         found = list(_pool().map(lambda piece: _each(function, piece), pieces))
     return tuple(np.concatenate(same) for same in zip(*found, strict=True))
 
 
-def _each(
-    function: Callable[..., tuple[np.ndarray, ...]], arrays: tuple[np.ndarray, ...]
-) -> tuple[np.ndarray, ...]:
+def _each(function: Callable[..., tuple[np.ndarray, ...]], arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """numpy gives up a whole batch for one bad matrix: halve the batch until the bad one stands alone."""
     try:
         return function(*arrays)

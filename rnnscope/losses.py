@@ -66,4 +66,4 @@ def gumbel_one_hot(
     uniform = torch.rand(logits.shape, generator=generator, dtype=logits.dtype).clamp_(min=1e-20)
     soft = torch.softmax(logits - torch.log(-torch.log(uniform)).to(logits.device), -1)
     hard = functional.one_hot(soft.argmax(-1), logits.shape[-1]).to(soft.dtype)
-    return hard + soft - soft.detach()
+    return hard + (soft - soft.detach())  # in this order the value is one-hot to the last bit

@@ -5,6 +5,8 @@ one. Maps are batched over leading axes, work in float64 on numpy arrays, and ar
 weights, and change neither the network nor an array that they were given.
 """
 
+import copy
+import inspect
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -68,9 +70,10 @@ def as_map(system: Any, *, input: ArrayLike | None = None) -> StateMap:
     Raises:
         TypeError: nothing in `system` tells what its state is; the message says what to supply.
     """
-    if hasattr(system, "network") and callable(system.network):  # a Run
+    # Methods: many a torch model has a submodule called network or map, and that is no way to its state.
+    if inspect.ismethod(getattr(system, "network", None)):  # a Run
         system = system.network()
-    if hasattr(system, "map") and callable(system.map):  # a Network
+    if inspect.ismethod(getattr(system, "map", None)):  # a Network
         found: StateMap = system.map()
     elif isinstance(system, StateMap):
         found = system
@@ -157,10 +160,11 @@ class CellMap:
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
         if self._readout is None:
             raise ValueError("this map has no readout: wrap the network with one, rs.wrap(module, readout=...)")
+        _check_states(self, states)
         last = self._slices[-1]
         visible = states[..., last.start : last.start + self._layers[-1].n_units]
         with torch.inference_mode():
-            return self._readout(torch.from_numpy(np.ascontiguousarray(visible))).numpy()
+            return self._readout(_tensor(visible)).numpy()
 
     def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -170,7 +174,7 @@ class CellMap:
 
     def _tensors(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         _check_sizes(self, states, inputs)
-        return tuple(torch.from_numpy(np.ascontiguousarray(x, np.float64)) for x in (states, inputs))  # type: ignore[return-value]
+        return _tensor(states), _tensor(inputs)
 
 
 class FunctionMap:
@@ -184,6 +188,8 @@ class FunctionMap:
         readout: states -> outputs, with `readout_size` numbers.
         domain: (low, high) bounds, broadcast to the state.
         initial: draws n starting states, initial(n, rng); zeros if None.
+
+    The functions are given float64 copies, which they may write to.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -205,6 +211,10 @@ class FunctionMap:
         domain: tuple[ArrayLike, ArrayLike] | None = None,
         initial: Callable[[int, np.random.Generator], Array] | None = None,
     ) -> None:
+        if (readout is None) != (readout_size == 0):
+            raise ValueError(
+                f"readout and readout_size go together: give both or neither (readout_size={readout_size})"
+            )
         self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
         self._step, self._jacobian, self._input_jacobian = step, jacobian, input_jacobian
         self._readout, self._initial = readout, initial
@@ -213,11 +223,12 @@ class FunctionMap:
             self.domain = np.stack([np.broadcast_to(np.asarray(b, float), (state_size,)) for b in domain])
 
     def _call(self, function: Callable[..., Array], states: Array, inputs: Array) -> Array:
-        return function(states, inputs) if self.input_size else function(states)
+        _check_sizes(self, states, inputs)
+        given = (states, inputs) if self.input_size else (states,)
+        return np.asarray(function(*(np.array(x, np.float64) for x in given)), np.float64)
 
     def step(self, states: States, inputs: Inputs) -> States:
-        _check_sizes(self, states, inputs)
-        new = np.asarray(self._call(self._step, states, inputs), np.float64)
+        new = self._call(self._step, states, inputs)
         if new.shape != states.shape:
             raise ValueError(
                 f"step changes the size of the state: {states.shape} goes in, {new.shape} comes out; "
@@ -227,18 +238,23 @@ class FunctionMap:
 
     def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
         if self._jacobian is not None:
-            return np.asarray(self._call(self._jacobian, states, inputs), np.float64)
+            found = self._call(self._jacobian, states, inputs)
+            return _checked_derivative("jacobian", found, (*states.shape, self.state_size))
+        _check_sizes(self, states, inputs)
         return _central_differences(lambda x: self.step(x, _repeat(inputs, x)), states)
 
     def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
         if self._input_jacobian is not None:
-            return np.asarray(self._call(self._input_jacobian, states, inputs), np.float64)
+            found = self._call(self._input_jacobian, states, inputs)
+            return _checked_derivative("input_jacobian", found, (*states.shape, self.input_size))
+        _check_sizes(self, states, inputs)
         return _central_differences(lambda u: self.step(_repeat(states, u), u), inputs)
 
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
         if self._readout is None:
             raise ValueError("this map has no readout: give FunctionMap a readout=... and readout_size=...")
-        return np.asarray(self._readout(states), np.float64)
+        _check_states(self, states)
+        return np.asarray(self._readout(np.array(states, np.float64)), np.float64)
 
     def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
         if self._initial is None:
@@ -247,7 +263,10 @@ class FunctionMap:
 
 
 class ModuleMap:
-    """The map of any torch object with `step(h, x) -> h`; its Jacobians come from `torch.func`."""
+    """The map of any torch object with `step(h, x) -> h`; its Jacobians come from `torch.func`.
+
+    A `torch.nn.Module` is copied in float64. Any other object is used as it is, and must compute in float64.
+    """
 
     def __init__(
         self,
@@ -265,23 +284,40 @@ class ModuleMap:
 
     def _flat(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         _check_sizes(self, states, inputs)
+        n_points = int(np.prod(states.shape[:-1]))
         return (
-            torch.from_numpy(np.array(states, np.float64).reshape(-1, self.state_size)),
-            torch.from_numpy(np.array(inputs, np.float64).reshape(-1, self.input_size)),
+            torch.from_numpy(np.array(states, np.float64).reshape(n_points, self.state_size)),
+            torch.from_numpy(np.array(inputs, np.float64).reshape(n_points, self.input_size)),
         )
 
-    def _step_one(self, state: torch.Tensor, input: torch.Tensor) -> torch.Tensor:
-        return self._module.step(state.unsqueeze(0), input.unsqueeze(0)).squeeze(0)
-
-    def step(self, states: States, inputs: Inputs) -> States:
-        h, u = self._flat(states, inputs)
-        with torch.no_grad():
+    def _step(self, h: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+        try:
             new = self._module.step(h, u)
+        except RuntimeError as error:
+            if isinstance(self._module, torch.nn.Module):
+                raise
+            raise ValueError(
+                f"this {type(self._module).__name__} cannot step states in float64 ({str(error).splitlines()[0]}): "
+                "make it a torch.nn.Module, which is copied in float64, or let it compute in float64"
+            ) from error
+        if not isinstance(new, torch.Tensor):
+            raise TypeError(
+                f"step must return the new state as one tensor, got a {type(new).__name__}: "
+                "join its parts, as in torch.cat([h, c], -1)"
+            )
         if new.shape != h.shape:
             raise ValueError(
                 f"step changes the size of the state: {tuple(h.shape)} goes in, {tuple(new.shape)} comes out"
             )
-        return new.numpy().reshape(states.shape)
+        return new.to(torch.float64)
+
+    def _step_one(self, state: torch.Tensor, input: torch.Tensor) -> torch.Tensor:
+        return self._step(state.unsqueeze(0), input.unsqueeze(0)).squeeze(0)
+
+    def step(self, states: States, inputs: Inputs) -> States:
+        with torch.no_grad():
+            new = self._step(*self._flat(states, inputs))
+        return new.numpy().copy().reshape(states.shape)  # a copy: the object may keep what it returns
 
     def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
         found = torch.func.vmap(torch.func.jacrev(self._step_one, 0))(*self._flat(states, inputs))
@@ -294,6 +330,7 @@ class ModuleMap:
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
         if self._readout is None:
             raise ValueError("this map has no readout: wrap the network with one, rs.wrap(module, readout=...)")
+        _check_states(self, states)
         with torch.no_grad():
             return self._readout(torch.from_numpy(np.array(states, np.float64))).numpy()
 
@@ -323,9 +360,11 @@ class HeldInput:
         return self.map.step(states, self._held(states))
 
     def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
+        _check_sizes(self, states, inputs)
         return self.map.jacobian(states, self._held(states))
 
     def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
+        _check_sizes(self, states, inputs)
         return np.zeros((*states.shape, 0))
 
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
@@ -351,16 +390,17 @@ def wrap(
         state_size, input_size: needed for an object with `step` that does not carry them as attributes.
 
     Raises:
-        TypeError: no state can be found. ValueError: a bidirectional or projected module; a size is missing.
+        TypeError: no state can be found. ValueError: a bidirectional or projected module; a size is missing; the
+            readout takes another size.
 
     Example:
         >>> import torch, rnnscope as rs
         >>> rs.wrap(torch.nn.LSTM(3, 8, num_layers=2)).state_size
         32
     """
-    outputs = _readout_size(readout)
     if is_torch_recurrent(module):
-        return CellMap(layers_from_torch(_frozen_double(module)), readout, outputs)
+        layers = layers_from_torch(_frozen_double(module))
+        return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units))
     if not callable(getattr(module, "step", None)):
         raise TypeError(
             f"cannot find the state of a {type(module).__name__}: supply an object with a method "
@@ -370,33 +410,56 @@ def wrap(
     sizes = {}
     for name, given in (("state_size", state_size), ("input_size", input_size)):
         size = getattr(module, name, None) if given is None else given
-        if not isinstance(size, int):
+        if not isinstance(size, int | np.integer):
             raise ValueError(f"{type(module).__name__} does not tell its {name}: rs.wrap(module, {name}=...) does")
-        sizes[name] = size
+        sizes[name] = int(size)
+    outputs = _readout_size(readout, sizes["state_size"])
     return ModuleMap(module, **sizes, readout=readout, readout_size=outputs)
 
 
-def _readout_size(readout: torch.nn.Module | None) -> int:
+def _readout_size(readout: torch.nn.Module | None, n_visible: int) -> int:
     if readout is None:
         return 0
-    sizes = [layer.out_features for layer in readout.modules() if isinstance(layer, torch.nn.Linear)]
-    return int(sizes[-1]) if sizes else 0
+    if not isinstance(readout, torch.nn.Module):
+        raise TypeError(f"the readout must be a torch.nn.Module, got a {type(readout).__name__}")
+    try:
+        with torch.no_grad():
+            shown = _frozen_double(readout)(torch.zeros(1, n_visible, dtype=torch.float64))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"the readout does not take the {n_visible} numbers that the network shows: {reason}"
+        ) from error
+    return int(shown.shape[-1])
 
 
 def _frozen_double(module: Any) -> Any:
-    import copy
-
     frozen = copy.deepcopy(module).to("cpu", torch.float64)
     frozen.requires_grad_(False)
     return frozen.eval()
 
 
-def _check_sizes(map: Any, states: Array, inputs: Array) -> None:
+def _tensor(array: Array) -> torch.Tensor:
+    # Writable, as torch warns of an array that is not; an array that is broadcast is such a one, and is copied.
+    return torch.from_numpy(np.require(array, np.float64, ["C", "W"]))
+
+
+def _check_states(map: Any, states: Array) -> None:
     if states.shape[-1:] != (map.state_size,):
         raise ValueError(f"the map's states have {map.state_size} numbers, got an array of shape {states.shape}")
+
+
+def _check_sizes(map: Any, states: Array, inputs: Array) -> None:
+    _check_states(map, states)
     if inputs.shape[-1:] != (map.input_size,) or inputs.shape[:-1] != states.shape[:-1]:
         wanted = (*states.shape[:-1], map.input_size)
         raise ValueError(f"states of shape {states.shape} need inputs of shape {wanted}, got {inputs.shape}")
+
+
+def _checked_derivative(name: str, found: Array, shape: tuple[int, ...]) -> Array:
+    if found.shape != shape:
+        raise ValueError(f"{name} must return an array of shape {shape}, got {found.shape}")
+    return found
 
 
 def _repeat(array: Array, like: Array) -> Array:

@@ -38,7 +38,8 @@ class Network(nn.Module):
         super().__init__()
         self.settings, self.input_size, self.output_size = cell, input_size, output_size
         self.cell = cell.build(input_size, generator)
-        self.readout = nn.Linear(self.cell.n_units, output_size, bias=readout_bias)
+        # Made without values, so that torch's global generator is left alone where one is given.
+        self.readout = nn.utils.skip_init(nn.Linear, self.cell.n_units, output_size, bias=readout_bias)
         bound = self.cell.n_units**-0.5
         for parameter in self.readout.parameters():
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
@@ -58,7 +59,12 @@ class Network(nn.Module):
             noise: standard deviation of process noise, added to every number of the state after each step.
             initial: the states before the first input; drawn as the cell's settings say if None.
             generator: where initial states and noise are drawn from.
+
+        Raises:
+            ValueError: inputs of another shape.
         """
+        if inputs.ndim != 3 or inputs.shape[-1] != self.input_size:
+            raise ValueError(f"inputs must have shape (trial, time, {self.input_size}), got {tuple(inputs.shape)}")
         n_trials, n_steps, _ = inputs.shape
         if initial is None:
             initial = self.cell.initial_state(n_trials, generator)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rnnscope.cells import Cell, Leaky, Vanilla
 from rnnscope.schedules import Curriculum, Decay
-from rnnscope.tasks import DelayedMatchToSample, FlipFlop, HMMEmission, Parity
+from rnnscope.tasks import DelayedMatchToSample, FlipFlop, HMMEmission, Parity, linear_chain
 from rnnscope.tasks.task import Task
 from rnnscope.training import Training
 
@@ -45,7 +45,7 @@ PRESETS: dict[str, Preset] = {
     "dms-2-5": Preset(DelayedMatchToSample(range(2, 6)), Leaky(64), _BITS, "delayed match to sample, N = 2..5"),
     "dms-2-20": Preset(DelayedMatchToSample(range(2, 21)), Leaky(100), _BITS, "delayed match to sample, N = 2..20"),
     "hmm-2": Preset(
-        HMMEmission("linear_chain:2"),
+        HMMEmission(linear_chain(2)),
         Vanilla(150, nonlinearity="relu", bias=False),
         _EMISSION,
         "emission of a 2-state linear-chain HMM",

@@ -63,10 +63,9 @@ def from_xarray(cls: type[R], dataset: "xr.Dataset") -> R:
     values: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name in dataset.variables:
-            values[field.name] = dataset[field.name].to_numpy()
+            values[field.name] = np.array(dataset[field.name])  # a copy: xarray hands out index axes read-only
         elif field.name in dataset.attrs:
-            value = json.loads(dataset.attrs[field.name])
-            values[field.name] = tuple(value) if isinstance(value, list) else value
+            values[field.name] = _with_tuples(json.loads(dataset.attrs[field.name]))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ValueError(
                 f"the saved {cls.__name__} has no {field.name!r}: it was saved by another version; redo it"
@@ -80,7 +79,9 @@ def save_result(result: Any, path: str | os.PathLike[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh, old = path.with_name(f".{path.name}.new-{os.getpid()}"), path.with_name(f".{path.name}.old-{os.getpid()}")
     try:
-        to_xarray(result).to_zarr(fresh, mode="w", consolidated=True)
+        # Empty chunks too, so that a chunk that is not there is known to be lost. Consolidated metadata are no part
+        # of Zarr 3 yet, which zarr would warn of at every save.
+        to_xarray(result).to_zarr(fresh, mode="w", consolidated=False, write_empty_chunks=True)
         if path.exists():
             path.rename(old)
         fresh.rename(path)
@@ -99,14 +100,18 @@ def load_result(cls: type[R], path: str | os.PathLike[str]) -> R:
         FileNotFoundError: there is none. ValueError: it is damaged, or of another kind.
     """
     import xarray as xr
+    import zarr
 
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"no result at {path}: run the analysis first")
     try:
-        with xr.open_zarr(path, consolidated=True) as dataset:
+        for name, array in zarr.open_group(path, mode="r").arrays():
+            if array.nchunks_initialized < array.nchunks:  # zarr itself would read zeros or NaN
+                raise ValueError(f"a part of {name} is missing")
+        with xr.open_zarr(path, consolidated=False) as dataset:
             dataset = dataset.load()
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"the result at {path} is damaged ({error}): delete this folder and redo the analysis"
         ) from error
@@ -116,7 +121,8 @@ def load_result(cls: type[R], path: str | os.PathLike[str]) -> R:
 def _dimensions(cls: type, field: "dataclasses.Field[Any]", value: np.ndarray) -> tuple[str, ...]:
     """Axis names out of the jaxtyping annotation; `X | None` is looked into."""
     annotation = typing.get_type_hints(cls, include_extras=True)[field.name]
-    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    options = typing.get_args(annotation) if union else (annotation,)
     for option in options:
         names = tuple(getattr(option, "dim_str", "").split())
         if len(names) == value.ndim:
@@ -127,6 +133,15 @@ def _dimensions(cls: type, field: "dataclasses.Field[Any]", value: np.ndarray) -
         f"{cls.__name__}.{field.name} is an array with {value.ndim} axes, which its annotation does not name: "
         'write Float[np.ndarray, "point unit"] or the like'
     )
+
+
+def _with_tuples(value: Any) -> Any:
+    """JSON has lists only; the fields of a frozen result are tuples, however deep."""
+    if isinstance(value, list):
+        return tuple(_with_tuples(part) for part in value)
+    if isinstance(value, dict):
+        return {name: _with_tuples(part) for name, part in value.items()}
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What changes while a network trains: the learning rate, and how hard the task is."""
 
 import math
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
@@ -24,7 +24,7 @@ class Decay:
     final: float = 0.1
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "Decay":
         if self.warmup < 0:
             raise ValueError(f"warmup is a number of steps and cannot be negative, got {self.warmup}")
         if not 0 < self.final <= 1:
@@ -35,7 +35,7 @@ class Decay:
         """The factor at a step (from 0) of a training of `n_steps`."""
         if step < self.warmup:
             return (step + 1) / self.warmup
-        progress = (step - self.warmup) / max(1, n_steps - 1 - self.warmup)
+        progress = min(1.0, (step - self.warmup) / max(1, n_steps - 1 - self.warmup))
         match self.kind:
             case "constant":
                 return 1.0
@@ -69,7 +69,7 @@ class Curriculum:
     trials: int = 512
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "Curriculum":
         for name in ("first", "window", "every", "trials"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -85,4 +85,5 @@ class Curriculum:
 
     def passed(self, metrics: dict[str, float], newest: int) -> bool:
         """Whether the metrics of a stage's task let it pass."""
-        return min(metrics["accuracy"], metrics[f"accuracy_n{newest}"]) > self.advance_at
+        # Each by itself: the minimum of a number and NaN depends on their order, and NaN passes nothing.
+        return all(metrics[name] > self.advance_at for name in ("accuracy", f"accuracy_n{newest}"))

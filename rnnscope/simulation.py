@@ -75,10 +75,10 @@ def simulate(
         raise ValueError(f"how long to run is not known: give inputs, or n_steps of at least 1 (got n_steps={n_steps})")
     if shown.ndim != 3 or shown.shape[-1] != state_map.input_size:
         raise ValueError(f"inputs must have shape (trial, time, {state_map.input_size}), got {shown.shape}")
-    if noise < 0:
-        raise ValueError(f"noise is a standard deviation and cannot be negative, got {noise}")
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise is a standard deviation: it must be finite and not negative, got {noise}")
     shown = shown.astype(np.float64)
-    start = state_map.initial_states(len(shown), rng) if initial is None else np.asarray(initial, np.float64)
+    start = state_map.initial_states(len(shown), rng) if initial is None else np.array(initial, np.float64)
     if start.shape != (len(shown), state_map.state_size):
         raise ValueError(
             f"initial states must have shape ({len(shown)}, {state_map.state_size}), one a trial, got {start.shape}"

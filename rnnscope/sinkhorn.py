@@ -61,6 +61,10 @@ def sinkhorn_divergence(
             positive, `scaling` outside (0, 1).
         TypeError: points that are not float32 or float64, or not of one dtype.
 
+    The default is meant for training and stops well before convergence, as geomloss does: for 256 one-hot sequences of
+    30 steps the value is 17% below its limit and the gradient has a cosine of .64 with the converged one; at
+    `scaling=0.97` it is 1% and .93, at .99 .1% and .98. To measure rather than to train, set it so.
+
     Source: Feydy et al., AISTATS 2019. With equal settings the result is that of geomloss's
     `SamplesLoss("sinkhorn", p=2, debias=True)`, which the tests hold it against.
     """

@@ -49,7 +49,7 @@ def cell_with_torch_weights(module: nn.Module, suffix: str) -> tuple[Cell, CellM
     bias = getattr(module, f"bias_hh{suffix}").detach() if has_bias else zero
     cell: Cell
     if isinstance(module, nn.RNN | nn.RNNCell):
-        cell = Vanilla(units, nonlinearity=module.nonlinearity, bias=has_bias)
+        cell = Vanilla(units, nonlinearity="relu" if module.nonlinearity == "relu" else "tanh", bias=has_bias)
         values = {"weights.weight_in": weight_in, "weights.weight": weight}
         if has_bias:
             values["weights.bias"] = bias_in + bias
@@ -57,7 +57,7 @@ def cell_with_torch_weights(module: nn.Module, suffix: str) -> tuple[Cell, CellM
         cell = GRU(units) if isinstance(module, nn.GRU | nn.GRUCell) else LSTM(units)
         names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
         values = {f"rnn.{n}": v for n, v in zip(names, (weight_in, weight, bias_in, bias), strict=True)}
-    ours: Any = cell.build(input_size)
+    ours: Any = cell.build(input_size, torch.Generator())  # its own generator: the global one is the user's
     ours.to(weight.dtype)
     with torch.no_grad():
         parameters = dict(ours.named_parameters())

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ class Training:
     threads: int = 1
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "Training":
         for name in ("steps", "batch_size", "evaluate_every", "evaluation_trials", "log_every", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -314,7 +314,9 @@ class _Trainer:
 
     def _stage_label(self) -> str:
         heads = self.stages[self.stage]
-        return "" if heads is None else f"N = {heads[0]}..{heads[-1]}" if len(heads) > 1 else f"N = {heads[0]}"
+        if not heads:
+            return ""
+        return f"N = {heads[0]}" if len(heads) == 1 else f"N = {heads[0]}..{heads[-1]}"
 
     # Measuring
 

@@ -92,14 +92,15 @@ class GRUCell(nn.Module):
     def __init__(self, input_size: int, n_units: int, start: Start, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.input_size, self.n_units, self.state_size = input_size, n_units, n_units
-        self.rnn = nn.GRU(input_size, n_units, batch_first=True)
+        # Made without values, so that torch's global generator is left alone.
+        self.rnn = nn.GRU(input_size, n_units, batch_first=True, device="meta")
         for name, value in list(self.rnn.named_parameters()):
             setattr(self.rnn, name, uniform(tuple(value.shape), n_units**-0.5, generator))
         self.start = InitialState(start, n_units)
 
     def dynamics(self) -> GRUDynamics:
-        r = self.rnn
-        return GRUDynamics(r.weight_ih_l0, r.weight_hh_l0, r.bias_ih_l0, r.bias_hh_l0)
+        weight_in, weight, bias_in, bias = self.rnn.all_weights[0]
+        return GRUDynamics(weight_in, weight, bias_in, bias)
 
     def project(self) -> None:
         pass

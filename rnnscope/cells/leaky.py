@@ -68,7 +68,7 @@ class _LeakyWeights(nn.Module):
         super().__init__()
         units = cell.units
         self.leak, self.nonlinearity = cell.leak, cell.nonlinearity
-        self.weight_in = uniform((units, input_size), input_size**-0.5, generator)
+        self.weight_in = uniform((units, input_size), max(1, input_size) ** -0.5, generator)
         self.weight = uniform((units, units), units**-0.5, generator)
         self.bias = uniform((units,), units**-0.5, generator)
         low, high = cell.tau

@@ -1,6 +1,5 @@
 """The low-rank cell: connectivity W = M N^T / units (Mastrogiuseppe & Ostojic 2018; Dubreuil et al. 2022)."""
 
-from typing import Self
 
 import torch
 from pydantic import field_validator, model_validator
@@ -39,7 +38,7 @@ class LowRank:
         return value
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "LowRank":
         if not 1 <= self.rank <= self.units:
             raise ValueError(f"rank must be between 1 and the number of units ({self.units}), got {self.rank}")
         if self.tau < 1:
@@ -54,7 +53,7 @@ class _LowRankWeights(nn.Module):
     def __init__(self, cell: LowRank, input_size: int, generator: torch.Generator | None) -> None:
         super().__init__()
         self.units, self.nonlinearity, self.tau = cell.units, cell.nonlinearity, cell.tau
-        self.weight_in = uniform((cell.units, input_size), input_size**-0.5, generator)
+        self.weight_in = uniform((cell.units, input_size), max(1, input_size) ** -0.5, generator)
         # Entries of order one, as the theory has them; the product is divided by the number of units.
         self.left = nn.Parameter(torch.randn(cell.units, cell.rank, generator=generator))
         self.right = nn.Parameter(torch.randn(cell.units, cell.rank, generator=generator))

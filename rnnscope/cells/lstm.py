@@ -93,14 +93,15 @@ class LSTMCell(nn.Module):
     def __init__(self, input_size: int, n_units: int, start: Start, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.input_size, self.n_units, self.state_size = input_size, n_units, 2 * n_units
-        self.rnn = nn.LSTM(input_size, n_units, batch_first=True)
+        # Made without values, so that torch's global generator is left alone.
+        self.rnn = nn.LSTM(input_size, n_units, batch_first=True, device="meta")
         for name, value in list(self.rnn.named_parameters()):
             setattr(self.rnn, name, uniform(tuple(value.shape), n_units**-0.5, generator))
         self.start = InitialState(start, self.state_size)
 
     def dynamics(self) -> LSTMDynamics:
-        r = self.rnn
-        return LSTMDynamics(r.weight_ih_l0, r.weight_hh_l0, r.bias_ih_l0 + r.bias_hh_l0)
+        weight_in, weight, bias_in, bias = self.rnn.all_weights[0]
+        return LSTMDynamics(weight_in, weight, bias_in + bias)
 
     def project(self) -> None:
         pass
@@ -123,9 +124,10 @@ class LSTMCell(nn.Module):
         # memories follow elementwise.
         before = torch.cat([first_hidden.transpose(0, 1), hidden[:, :-1]], 1)
         i, f, g, _ = dynamics._gates(before, inputs)
-        added, memories, memory = i * g, [], memory[0]
-        for t in range(inputs.shape[1]):
-            memory = torch.addcmul(added[:, t], f[:, t], memory)
+        memories, memory = [], memory[0]
+        # unbind, not [:, t]: the gradient of T slices would be T arrays of the full size.
+        for kept, added in zip(f.unbind(1), (i * g).unbind(1), strict=True):
+            memory = torch.addcmul(added, kept, memory)
             memories.append(memory)
         return torch.cat([hidden, torch.stack(memories, 1)], -1)
 

@@ -73,7 +73,7 @@ class RateWeights(Protocol):
 class RateCell(nn.Module):
     """Runs the rate equation over sequences, with the weights of one family."""
 
-    def __init__(self, weights: nn.Module, input_size: int, n_units: int, start: Start) -> None:
+    def __init__(self, weights: RateWeights, input_size: int, n_units: int, start: Start) -> None:
         super().__init__()
         self.input_size, self.n_units, self.state_size = input_size, n_units, n_units
         self.weights = weights

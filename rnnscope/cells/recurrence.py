@@ -83,6 +83,20 @@ def _apply_in_place(kind: str, x: Tensor) -> None:
             functional.leaky_relu_(x, LEAKY_SLOPE)
 
 
+def _multiply_by_slope(kind: str, gradient: Tensor, rate: Tensor, out: Tensor) -> None:
+    """out = gradient * f', in the one pass over memory that torch's own backward kernels take."""
+    aten = torch.ops.aten
+    match kind:
+        case "tanh":
+            aten.tanh_backward.grad_input(gradient, rate, grad_input=out)
+        case "relu":
+            aten.threshold_backward.grad_input(gradient, rate, 0, grad_input=out)
+        case "leaky_relu":
+            aten.leaky_relu_backward.grad_input(gradient, rate, LEAKY_SLOPE, True, grad_input=out)
+        case "identity":
+            out.copy_(gradient)
+
+
 class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -122,19 +136,21 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         states, rates, weight, keep, gain = ctx.saved_tensors
         (grad_states,) = grad_outputs
         n_steps, _, n_units = rates.shape
-        slope = slope_from_rate(ctx.nonlinearity, rates)
-        if gain is not None:
-            slope = slope * gain
-        total = torch.empty_like(rates)  # dL/dh_t with everything that comes after t
-        total[-1] = grad_states[-1]
-        pre = slope  # becomes dL/d(W h + drive), in place
-        all_total, all_pre, all_grad = total.unbind(0), pre.unbind(0), grad_states.unbind(0)
+        pre = torch.empty_like(rates)  # dL/d(W h + drive)
+        # dL/dh_t with everything that comes after t. The gradients of noise and leak want it for all t; else one
+        # buffer that stays in the cache serves every step.
+        kept = torch.empty_like(rates) if keep is not None or ctx.noisy else None
+        buffer = torch.empty_like(rates[0])
+        all_total = [buffer] * n_steps if kept is None else list(kept.unbind(0))
+        all_total[-1].copy_(grad_states[-1])
+        all_rates, all_pre, all_grad = rates.unbind(0), pre.unbind(0), grad_states.unbind(0)
         for t in range(n_steps - 1, -1, -1):
-            all_pre[t].mul_(all_total[t])
+            through = all_total[t] if gain is None else torch.mul(all_total[t], gain, out=all_pre[t])
+            _multiply_by_slope(ctx.nonlinearity, through, all_rates[t], all_pre[t])
             if t == 0:
                 break
             torch.addmm(all_grad[t - 1], all_pre[t], weight, out=all_total[t - 1])
@@ -148,8 +164,7 @@ class _Recurrence(torch.autograd.Function):
                 grad_state = grad_state + all_total[0] * keep
         if needs[2]:
             grad_weight = pre.reshape(-1, n_units).t() @ states[:-1].reshape(-1, n_units)
-        if keep is not None and needs[3]:
-            grad_keep = (total * states[:-1]).sum((0, 1))
-        if gain is not None and needs[4]:
-            grad_gain = (total * rates).sum((0, 1))
-        return pre, grad_state, grad_weight, grad_keep, grad_gain, total if ctx.noisy else None, None
+        if kept is not None and keep is not None:
+            grad_keep = (kept * states[:-1]).sum((0, 1))
+            grad_gain = (kept * rates).sum((0, 1))
+        return pre, grad_state, grad_weight, grad_keep, grad_gain, kept if ctx.noisy else None, None
