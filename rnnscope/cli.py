@@ -7,7 +7,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, no_type_check
 
 import typer
 import yaml
@@ -40,6 +40,7 @@ Every option can also stand in a TOML or YAML file, given with `--config`: its k
 )
 
 
+@no_type_check  # what typer hands over is no typer.Context, though it wants the annotation
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Options out of a file become the defaults of the command; tables are kept for the command to read."""
     if path is None:
@@ -80,6 +81,7 @@ Config = Annotated[
 
 
 @app.command()
+@no_type_check
 def train(
     context: typer.Context,
     preset: Annotated[str | None, typer.Argument(help="A preset (`rnnscope list presets`); others set it up.")] = None,
@@ -123,6 +125,7 @@ def train(
 
 
 @app.command()
+@no_type_check
 def analyze(
     context: typer.Context,
     runs: Runs,
@@ -147,7 +150,7 @@ def analyze(
         _check_names(name, given, ANALYSES[name].verb)
     for run in [rs.load_run(path) for path in runs]:
         _say(f"{run.name}")
-        done = analyse(run, names, seed=seed, settings=changes, on_progress=lambda text: _say(f"  {text} ..."))
+        done = analyse(run, names, seed=seed, settings=changes, on_progress=_say_analysis)
         for name, result in done.results.items():
             _say(f"  {name}: {result.summary()}")
         for name, reason in done.skipped.items():
@@ -246,7 +249,7 @@ def demo(
         run = rs.train(preset.task, preset.cell, training, name=name, folder=out / "runs", resume=True)
         _say_run(run)
         missing = [analysis for analysis in ANALYSES if analysis not in run.results]
-        done = analyse(run, missing, on_progress=lambda text: _say(f"  {text} ..."))
+        done = analyse(run, missing, on_progress=_say_analysis)
         for analysis in run.results:
             _say(f"  {analysis}: {run.load_result(analysis, ANALYSES[analysis].result).summary()}")
         for analysis, reason in done.skipped.items():
@@ -365,6 +368,10 @@ def _figures_of(run: rs.Run) -> dict[str, Any]:
         if name in ANALYSES:
             found[name] = run.load_result(name, ANALYSES[name].result).figure()
     return found
+
+
+def _say_analysis(analysis: Any, done: int, total: int) -> None:
+    _say(f"  {analysis.title} ... ({done + 1} of {total})")
 
 
 def _say_run(run: rs.Run) -> None:

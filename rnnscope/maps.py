@@ -208,7 +208,7 @@ class FunctionMap:
         input_jacobian: Callable[..., Array] | None = None,
         readout: Callable[[Array], Array] | None = None,
         readout_size: int = 0,
-        domain: tuple[ArrayLike, ArrayLike] | None = None,
+        domain: tuple[Any, Any] | None = None,
         initial: Callable[[int, np.random.Generator], Array] | None = None,
     ) -> None:
         if (readout is None) != (readout_size == 0):

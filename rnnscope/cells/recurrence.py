@@ -43,7 +43,8 @@ def slope_from_rate(kind: str, rate: Float[Tensor, "..."]) -> Float[Tensor, "...
         case "relu":
             return (rate > 0).to(rate.dtype)
         case "leaky_relu":
-            return torch.where(rate > 0, 1.0, LEAKY_SLOPE).to(rate.dtype)
+            # Filled, not torch.where of two numbers, which is float32 and would round the slope in float64.
+            return torch.full_like(rate, LEAKY_SLOPE).masked_fill_(rate > 0, 1.0)
         case "identity":
             return torch.ones_like(rate)
     raise ValueError(f"unknown nonlinearity {kind!r}; known: {', '.join(NONLINEARITIES)}")

@@ -1,0 +1,107 @@
+"""Losses against torch's own on the masked entries, and the emission of symbols against softmax."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+import rnnscope as rs
+from rnnscope import cells, losses
+from rnnscope.losses import gumbel_one_hot
+from rnnscope.sinkhorn import sinkhorn_divergence
+
+N_HEADS, N_CLASSES = 3, 4
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def network_and_states(output_size: int) -> tuple[rs.Network, torch.Tensor]:
+    network = rs.Network(cells.LSTM(5), 2, output_size, generator=seeded()).double()
+    return network, torch.randn(6, 7, 10, generator=seeded(1), dtype=torch.float64, requires_grad=True)
+
+
+def masks() -> list[torch.Tensor]:
+    some = torch.rand(6, 7, generator=seeded(2)) < 0.4
+    one = torch.zeros(6, 7, dtype=torch.bool)
+    one[3, 2] = True
+    return [some, one, torch.ones(6, 7, dtype=torch.bool)]
+
+
+@pytest.mark.parametrize("heads", [None, [0], [2, 0], [0, 1, 2]], ids=str)
+@pytest.mark.parametrize("mask", masks(), ids=["some", "one", "all"])
+def test_cross_entropy(mask: torch.Tensor, heads: list[int] | None):
+    network, states = network_and_states(N_HEADS * N_CLASSES)
+    kept = list(range(N_HEADS)) if heads is None else heads
+    targets = torch.randint(N_CLASSES, (6, 7, len(kept)), generator=seeded(3))
+    found = losses.cross_entropy(network, states, targets, mask, heads, N_HEADS)
+    outputs = network.read(states)
+    terms = []
+    for trial, time in mask.nonzero().tolist():
+        for column, head in enumerate(kept):
+            logits = outputs[trial, time, head * N_CLASSES : (head + 1) * N_CLASSES]
+            terms.append(functional.cross_entropy(logits, targets[trial, time, column]))
+    wanted = torch.stack(terms).mean()
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+    by_found, by_wanted = (torch.autograd.grad(loss, states)[0] for loss in (found, wanted))
+    torch.testing.assert_close(by_found, by_wanted, rtol=0, atol=1e-12)
+    assert not by_found[~mask].any(), "a step outside the mask has a gradient"
+
+
+@pytest.mark.parametrize("mask", masks(), ids=["some", "one", "all"])
+def test_mean_squared_error(mask: torch.Tensor):
+    network, states = network_and_states(3)
+    targets = torch.randn(6, 7, 3, generator=seeded(3), dtype=torch.float64)
+    found = losses.mean_squared_error(network, states, targets, mask)
+    wanted = ((network.read(states) - targets)[mask] ** 2).sum() / (3 * mask.sum())
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+    assert not torch.autograd.grad(found, states)[0][~mask].any()
+
+
+def test_gumbel_frequencies_are_those_of_softmax():
+    logits = torch.tensor([[0.0, 1.0, -2.0, 3.0], [5.0, 5.0, 5.0, 5.0], [-30.0, 0.0, -30.0, 0.0]])
+    n = 40_000
+    drawn = gumbel_one_hot(logits.expand(n, 3, 4), seeded())
+    wanted = torch.softmax(logits, -1)
+    error = 5 * (wanted * (1 - wanted) / n).sqrt() + 1e-12
+    excess = ((drawn.mean(0) - wanted).abs() - error).max()
+    assert excess <= 0, f"frequencies {drawn.mean(0)}, softmax {wanted}"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_gumbel_samples_are_one_hot_and_seeded(dtype: torch.dtype):
+    logits = 3 * torch.randn(500, 6, generator=seeded(1), dtype=dtype)
+    logits.requires_grad_()
+    first, again, other = (gumbel_one_hot(logits, seeded(s)) for s in (0, 0, 1))
+    assert first.dtype == dtype
+    assert ((first == 0) | (first == 1)).all(), "a sample differs from 0 and 1 by rounding"
+    assert (first.sum(-1) == 1).all()
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_gumbel_gradient_is_that_of_the_relaxation():
+    logits = torch.randn(20, 5, generator=seeded(1), dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(20, 5, generator=seeded(2), dtype=torch.float64)
+    (found,) = torch.autograd.grad((weights * gumbel_one_hot(logits, seeded(3))).sum(), logits)
+    noise = -torch.log(-torch.log(torch.rand(20, 5, generator=seeded(3), dtype=torch.float64)))
+    (wanted,) = torch.autograd.grad((weights * torch.softmax(logits + noise, -1)).sum(), logits)
+    assert (found.norm(dim=-1) > 1e-6).all(), "the gradient does not come through"
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+
+
+def test_emission_divergence():
+    network, states = network_and_states(4)
+    targets = torch.randint(4, (6, 7, 1), generator=seeded(3))
+    found = losses.emission_divergence(network, states, targets, seeded(4), with_constant=True)
+    emitted = gumbel_one_hot(network.read(states), seeded(4))
+    wanted = torch.nn.functional.one_hot(targets[..., 0], 4).double()
+    torch.testing.assert_close(found, sinkhorn_divergence(emitted.flatten(1), wanted.flatten(1), blur=0.2))
+    assert torch.autograd.grad(found, states)[0].any()
+    # A network that is sure of the targets emits them, and the divergence is nil.
+    sure = rs.Network(cells.Vanilla(4), 2, 4, readout_bias=False, generator=seeded())
+    with torch.no_grad():
+        sure.readout.weight.copy_(100 * torch.eye(4))
+    exact = functional.one_hot(targets[..., 0], 4).float()
+    nil = losses.emission_divergence(sure, exact, targets, seeded(5), with_constant=True)
+    assert abs(float(nil)) < 1e-4

@@ -1,0 +1,173 @@
+"""A run folder is read back as it was written, and a damaged one is told, with what to do."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import rnnscope as rs
+from rnnscope.runs import write_atomically
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> rs.Run:
+    return rs.train(
+        rs.tasks.DelayedMatchToSample([2, 3]),
+        rs.cells.Leaky(8, tau=(1, 3), leak="outside", nonlinearity="tanh"),
+        rs.Training(steps=12, batch_size=8, evaluation_trials=32, evaluate_every=5, log_every=3, checkpoints=(0, 5)),
+        seed=7,
+        folder=tmp_path_factory.mktemp("runs"),
+        name="run",
+        progress=False,
+    )
+
+
+@pytest.fixture
+def copy(trained, tmp_path) -> rs.Run:
+    import shutil
+
+    shutil.copytree(trained.path, tmp_path / "run")
+    return rs.load_run(tmp_path / "run")
+
+
+def test_a_run_comes_back_as_it_was_written(trained):
+    run = rs.load_run(trained.path)
+    assert run.task == rs.tasks.DelayedMatchToSample([2, 3])
+    assert run.cell == rs.cells.Leaky(8, tau=(1, 3), leak="outside", nonlinearity="tanh")
+    assert run.seed == 7
+    assert run.checkpoints == [0, 5, 12]
+    assert run.record == trained.record
+    assert run.metrics.keys() >= {"accuracy", "accuracy_min"}
+    inputs = torch.rand(3, 6, 1)
+    start = torch.zeros(3, 8)
+    expected = trained.network()(inputs, initial=start)[0]
+    assert torch.equal(run.network()(inputs, initial=start)[0], expected)
+    assert not torch.equal(run.network(0)(inputs, initial=start)[0], expected)
+
+
+def test_versions_and_schema_are_recorded(trained):
+    record = json.loads((trained.path / "run.json").read_text())
+    assert record["schema"] == 1
+    assert record["versions"].keys() == {"rnnscope", "torch", "numpy", "python"}
+    assert record["training"]["steps"] == 12
+
+
+def test_list_runs_leaves_out_what_is_none(copy):
+    folder = copy.path.parent
+    (folder / "notes").mkdir()
+    (folder / "broken").mkdir()
+    (folder / "broken" / "run.json").write_text("{")
+    assert [run.name for run in rs.list_runs(folder)] == ["run"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])
+def test_a_damaged_checkpoint_is_told_and_another_named(copy, damage):
+    file = copy.path / "checkpoints" / "00000012.safetensors"
+    data = file.read_bytes()
+    file.write_bytes({"truncated": data[: len(data) // 2], "garbage": b"\x00" * 100, "empty": b""}[damage])
+    with pytest.raises(rs.RunError, match=r"00000012.safetensors is damaged .*: use another checkpoint \(step 5\)"):
+        copy.network()
+    assert copy.network(5) is not None
+
+
+def test_a_checkpoint_of_another_network_is_told(copy):
+    record = json.loads((copy.path / "run.json").read_text())
+    record["cell"]["units"] = 9
+    (copy.path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(rs.RunError, match="is damaged"):
+        rs.load_run(copy.path).network()
+
+
+def test_a_checkpoint_that_is_not_there_is_told(copy):
+    with pytest.raises(rs.RunError, match=r"no checkpoint at step 3; there are 0, 5, 12"):
+        copy.network(3)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "run.json is damaged"),
+        ("[1, 2]", "does not state its schema"),
+        ('{"task": {}}', "does not state its schema"),
+        ('{"schema": 1}', "lacks cell, metrics, seed, status, task, training"),
+        ('{"schema": 99}', r"has schema 99, .* reads up to 1: update with pip install -U rnnscope"),
+    ],
+)
+def test_a_damaged_or_newer_run_is_told(copy, content, message):
+    (copy.path / "run.json").write_text(content)
+    with pytest.raises(rs.RunError, match=message):
+        rs.load_run(copy.path)
+
+
+def test_no_run_is_told(tmp_path):
+    with pytest.raises(rs.RunError, match="it has no run.json"):
+        rs.load_run(tmp_path)
+
+
+def test_a_task_that_is_not_known_here_is_told(copy):
+    record = json.loads((copy.path / "run.json").read_text())
+    record["task"]["kind"] = "Juggling"
+    (copy.path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="unknown task 'Juggling'"):
+        _ = rs.load_run(copy.path).task
+
+
+def test_a_damaged_resume_file_is_told(tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(progress):
+        if progress.step >= 12:
+            raise Stop
+
+    training = rs.Training(steps=40, batch_size=8, evaluation_trials=32, evaluate_every=5, log_every=3)
+    arguments = (rs.tasks.Parity(2), rs.cells.Leaky(4), training)
+    with pytest.raises(Stop):
+        rs.train(*arguments, folder=tmp_path, name="run", on_progress=stop)
+    file = tmp_path / "run" / "resume.safetensors"
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(rs.RunError, match=r"resume.safetensors is damaged .*: delete it, and the run starts again"):
+        rs.train(*arguments, folder=tmp_path, name="run", resume=True, progress=False)
+    file.unlink()
+    assert rs.train(*arguments, folder=tmp_path, name="run", resume=True, progress=False).record["steps_done"] == 40
+
+
+def test_atomic_writing_leaves_the_old_or_the_new(tmp_path, monkeypatch):
+    import os
+
+    file = tmp_path / "file"
+    write_atomically(file, b"old")
+
+    def fail(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(file, b"new")
+    assert file.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_loading_a_run_executes_no_code_from_it(copy, tmp_path):
+    """A pickle in place of the weights is refused, not run."""
+    import pickle
+
+    class Payload:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "executed",))
+
+    for step in copy.checkpoints:
+        (copy.path / "checkpoints" / f"{step:08d}.safetensors").write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(rs.RunError, match="is damaged"):
+        copy.network()
+    assert not (tmp_path / "executed").exists()
+
+
+def test_simulating_a_run_uses_its_own_task(trained):
+    trajectories = rs.simulate(trained, n_trials=6, seed=1)
+    assert trajectories.trials is not None
+    assert trajectories.states.dtype == np.float64
+    lengths = trajectories.trials.info["length"]
+    assert trajectories.valid.sum(1).tolist() == list(lengths)
