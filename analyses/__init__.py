@@ -1,0 +1,135 @@
+"""How to dissect a network: one file per question, and the registry of all of them.
+
+The command line, the sweeps and the explorer know analyses through `ANALYSES` alone: a new question is a new file
+and one entry here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from rnnscope.analyses.automata import Automaton, extract_automaton
+from rnnscope.analyses.fixed_points import FixedPoints, find_fixed_points
+from rnnscope.analyses.lyapunov import LyapunovSpectrum, lyapunov_spectrum
+from rnnscope.analyses.machine import Machine
+from rnnscope.analyses.state_space import StateSpace, project_states
+from rnnscope.results import Result
+from rnnscope.runs import Run
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One question that can be asked of a network.
+
+    Attributes:
+        name: the key in `ANALYSES`, and the name under which a run keeps the result.
+        title: for people.
+        verb: the function that answers it, verb(system, *, settings..., seed=0).
+        result: the class of the answer.
+        uses: argument of the verb -> name of the analysis whose saved result goes there, if the run has one.
+    """
+
+    name: str
+    title: str
+    verb: Callable[..., Any]
+    result: type[Any]
+    uses: Mapping[str, str] = field(default_factory=dict)
+
+    def on(self, run: Run, **settings: Any) -> Any:
+        """Ask it of a run; what `settings` do not say comes from the run's saved results, then from the defaults.
+
+        Raises:
+            ValueError: the analysis does not apply to this run; the message says why.
+        """
+        saved = run.results
+        for argument, name in self.uses.items():
+            if argument not in settings and name in saved:
+                settings[argument] = run.load_result(name, ANALYSES[name].result)
+        return self.verb(run, **settings)
+
+
+ANALYSES: Mapping[str, Analysis] = MappingProxyType(
+    {
+        entry.name: entry
+        for entry in (
+            Analysis("fixed_points", "Fixed points", find_fixed_points, FixedPoints),
+            Analysis("lyapunov", "Lyapunov exponents", lyapunov_spectrum, LyapunovSpectrum),
+            Analysis("state_space", "State space", project_states, StateSpace, {"fixed_points": "fixed_points"}),
+            Analysis("automaton", "Automaton", extract_automaton, Automaton),
+        )
+    }
+)
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What came of several analyses.
+
+    Attributes:
+        results: name -> result, in the order of the registry.
+        skipped: name -> why that analysis does not apply.
+    """
+
+    results: Mapping[str, Result]
+    skipped: Mapping[str, str]
+
+
+def analyse(
+    run: Run,
+    names: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    on_progress: Callable[[Analysis, int, int], None] | None = None,
+) -> Analysed:
+    """Run several analyses on a run, in the order of the registry, and keep each result with it.
+
+    An analysis that does not apply to the run is skipped with its reason, and the others go on.
+
+    Args:
+        run: what to look at.
+        names: keys of `ANALYSES`; all if None.
+        seed: for every analysis.
+        settings: name -> settings of that analysis, such as {"lyapunov": {"n_steps": 5000}}.
+        on_progress: called before each as on_progress(analysis, how many are done, how many there are).
+
+    Raises:
+        ValueError: a name that there is not.
+        rnnscope.runs.RunError: the run cannot be read.
+    """
+    unknown = [name for name in names or () if name not in ANALYSES]
+    if unknown:
+        raise ValueError(f"unknown analysis {', '.join(map(repr, unknown))}; known: {', '.join(ANALYSES)}")
+    run.network()  # a run that cannot be read is no reason to skip every analysis, but an error
+    wanted = [entry for name, entry in ANALYSES.items() if names is None or name in names]
+    results: dict[str, Result] = {}
+    skipped: dict[str, str] = {}
+    for done, entry in enumerate(wanted):
+        if on_progress is not None:
+            on_progress(entry, done, len(wanted))
+        try:
+            found = entry.on(run, **{"seed": seed, **(settings or {}).get(entry.name, {})})
+        except ValueError as error:
+            skipped[entry.name] = str(error)
+            continue
+        run.save_result(entry.name, found)
+        results[entry.name] = found
+    return Analysed(results, skipped)
+
+
+__all__ = [
+    "ANALYSES",
+    "Analysed",
+    "Analysis",
+    "Automaton",
+    "FixedPoints",
+    "LyapunovSpectrum",
+    "Machine",
+    "StateSpace",
+    "analyse",
+    "extract_automaton",
+    "find_fixed_points",
+    "lyapunov_spectrum",
+    "project_states",
+]

@@ -175,7 +175,7 @@ def write_figures(
     return written
 
 
-async def _draw(figures: Mapping[str, go.Figure], folder: Path, options: list[dict[str, Any]]) -> list[Path]:
+async def _draw(figures: Mapping[str, go.Figure], folder: Path, options: list[Any]) -> list[Path]:
     """Through one browser: starting one takes seconds, a figure a third of a second."""
     import kaleido
     from choreographer.errors import BrowserFailedError

@@ -115,7 +115,10 @@ def load_result(cls: type[R], path: str | os.PathLike[str]) -> R:
         raise ValueError(
             f"the result at {path} is damaged ({error}): delete this folder and redo the analysis"
         ) from error
-    return from_xarray(cls, dataset)
+    try:
+        return from_xarray(cls, dataset)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _dimensions(cls: type, field: "dataclasses.Field[Any]", value: np.ndarray) -> tuple[str, ...]:

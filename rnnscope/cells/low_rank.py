@@ -1,6 +1,5 @@
 """The low-rank cell: connectivity W = M N^T / units (Mastrogiuseppe & Ostojic 2018; Dubreuil et al. 2022)."""
 
-
 import torch
 from pydantic import field_validator, model_validator
 from pydantic.dataclasses import dataclass

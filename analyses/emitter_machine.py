@@ -1,0 +1,201 @@
+"""Which probabilistic machine does a network implement that turns noise into symbols?
+
+Visited states are clustered finely, transitions between clusters are counted, and clusters with the same future are
+merged, two by two, down to one. "The same future": the expected distributions of the symbol now and 1, 2, 4 and 8
+steps ahead, under the counted transitions. Of all numbers of states the one is kept whose description is shortest:
+the log likelihood of held-out sequences less half the log of their symbols for each free probability (Schwarz,
+"Estimating the dimension of a model", Annals of Statistics 1978). More data can therefore tell more states apart.
+"""
+
+from collections.abc import Sequence
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int64, Integer
+
+from rnnscope.maps import StateMap
+from rnnscope.tasks import HMM, Task, sample_symbols
+
+CANDIDATES = (8, 16, 24, 32)
+MAX_STATES = 12  # up to here every number of states is tried
+DOUBLINGS = 3  # futures are compared up to 2^3 steps ahead
+MAX_POINTS = 5000
+
+
+class Emitted(NamedTuple):
+    """States after a transient, the distribution of the symbol at each, and symbols drawn from it."""
+
+    states: Float[np.ndarray, "sequence time unit"]
+    probabilities: Float[np.ndarray, "sequence time emitted"]
+    symbols: Int64[np.ndarray, "sequence time"]
+
+
+class Chain(NamedTuple):
+    """Joint probability of a state and the next, and the emissions of each state."""
+
+    flow: Float[np.ndarray, "state next_state"]
+    emission: Float[np.ndarray, "state emitted"]
+
+    @property
+    def occupancy(self) -> Float[np.ndarray, " state"]:
+        return self.flow.sum(1)
+
+    @property
+    def transitions(self) -> Float[np.ndarray, "state next_state"]:
+        return self.flow / self.flow.sum(1, keepdims=True)
+
+    def hmm(self) -> HMM:
+        """The same as a hidden Markov model that starts anywhere, as often as the network is there."""
+        return HMM(self.transitions, self.emission / self.emission.sum(1, keepdims=True), self.occupancy)  # type: ignore[arg-type]
+
+
+class Found(NamedTuple):
+    """A chain, where its states lie, and the front of size and likelihood that it was chosen from."""
+
+    chain: Chain
+    centres: Float[np.ndarray, "state unit"]
+    tried_clusters: list[int]
+    tried_states: list[int]
+    tried_log_likelihood: list[float]
+
+
+def emit(state_map: StateMap, task: Task, n: int, length: int, transient: int, rng: np.random.Generator) -> Emitted:
+    """Run the network on the task's noise, trials laid end to end because the noise has no memory.
+
+    Raises:
+        ValueError: the states diverge.
+    """
+    trial_length = task.sample(1, rng).inputs.shape[1]
+    n_trials = -(-(transient + length) // trial_length)
+    noise = task.sample(n * n_trials, rng).inputs.reshape(n, n_trials * trial_length, -1)
+    state = state_map.initial_states(n, rng)
+    states = []
+    for t in range(transient + length):
+        state = state_map.step(state, noise[:, t].astype(np.float64))
+        if not np.isfinite(state).all():
+            raise ValueError(
+                f"the network's states diverge at step {t} of noise: train it further, or choose another checkpoint"
+            )
+        if t >= transient:
+            states.append(state)
+    visited = np.stack(states, 1)
+    logits = state_map.readout(visited)
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    return Emitted(visited, weights / weights.sum(-1, keepdims=True), sample_symbols(logits, rng))
+
+
+def find_chain(fitted: Emitted, checked: Emitted, candidates: Sequence[int], rng: np.random.Generator) -> Found:
+    """The chain with the shortest description of the checked sequences, among all merged from any of the candidate
+    numbers of clusters."""
+    tried: list[_Tried] = []
+    for n_wanted in sorted(set(candidates)):
+        cluster, n_clusters = _clusters(fitted, n_wanted, rng)
+        chain = _count(fitted, cluster, n_clusters)
+        member = np.arange(n_clusters)  # the merged state of each cluster
+        while True:
+            n_states = len(chain.flow)
+            if n_states <= MAX_STATES or n_states == n_clusters:
+                likelihood = log_likelihood(chain.hmm(), checked.symbols)[0]
+                tried.append(_Tried(chain, member[cluster], n_clusters, likelihood))
+            if n_states == 1:
+                break
+            chain, member = _merge_nearest(chain, member)
+    n_emitted = checked.symbols.size
+    best = max(tried, key=lambda t: n_emitted * t.log_likelihood - _free(t.chain) * np.log(n_emitted) / 2)
+    order = np.argsort(-best.chain.occupancy, kind="stable")
+    chain = Chain(best.chain.flow[np.ix_(order, order)], best.chain.emission[order])
+    state = np.argsort(order)[best.state]
+    flat = fitted.states.reshape(len(state), -1)
+    centres = np.stack([flat[state == s].mean(0) for s in range(len(order))])
+    sizes = [len(t.chain.flow) for t in tried]
+    return Found(chain, centres, [t.n_clusters for t in tried], sizes, [t.log_likelihood for t in tried])
+
+
+class _Tried(NamedTuple):
+    chain: Chain
+    state: Int64[np.ndarray, " point"]
+    n_clusters: int
+    log_likelihood: float
+
+
+def log_likelihood(hmm: HMM, symbols: Integer[np.ndarray, "sequence time"]) -> tuple[float, float]:
+    """Nats per symbol under the model, and the standard error over sequences."""
+    each = hmm.log_likelihood(symbols) / symbols.shape[1]
+    return float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each)))
+
+
+def match(chain: Chain, truth: HMM) -> tuple[tuple[int, ...], float, float] | None:
+    """The state of the model that each state of the chain is, with the mean absolute errors of its transition and
+    emission probabilities, rows weighted by occupancy; None where the numbers of states or symbols differ, or are
+    too many (> 7) to try all orders."""
+    n_states = len(chain.flow)
+    wanted_t, wanted_e = truth.transition_matrix, truth.emission_matrix
+    if n_states != truth.n_states or chain.emission.shape != wanted_e.shape or n_states > 7:
+        return None
+    found = []
+    for order in permutations(range(n_states)):
+        rows = list(order)
+        transition = chain.occupancy @ np.abs(chain.transitions - wanted_t[np.ix_(rows, rows)]).mean(1)
+        emission = chain.occupancy @ np.abs(chain.emission - wanted_e[rows]).mean(1)
+        found.append((float(transition + emission), order, float(transition), float(emission)))
+    _, order, transition, emission = min(found)
+    return order, transition, emission
+
+
+def _clusters(fitted: Emitted, n_clusters: int, rng: np.random.Generator) -> tuple[Int64[np.ndarray, " point"], int]:
+    """k-means on states and square roots of emission probabilities, both scaled to the same total variance."""
+    from sklearn.cluster import KMeans
+
+    parts = [fitted.states, np.sqrt(fitted.probabilities)]
+    flat = [p.reshape(-1, p.shape[-1]) for p in parts]
+    features = np.concatenate([p / (np.sqrt(p.var(0).sum()) or 1.0) for p in flat], 1)
+    some = features[rng.choice(len(features), min(len(features), MAX_POINTS), replace=False)]
+    means = KMeans(
+        min(n_clusters, len(np.unique(some.round(9), axis=0))), n_init="auto", random_state=int(rng.integers(2**31))
+    )
+    found = means.fit(some).predict(features)
+    used, cluster = np.unique(found, return_inverse=True)
+    return cluster.reshape(-1).astype(np.int64), len(used)
+
+
+def _free(chain: Chain) -> int:
+    """Free probabilities: each row sums to 1."""
+    n_states, n_symbols = chain.emission.shape
+    return n_states * (n_states - 1) + n_states * (n_symbols - 1)
+
+
+def _count(fitted: Emitted, cluster: Int64[np.ndarray, " point"], n_clusters: int) -> Chain:
+    path = cluster.reshape(fitted.symbols.shape)
+    pairs = path[:, :-1] * n_clusters + path[:, 1:]
+    counts = np.bincount(pairs.ravel(), minlength=n_clusters**2).reshape(n_clusters, n_clusters).astype(np.float64)
+    # A cluster seen at the last step alone has no successor: let it stay, with the weight of one visit.
+    alone = counts.sum(1) == 0
+    counts[alone, alone] = 1.0
+    probabilities = fitted.probabilities.reshape(len(cluster), -1)
+    sums = np.zeros((n_clusters, probabilities.shape[1]))
+    np.add.at(sums, cluster, probabilities)
+    return Chain(counts / counts.sum(), sums / np.bincount(cluster, minlength=n_clusters)[:, None])
+
+
+def _merge_nearest(chain: Chain, member: Int64[np.ndarray, " cluster"]) -> tuple[Chain, Int64[np.ndarray, " cluster"]]:
+    """Make one of the two states whose union loses least: squared Hellinger distance of their futures, times
+    w1 w2 / (w1 + w2) with their occupancies w (Ward's rule)."""
+    ahead, future = chain.transitions, [chain.emission]
+    for _ in range(DOUBLINGS + 1):
+        future.append(ahead @ chain.emission)
+        ahead = ahead @ ahead
+    signature = np.sqrt(np.concatenate(future, 1))
+    distance = ((signature[:, None] - signature[None]) ** 2).sum(-1)
+    weight = chain.occupancy
+    cost = distance * (weight[:, None] * weight) / (weight[:, None] + weight)
+    np.fill_diagonal(cost, np.inf)
+    a, b = sorted(int(i) for i in np.unravel_index(cost.argmin(), cost.shape))
+    new = np.arange(len(weight))
+    new[b] = a
+    new[new > b] -= 1
+    join = np.zeros((len(weight), len(weight) - 1))
+    join[np.arange(len(weight)), new] = 1
+    merged_weight = join.T @ weight
+    emission = (join.T @ (weight[:, None] * chain.emission)) / merged_weight[:, None]
+    return Chain(join.T @ chain.flow @ join, emission), new[member]

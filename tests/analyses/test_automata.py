@@ -1,0 +1,219 @@
+"""Automata out of networks whose machine is known: trained acceptors, machines compiled by hand, an emitter."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import rnnscope as rs
+from rnnscope import results, tasks
+from rnnscope.analyses.automata import Automaton, extract_automaton, percent
+from rnnscope.analyses.machine import Machine
+from rnnscope.analyses.symbol_machine import binomial_bounds, draw_words
+
+DATA = Path(__file__).parents[1] / "data" / "automata"
+TOMITA = {
+    1: Machine(np.array([[1, 0], [1, 1]]), np.array([[1], [0]])),
+    4: Machine(np.array([[1, 0], [2, 0], [3, 0], [3, 3]]), np.array([[1], [1], [1], [0]])),
+    5: Machine(np.array([[1, 2], [0, 3], [3, 0], [2, 1]]), np.array([[1], [0], [0], [0]])),
+    7: Machine(np.array([[0, 1], [2, 1], [2, 3], [4, 3], [4, 4]]), np.array([[1], [1], [1], [1], [0]])),
+}
+BITS = np.array([[0.0], [1.0]])
+
+
+def acceptor(name: str) -> rs.FunctionMap:
+    """A stored network with its learned initial state."""
+    with np.load(DATA / f"{name}.npz") as file:
+        weights = {key: torch.from_numpy(file[key]) for key in file.files}
+    rnn = (torch.nn.GRU if "gru" in name else torch.nn.RNN)(2, 32)
+    rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
+    head = torch.nn.Linear(32, 1)
+    head.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("head.")})
+    inner, h0 = rs.wrap(rnn, readout=head), weights["h0"].double().numpy()
+    return rs.FunctionMap(
+        inner.step,
+        state_size=32,
+        input_size=2,
+        readout=inner.readout,
+        readout_size=1,
+        initial=lambda n, _rng: np.tile(h0, (n, 1)),
+    )
+
+
+def compiled(machine: Machine) -> rs.FunctionMap:
+    """A map whose states are the one-hot states of the machine; inputs are one-hot symbols."""
+    n, m = machine.transitions.shape
+    table = np.eye(n)[machine.transitions]
+    return rs.FunctionMap(
+        lambda h, u: np.einsum("...s,...a,sat->...t", h, u, table),
+        state_size=n,
+        input_size=m,
+        readout=lambda h: h @ machine.outputs - 0.5,
+        readout_size=machine.outputs.shape[1],
+        initial=lambda k, _rng: np.tile(np.eye(n)[machine.initial], (k, 1)),
+    )
+
+
+def two_state_emitter(stay: float = 0.9) -> tuple[rs.FunctionMap, tasks.HMMEmission]:
+    """The state jumps between -1 and 1, by its one input, with the probability of a normal tail."""
+    from scipy.stats import norm
+
+    bound = norm.ppf(stay)
+    emission = np.array([[0.98, 0.02], [0.05, 0.95]])
+    network = rs.FunctionMap(
+        lambda h, u: np.where(u > bound, -1, 1) * np.where(h < 0, -1.0, 1.0),
+        state_size=1,
+        input_size=1,
+        readout=lambda h: np.log(np.where(h < 0, emission[0], emission[1])),
+        readout_size=2,
+    )
+    truth = tasks.HMM(np.array([[stay, 1 - stay], [1 - stay, stay]]), emission)
+    return network, tasks.HMMEmission(truth, noise_size=1, length=20)
+
+
+@pytest.mark.parametrize("cell", ["gru", "elman"])
+@pytest.mark.parametrize("language", [1, 4, 5])
+def test_robust_acceptors_give_the_exact_minimal_automaton(language, cell):
+    found = extract_automaton(acceptor(f"T{language}_{cell}_robust"), alphabet=np.eye(2))
+    assert found.machine().equivalent(TOMITA[language]) == (True, None)
+    assert found.n_states == TOMITA[language].n_states
+    assert found.fidelity_prefixes[:, 0].min() > 0.98
+    assert (found.fidelity_last_low <= found.fidelity_last).all()
+    assert (found.fidelity_last <= found.fidelity_last_high).all()
+
+
+def test_a_network_that_drifts_beyond_its_trained_length_is_shown_to():
+    found = extract_automaton(acceptor("T7_gru_robust"), alphabet=np.eye(2))
+    assert found.machine().equivalent(TOMITA[7]) == (True, None)
+    assert found.lengths.tolist() == [40, 80, 160]
+    assert found.fidelity_words[:, 0].min() > 0.95
+    assert found.fidelity_words_high[:, 2].min() < 0.5
+    assert "NOT faithful" not in found.summary()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_compiled_machines_are_recovered(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 21))
+    machine = Machine(rng.integers(n, size=(n, 3)), rng.integers(2, size=(n, 2)))
+    found = extract_automaton(compiled(machine), alphabet=np.eye(3), labels=lambda y: y > 0, n_test_words=200)
+    assert found.machine().equivalent(machine) == (True, None)
+    assert found.n_states == machine.minimise().n_states
+    assert found.fidelity_words.min() == 1
+    assert found.occupancy.sum() == pytest.approx(1)
+
+
+def test_parity_task_has_its_machine_and_accuracy():
+    task = tasks.Parity(3)
+
+    def logits(h):
+        odd = h.sum(-1) % 2 > 0.5
+        return np.stack([np.where(odd, -1.0, 1.0), np.where(odd, 1.0, -1.0)], -1)
+
+    shift = rs.FunctionMap(
+        lambda h, u: np.concatenate([u, h[..., :2]], -1), state_size=3, input_size=1, readout=logits, readout_size=2
+    )
+    found = extract_automaton(shift, task=task, n_test_words=300)
+    assert found.n_states == 8
+    assert found.symbols == ("0", "1")
+    assert found.machine_accuracy == found.network_accuracy == 1.0
+    assert found.n_task_trials == 300
+    assert found.length == 13
+
+
+def test_two_state_emitter_is_recovered_and_as_likely_as_the_truth():
+    network, task = two_state_emitter()
+    found = extract_automaton(network, task=task)
+    assert found.kind == "emitter"
+    assert found.n_states == 2
+    assert sorted(found.matching) == [0, 1]
+    assert found.transition_error is not None
+    assert found.transition_error < 0.02
+    assert found.emission_error is not None
+    assert found.emission_error < 1e-9
+    assert found.truth_difference is not None
+    assert found.truth_difference_error is not None
+    assert abs(found.truth_difference) < 4 * found.truth_difference_error + 1e-3
+    assert found.transition_probabilities.sum(1) == pytest.approx(1)
+    assert "true model" in found.summary()
+
+
+def test_results_do_not_depend_on_anything_but_the_seed():
+    network = acceptor("T4_elman_robust")
+    a, b = (extract_automaton(network, alphabet=np.eye(2), n_test_words=50, seed=3) for _ in range(2))
+    assert a.summary() == b.summary()
+    assert np.array_equal(a.state_centres, b.state_centres)
+
+
+@pytest.mark.parametrize("kind", ["moore", "emitter"])
+def test_saved_loaded_and_drawn(kind, tmp_path):
+    if kind == "moore":
+        found = extract_automaton(compiled(TOMITA[5]), alphabet=np.eye(2), n_test_words=50)
+    else:
+        network, task = two_state_emitter()
+        found = extract_automaton(network, task=task, n_words=20, n_test_words=20, length=50)
+    results.save_result(found, tmp_path / "a.zarr")
+    loaded = results.load_result(Automaton, tmp_path / "a.zarr")
+    assert loaded.summary() == found.summary()
+    assert np.array_equal(loaded.transitions, found.transitions)
+    figure = loaded.figure()
+    assert len(figure.layout.shapes) == found.n_states
+    assert found.summary().startswith(f"{found.n_states} states")
+
+
+def test_a_large_machine_is_drawn_in_part_and_says_so():
+    n = 60
+    ring = Machine(np.stack([(np.arange(n) + 1) % n, np.arange(n)], 1), (np.arange(n) == 0).astype(int)[:, None])
+    found = extract_automaton(compiled(ring), alphabet=np.eye(2), length=100, n_test_words=50)
+    assert found.n_states == n
+    figure = found.figure()
+    assert len(figure.layout.shapes) == 40
+    assert "the 40 most visited" in figure.layout.title.text
+
+
+def test_what_cannot_be_extracted_says_what_to_supply():
+    plain = rs.FunctionMap(lambda h, u: h, state_size=2, input_size=2)
+    with pytest.raises(ValueError, match="no readout"):
+        extract_automaton(plain, alphabet=np.eye(2))
+    network = compiled(TOMITA[1])
+    with pytest.raises(ValueError, match="give alphabet="):
+        extract_automaton(network)
+    with pytest.raises(ValueError, match=r"shape \(symbol, 2\)"):
+        extract_automaton(network, alphabet=BITS)
+    with pytest.raises(ValueError, match="differ from one another"):
+        extract_automaton(network, alphabet=np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="n_clusters"):
+        extract_automaton(network, alphabet=np.eye(2), n_clusters=0)
+    with pytest.raises(ValueError, match="n_words"):
+        extract_automaton(network, alphabet=np.eye(2), n_words=0)
+    with pytest.raises(ValueError, match="whole numbers"):
+        extract_automaton(network, alphabet=np.eye(2), labels=lambda y: y)
+    with pytest.raises(ValueError, match="trained on"):
+        extract_automaton(network, task=tasks.HMMEmission("linear_chain:2", noise_size=3))  # type: ignore[arg-type]
+    growing = rs.FunctionMap(
+        lambda h, u: 1e200 * (h + 1), state_size=1, input_size=1, readout=lambda h: h, readout_size=1
+    )
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="diverge"):
+        extract_automaton(growing, alphabet=BITS)
+
+
+def test_bounds_are_clopper_and_pearsons():
+    from scipy.stats import binomtest
+
+    for hits in (0, 7, 50):
+        exact = binomtest(hits, 50).proportion_ci(0.95, "exact")
+        low, high = binomial_bounds(np.array([hits / 50]), 50)
+        assert (low[0], high[0]) == pytest.approx((exact.low, exact.high))
+
+
+def test_structured_words_stay_in_the_alphabet_and_reach_sparse_languages():
+    drawn = draw_words(400, 40, 2, "structured", np.random.default_rng(0))
+    assert set(np.unique(drawn)) == {0, 1}
+    assert (drawn == 1).all(1).any()
+    assert (drawn == np.arange(1, 41) % 2).all(1).any()  # 1010...
+
+
+def test_what_is_not_always_right_never_reads_as_100_percent():
+    assert percent(0.99999) == "99.99 %"
+    assert percent(1.0) == "100 %"

@@ -1,0 +1,135 @@
+"""The automaton type against AALpy's machines and against truths that are known by hand."""
+
+import numpy as np
+import pytest
+from aalpy.automata import MooreMachine, MooreState
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnscope.analyses.machine import Machine, minimal_form
+
+EVEN_ONES = Machine(np.array([[0, 1], [1, 0]]), np.array([[1], [0]]))
+
+
+@st.composite
+def machines(draw: st.DrawFn, n_symbols: int = 2, n_outputs: int = 2) -> Machine:
+    n = draw(st.integers(1, 9))
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    return Machine(rng.integers(n, size=(n, n_symbols)), rng.integers(n_outputs, size=(n, 1)), int(rng.integers(n)))
+
+
+def in_aalpy(machine: Machine) -> MooreMachine:
+    states = [MooreState(f"s{i}", int(output[0])) for i, output in enumerate(machine.outputs)]
+    for state, row in zip(states, machine.transitions.tolist(), strict=True):
+        state.transitions = {symbol: states[target] for symbol, target in enumerate(row)}
+    return MooreMachine(states[machine.initial], states)
+
+
+def words(rng: np.random.Generator, n: int = 40, length: int = 15, n_symbols: int = 2) -> np.ndarray:
+    return rng.integers(n_symbols, size=(n, length))
+
+
+@given(machines(n_symbols=3, n_outputs=3))
+def test_runs_like_aalpy(machine: Machine):
+    oracle = in_aalpy(machine)
+    some = words(np.random.default_rng(0), 5, 12, 3)
+    shown = machine.outputs[machine.run(some)][..., 0]
+    for word, outputs in zip(some.tolist(), shown.tolist(), strict=True):
+        oracle.reset_to_initial()
+        assert [oracle.step(symbol) for symbol in word] == outputs
+
+
+@given(machines())
+def test_minimal_form_is_as_small_as_aalpys_and_behaves_alike(machine: Machine):
+    small = machine.minimise()
+    assert machine.equivalent(small) == (True, None)
+    reachable, place = [machine.initial], {machine.initial}  # AALpy keeps unreachable states: it gets none
+    for state in reachable:
+        for target in machine.transitions[state].tolist():
+            if target not in place:
+                place.add(target)
+                reachable.append(target)
+    number = {state: i for i, state in enumerate(reachable)}
+    kept = Machine(
+        np.array([[number[t] for t in machine.transitions[s].tolist()] for s in reachable]), machine.outputs[reachable]
+    )
+    oracle = in_aalpy(kept)
+    oracle.minimize()
+    assert small.n_states == len(oracle.states)
+
+
+@given(machines(), st.integers(0, 2**32 - 1))
+def test_minimal_form_does_not_depend_on_names(machine: Machine, seed: int):
+    order = np.random.default_rng(seed).permutation(machine.n_states)  # old name -> new name
+    back = np.argsort(order)
+    renamed = Machine(order[machine.transitions[back]], machine.outputs[back], int(order[machine.initial]))
+    a, b = machine.minimise(), renamed.minimise()
+    assert np.array_equal(a.transitions, b.transitions)
+    assert np.array_equal(a.outputs, b.outputs)
+
+
+@given(machines(), machines())
+def test_the_distinguishing_word_distinguishes_and_none_is_shorter(a: Machine, b: Machine):
+    equal, word = a.equivalent(b)
+    some = words(np.random.default_rng(1))
+    agree = a.outputs[a.run(some)] == b.outputs[b.run(some)]
+    if equal:
+        assert agree.all()
+        return
+    assert word is not None
+    last = [m.outputs[m.run(np.array([word], int).reshape(1, -1))[0, -1] if word else m.initial, 0] for m in (a, b)]
+    assert last[0] != last[1]
+    if word:
+        assert a.outputs[a.initial, 0] == b.outputs[b.initial, 0]
+        assert agree[:, : len(word) - 1].all()
+
+
+def test_unreachable_states_go_and_classes_tell_where_the_others_went():
+    padded = Machine(np.array([[2, 1], [1, 2], [0, 1], [3, 3]]), np.array([[1], [0], [1], [0]]))
+    small, classes = minimal_form(padded)
+    assert small.n_states == 2
+    assert classes.tolist() == [0, 1, 0, -1]
+
+
+def test_the_word_that_tells_two_languages_apart():
+    ends_in_one = Machine(np.array([[0, 1], [0, 1]]), np.array([[1], [0]]))
+    assert EVEN_ONES.equivalent(ends_in_one) == (False, (1, 0))  # 11 is as short, and later in the alphabet
+    assert EVEN_ONES.equivalent(Machine(np.array([[0, 0]]), np.array([[0]]))) == (False, ())
+
+
+def test_a_thousand_states():
+    n = 1000
+    ring = Machine(
+        np.stack([(np.arange(n) + 1) % n, np.zeros(n, int)], 1), (np.arange(n) % 10 == 0).astype(int)[:, None]
+    )
+    assert ring.minimise().n_states == 10
+
+
+def test_dot_names_states_symbols_and_the_start():
+    text = EVEN_ONES.to_dot(("zero", "one"))
+    assert 'q0 -> q1 [label="one"];' in text
+    assert "start -> q0;" in text
+    assert 'q1 [label="0"];' in text
+
+
+@pytest.mark.parametrize(
+    ("transitions", "outputs", "initial", "message"),
+    [
+        (np.zeros((0, 2), int), np.zeros((0, 1), int), 0, "at least one"),
+        (np.array([[0, 2]]), np.array([[0]]), 0, "outside 0 ... 0"),
+        (np.array([[0, 0]]), np.array([[0]]), 1, "initial state"),
+    ],
+)
+def test_impossible_machines_are_refused(transitions, outputs, initial, message):
+    with pytest.raises(ValueError, match=message):
+        Machine(transitions, outputs, initial)
+
+
+def test_bad_words_and_comparisons_are_refused():
+    with pytest.raises(ValueError, match="give 0 to 1"):
+        EVEN_ONES.run(np.array([[0, 2]]))
+    with pytest.raises(ValueError, match="symbols cannot be compared"):
+        EVEN_ONES.equivalent(Machine(np.array([[0]]), np.array([[0]])))
+    with pytest.raises(ValueError, match="names for 2 symbols"):
+        EVEN_ONES.to_dot(("a",))

@@ -1,0 +1,103 @@
+"""The registry, and several analyses on a run."""
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnnscope import analyses, cells, tasks
+from rnnscope.analyses import ANALYSES, Analysis, analyse
+from rnnscope.results import save_result
+from rnnscope.runs import Run, RunError, blank_network, checkpoint_path, create_run, write_tensors
+
+HEAVY = ("sklearn", "scipy", "plotly", "networkx", "xarray", "zarr")
+
+
+def untrained(path: Path, task, cell) -> Run:
+    run = create_run(path, task, cell, {"readout_bias": True}, seed=0)
+    network = blank_network(task, cell, run.settings, torch.Generator().manual_seed(0))
+    write_tensors(checkpoint_path(run.path, 0), network.state_dict())
+    return run
+
+
+def test_order_names_and_shape_of_the_entries():
+    assert list(ANALYSES) == ["fixed_points", "lyapunov", "state_space", "automaton"]
+    for name, entry in ANALYSES.items():
+        assert entry.name == name
+        assert dataclasses.is_dataclass(entry.result)
+        first, *rest = inspect.signature(entry.verb).parameters.values()
+        assert first.name == "system"
+        assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in rest)
+        assert "seed" in inspect.signature(entry.verb).parameters
+        assert set(entry.uses) <= set(inspect.signature(entry.verb).parameters)
+        assert entry.verb.__name__ in analyses.__all__
+        assert entry.result.__name__ in analyses.__all__
+        assert callable(entry.result.figure)
+        assert callable(entry.result.summary)
+
+
+def test_importing_it_loads_nothing_heavy():
+    code = f"import sys, rnnscope.analyses; print([m for m in {HEAVY} if m in sys.modules and m not in BEFORE])"
+    code = f"import sys, torch; BEFORE = set(sys.modules); {code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_analyse_keeps_results_tells_progress_and_hands_fixed_points_on(tmp_path):
+    run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
+    seen = []
+    names = ["state_space", "fixed_points"]  # the registry's order counts, not this one
+    found = analyse(run, names, on_progress=lambda entry, done, total: seen.append((entry.name, done, total)))
+    assert seen == [("fixed_points", 0, 2), ("state_space", 1, 2)]
+    assert list(found.results) == ["fixed_points", "state_space"] == run.results
+    assert not found.skipped
+    points = run.load_result("fixed_points", analyses.FixedPoints)
+    space = run.load_result("state_space", analyses.StateSpace)
+    assert len(space.fixed_points) == len(points.points) > 0
+    assert np.array_equal(space.n_unstable, points.n_unstable)
+    assert len(ANALYSES["state_space"].on(run, fixed_points=None).fixed_points) == 0
+
+
+def test_an_analysis_that_does_not_apply_does_not_stop_the_others(tmp_path, monkeypatch):
+    run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
+
+    def refuse(system, *, seed=0):
+        raise ValueError("needs a clock")
+
+    entries = {
+        "refused": Analysis("refused", "Refused", refuse, analyses.Automaton),
+        "state_space": ANALYSES["state_space"],
+    }
+    monkeypatch.setattr(analyses, "ANALYSES", entries)
+    found = analyse(run)
+    assert found.skipped == {"refused": "needs a clock"}
+    assert list(found.results) == ["state_space"] == run.results
+
+
+def test_unknown_names_and_broken_runs_are_errors(tmp_path):
+    run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
+    with pytest.raises(ValueError, match="unknown analysis 'lyapunow'; known: fixed_points"):
+        analyse(run, ["lyapunow"])
+    checkpoint_path(run.path, 0).write_bytes(b"no weights")
+    with pytest.raises(RunError, match="damaged"):
+        analyse(run, ["state_space"])
+
+
+def test_every_kind_of_result_survives_saving(tmp_path):
+    run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
+    settings = {
+        "fixed_points": {"n_starts": 16},
+        "lyapunov": {"n_steps": 50, "transient": 10},
+        "automaton": {"n_test_words": 20},
+    }
+    for name, entry in ANALYSES.items():
+        found = entry.on(run, **settings.get(name, {}))
+        save_result(found, tmp_path / name)
+        assert isinstance(found, entry.result)
+        assert found.summary()
+        assert found.figure().layout.title.text

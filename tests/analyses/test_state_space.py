@@ -1,0 +1,113 @@
+"""State space: variances known by construction, fixed points in place, labels from the task."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import rnnscope as rs
+from rnnscope import cells, results, tasks
+from rnnscope.analyses.state_space import StateSpace, project_states
+from rnnscope.network import Network
+
+SHOW = rs.FunctionMap(lambda h, u: u, state_size=5, input_size=5)  # the state is the input
+
+
+def gaussian(scales: list[float], n: int = 4000, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    directions = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    return ((rng.standard_normal((n, 5)) * scales) @ directions.T + 3.0).reshape(n // 40, 40, 5)
+
+
+def test_variances_of_a_known_cloud():
+    scales = [5.0, 3.0, 1.0, 0.1, 0.0]
+    found = project_states(SHOW, inputs=gaussian(scales))
+    wanted = np.array(scales) ** 2
+    assert found.explained_variance == pytest.approx(wanted, rel=0.1, abs=1e-10)
+    assert found.explained_variance_ratio.sum() == pytest.approx(1)
+    assert found.participation_ratio == pytest.approx(wanted.sum() ** 2 / (wanted**2).sum(), rel=0.05)
+    assert found.dimension_90 == 2
+    assert found.components @ found.components.T == pytest.approx(np.eye(5), abs=1e-10)
+    assert found.mean == pytest.approx(3, abs=0.3)
+    assert found.trajectories.var((0, 1), ddof=1) == pytest.approx(found.explained_variance[:3], rel=1e-3)
+
+
+def test_coordinates_and_fixed_points_are_projections():
+    inputs = gaussian([3.0, 2.0, 1.0, 1.0, 1.0])
+    points = SimpleNamespace(points=inputs[0, :4], n_unstable=np.array([0, 1, 0, 2]))
+    found = project_states(SHOW, inputs=inputs, fixed_points=points)
+    assert found.project(inputs) == pytest.approx(found.trajectories)
+    assert found.fixed_points == pytest.approx(found.trajectories[0, :4])
+    names = [trace.name for trace in found.figure().data]
+    assert "stable (2)" in names
+    assert "unstable (2)" in names
+
+
+def test_fixed_points_far_away_are_named_but_do_not_squeeze_the_trajectories():
+    far = SimpleNamespace(points=np.array([[1e6] * 5, [3.0] * 5]), n_unstable=np.array([0, 0]))
+    figure = project_states(SHOW, inputs=gaussian([3.0, 2.0, 1.0, 1.0, 1.0]), fixed_points=far).figure()
+    [markers] = [trace for trace in figure.data if trace.name.startswith("stable")]
+    assert markers.name == "stable (2, 1 out of view)"
+    assert len(markers.x) == 1
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_fewer_than_three_units_are_drawn_flat(size):
+    small = rs.FunctionMap(lambda h, u: 0.5 * h + u, state_size=size, input_size=size)
+    found = project_states(small, inputs=np.random.default_rng(0).standard_normal((4, 20, size)))
+    assert found.trajectories.shape == (4, 20, size)
+    assert {trace.type for trace in found.figure().data} == {"scatter"}
+
+
+def test_task_trials_have_padding_and_labels(tmp_path):
+    task = tasks.Parity(2)
+    network = Network(cells.Leaky(12), task.input_size, task.output_size)
+    trials = task.sample(60, np.random.default_rng(1))
+    found = project_states(network, inputs=trials)
+    assert np.array_equal(np.isnan(found.trajectories).any(-1), ~found.valid)
+    last = trials.targets[np.arange(60), trials.info["length"] - 1, 0]
+    assert np.array_equal(found.trial_label, last)
+    assert found.label_name == "target at the end"
+    lines = [trace for trace in found.figure().data if trace.mode == "lines"]
+    assert [trace.name for trace in lines] == ["0", "1"]
+    assert sum(int(np.isnan(trace.x).sum()) for trace in lines) <= 40  # one gap a trial
+    results.save_result(found, tmp_path / "s.zarr")
+    assert results.load_result(StateSpace, tmp_path / "s.zarr").summary() == found.summary()
+
+
+def test_many_labels_get_a_scale_in_place_of_a_legend():
+    found = project_states(SHOW, inputs=gaussian([3.0, 2.0, 1.0, 1.0, 1.0]))
+    many = StateSpace(**{**vars(found), "trial_label": np.arange(100), "label_name": "delay"})
+    figure = many.figure()
+    assert not any(trace.showlegend for trace in figure.data)
+    assert figure.data[-1].marker.showscale
+
+
+def test_a_state_that_never_moves():
+    found = project_states(rs.FunctionMap(lambda h, u: h, state_size=3, input_size=1), inputs=np.ones((2, 5, 1)))
+    assert (found.participation_ratio, found.dimension_90) == (0.0, 0)
+    assert found.summary() == "the state does not move in 2 trials"
+    assert found.figure().data
+
+
+def test_same_seed_same_result():
+    noisy = rs.FunctionMap(lambda h, u: 0.9 * h, state_size=4, input_size=1)
+    a, b = (project_states(noisy, inputs=np.zeros((3, 30, 1)), noise=0.1, seed=7) for _ in range(2))
+    assert np.array_equal(a.trajectories, b.trajectories)
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match="give inputs="):
+        project_states(SHOW)
+    with pytest.raises(ValueError, match="n_components"):
+        project_states(SHOW, inputs=np.zeros((1, 3, 5)), n_components=0)
+    with pytest.raises(ValueError, match=r"\(trial, time, 5\)"):
+        project_states(SHOW, inputs=np.zeros((1, 3, 2)))
+    wrong = SimpleNamespace(points=np.zeros((2, 3)), n_unstable=np.zeros(2, int))
+    with pytest.raises(ValueError, match="find_fixed_points"):
+        project_states(SHOW, inputs=gaussian([1.0] * 5), fixed_points=wrong)
+    with pytest.raises(ValueError, match="at least two"):
+        project_states(SHOW, inputs=np.zeros((1, 1, 5)))
+    explosive = rs.FunctionMap(lambda h, u: 1e200 * (h + 1), state_size=1, input_size=1)
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="not finite at step 1"):
+        project_states(explosive, inputs=np.zeros((2, 5, 1)))
