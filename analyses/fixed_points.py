@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Complex, Float, Integer
+from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope import linalg
@@ -40,6 +40,8 @@ class FixedPoints:
         hits: how many starts ended there.
         eigenvalues: of the Jacobian at each point, the largest modulus first.
         n_unstable: eigenvalues outside the unit circle (|λ| > 1 + 1e-8), per point.
+        smooth: whether the Jacobian is the same on all sides of the point. Where it is not, as at the origin of a
+            ReLU network without biases, the eigenvalues are those of one side and do not decide stability.
         slow_points: local minima of q that are no fixed points, each once; not counted as fixed points.
         slow_q: q at each.
         starts: where the search began.
@@ -61,6 +63,7 @@ class FixedPoints:
     hits: Integer[np.ndarray, " point"]
     eigenvalues: Complex[np.ndarray, "point eigenvalue"]
     n_unstable: Integer[np.ndarray, " point"]
+    smooth: Bool[np.ndarray, " point"]
     slow_points: Float[np.ndarray, "slow unit"]
     slow_q: Float[np.ndarray, " slow"]
     starts: Float[np.ndarray, "start unit"]
@@ -114,9 +117,11 @@ class FixedPoints:
                 if few
                 else f"{sum(map(int, counts))} with {directions[0]} to {directions[-1]} unstable directions"
             )
+        kinks = int((~self.smooth).sum())
+        doubt = f"; {kinks} at a kink of the map, where eigenvalues do not decide stability" if kinks else ""
         return (
             f"{len(self)} fixed point{'' if len(self) == 1 else 's'} ({', '.join(parts)}) "
-            f"from {ended[FIXED]} of {len(self.starts)} starts; {slow}; largest q {self.q.max():.1g}"
+            f"from {ended[FIXED]} of {len(self.starts)} starts; {slow}; largest q {self.q.max():.1g}{doubt}"
         )
 
     def figure(self) -> "go.Figure":
@@ -222,6 +227,7 @@ def find_fixed_points(
         hits=hits[order],
         eigenvalues=eigenvalues[order],
         n_unstable=n_unstable[order],
+        smooth=_smooth(state_map, ends[points], jacobians, scale)[order],
         slow_points=ends[slow],
         slow_q=q[slow],
         starts=begin,
@@ -236,6 +242,20 @@ def find_fixed_points(
         max_iterations=max_iterations,
         seed=seed,
     )
+
+
+def _smooth(
+    state_map: StateMap, points: np.ndarray, jacobians: np.ndarray, scale: float
+) -> Bool[np.ndarray, " point"]:
+    """Whether the Jacobian hardly changes within a millionth of the scale, in a few directions and their opposites."""
+    rng = np.random.default_rng(0)
+    smooth = np.ones(len(points), bool)
+    for direction in rng.standard_normal((4, state_map.state_size)):
+        for move in (direction, -direction):
+            aside = points + 1e-6 * scale * move / np.linalg.norm(move)
+            change = np.abs(state_map.jacobian(aside, np.zeros((len(points), 0))) - jacobians).max((1, 2), initial=0.0)
+            smooth &= change <= 1e-3 * (1 + np.abs(jacobians).max((1, 2), initial=0.0))
+    return smooth
 
 
 def _checked_starts(starts: ArrayLike, state_size: int) -> Float[np.ndarray, "start unit"]:

@@ -43,7 +43,7 @@ TEMPLATE = go.layout.Template(
         "xaxis": _AXIS,
         "yaxis": _AXIS,
         "scene": {"xaxis": _SPACE, "yaxis": _SPACE, "zaxis": _SPACE},
-        "margin": {"l": 70, "r": 25, "t": 55, "b": 60},
+        "margin": {"l": 80, "r": 25, "t": 55, "b": 60},
         "legend": {"bgcolor": "rgba(255,255,255,0.8)"},
     }
 )
@@ -74,7 +74,7 @@ def training_figure(run: "Run") -> go.Figure:
     positive = bool(seen_loss.size > 0 and seen_loss.min() > 0)
     figure.update_yaxes(title_text="loss (log scale)" if positive else "loss", row=1, col=1)
     if positive:
-        figure.update_yaxes(type="log", exponentformat="power", row=1, col=1)
+        figure.update_yaxes(type="log", dtick="D2", tickformat="~g", row=1, col=1)
     for index, criterion in enumerate(metrics):
         colour = COLOURS[(index + 1) % len(COLOURS)]
         values = history[criterion.metric]

@@ -203,6 +203,7 @@ def test_the_figure_of_many_classes_puts_them_into_ranges():
         "hits": np.ones(n, int),
         "eigenvalues": np.linalg.eigvals(matrices).astype(complex),
         "n_unstable": np.arange(n),
+        "smooth": np.ones(n, bool),
     }
     figure = FixedPoints(**many).figure()
     assert len(figure.data) == 7, "the circle, stable, and five ranges"
@@ -235,3 +236,25 @@ with torch.no_grad():
 def test_bad_input_is_named(system, arguments, words):
     with pytest.raises(ValueError, match=words):
         find_fixed_points(system, **arguments)
+
+
+def test_a_point_at_a_kink_of_the_map_is_told():
+    """The origin of a ReLU network without biases: its eigenvalues are those of one side."""
+    rng = np.random.default_rng(4)
+    weight = rng.normal(size=(6, 6)) * 0.3
+    relu = rs.FunctionMap(
+        lambda h: np.maximum(h @ weight.T, 0),
+        state_size=6,
+        jacobian=lambda h: (h @ weight.T > 0)[..., None] * weight,
+    )
+    found = find_fixed_points(relu, starts=np.abs(rng.normal(size=(64, 6))))
+    assert len(found) == 1
+    np.testing.assert_allclose(found.points[0], 0, atol=1e-9)
+    assert not found.smooth[0]
+    assert "1 at a kink of the map" in found.summary()
+    smooth = rs.FunctionMap(
+        lambda h: np.tanh(h @ weight.T),
+        state_size=6,
+        jacobian=lambda h: (1 - np.tanh(h @ weight.T) ** 2)[..., None] * weight,
+    )
+    assert find_fixed_points(smooth, starts=rng.normal(size=(64, 6))).smooth.all()
