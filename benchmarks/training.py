@@ -11,6 +11,7 @@ of the gradients.
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -30,7 +31,7 @@ SIZES = [
 REPEATS = 15
 
 
-def medians(*functions: Callable[[], None]) -> list[float]:
+def medians(*functions: Callable[[], object]) -> list[float]:
     """Seconds of each, taken in turns."""
     for function in functions:
         function()
@@ -50,7 +51,7 @@ def peak_flops() -> float:
     return 2 * 1024**3 / seconds
 
 
-def loop(weights: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+def loop(weights: Any, inputs: torch.Tensor) -> torch.Tensor:
     """The leaky equation (leak inside the nonlinearity) as one would write it, under autograd."""
     w = weights
     state, states = inputs.new_full((len(inputs), w.weight.shape[0]), 0.05), []
@@ -63,7 +64,7 @@ def loop(weights: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     return torch.stack(states, 1)
 
 
-def lean_loop(weights: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+def lean_loop(weights: Any, inputs: torch.Tensor) -> torch.Tensor:
     """The same with all that does not change taken out of the loop: the best that a python loop does."""
     w = weights
     gain = 1 / w.tau

@@ -7,8 +7,10 @@ import argparse
 from pathlib import Path
 
 import rnnscope as rs
-from rnnscope import analyses, cells, tasks
+from rnnscope.analyses import find_fixed_points, project_states
+from rnnscope.cells import Vanilla
 from rnnscope.figures import write_figures
+from rnnscope.tasks import FlipFlop
 
 
 def main() -> None:
@@ -19,15 +21,15 @@ def main() -> None:
     options = parser.parse_args()
 
     run = rs.train(
-        tasks.FlipFlop(options.bits),
-        cells.Vanilla(32),
+        FlipFlop(options.bits),
+        Vanilla(32),
         folder=options.out,
         name=f"{options.bits}-bits",
         resume=True,
         steps=options.steps,
     )
-    points = analyses.find_fixed_points(run)
-    space = analyses.project_states(run, fixed_points=points)
+    points = find_fixed_points(run)
+    space = project_states(run, fixed_points=points)
     print(run, run.metrics)
     print(points.summary())
     print(space.summary())

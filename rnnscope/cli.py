@@ -13,8 +13,8 @@ import typer
 import yaml
 
 import rnnscope as rs
-from rnnscope import cells, tasks
-from rnnscope.tasks.settings import to_config
+from rnnscope.cells import CELLS, cell_from_config
+from rnnscope.tasks import TASKS, task_from_config, to_config
 from rnnscope.training import change_settings
 
 Folder = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
@@ -107,8 +107,8 @@ def train(
     tables = context.meta.get("tables", {})
     changes = _merge(tables, _settings(set_, ("task", "cell", "training")))
     base = None if preset is None else rs.preset(preset)
-    chosen_task = tasks.task_from_config(_config(changes["task"], task, base and base.task, "task", tasks.TASKS))
-    chosen_cell = cells.cell_from_config(_config(changes["cell"], cell, base and base.cell, "cell", cells.CELLS))
+    chosen_task = task_from_config(_config(changes["task"], task, base and base.task, "task", TASKS))
+    chosen_cell = cell_from_config(_config(changes["cell"], cell, base and base.cell, "cell", CELLS))
     training = rs.default_training(chosen_task) if base is None else base.training
     run = rs.train(
         chosen_task,
@@ -207,7 +207,7 @@ def list_(
     """List what there is: tasks, cells, presets, analyses, runs."""
     match what:
         case "tasks" | "cells":
-            known: Mapping[str, type] = tasks.TASKS if what == "tasks" else cells.CELLS
+            known: Mapping[str, type] = TASKS if what == "tasks" else CELLS
             for name, kind in known.items():
                 _say(f"{name}{_fields(kind)}\n    {(inspect.getdoc(kind) or '').splitlines()[0]}")
         case "presets":
@@ -282,17 +282,15 @@ def main(arguments: list[str] | None = None) -> None:
         if os.environ.get("RNNSCOPE_DEBUG"):
             raise
         sys.exit(_fail(_one_line(error), 2))
-    except typer.Abort:
-        sys.exit(_fail("interrupted; a training goes on with --resume", 130))
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(_fail("interrupted; a training goes on with --resume", 130))
     except _CommandLineError as error:
-        sys.exit(_fail(_one_line(error.format_message()), 2))  # type: ignore[attr-defined]
+        sys.exit(_fail(_one_line(error.format_message()), 2))
     sys.exit(code if isinstance(code, int) else 0)
 
 
 # typer carries its own copy of click, whose place has moved before: the base of its public errors is what we mean.
-_CommandLineError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_CommandLineError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 _TABLES = {"train": lambda: ("task", "cell", "training"), "analyze": lambda: _analysis_names()}
 

@@ -78,7 +78,7 @@ class Run:
 
     @property
     def status(self) -> Status:
-        """ "training" (or interrupted), "learned" (the criterion was met), "finished" (the steps ran out), "diverged"."""
+        """Either "training" (or interrupted), "learned" (criterion met), "finished" (steps ran out) or "diverged"."""
         return self.record["status"]
 
     @property

@@ -104,4 +104,4 @@ def test_emission_divergence():
         sure.readout.weight.copy_(100 * torch.eye(4))
     exact = functional.one_hot(targets[..., 0], 4).float()
     nil = losses.emission_divergence(sure, exact, targets, seeded(5), with_constant=True)
-    assert abs(float(nil)) < 1e-4
+    assert abs(nil.item()) < 1e-4

@@ -2,6 +2,7 @@
 
 import warnings
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -72,6 +73,12 @@ MAPS = {
 every_map = pytest.mark.parametrize("name", MAPS)
 
 
+@pytest.fixture
+def as_for_a_user(monkeypatch: pytest.MonkeyPatch):
+    """Without the run-time check of annotations, which would come before the library's own errors."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
 def somewhere(state_map: StateMap, batch: tuple[int, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     return rng.standard_normal((*batch, state_map.state_size)), rng.standard_normal((*batch, state_map.input_size))
@@ -129,6 +136,7 @@ def test_derivatives_are_those_of_differences(name: str):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-8, err_msg=f"{verb} of {name}")
 
 
+@pytest.mark.usefixtures("as_for_a_user")
 @every_map
 @pytest.mark.parametrize("verb", ["step", "jacobian", "input_jacobian"])
 def test_wrong_sizes_are_told_with_both_shapes(name: str, verb: str):

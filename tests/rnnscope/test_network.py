@@ -64,7 +64,7 @@ def test_readout_weights_are_drawn_within_their_bound(cell: cells.Cell):
     for parameter in network.readout.parameters():
         assert parameter.requires_grad
         assert parameter.abs().max() <= 6**-0.5
-        assert parameter.std() == pytest.approx(6**-0.5 / 3**0.5, rel=0.1)
+        assert parameter.std().item() == pytest.approx(6**-0.5 / 3**0.5, rel=0.1)
 
 
 def test_readout_without_bias():

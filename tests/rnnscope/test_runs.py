@@ -102,7 +102,7 @@ def test_a_damaged_or_newer_run_is_told(copy, content, message):
 
 
 def test_no_run_is_told(tmp_path):
-    with pytest.raises(rs.RunError, match="it has no run.json"):
+    with pytest.raises(rs.RunError, match="has no run"):
         rs.load_run(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """Learning-rate factors at known steps, and the stages of a curriculum."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from pydantic import ValidationError
@@ -35,7 +36,7 @@ def test_warm_up_then_decay(kind: str):
     found = factors(decay, 111)
     assert found[:10] == pytest.approx([(t + 1) / 10 for t in range(10)])
     assert found[10] == 1
-    assert all(a > b for a, b in zip(found[10:], found[11:], strict=False)), "the decay is not monotonous"
+    assert all(a > b for a, b in pairwise(found[10:])), "the decay is not monotonous"
     assert found[-1] == pytest.approx(0.3)
     assert decay.factor(5000, 111) == pytest.approx(0.3), "past the last step the factor stays at its final value"
 

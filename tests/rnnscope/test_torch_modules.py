@@ -1,4 +1,4 @@
-"""torch's own recurrent modules, read into maps: the same states over a sequence, and an error where there is no map."""
+"""torch's own recurrent modules, read into maps: the same states over a sequence, or an error that says why not."""
 
 import warnings
 
@@ -152,7 +152,7 @@ class Step(nn.Module):
 @pytest.mark.parametrize("input_size", [0, 2])
 def test_an_object_with_step(batch: tuple[int, ...], input_size: int):
     module = Step()
-    state_map = rs.wrap(module, state_size=3, input_size=np.int64(input_size))
+    state_map = rs.wrap(module, state_size=3, input_size=input_size)
     rng = np.random.default_rng(0)
     h, u = rng.standard_normal((*batch, 3)), rng.standard_normal((*batch, input_size))
     w = module.weight.detach().double().numpy()
@@ -173,7 +173,7 @@ def test_sizes_that_nothing_tells():
     with pytest.raises(ValueError, match=r"Step does not tell its input_size: rs\.wrap\(module, input_size=\.\.\.\)"):
         rs.as_map(rs.wrap(Step(), state_size=3))
     module = Step()
-    module.state_size, module.input_size = 3, 2
+    module.state_size, module.input_size = np.int64(3), 2
     assert rs.as_map(module).state_size == 3
 
 

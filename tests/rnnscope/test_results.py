@@ -1,0 +1,277 @@
+"""Results on disk: bit for bit what was saved, with named axes; and what is left of an interrupted or damaged one."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+import pytest
+import xarray as xr
+from jaxtyping import Bool, Complex, Float, Integer
+
+from rnnscope.results import from_xarray, load_result, save_result, to_xarray
+
+
+@dataclass(frozen=True)
+class Everything:
+    points: Float[np.ndarray, "point unit"]
+    narrow: Float[np.ndarray, "point 2"]
+    eigenvalues: Complex[np.ndarray, "point unit"]
+    small: Complex[np.ndarray, " point"]
+    jacobian: Complex[np.ndarray, "point unit unit"]
+    hits: Integer[np.ndarray, " point"]
+    codes: Integer[np.ndarray, " point"]
+    inside: Bool[np.ndarray, " point"]
+    time: Float[np.ndarray, " time"]
+    q: Float[np.ndarray, ""]
+    slow: Float[np.ndarray, "slow unit"]
+    maybe: Float[np.ndarray, " point"] | None
+    perhaps: Optional[Float[np.ndarray, " point"]]  # noqa: UP045  either way of writing it
+    tolerance: float
+    seed: int
+    converged: bool
+    note: str | None
+    names: tuple[str, ...]
+    nested: tuple[tuple[int, ...], ...] = ()
+    counts: dict[str, tuple[int, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Other:
+    points: Float[np.ndarray, "point unit"]
+
+
+@dataclass(frozen=True)
+class Unnamed:
+    points: np.ndarray
+
+
+def everything(maybe: bool = True) -> Everything:
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((3, 2))
+    points[0] = np.nan, -np.inf
+    points[1, 0] = -0.0
+    complex_ = rng.standard_normal((3, 2, 2)) + 1j * rng.standard_normal((3, 2, 2))
+    complex_[0, 0, 0] = complex(np.nan, 1)
+    return Everything(
+        points=points,
+        narrow=np.zeros((3, 2), np.float32),
+        eigenvalues=complex_[0:3, 0],
+        small=np.arange(3).astype(np.complex64),
+        jacobian=complex_,
+        hits=np.array([0, -1, 2**62]),
+        codes=np.array([0, 255, 3], np.uint8),
+        inside=np.array([True, False, True]),
+        time=np.array([0.0, 0.5, 0.5, np.nan]),
+        q=np.array(1e-30),
+        slow=np.zeros((0, 2)),
+        maybe=rng.random(3) if maybe else None,
+        perhaps=rng.random(3) if maybe else None,
+        tolerance=0.1 + 0.2,
+        seed=3,
+        converged=False,
+        note=None,
+        names=("λ", "τ"),
+        nested=((1, 2), (), (3,)),
+        counts={"a": (1, 2)},
+    )
+
+
+def assert_same(found: object, wanted: object):
+    for field in fields(wanted):  # type: ignore[arg-type]
+        a, b = getattr(found, field.name), getattr(wanted, field.name)
+        assert type(a) is type(b), f"{field.name}: {type(b).__name__} came back as {type(a).__name__}"
+        if isinstance(b, np.ndarray):
+            assert a.dtype == b.dtype, field.name
+            assert a.shape == b.shape, field.name
+            assert a.tobytes() == b.tobytes(), f"{field.name} came back with other bits: {b} as {a}"
+            assert a.flags.writeable, f"{field.name} came back read-only"
+        else:
+            assert a == b, field.name
+
+
+@pytest.mark.parametrize("maybe", [True, False])
+@pytest.mark.filterwarnings("error")
+def test_a_result_comes_back_bit_for_bit(tmp_path: Path, maybe: bool):
+    path = tmp_path / "a" / "b" / "result.zarr"
+    save_result(everything(maybe), path)
+    assert_same(load_result(Everything, path), everything(maybe))
+    assert [p.name for p in path.parent.iterdir()] == ["result.zarr"], "something is left beside the result"
+
+
+def test_settings_that_are_numpy_numbers(tmp_path: Path):
+    path = tmp_path / "result.zarr"
+    result = everything()
+    values = {field.name: getattr(result, field.name) for field in fields(result)}
+    values |= {"tolerance": np.float32(0.5), "seed": np.int64(7), "converged": np.bool_(True)}
+    save_result(Everything(**values), path)
+    found = load_result(Everything, path)
+    assert (found.tolerance, found.seed, found.converged) == (0.5, 7, True)
+
+
+def test_axes_have_the_names_of_the_annotations():
+    dataset = to_xarray(everything())
+    found = {str(name): variable.dims for name, variable in dataset.variables.items()}
+    assert found == {
+        "points": ("point", "unit"),
+        "narrow": ("point", "narrow_2"),
+        "eigenvalues": ("point", "unit"),
+        "small": ("point",),
+        "jacobian": ("point", "unit", "unit_2"),
+        "hits": ("point",),
+        "codes": ("point",),
+        "inside": ("point",),
+        "time": ("time",),
+        "q": (),
+        "slow": ("slow", "unit"),
+        "maybe": ("point",),
+        "perhaps": ("point",),
+    }
+    assert dataset.sizes == {"point": 3, "unit": 2, "narrow_2": 2, "unit_2": 2, "time": 4, "slow": 0}
+    assert_same(from_xarray(Everything, dataset), everything())
+
+
+def test_zarr_alone_reads_it(tmp_path: Path):
+    save_result(everything(), tmp_path / "result.zarr")
+    with xr.open_zarr(tmp_path / "result.zarr", consolidated=False) as dataset:
+        assert dataset["eigenvalues"].dims == ("point", "unit")
+        assert dataset["eigenvalues"].dtype == np.complex128
+        assert dataset.attrs["result"] == "Everything"
+        assert dataset.attrs["seed"] == "3"
+
+
+def test_a_newer_result_replaces_the_older(tmp_path: Path):
+    path = tmp_path / "result.zarr"
+    save_result(Other(np.zeros((5, 5))), path)
+    save_result(Other(np.ones((2, 3))), path)
+    assert_same(load_result(Other, path), Other(np.ones((2, 3))))
+    assert os.listdir(tmp_path) == ["result.zarr"]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["at once", "half way"])
+def test_an_interrupted_save_keeps_the_old_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool):
+    path = tmp_path / "result.zarr"
+    save_result(Other(np.zeros((5, 5))), path)
+    to_zarr = xr.Dataset.to_zarr
+
+    def stop(dataset: xr.Dataset, *arguments: object, **settings: object):
+        if after:
+            to_zarr(dataset, *arguments, **settings)  # type: ignore[call-overload]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(xr.Dataset, "to_zarr", stop)
+    with pytest.raises(KeyboardInterrupt):
+        save_result(Other(np.ones((2, 3))), path)
+    assert_same(load_result(Other, path), Other(np.zeros((5, 5))))
+    assert os.listdir(tmp_path) == ["result.zarr"], "something is left of the interrupted save"
+    with pytest.raises(KeyboardInterrupt):
+        save_result(Other(np.ones((2, 3))), tmp_path / "first.zarr")
+    with pytest.raises(FileNotFoundError, match="run the analysis first"):
+        load_result(Other, tmp_path / "first.zarr")
+
+
+def test_a_save_that_fails_between_the_two_moves_keeps_the_old_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "result.zarr"
+    save_result(Other(np.zeros((5, 5))), path)
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if ".new-" in self.name:
+            raise OSError("no space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="no space"):
+        save_result(Other(np.ones((2, 3))), path)
+    assert_same(load_result(Other, path), Other(np.zeros((5, 5))))
+    assert os.listdir(tmp_path) == ["result.zarr"]
+
+
+def cut_metadata(path: Path):
+    (path / "zarr.json").write_bytes((path / "zarr.json").read_bytes()[:20])
+
+
+def empty_metadata(path: Path):
+    (path / "zarr.json").write_text("{}")
+
+
+def no_metadata(path: Path):
+    (path / "zarr.json").unlink()
+
+
+def cut_array_metadata(path: Path):
+    (path / "points" / "zarr.json").write_text('{"zarr_format": 3, "node_type": "array"}')
+
+
+def cut_chunk(path: Path):
+    (chunk,) = (p for p in (path / "points" / "c").rglob("*") if p.is_file())
+    chunk.write_bytes(chunk.read_bytes()[: chunk.stat().st_size // 2])
+
+
+def no_chunk(path: Path):
+    shutil.rmtree(path / "points" / "c")  # which zarr itself would read as NaN
+
+
+REDO = "is damaged .*: delete this folder and redo the analysis"
+DAMAGES = {
+    cut_metadata: REDO,
+    no_metadata: REDO,
+    cut_chunk: REDO,
+    no_chunk: REDO,
+    empty_metadata: "dataset of another origin, not a Other",
+    cut_array_metadata: "has no 'points': it was saved by another version; redo it",
+}
+
+
+@pytest.mark.parametrize(("damage", "told"), DAMAGES.items(), ids=lambda f: getattr(f, "__name__", ""))
+@pytest.mark.filterwarnings("ignore:Object at .* is not recognized")
+def test_a_damaged_result_is_told(tmp_path: Path, damage: Callable[[Path], None], told: str):
+    path = tmp_path / "result.zarr"
+    save_result(Other(np.random.default_rng(0).random((50, 5))), path)
+    damage(path)
+    with pytest.raises(ValueError, match=told) as caught:
+        load_result(Other, path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_array_is_told(tmp_path: Path):
+    path = tmp_path / "result.zarr"
+    save_result(Other(np.zeros((5, 5))), path)
+    shutil.rmtree(path / "points")
+    with pytest.raises(ValueError, match=r"has no 'points': .* redo it"):
+        load_result(Other, path)
+
+
+def test_values_with_a_default_may_be_missing():
+    dataset = to_xarray(everything())
+    del dataset.attrs["nested"]
+    assert from_xarray(Everything, dataset).nested == ()
+
+
+def test_arrays_of_zeros_are_not_taken_for_damaged(tmp_path: Path):
+    save_result(Other(np.zeros((5, 5))), tmp_path / "zeros.zarr")
+    save_result(Other(np.full((5, 5), np.nan)), tmp_path / "nan.zarr")
+    assert not load_result(Other, tmp_path / "zeros.zarr").points.any()
+    assert np.isnan(load_result(Other, tmp_path / "nan.zarr").points).all()
+
+
+def test_another_kind_of_result_is_told(tmp_path: Path):
+    path = tmp_path / "result.zarr"
+    save_result(Other(np.zeros((5, 5))), path)
+    with pytest.raises(ValueError, match="this is a Other, not a Everything"):
+        load_result(Everything, path)
+    with pytest.raises(ValueError, match="dataset of another origin, not a Other"):
+        from_xarray(Other, xr.Dataset({"points": (("a", "b"), np.zeros((1, 1)))}))
+    with pytest.raises(FileNotFoundError, match=r"no result at .*: run the analysis first"):
+        load_result(Other, tmp_path / "nothing.zarr")
+
+
+def test_what_cannot_be_saved_is_told(tmp_path: Path):
+    with pytest.raises(TypeError, match=r'Unnamed\.points is an array with 2 axes.*write Float\[np\.ndarray, "point'):
+        save_result(Unnamed(np.zeros((2, 2))), tmp_path / "a.zarr")
+    with pytest.raises(TypeError, match="complex cannot be saved as JSON"):
+        to_xarray(Other(1j))  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
