@@ -1,0 +1,8 @@
+"""The explorer: runs and what analyses found in them, on one page in the browser.
+
+It computes nothing itself: it reads runs and results, and draws the figures they give. It needs no network.
+"""
+
+from rnnscope.app.server import create_app, serve
+
+__all__ = ["create_app", "serve"]

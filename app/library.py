@@ -1,0 +1,116 @@
+"""What the explorer reads: the runs of a folder, and the figures of their results.
+
+The name of a run comes out of an address that anybody may write, so it is looked up among the folders that are
+there and never joined to a path. Nothing here raises over one bad run: it comes back as a message.
+"""
+
+import shlex
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import xarray as _  # noqa: F401 - here, because plotly takes up pandas half-imported while another thread loads it
+
+from rnnscope.analyses import ANALYSES
+from rnnscope.figures import training_figure
+from rnnscope.runs import Run, RunError, load_run
+
+# The card of the loss stands beside those of the analyses.
+TRAINING = "training"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why there is no figure, and the command that makes it, if one does."""
+
+    reason: str
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as plain JSON values, what its title says, and the result in one line."""
+
+    figure: dict[str, Any]
+    title: str
+    summary: str
+
+
+def read_runs(folder: Path) -> dict[str, Run | RunError]:
+    """The runs of a folder by name; what is wrong, for those that cannot be read."""
+    found: dict[str, Run | RunError] = {}
+    for file in sorted(folder.glob("*/run.json")):
+        try:
+            found[file.parent.name] = load_run(file.parent)
+        except RunError as error:
+            found[file.parent.name] = error
+    return found
+
+
+def find_run(folder: Path, name: str) -> Run | None:
+    """The run of this name, if the folder has it and it can be read."""
+    # Compared with what is there: no name can lead out of the folder.
+    place = next((place for place in folder.iterdir() if place.name == name), None)
+    try:
+        return None if place is None else load_run(place)
+    except RunError:
+        return None
+
+
+def cards() -> dict[str, str]:
+    """The names of all figures, and their titles: the state space first, which the others are about."""
+    names = sorted(ANALYSES, key=lambda name: name != "state_space")
+    return {**{name: ANALYSES[name].title for name in names}, TRAINING: "Training"}
+
+
+def stamps(run: Run) -> dict[str, int]:
+    """When what each figure shows was written, in nanoseconds; figures that there is nothing for are left out."""
+    places = {name: run.path / "results" / f"{name}.zarr" for name in ANALYSES}
+    places[TRAINING] = run.path / "history.csv"
+    found: dict[str, int] = {}
+    for name, place in places.items():
+        try:
+            found[name] = place.stat().st_mtime_ns
+        except OSError:
+            continue
+    return found
+
+
+def draw(run: Run, name: str) -> Drawn | Missing:
+    """The figure `name` of a run, or why there is none."""
+    stamp = stamps(run).get(name)
+    if stamp is None:
+        if name == TRAINING:
+            return Missing("Training has not logged a step yet.")
+        return Missing(
+            "This analysis was not run yet.", shlex.join(["rnnscope", "analyze", str(run.path), "--only", name])
+        )
+    try:
+        return _draw(run.path, name, stamp)
+    except Exception as error:  # noqa: BLE001 - a file that is damaged may raise anything, and costs only its own card
+        return Missing(" ".join(str(error).split()) or type(error).__name__)
+
+
+@lru_cache(maxsize=128)
+def _draw(path: Path, name: str, stamp: int) -> Drawn:
+    """`stamp` is here for the cache: what was written anew is read anew."""
+    run = load_run(path)
+    if name == TRAINING:
+        return Drawn(training_figure(run).to_plotly_json(), "", _training_summary(run))
+    result = run.load_result(name, ANALYSES[name].result)
+    plain = result.figure().to_plotly_json()
+    title = str(plain["layout"].get("title", {}).get("text") or "").replace("<br>", " ")
+    # The card has a title of its own: the figure's says what goes beyond it.
+    return Drawn(plain, title.removeprefix(cards()[name]).lstrip(" ,:"), result.summary())
+
+
+def _training_summary(run: Run) -> str:
+    steps, seconds = run.record.get("steps_done", 0), run.record.get("seconds", 0.0)
+    ends = {
+        "training": "not finished",
+        "learned": "the task's criterion was met",
+        "finished": "the steps ran out before the task's criterion was met",
+        "diverged": "training diverged; the last good checkpoint was kept",
+    }
+    return f"{steps:,} steps in {seconds:,.1f} s; {ends.get(run.status, run.status)}"
