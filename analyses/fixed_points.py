@@ -244,9 +244,7 @@ def find_fixed_points(
     )
 
 
-def _smooth(
-    state_map: StateMap, points: np.ndarray, jacobians: np.ndarray, scale: float
-) -> Bool[np.ndarray, " point"]:
+def _smooth(state_map: StateMap, points: np.ndarray, jacobians: np.ndarray, scale: float) -> Bool[np.ndarray, " point"]:
     """Whether the Jacobian hardly changes within a millionth of the scale, in a few directions and their opposites."""
     rng = np.random.default_rng(0)
     smooth = np.ones(len(points), bool)

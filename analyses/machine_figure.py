@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 40
 MAX_LABELS = 100  # arrows with text; more texts hide one another
-MAX_TEXT = 8  # characters in a circle
+MAX_TEXT, MAX_TEXT_OF_MANY = 8, 3  # characters in a circle; past 16 circles they would be too small to read
 LEAST_PROBABILITY = 0.01
 BENDS = (0.0, 0.16, -0.16, 0.3, -0.3, 0.45, -0.45)
 PAIR_BENDS = (0.09, 0.16, 0.3)  # of two opposite arrows each bends to its own left
@@ -45,7 +45,7 @@ def moore_figure(automaton: Any) -> "go.Figure":
     place = {int(state): i for i, state in enumerate(shown)}
     rows = automaton.outputs[shown]
     texts = [",".join(map(str, row)) for row in rows.tolist()]
-    if max(map(len, texts)) > MAX_TEXT:
+    if max(map(len, texts)) > (MAX_TEXT if len(shown) <= 16 else MAX_TEXT_OF_MANY):
         texts = [f"q{state}" for state in shown.tolist()]
         note += "<br>in the circles: numbers of states, because the outputs are too long"
     what = "output"
@@ -132,7 +132,7 @@ def layout(edges: list[Edge], n_nodes: int) -> Float[np.ndarray, "node 2"]:
         if gap.min() >= 0.95:
             break
         push = np.maximum(0, 1.0 - gap) / 2
-        where = where + (push / np.maximum(gap, 1e-9))[..., None].__mul__(offset).sum(1) * 0.6
+        where = where + ((push / np.maximum(gap, 1e-9))[..., None] * offset).sum(1) * 0.6
     axes = np.linalg.svd(where - where.mean(0), full_matrices=False)[2]
     return (where - where.mean(0)) @ axes.T  # the long way lies flat
 
@@ -158,11 +158,10 @@ def _draw(nodes: list[Node], edges: list[Edge], initial: int | None, title: str,
     centre = where.mean(0)
     taken = [where]  # what labels keep clear of
 
+    paths: dict[tuple[str, float], list[np.ndarray]] = {}  # arrows of one look are one trace: plotly pays for each
+
     def arrow(path: np.ndarray, label_at: np.ndarray, text: str, width: float, colour: str) -> None:
-        figure.add_scatter(
-            x=path[:, 0], y=path[:, 1], mode="lines", line={"color": colour, "width": width, "simplify": False},
-            hoverinfo="skip", showlegend=False,
-        )  # fmt: skip
+        paths.setdefault((colour, width), []).extend([path, np.full((1, 2), np.nan)])
         tips.append((*path[-1], _bearing(path)))
         labels.append((*label_at, text))
         taken.extend([path[::6], np.tile(label_at, (1, 1))])
@@ -179,20 +178,24 @@ def _draw(nodes: list[Node], edges: list[Edge], initial: int | None, title: str,
             both = any(e.source == edge.target and e.target == edge.source for e in edges)
             path, label_at = _arc(where, edge.source, edge.target, radius, both, np.concatenate(taken))
         arrow(path, label_at, edge.label, edge.width, EDGE)
+    for (colour, width), pieces in paths.items():
+        line = {"color": colour, "width": width, "simplify": False}
+        x, y = np.concatenate(pieces).T
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
     if tips:
         x, y, bearing = zip(*tips, strict=True)
         marker = {"symbol": "arrow", "size": float(np.clip(pixels / 4.5, 8, 14)), "angle": bearing, "color": INK}
         figure.add_scatter(x=x, y=y, mode="markers", marker=marker, hoverinfo="skip", showlegend=False)
 
+    circles: list[dict[str, Any]] = []
     for colour in sorted({node.colour for node in nodes}):
         members = [i for i, node in enumerate(nodes) if node.colour == colour]
         border = COLOURS[colour % len(COLOURS)]
         for i in members:
             low, high = where[i] - radius, where[i] + radius
-            figure.add_shape(
-                type="circle", x0=low[0], x1=high[0], y0=low[1], y1=high[1], line={"color": border, "width": 2.5},
-                fillcolor=_tint(border), layer="below",
-            )  # fmt: skip
+            corners = {"x0": low[0], "x1": high[0], "y0": low[1], "y1": high[1]}
+            look = {"line": {"color": border, "width": 2.5}, "fillcolor": _tint(border), "layer": "below"}
+            circles.append({"type": "circle", **corners, **look})
         figure.add_scatter(
             x=where[members, 0],
             y=where[members, 1],
@@ -207,18 +210,21 @@ def _draw(nodes: list[Node], edges: list[Edge], initial: int | None, title: str,
         if legend:
             marker = {"size": 12, "color": _tint(border), "line": {"color": border, "width": 2.5}}
             figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=legend[colour])
-    for x, y, text in labels:
-        if not text:
-            continue
-        figure.add_annotation(
-            x=x, y=y, text=text, showarrow=False, font={"size": label_size, "color": INK},
-            bgcolor="rgba(255,255,255,0.85)", borderpad=1,
-        )  # fmt: skip
+    texts = [
+        {
+            "x": x, "y": y, "text": text, "showarrow": False, "font": {"size": label_size, "color": INK},
+            "bgcolor": "rgba(255,255,255,0.85)", "borderpad": 1,
+        }
+        for x, y, text in labels
+        if text
+    ]  # fmt: skip
     drawn = np.concatenate([where - radius, where + radius, *taken])
     low, high = drawn.min(0) - 0.12, drawn.max(0) + 0.12
     figure.update_xaxes(visible=False, range=[low[0], high[0]])
     figure.update_yaxes(visible=False, range=[low[1], high[1]], scaleanchor="x", scaleratio=1)
     figure.update_layout(
+        shapes=circles,
+        annotations=texts,  # at once: adding them one by one takes quadratic time
         margin={"l": 10, "r": 10, "t": 60 + 22 * title.count("<br>"), "b": 10},
         legend={"x": 0.99, "y": 0.99, "xanchor": "right"},
     )
@@ -247,7 +253,7 @@ def _arc(
     across = np.array([-along[1], along[0]])
     t = np.linspace(0, 1, 60)[:, None]
     others = np.delete(where, [source, target], axis=0)
-    best, best_score = None, -np.inf
+    best, best_score = (np.stack([start, end]), (start + end) / 2), -np.inf
     for bend in PAIR_BENDS if both else BENDS:
         control = (start + end) / 2 + 2 * bend * across
         curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
@@ -261,7 +267,6 @@ def _arc(
             score = clear + 0.8 * min(_gap(label[None], taken), 0.15) - 0.35 * abs(bend) - 0.1 * abs(share - 0.5)
             if score > best_score:
                 best, best_score = (curve, label), score
-    assert best is not None
     return best
 
 

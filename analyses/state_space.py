@@ -67,7 +67,8 @@ class StateSpace:
         if not self.dimension_90:
             return f"the state does not move in {n_trials} trials"
         held = self.explained_variance_ratio[:n_components].sum()
-        points = f"; {len(self.fixed_points)} fixed points" if len(self.fixed_points) else ""
+        n_points = len(self.fixed_points)
+        points = f"; {n_points} fixed point{'' if n_points == 1 else 's'}" if n_points else ""
         return (
             f"{n_components} PCs hold {held:.1%} of the variance of {n_trials} trials; 90 % in {self.dimension_90}, "
             f"participation ratio {self.participation_ratio:.2f}{points}"
@@ -263,7 +264,7 @@ def _figure(result: StateSpace) -> "go.Figure":
             f"{axis}axis": {"title": {"text": title}, "tickfont": {"size": 11}, "nticks": 6}
             for axis, title in zip("xyz", titles, strict=True)
         }
-        view = {"eye": {"x": 1.45, "y": 1.45, "z": 0.85}, "center": {"x": 0, "y": 0, "z": -0.08}}
+        view = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.16}}
         figure.update_layout(
             scene={**axes, "aspectmode": "cube", "camera": view}, margin={"l": 0, "r": 0, "t": 50, "b": 10}
         )
