@@ -1,0 +1,294 @@
+"""One training: its state, its steps, and what it keeps on disk.
+
+Every step draws its trials and its noise from (seed, step) alone. Going on after an interruption therefore needs no
+state of any random generator, and ends with the same weights, bit for bit, as training in one go.
+"""
+
+import csv
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnscope import losses, runs
+from rnnscope.network import Network
+from rnnscope.runs import Run, RunError
+from rnnscope.tasks.task import Task, Trials
+from rnnscope.training_settings import Training
+
+# What a random stream is for; with the seed and the step it makes the stream.
+_TRAIN, _EVALUATE, _STAGE, _FINAL, _WEIGHTS = range(5)
+_OPTIMISER_KEYS = {"adam": ("step", "exp_avg", "exp_avg_sq"), "sgd": ("momentum_buffer",)}
+_RESUME = "resume.safetensors"
+
+
+class TrainingDiverged(RuntimeError):
+    """Training stopped because the loss or the state was no longer finite; `run` holds the last good weights."""
+
+    def __init__(self, message: str, run: Run) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is: what `on_progress` is called with at every logged step."""
+
+    step: int
+    steps: int
+    loss: float
+    metrics: Mapping[str, float]
+    stage: str
+
+
+class Trainer:
+    """The state of one training, and its steps."""
+
+    def __init__(self, run: Run, task: Task, training: Training, device: torch.device) -> None:
+        self.record, self.task, self.training, self.device = run, task, training, device
+        generator = torch.Generator().manual_seed(self._integer(_WEIGHTS, 0))
+        self.network = runs.blank_network(task, run.cell, run.settings, generator).to(device)
+        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimiser = _optimiser(training, self.parameters)
+        self.stages = [None] if training.curriculum is None else training.curriculum.stages(task.ns)  # type: ignore[attr-defined]
+        self.stage, self.step, self.seconds = 0, 0, 0.0
+        self.rows: list[dict[str, float]] = []
+        self.latest: dict[str, float] = {}
+        self._load()
+
+    def run_to_the_end(self, report: Callable[[Progress], None]) -> Run:
+        training, began = self.training, time.perf_counter() - self.seconds
+        self._set_stage()
+        if self.step == 0:
+            self._keep_weights_if_wanted()
+        while self.step < training.steps:
+            logged = (self.step + 1) % training.log_every == 0 or self.step + 1 == training.steps
+            trouble, loss = self._update(logged)
+            if trouble:
+                return self._stop_diverged(trouble)
+            self.step += 1
+            self.seconds = time.perf_counter() - began
+            self._keep_weights_if_wanted()
+            evaluated = self.step % training.evaluate_every == 0 or self.step == training.steps
+            if evaluated:
+                self.latest = self._metrics(_EVALUATE, training.evaluation_trials)
+            if logged or evaluated:
+                self._log(loss if logged else math.nan, self.latest if evaluated else {})
+                report(Progress(self.step, training.steps, loss, self.latest, self._stage_label()))
+            done = evaluated and training.stop_when_learned and self._at_last_stage() and self._learned(self.latest)
+            # On other, and more, trials too: one lucky evaluation does not end a training.
+            if done and self._learned(metrics := self._final_metrics()):
+                return self._finish("learned", metrics)
+            self._go_to_next_stage_if_passed()
+            if self.step % training.evaluate_every == 0:
+                self._save()
+        self.stage = len(self.stages) - 1  # a curriculum that was not passed is judged by its end all the same
+        self._set_stage()
+        metrics = self._final_metrics()
+        return self._finish("learned" if self._learned(metrics) else "finished", metrics)
+
+    def _update(self, logged: bool) -> tuple[str, float]:
+        """One gradient step; says what is wrong, if anything, before the weights are touched."""
+        training = self.training
+        rng = self._rng(_TRAIN, self.step)
+        trials = self.stage_task.sample(training.batch_size, rng)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        states = self.network.states(
+            torch.from_numpy(trials.inputs).to(self.device), noise=training.noise, generator=generator
+        )
+        loss = self._loss(states, trials, generator, logged)
+        for group in self.optimiser.param_groups:
+            group["lr"] = training.learning_rate * training.decay.factor(self.step, training.steps)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, training.clip or math.inf)
+        value, largest = loss.item(), states[:, -1].detach().abs().max().item()
+        if not math.isfinite(value):
+            return f"the loss is {value}", value
+        if not largest <= training.max_state:
+            return f"the state reached {largest:.3g}, beyond max_state = {training.max_state:g}", value
+        if not math.isfinite(norm.item()):
+            return f"the norm of the gradient is {norm.item()}", value
+        self.optimiser.step()
+        self.network.cell.project()
+        return "", value
+
+    def _loss(self, states: Tensor, trials: Trials, generator: torch.Generator, logged: bool) -> Tensor:
+        targets = torch.from_numpy(trials.targets).to(self.device)
+        mask = torch.from_numpy(trials.mask).to(self.device)
+        match self.task.loss:
+            case "cross_entropy":
+                return losses.cross_entropy(self.network, states, targets, mask, self.heads, self.task.n_heads)
+            case "mse":
+                return losses.mean_squared_error(self.network, states, targets, mask)
+            case "sinkhorn":
+                # The constant costs time and moves no weight: only rows of the history need it.
+                return losses.emission_divergence(self.network, states, targets, generator, with_constant=logged)
+
+    # Curriculum
+
+    def _set_stage(self) -> None:
+        heads = self.stages[self.stage]
+        self.stage_task: Task = self.task if heads is None else self.task.restrict(heads)  # type: ignore[attr-defined]
+        ns: tuple[int, ...] = getattr(self.task, "ns", ())
+        self.heads = None if heads is None or len(heads) == len(ns) else [ns.index(n) for n in heads]
+
+    def _go_to_next_stage_if_passed(self) -> None:
+        curriculum, heads = self.training.curriculum, self.stages[self.stage]
+        if curriculum is None or heads is None or self._at_last_stage() or self.step % curriculum.every:
+            return
+        if curriculum.passed(self._metrics(_STAGE, curriculum.trials), heads[-1]):
+            self.stage += 1
+            self._set_stage()
+
+    def _at_last_stage(self) -> bool:
+        return self.stage == len(self.stages) - 1
+
+    def _stage_label(self) -> str:
+        heads = self.stages[self.stage]
+        if not heads:
+            return ""
+        return f"N = {heads[0]}" if len(heads) == 1 else f"N = {heads[0]}..{heads[-1]}"
+
+    # Measuring
+
+    def _metrics(self, stream: int, n_trials: int) -> dict[str, float]:
+        rng = self._rng(stream, self.step)
+        return measure(self.network, self.stage_task, self.heads, n_trials, rng, self.training.noise)
+
+    def _final_metrics(self) -> dict[str, float]:
+        return self._metrics(_FINAL, 4 * self.training.evaluation_trials)
+
+    def _learned(self, metrics: Mapping[str, float]) -> bool:
+        return all(criterion.met(metrics) for criterion in self.task.criterion)
+
+    def _log(self, loss: float, metrics: Mapping[str, float]) -> None:
+        row = {"step": self.step, "seconds": round(self.seconds, 3), "loss": loss}
+        if self.training.curriculum is not None:
+            row["stage"] = self.stage
+        self.rows.append({**row, **metrics})
+
+    # Keeping
+
+    def _keep_weights_if_wanted(self) -> None:
+        if self.step in self.training.checkpoints:
+            self._keep_weights()
+
+    def _keep_weights(self) -> None:
+        runs.write_tensors(runs.checkpoint_path(self.record.path, self.step), self.network.state_dict())
+
+    def _save(self) -> None:
+        """Everything that going on needs. The history first: on the way back its later rows are cut off."""
+        self._write_history()
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for index, parameter in enumerate(self.parameters):
+            for key in _OPTIMISER_KEYS[self.training.optimiser]:
+                value = self.optimiser.state.get(parameter, {}).get(key)
+                if value is not None:
+                    tensors[f"optimiser.{index}.{key}"] = torch.as_tensor(value)
+        place = {"step": self.step, "stage": self.stage, "seconds": self.seconds, "latest": self.latest}
+        runs.write_tensors(self.record.path / _RESUME, tensors, {"place": json.dumps(place)})
+
+    def _load(self) -> None:
+        path = self.record.path / _RESUME
+        if not path.exists():
+            return
+        tensors, metadata = runs.read_tensors(path)
+        try:
+            place = json.loads(metadata["place"])
+            weights = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
+            self.network.load_state_dict(weights)
+        except (KeyError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{path} does not fit this run ({reason}): delete it to train from the first step") from None
+        self.step, self.stage = place["step"], place["stage"]
+        self.seconds, self.latest = place["seconds"], place["latest"]
+        for index, parameter in enumerate(self.parameters):
+            for key in _OPTIMISER_KEYS[self.training.optimiser]:
+                value = tensors.get(f"optimiser.{index}.{key}")
+                if value is not None:
+                    self.optimiser.state[parameter][key] = value.to(self.device if value.ndim else "cpu")
+        history = self.record.history
+        for i, step in enumerate(history.get("step", ())):
+            if step <= self.step:
+                row = {name: float(column[i]) for name, column in history.items() if not math.isnan(column[i])}
+                self.rows.append({**row, "step": int(step)})
+
+    def _write_history(self) -> None:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        runs.write_atomically(self.record.path / "history.csv", text.getvalue().encode())
+
+    def _finish(self, status: runs.Status, metrics: Mapping[str, float]) -> Run:
+        self._keep_weights()
+        self._write_history()
+        run = runs.update_record(
+            self.record, status=status, steps_done=self.step, seconds=round(self.seconds, 2), metrics=dict(metrics)
+        )
+        (run.path / _RESUME).unlink(missing_ok=True)
+        return run
+
+    def _stop_diverged(self, trouble: str) -> Run:
+        """Leave the run with the weights of its last save, as its last checkpoint."""
+        self._write_history()
+        path, saved = self.record.path, self.record.path / _RESUME
+        kept = 0
+        if saved.exists():
+            tensors, metadata = runs.read_tensors(saved)
+            kept = json.loads(metadata["place"])["step"]
+            weights = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
+            runs.write_tensors(runs.checkpoint_path(path, kept), weights)
+        elif not self.record.checkpoints:
+            generator = torch.Generator().manual_seed(self._integer(_WEIGHTS, 0))
+            blank = runs.blank_network(self.task, self.record.cell, self.record.settings, generator)
+            runs.write_tensors(runs.checkpoint_path(path, 0), blank.state_dict())
+        for step in self.record.checkpoints:
+            if step > kept:  # saved on the way to the divergence
+                runs.checkpoint_path(path, step).unlink()
+        run = runs.update_record(self.record, status="diverged", steps_done=self.step, seconds=round(self.seconds, 2))
+        saved.unlink(missing_ok=True)
+        raise TrainingDiverged(
+            f"training of {run.name} diverged at step {self.step}: {trouble}. The weights of step {kept} are kept. "
+            f"Try a smaller learning_rate (it is {self.training.learning_rate:g}), a smaller clip "
+            f"(it is {self.training.clip}), or another seed",
+            run,
+        )
+
+    # Randomness
+
+    def _rng(self, stream: int, step: int) -> np.random.Generator:
+        return np.random.default_rng([self.record.seed, stream, step])
+
+    def _integer(self, stream: int, step: int) -> int:
+        return int(self._rng(stream, step).integers(2**62))
+
+
+def measure(
+    network: Network, task: Task, heads: list[int] | None, n_trials: int, rng: np.random.Generator, noise: float
+) -> dict[str, float]:
+    trials = task.sample(n_trials, rng)
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        states = network.states(torch.from_numpy(trials.inputs).to(device), noise=noise, generator=generator)
+        outputs = network.read(states).cpu().numpy()
+    if heads is not None:
+        by_head = outputs.reshape(*outputs.shape[:2], -1, task.output_size // task.n_heads)
+        outputs = by_head[:, :, heads].reshape(*outputs.shape[:2], -1)
+    return task.metrics(outputs, trials, rng)
+
+
+def _optimiser(training: Training, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    if training.optimiser == "adam":
+        return torch.optim.Adam(parameters, lr=training.learning_rate, betas=training.betas, fused=True)
+    nesterov = training.momentum > 0
+    return torch.optim.SGD(parameters, lr=training.learning_rate, momentum=training.momentum, nesterov=nesterov)
