@@ -1,0 +1,67 @@
+"""How good a copy of its HMM is an emitting network: statistics of what it emits, and its fate without input.
+
+    python benchmarks/hmm_emission.py [RUN...]        (runs of `rnnscope train hmm-2`; none given: one is trained)
+
+Symbol transitions and frequencies come from 2,000 emitted sequences, the HMM's own are exact. "Collapse" is the
+median of |h_500| / |h_0| without input, from states visited under noise. The largest state is over 64 rollouts of
+1,000 steps.
+"""
+
+import sys
+import tempfile
+
+import numpy as np
+
+import rnnscope as rs
+from rnnscope.tasks import HMMEmission, sample_symbols
+
+
+def row(path: str) -> str:
+    run = rs.load_run(path)
+    task = run.task
+    if not isinstance(task, HMMEmission):
+        raise SystemExit(f"{path} is a run of {type(task).__name__}, not of HMMEmission")
+    rng = np.random.default_rng(1)
+    shown = rs.simulate(run, n_trials=2000, seed=1)
+    state_map = rs.as_map(run)
+    symbols = sample_symbols(state_map.readout(shown.states), rng)
+    n = task.output_size
+    counts = np.zeros((n, n))
+    np.add.at(counts, (symbols[:, :-1].ravel(), symbols[:, 1:].ravel()), 1)
+    emitted = counts / counts.sum(1, keepdims=True)
+    true = task.hmm.symbol_transitions()
+    frequencies, expected = np.bincount(symbols.ravel(), minlength=n) / symbols.size, task.hmm.symbol_frequencies()
+    volatility = float((symbols[:, 1:] != symbols[:, :-1]).mean())
+    start = shown.visited[:: max(1, len(shown.visited) // 100)][:100]
+    silent = rs.simulate(state_map, np.zeros((len(start), 500, task.input_size)), initial=start)
+    collapse = np.median(np.linalg.norm(silent.states[:, -1], axis=1) / np.linalg.norm(start, axis=1))
+    noise = rng.standard_normal((64, 1000, task.input_size))
+    largest = np.abs(rs.simulate(state_map, noise).states).max()
+    radius = np.abs(np.linalg.eigvals(run.network().cell.dynamics().weight.detach().double().numpy())).max()  # type: ignore[attr-defined]
+    loss = run.history["loss"][-5:].mean()
+    return (
+        f"| {run.name} | {run.status} | {run.record['seconds']:.0f} | {loss:.2f} "
+        f"| {emitted[0, 0]:.3f} / {emitted[0, -1]:.3f} ({true[0, 0]:.3f} / {true[0, -1]:.3f}) "
+        f"| {emitted[-1, -1]:.3f} / {emitted[-1, 0]:.3f} ({true[-1, -1]:.3f} / {true[-1, 0]:.3f}) "
+        f"| {frequencies[0]:.3f}, {frequencies[-1]:.3f} ({expected[0]:.3f}, {expected[-1]:.3f}) "
+        f"| {volatility:.3f} ({task.hmm.volatility():.3f}) | {radius:.2f} | {collapse:.0e} | {largest:.0f} |"
+    )
+
+
+def main() -> None:
+    paths = sys.argv[1:]
+    if not paths:
+        preset = rs.preset("hmm-2")
+        folder = tempfile.mkdtemp()
+        paths = [str(rs.train(preset.task, preset.cell, preset.training, folder=folder, name="hmm-2").path)]
+    print(
+        "| run | status | seconds | loss, end | first symbol: stays / to last (true) | last symbol: stays / to first "
+        "(true) | frequencies of both (true) | changes a step (true) | spectral radius | collapse | largest state |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    for path in paths:
+        print(row(path), flush=True)
+
+
+if __name__ == "__main__":
+    main()
