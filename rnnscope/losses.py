@@ -53,7 +53,10 @@ def emission_divergence(
     Args:
         with_constant: whether the value has the term of the targets alone, which has no gradient.
     """
-    emitted = gumbel_one_hot(network.read(states), generator)
+    logits = network.read(states)
+    if not bool(torch.isfinite(logits).all()):
+        return logits.sum() * torch.nan  # weights that diverged: a loss that says so, for the trainer to see
+    emitted = gumbel_one_hot(logits, generator)
     wanted = functional.one_hot(targets[..., 0], emitted.shape[-1]).to(emitted.dtype)
     return sinkhorn_divergence(emitted.flatten(1), wanted.flatten(1), blur=SINKHORN_BLUR, with_constant=with_constant)
 

@@ -13,6 +13,7 @@ beside its place and moved there, so that a crash leaves the old one or the new 
 import csv
 import io
 import json
+import math
 import os
 import platform
 import re
@@ -25,18 +26,40 @@ import numpy as np
 import safetensors
 import torch
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load, load_file, save
+from typing_extensions import TypedDict
 
 from rnnscope import results
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.network import Network
 from rnnscope.tasks import task_from_config, to_config
+from rnnscope.tasks.settings import one_line
 from rnnscope.tasks.task import Task
+from rnnscope.training_settings import Training
 from rnnscope.version import __version__
 
 SCHEMA = 1
 Status = Literal["training", "learned", "finished", "diverged"]
 R = TypeVar("R")
+
+
+class _Record(TypedDict):
+    """What `run.json` must hold; a later rnnscope of this schema may add to it."""
+
+    schema: int
+    task: dict[str, Any]
+    cell: dict[str, Any]
+    training: Training
+    seed: int
+    versions: dict[str, str]
+    status: Status
+    steps_done: int
+    seconds: float
+    metrics: dict[str, float | None]
+
+
+_RECORD = TypeAdapter(_Record)
 
 
 class RunError(ValueError):
@@ -84,7 +107,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, float]:
         """The task's metrics on fresh trials after training; empty before."""
-        return dict(self.record["metrics"])
+        return {name: math.nan if value is None else value for name, value in self.record["metrics"].items()}
 
     @property
     def checkpoints(self) -> list[int]:
@@ -94,21 +117,34 @@ class Run:
 
     @property
     def history(self) -> dict[str, np.ndarray]:
-        """The columns of `history.csv`; what was not measured at a step is NaN."""
-        text = (self.path / "history.csv").read_text() if (self.path / "history.csv").exists() else ""
-        rows = list(csv.DictReader(io.StringIO(text)))
-        names = list(rows[0]) if rows else []
-        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+        """The columns of `history.csv`; what was not measured at a step is NaN.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        file = self.path / "history.csv"
+        if not file.exists():
+            return {}
+        try:
+            rows = list(csv.reader(io.StringIO(file.read_text())))
+            names = rows[0] if rows else []
+            columns = zip(*[[float(entry or "nan") for entry in row] for row in rows[1:]], strict=True)
+            return {name: np.array(column) for name, column in zip(names, columns, strict=True)} if rows[1:] else {}
+        except (OSError, ValueError, csv.Error) as error:
+            raise RunError(f"{file} is damaged ({error}): delete it, the weights do not need it") from None
 
     def network(self, step: int | None = None) -> Network:
         """The network with the weights of the last checkpoint, or of the one at `step`.
 
         Raises:
-            RunError: there is no such checkpoint, or it is damaged.
+            RunError: there is no such checkpoint, it is damaged, or the training is not over and no step is named.
         """
         steps = self.checkpoints
+        if self.status == "training" and step is None:
+            named = f", or name a checkpoint ({', '.join(map(str, steps))})" if steps else ""
+            raise RunError(f"the training of {self.path} is not over: go on with resume=True (--resume){named}")
         if not steps:
-            raise RunError(f"{self.path} has no checkpoint yet: train it, or go on with resume=True")
+            raise RunError(f"{self.path} has lost its checkpoints: restore them from a copy, or train the run anew")
         if step is None:
             step = steps[-1]
         if step not in steps:
@@ -155,7 +191,11 @@ def load_run(path: str | os.PathLike[str]) -> Run:
         record = json.loads(file.read_text())
     except FileNotFoundError:
         raise RunError(f"no run at {path} (it has no run.json): give a folder that rnnscope train made") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except NotADirectoryError:
+        raise RunError(f"{path} is a file: give the folder of a run") from None
+    except OSError as error:
+        raise RunError(f"{file} cannot be read ({error.strerror}): look at its permissions") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunError(f"{file} is damaged ({error}): restore it from a copy, or train the run anew") from None
     schema = record.get("schema") if isinstance(record, dict) else None
     if not isinstance(schema, int):
@@ -165,9 +205,12 @@ def load_run(path: str | os.PathLike[str]) -> Run:
             f"{path} has schema {schema}, this is rnnscope {__version__} which reads up to {SCHEMA}: "
             "update with pip install -U rnnscope"
         )
-    missing = {"task", "cell", "training", "seed", "status", "metrics"} - record.keys()
-    if missing:
-        raise RunError(f"{file} lacks {', '.join(sorted(missing))}: restore it from a copy, or train the run anew")
+    try:
+        _RECORD.validate_python(record)
+    except ValidationError as error:
+        raise RunError(
+            f"{file} is damaged ({one_line(error)}): restore it from a copy, or train the run anew"
+        ) from None
     return Run(path, record)
 
 
@@ -289,4 +332,5 @@ def lock_run(path: Path) -> FileLock:
 
 
 def _json(record: Mapping[str, Any]) -> bytes:
-    return (json.dumps(record, indent=2) + "\n").encode()
+    metrics = {k: v if math.isfinite(v) else None for k, v in record["metrics"].items()}  # JSON has no NaN
+    return (json.dumps({**record, "metrics": metrics}, indent=2, allow_nan=False) + "\n").encode()

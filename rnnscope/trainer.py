@@ -23,7 +23,8 @@ from rnnscope.tasks.task import Task, Trials
 from rnnscope.training_settings import Training
 
 # What a random stream is for; with the seed and the step it makes the stream.
-_TRAIN, _EVALUATE, _STAGE, _FINAL, _WEIGHTS = range(5)
+_TRAIN, _EVALUATE, _STAGE, _FINAL, _WEIGHTS, _PROBE, _ROLLOUT = range(7)
+_ROLLOUT_STEPS = 1000
 _OPTIMISER_KEYS = {"adam": ("step", "exp_avg", "exp_avg_sq"), "sgd": ("momentum_buffer",)}
 _RESUME = "resume.safetensors"
 
@@ -65,17 +66,23 @@ class Trainer:
     def run_to_the_end(self, report: Callable[[Progress], None]) -> Run:
         training, began = self.training, time.perf_counter() - self.seconds
         self._set_stage()
-        if self.step == 0:
-            self._keep_weights_if_wanted()
+        if self.step == 0 and 0 in training.checkpoints:
+            self._keep_weights()
         while self.step < training.steps:
             logged = (self.step + 1) % training.log_every == 0 or self.step + 1 == training.steps
             trouble, loss = self._update(logged)
             if trouble:
+                self._log(loss, {})
                 return self._stop_diverged(trouble)
             self.step += 1
             self.seconds = time.perf_counter() - began
-            self._keep_weights_if_wanted()
             evaluated = self.step % training.evaluate_every == 0 or self.step == training.steps
+            wanted = self.step in training.checkpoints
+            if (evaluated or wanted) and (trouble := self._trouble_with_weights()):
+                self._log(loss, {})
+                return self._stop_diverged(trouble)
+            if wanted:
+                self._keep_weights()
             if evaluated:
                 self.latest = self._metrics(_EVALUATE, training.evaluation_trials)
             if logged or evaluated:
@@ -102,22 +109,41 @@ class Trainer:
         states = self.network.states(
             torch.from_numpy(trials.inputs).to(self.device), noise=training.noise, generator=generator
         )
+        if trouble := self._trouble_with_states(states):
+            return trouble, math.nan
         loss = self._loss(states, trials, generator, logged)
         for group in self.optimiser.param_groups:
             group["lr"] = training.learning_rate * training.decay.factor(self.step, training.steps)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, training.clip or math.inf)
-        value, largest = loss.item(), states[:, -1].detach().abs().max().item()
+        value = loss.item()
         if not math.isfinite(value):
             return f"the loss is {value}", value
-        if not largest <= training.max_state:
-            return f"the state reached {largest:.3g}, beyond max_state = {training.max_state:g}", value
         if not math.isfinite(norm.item()):
             return f"the norm of the gradient is {norm.item()}", value
         self.optimiser.step()
         self.network.cell.project()
         return "", value
+
+    def _trouble_with_states(self, states: Tensor) -> str:
+        # What is not finite, or explodes, still does so at the end of a trial.
+        largest = states[:, -1].detach().abs().max().item()
+        if largest <= self.training.max_state:
+            return ""
+        return f"the state reached {largest:.3g}, beyond max_state = {self.training.max_state:g}"
+
+    @torch.no_grad()
+    def _trouble_with_weights(self) -> str:
+        """What is wrong with weights that are to be kept: an update can ruin them, and only the next step would see."""
+        rng = self._rng(_PROBE, self.step)
+        inputs = torch.from_numpy(self.stage_task.sample(min(64, self.training.batch_size), rng).inputs)
+        states = self.network.states(inputs.to(self.device), generator=torch.Generator().manual_seed(0))
+        if trouble := self._trouble_with_states(states):
+            return trouble
+        if not torch.isfinite(self.network.read(states[:, -1])).all():
+            return "the outputs are not finite"
+        return ""
 
     def _loss(self, states: Tensor, trials: Trials, generator: torch.Generator, logged: bool) -> Tensor:
         targets = torch.from_numpy(trials.targets).to(self.device)
@@ -163,10 +189,22 @@ class Trainer:
         return measure(self.network, self.stage_task, self.heads, n_trials, rng, self.training.noise)
 
     def _final_metrics(self) -> dict[str, float]:
-        return self._metrics(_FINAL, 4 * self.training.evaluation_trials)
+        metrics = self._metrics(_FINAL, 4 * self.training.evaluation_trials)
+        if self.task.loss == "sinkhorn":
+            metrics["rollout_max"] = self._largest_state_of_long_rollouts()
+        return metrics
+
+    @torch.no_grad()
+    def _largest_state_of_long_rollouts(self) -> float:
+        """An emitter has no trials to end it: one that explodes after the trained length is no copy of its HMM."""
+        rng = self._rng(_ROLLOUT, self.step)
+        noise = torch.from_numpy(rng.standard_normal((32, _ROLLOUT_STEPS, self.task.input_size), np.float32))
+        states = self.network.states(noise.to(self.device), generator=torch.Generator().manual_seed(0))
+        return states.abs().max().item()
 
     def _learned(self, metrics: Mapping[str, float]) -> bool:
-        return all(criterion.met(metrics) for criterion in self.task.criterion)
+        bounded = metrics.get("rollout_max", 0.0) <= self.training.max_state
+        return bounded and all(criterion.met(metrics) for criterion in self.task.criterion)
 
     def _log(self, loss: float, metrics: Mapping[str, float]) -> None:
         row = {"step": self.step, "seconds": round(self.seconds, 3), "loss": loss}
@@ -175,10 +213,6 @@ class Trainer:
         self.rows.append({**row, **metrics})
 
     # Keeping
-
-    def _keep_weights_if_wanted(self) -> None:
-        if self.step in self.training.checkpoints:
-            self._keep_weights()
 
     def _keep_weights(self) -> None:
         runs.write_tensors(runs.checkpoint_path(self.record.path, self.step), self.network.state_dict())
@@ -204,21 +238,28 @@ class Trainer:
             place = json.loads(metadata["place"])
             weights = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
             self.network.load_state_dict(weights)
-        except (KeyError, ValueError, RuntimeError) as error:
+            self.step, self.stage = int(place["step"]), int(place["stage"])
+            self.seconds, self.latest = float(place["seconds"]), dict(place["latest"])
+            self._load_optimiser(tensors)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise RunError(f"{path} does not fit this run ({reason}): delete it to train from the first step") from None
-        self.step, self.stage = place["step"], place["stage"]
-        self.seconds, self.latest = place["seconds"], place["latest"]
-        for index, parameter in enumerate(self.parameters):
-            for key in _OPTIMISER_KEYS[self.training.optimiser]:
-                value = tensors.get(f"optimiser.{index}.{key}")
-                if value is not None:
-                    self.optimiser.state[parameter][key] = value.to(self.device if value.ndim else "cpu")
         history = self.record.history
         for i, step in enumerate(history.get("step", ())):
             if step <= self.step:
                 row = {name: float(column[i]) for name, column in history.items() if not math.isnan(column[i])}
                 self.rows.append({**row, "step": int(step)})
+
+    def _load_optimiser(self, tensors: Mapping[str, Tensor]) -> None:
+        needed = _OPTIMISER_KEYS[self.training.optimiser] if self._optimiser_has_state() else ()
+        state = {
+            index: {key: tensors[f"optimiser.{index}.{key}"] for key in needed} for index in range(len(self.parameters))
+        }
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state if needed else {}, "param_groups": groups})
+
+    def _optimiser_has_state(self) -> bool:
+        return self.training.optimiser == "adam" or self.training.momentum > 0
 
     def _write_history(self) -> None:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -238,22 +279,22 @@ class Trainer:
         return run
 
     def _stop_diverged(self, trouble: str) -> Run:
-        """Leave the run with the weights of its last save, as its last checkpoint."""
+        """Leave the run with its last good weights as its last checkpoint: all that were kept were looked at."""
         self._write_history()
         path, saved = self.record.path, self.record.path / _RESUME
-        kept = 0
+        kept = max(self.record.checkpoints, default=-1)
         if saved.exists():
             tensors, metadata = runs.read_tensors(saved)
-            kept = json.loads(metadata["place"])["step"]
             weights = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
-            runs.write_tensors(runs.checkpoint_path(path, kept), weights)
-        elif not self.record.checkpoints:
+            step = json.loads(metadata["place"])["step"]
+            if step > kept:
+                runs.write_tensors(runs.checkpoint_path(path, step), weights)
+                kept = step
+        if kept < 0:
             generator = torch.Generator().manual_seed(self._integer(_WEIGHTS, 0))
             blank = runs.blank_network(self.task, self.record.cell, self.record.settings, generator)
             runs.write_tensors(runs.checkpoint_path(path, 0), blank.state_dict())
-        for step in self.record.checkpoints:
-            if step > kept:  # saved on the way to the divergence
-                runs.checkpoint_path(path, step).unlink()
+            kept = 0
         run = runs.update_record(self.record, status="diverged", steps_done=self.step, seconds=round(self.seconds, 2))
         saved.unlink(missing_ok=True)
         raise TrainingDiverged(

@@ -1,9 +1,12 @@
 """Training: a task and a cell become a Run on disk."""
 
 import contextlib
+import hashlib
+import inspect
+import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,10 @@ import numpy as np
 import torch
 
 from rnnscope import runs
-from rnnscope.cells import Cell
+from rnnscope.cells import CELLS, Cell
 from rnnscope.network import Network
 from rnnscope.runs import Run, RunError
-from rnnscope.tasks import to_config
+from rnnscope.tasks import TASKS, to_config
 from rnnscope.tasks.task import Task
 from rnnscope.trainer import Progress, Trainer, TrainingDiverged, measure
 from rnnscope.training_settings import Training, change_settings
@@ -66,9 +69,15 @@ def train(
     if settings:
         training = change_settings(training, settings)
     _check_device(device)
+    if seed < 0:
+        raise ValueError(f"seed must be a whole number from 0 on, got {seed}")
+    _check_known(task, TASKS, "task")
+    _check_known(cell, CELLS, "cell")
     if training.curriculum is not None and not hasattr(task, "restrict"):
         raise ValueError(f"a curriculum needs a multi-head task (Parity, DelayedMatchToSample), not {task}")
     path = Path(folder) / (name or default_name(task, cell, seed))
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{path} is a file: choose another name or folder for the run")
     with _writable(path):
         lock = runs.lock_run(path)
         try:
@@ -94,11 +103,20 @@ def evaluate(
 
 
 def default_name(task: Task, cell: Cell, seed: int) -> str:
-    """A readable folder name: task, cell, seed."""
-    heads = getattr(task, "ns", None)
-    label = type(task).__name__ + (f"-{min(heads)}-{max(heads)}" if heads and len(heads) > 1 else "")
-    label += f"-{heads[0]}" if heads and len(heads) == 1 else ""
-    return f"{label}_{type(cell).__name__}-{cell.units}_seed-{seed}".lower()
+    """A readable folder name: task, cell, seed; four letters tell apart settings that are not the defaults."""
+    parts = []
+    for thing, size in ((task, getattr(task, "ns", ())), (cell, (cell.units,))):
+        consecutive = len(size) > 1 and size == tuple(range(size[0], size[-1] + 1))
+        shown = f"{size[0]}-{size[-1]}" if consecutive else ".".join(map(str, size))
+        defaults = {p.name: p.default for p in inspect.signature(type(thing)).parameters.values()}
+        other = {
+            name: value
+            for name, value in to_config(thing).items()
+            if name not in ("kind", "n", "units") and getattr(thing, name) != defaults[name]
+        }
+        mark = hashlib.sha1(json.dumps(other, sort_keys=True).encode()).hexdigest()[:4] if other else ""
+        parts.append("-".join(filter(None, (type(thing).__name__, shown, mark))))
+    return "_".join((*parts, f"seed-{seed}")).lower()
 
 
 # -- around a training -------------------------------------------------------------------------------------------
@@ -106,6 +124,8 @@ def default_name(task: Task, cell: Cell, seed: int) -> str:
 
 def _open(path: Path, task: Task, cell: Cell, training: Training, seed: int, resume: bool) -> Run:
     plain = {k: v for k, v in to_config(training).items() if k != "kind"}
+    if resume and not (path / "run.json").exists() and any(not p.name.startswith(".") for p in path.iterdir()):
+        raise RunError(f"{path} has files but no run.json, so there is nothing to go on with: choose another name")
     if not (resume and (path / "run.json").exists()):
         return runs.create_run(path, task, cell, plain, seed)
     run = runs.load_run(path)
@@ -133,8 +153,22 @@ def _check_device(device: str) -> None:
         kind = torch.device(device).type
     except RuntimeError:
         raise ValueError(f"unknown device {device!r}: give cpu, cuda or cuda:<number>") from None
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"device {device!r} is not supported: give cpu, cuda or cuda:<number>")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} is not there: torch sees no CUDA; use device='cpu'")
+    if kind == "cuda" and (torch.device(device).index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {device!r} is not there: torch sees {torch.cuda.device_count()}, numbered from 0")
+
+
+def _check_known(thing: Task | Cell, kinds: Mapping[str, type], what: str) -> None:
+    """A run names its task and its cell, so that loading it needs no code of its own: the names must be known."""
+    name = type(thing).__name__
+    if kinds.get(name) is not type(thing):
+        raise ValueError(
+            f"{name} is no {what} that a run can be loaded with ({', '.join(kinds)}): write it as a pydantic "
+            f"dataclass and add it, rnnscope.{what}s.{what.upper()}S[{name!r}] = {name}"
+        )
 
 
 @contextlib.contextmanager
@@ -152,7 +186,7 @@ def _writable(path: Path) -> Iterator[None]:
     """Say what could not be written, and what to do; what is on disk stays as it was."""
     try:
         yield
-    except FileExistsError:
+    except (FileExistsError, BrokenPipeError):
         raise
     except OSError as error:
         reason = error.strerror or str(error)

@@ -68,6 +68,11 @@ class Training:
             raise ValueError(f"clip must be positive, or None for no clipping, got {self.clip}")
         if self.noise < 0:
             raise ValueError(f"noise is a standard deviation and cannot be negative, got {self.noise}")
+        for beta in self.betas:
+            if not 0 <= beta < 1:
+                raise ValueError(f"betas must be at least 0 and below 1, got {self.betas}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum}")
         if min(self.checkpoints, default=0) < 0:
             raise ValueError(f"checkpoints are steps and cannot be negative, got {self.checkpoints}")
         return self

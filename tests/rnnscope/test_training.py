@@ -121,6 +121,27 @@ def test_resumed_anywhere_ends_with_the_same_bits(tmp_path, stop_at, optimiser):
             np.testing.assert_array_equal(column, resumed.history[name], err_msg=f"history column {name}")
 
 
+@pytest.mark.parametrize("stop_at", [7, 25, 40, 60])
+def test_resumed_across_the_stages_of_a_curriculum(tmp_path, stop_at):
+    more = {"curriculum": rs.Curriculum(advance_at=0.4, every=7, trials=64), "evaluate_every": 10}
+    task = rs.tasks.Parity(range(2, 9))
+    whole = quick(tmp_path, task=task, name="whole", more=more)
+    assert whole.history["stage"].max() > 1, "the test does not cross a stage"
+
+    class Stop(Exception):
+        pass
+
+    def stop(progress):
+        if progress.step >= stop_at:
+            raise Stop
+
+    with pytest.raises(Stop):
+        quick(tmp_path, task=task, name="cut", more=more, on_progress=stop)
+    resumed = quick(tmp_path, task=task, name="cut", more=more, resume=True)
+    assert_same_weights(whole, resumed)
+    np.testing.assert_array_equal(whole.history["stage"], resumed.history["stage"])
+
+
 _KILLED = """
 import sys, rnnscope as rs
 training = rs.Training(steps=1200, batch_size=16, evaluation_trials=64, evaluate_every=20, log_every=5,
@@ -214,6 +235,50 @@ def test_divergence_stops_with_a_message_and_keeps_good_weights(tmp_path):
     assert np.isfinite(rs.simulate(run, n_trials=4).states).all()
 
 
+def test_an_emitter_that_diverges_is_told_too(tmp_path):
+    """Its loss wants finite points, so the states and the weights are looked at before it."""
+    task = rs.tasks.HMMEmission("linear_chain:2", noise_size=4, length=8)
+    cell = rs.cells.Vanilla(8, nonlinearity="relu", bias=False)
+    training = rs.Training(steps=30, batch_size=16, evaluate_every=5, evaluation_trials=64, learning_rate=1e30)
+    with pytest.raises(rs.TrainingDiverged, match="diverged at step"):
+        rs.train(task, cell, training, folder=tmp_path, name="run", progress=False)
+    run = rs.load_run(tmp_path / "run")
+    assert run.status == "diverged"
+    assert run.checkpoints == [0]
+    assert len(run.history["step"]) >= 1, "the step that diverged is not in the history"
+
+
+def test_an_emitter_that_explodes_in_a_long_rollout_is_not_learned(tmp_path):
+    task = rs.tasks.HMMEmission("linear_chain:2", noise_size=4, length=8)
+    cell = rs.cells.Vanilla(8, nonlinearity="identity", bias=False)
+    training = rs.Training(steps=2, batch_size=16, evaluation_trials=64, learning_rate=0.05)
+    run = rs.train(task, cell, training, folder=tmp_path, progress=False)
+    network = run.network()
+    radius = np.abs(np.linalg.eigvals(network.cell.dynamics().weight.detach().numpy())).max()
+    grows = run.metrics["rollout_max"] > 1e3
+    assert grows == (radius > 1.01), f"spectral radius {radius}, largest state {run.metrics['rollout_max']}"
+
+
+def test_weights_ruined_by_the_last_step_are_not_kept(tmp_path):
+    more = {"steps": 1, "optimiser": "sgd", "learning_rate": 1e36, "clip": None, "curriculum": None}
+    with pytest.raises(rs.TrainingDiverged, match="diverged at step 1"):
+        quick(tmp_path, task=rs.tasks.FlipFlop(1, length=10), more=more)
+    assert rs.load_run(tmp_path / "run").checkpoints == [0]
+
+
+def test_good_checkpoints_before_a_divergence_are_kept(tmp_path):
+    cell = rs.cells.Vanilla(8, nonlinearity="identity")
+    more = {"learning_rate": 1.0, "clip": None, "optimiser": "sgd", "curriculum": None, "evaluate_every": 50}
+    more |= {"checkpoints": tuple(range(100)), "steps": 500}
+    with pytest.raises(rs.TrainingDiverged) as caught:
+        quick(tmp_path, task=rs.tasks.FlipFlop(2, length=60), cell=cell, more=more)
+    run = caught.value.run
+    assert run.checkpoints == list(range(len(run.checkpoints)))
+    assert len(run.checkpoints) > 1, f"only {run.checkpoints} are left"
+    for step in run.checkpoints:
+        assert all(torch.isfinite(v).all() for v in weights(run, step).values())
+
+
 def test_a_state_that_explodes_is_told_before_the_loss_is_nan(tmp_path):
     with pytest.raises(rs.TrainingDiverged, match="beyond max_state = 1e-06"):
         quick(tmp_path, more={"max_state": 1e-6})
@@ -228,6 +293,9 @@ def test_a_state_that_explodes_is_told_before_the_loss_is_nan(tmp_path):
         ({"learning_rate": -1.0}, "learning_rate must be positive, got -1"),
         ({"clip": 0.0}, "clip must be positive"),
         ({"noise": -0.1}, "noise is a standard deviation"),
+        ({"betas": (0.9, 2.0)}, "betas must be at least 0 and below 1"),
+        ({"momentum": -0.1}, "momentum must be at least 0 and below 1"),
+        ({"seed": -1}, "seed must be a whole number from 0 on, got -1"),
         ({"optimiser": "adamw"}, "optimiser: Input should be 'adam' or 'sgd'"),
         ({"stepz": 3}, "unknown setting 'stepz'"),
     ],
@@ -238,12 +306,48 @@ def test_bad_settings_are_named(tmp_path, settings, message):
     assert list(tmp_path.iterdir()) == [], "a refused training left something on disk"
 
 
-@pytest.mark.parametrize(("device", "message"), [("gpu", "unknown device 'gpu'"), ("cuda", "torch sees no CUDA")])
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("gpu", "unknown device 'gpu'"), ("cuda", "torch sees no CUDA"), ("mps", "'mps' is not supported")],
+)
 def test_bad_devices_are_named(tmp_path, monkeypatch, device, message):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=message):
         quick(tmp_path, device=device)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_task_that_no_run_could_be_loaded_with_is_told(tmp_path):
+    class Mine(type(rs.tasks.FlipFlop(1))):
+        pass
+
+    with pytest.raises(ValueError, match=r"Mine is no task that a run can be loaded with .*TASKS\['Mine'\] = Mine"):
+        quick(tmp_path, task=Mine(1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_tell_settings_apart():
+    from rnnscope.training import default_name
+
+    tasks = [rs.tasks.Parity([2, 5]), rs.tasks.Parity(range(2, 6)), rs.tasks.FlipFlop(2), rs.tasks.FlipFlop(3)]
+    cells = [rs.cells.Leaky(8), rs.cells.Leaky(8, tau=3), rs.cells.LowRank(8, 1), rs.cells.LowRank(8, 2)]
+    names = {default_name(task, cell, 0) for task in tasks for cell in cells}
+    assert len(names) == 16, names
+    assert default_name(tasks[1], cells[0], 1) == "parity-2-5_leaky-8_seed-1"
+
+
+def test_a_file_where_the_run_should_be_is_told(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(FileExistsError, match="is a file: choose another name"):
+        quick(tmp_path)
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_resuming_a_folder_that_is_no_run_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    with pytest.raises(rs.RunError, match="nothing to go on with"):
+        quick(tmp_path, resume=True)
 
 
 def test_a_curriculum_on_a_task_without_heads_is_refused(tmp_path):
