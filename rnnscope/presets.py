@@ -13,16 +13,17 @@ from rnnscope.training import Training
 
 _BITS = Training(learning_rate=2e-3, batch_size=128, steps=20000, evaluate_every=50, curriculum=Curriculum())
 _EMISSION = Training(
-    steps=600,
+    steps=1000,
     batch_size=512,
     learning_rate=1e-3,
     betas=(0.9, 0.9),
+    decay=Decay("cosine", final=0.05),  # the last steps average over the noise of the divergence
     clip=0.9,
     readout_bias=False,
     evaluate_every=100,
     evaluation_trials=2048,
     stop_when_learned=False,
-    checkpoints=(0, 100, 200, 300, 400, 500),
+    checkpoints=tuple(range(0, 1000, 100)),
 )
 _FLIP_FLOP = Training(learning_rate=2e-3, batch_size=64, steps=6000, evaluate_every=100, decay=Decay("cosine"))
 
