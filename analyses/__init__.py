@@ -4,15 +4,21 @@ The command line, the sweeps and the explorer know analyses through `ANALYSES` a
 and one entry here.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import TypeAdapter, ValidationError
 
 from rnnscope.analyses.automata import Automaton, extract_automaton
 from rnnscope.analyses.fixed_points import FixedPoints, find_fixed_points
 from rnnscope.analyses.lyapunov import LyapunovSpectrum, lyapunov_spectrum
 from rnnscope.analyses.machine import Machine
+from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space import StateSpace, project_states
 from rnnscope.results import Result
 from rnnscope.runs import Run
@@ -40,13 +46,30 @@ class Analysis:
         """Ask it of a run; what `settings` do not say comes from the run's saved results, then from the defaults.
 
         Raises:
-            ValueError: the analysis does not apply to this run; the message says why.
+            NotApplicable: the analysis has nothing to say about this run; the message says why.
+            ValueError: a setting is refused.
         """
         saved = run.results
         for argument, name in self.uses.items():
             if argument not in settings and name in saved:
                 settings[argument] = run.load_result(name, ANALYSES[name].result)
         return self.verb(run, **settings)
+
+    def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings as JSON or a settings file has them, with the types that the verb wants; lists become arrays.
+
+        Raises:
+            ValueError: a setting that there is not, of another type, or that only Python can give (a function ...).
+        """
+        parameters = inspect.signature(self.verb).parameters
+        known = {p.name: p for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
+        found = {}
+        for name, value in settings.items():
+            if name not in known:
+                raise ValueError(f"unknown setting {self.name}.{name}; known: {', '.join(known)}")
+            default, annotation = known[name].default, known[name].annotation
+            found[name] = None if value is default is None else _typed(value, annotation, f"{self.name}.{name}")
+        return found
 
 
 ANALYSES: Mapping[str, Analysis] = MappingProxyType(
@@ -85,7 +108,8 @@ def analyse(
 ) -> Analysed:
     """Run several analyses on a run, in the order of the registry, and keep each result with it.
 
-    An analysis that does not apply to the run is skipped with its reason, and the others go on.
+    An analysis that does not apply to the run is skipped with its reason, and the others go on. Any other error ends
+    it; what was found before is kept.
 
     Args:
         run: what to look at.
@@ -95,7 +119,7 @@ def analyse(
         on_progress: called before each as on_progress(analysis, how many are done, how many there are).
 
     Raises:
-        ValueError: a name that there is not.
+        ValueError: a name that there is not, or a setting that an analysis refuses.
         rnnscope.runs.RunError: the run cannot be read.
     """
     unknown = [name for name in names or () if name not in ANALYSES]
@@ -110,12 +134,42 @@ def analyse(
             on_progress(entry, done, len(wanted))
         try:
             found = entry.on(run, **{"seed": seed, **(settings or {}).get(entry.name, {})})
-        except ValueError as error:
+        except NotApplicable as error:
             skipped[entry.name] = str(error)
             continue
         run.save_result(entry.name, found)
         results[entry.name] = found
     return Analysed(results, skipped)
+
+
+def _typed(value: Any, annotation: Any, name: str) -> Any:
+    wanted = inspect.formatannotation(annotation).replace("collections.abc.", "")
+    if _is_plain(annotation):
+        try:
+            return TypeAdapter(annotation).validate_python(value)
+        except ValidationError:
+            raise ValueError(f"{name} must be {wanted}, got {value!r}") from None
+    if not _is_array(annotation):
+        raise ValueError(f"{name} can only be given in Python, got {value!r}")
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be numbers, in lists of equal length, got {value!r}") from None
+
+
+def _is_plain(annotation: Any) -> bool:
+    if annotation in (int, float, bool, str, NoneType, Ellipsis):
+        return True
+    inner = get_origin(annotation)
+    return inner is Literal or (
+        inner in (Union, UnionType, Sequence, tuple, list) and all(_is_plain(part) for part in get_args(annotation))
+    )
+
+
+def _is_array(annotation: Any) -> bool:
+    """jaxtyping's arrays tell their array type."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return annotation in (ArrayLike, ArrayLike | None) or any(hasattr(part, "array_type") for part in parts)
 
 
 __all__ = [
@@ -126,6 +180,7 @@ __all__ = [
     "FixedPoints",
     "LyapunovSpectrum",
     "Machine",
+    "NotApplicable",
     "StateSpace",
     "analyse",
     "extract_automaton",

@@ -14,13 +14,16 @@ import numpy as np
 from jaxtyping import Float, Int64, Num
 from numpy.typing import ArrayLike
 
+from rnnscope import results
 from rnnscope.analyses import emitter_machine, symbol_machine
 from rnnscope.analyses.machine import Machine
+from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap, as_map
 from rnnscope.tasks import HMM, Task
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    import xarray as xr
 
 FAITHFUL = 0.9  # below this agreement after the last symbol the summary warns
 SYMBOL_LENGTH = 40  # where no task tells how long words are
@@ -132,6 +135,10 @@ class Automaton:
             raise ValueError("a Moore machine is no hidden Markov model; .machine() gives it")
         return HMM(self.transition_probabilities, self.emission, self.occupancy)  # type: ignore[arg-type]
 
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
     def figure(self) -> "go.Figure":
         """The machine as a graph; of more than 40 states the most visited."""
         from rnnscope.analyses.machine_figure import emitter_figure, moore_figure
@@ -204,7 +211,8 @@ def extract_automaton(
         seed: of words, noise, initial states and k-means.
 
     Raises:
-        ValueError: nothing tells the symbols, the network has no readout or diverges, or a setting is impossible.
+        NotApplicable: nothing tells the symbols, or the network has no readout or diverges.
+        ValueError: a setting is impossible.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -221,7 +229,7 @@ def extract_automaton(
     task = getattr(system, "task", None) if task is None else task
     state_map = as_map(system)
     if state_map.readout_size == 0:
-        raise ValueError(
+        raise NotApplicable(
             "an automaton needs decisions, and this map has no readout: give the network one, "
             "rs.wrap(module, readout=...) or rs.FunctionMap(..., readout=..., readout_size=...)"
         )
@@ -244,7 +252,7 @@ def extract_automaton(
         candidates = _candidates(n_clusters, emitter_machine.CANDIDATES)
         sizes = n_words or 100, length or EMITTED_LENGTH, n_test_words or 100
         return _from_noise(state_map, task, candidates, *sizes, seed, rng)
-    raise ValueError(
+    raise NotApplicable(
         "nothing tells which symbols this network reads or emits: give alphabet=, the input vector of each symbol as "
         "(symbol, input), or task= with an alphabet or with the loss 'sinkhorn' (symbols emitted from noise)"
     )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int64, Integer
 
+from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap
 from rnnscope.tasks import HMM, Task, sample_symbols
 
@@ -64,7 +65,7 @@ def emit(state_map: StateMap, task: Task, n: int, length: int, transient: int, r
     """Run the network on the task's noise, trials laid end to end because the noise has no memory.
 
     Raises:
-        ValueError: the states diverge.
+        NotApplicable: the states diverge.
     """
     trial_length = task.sample(1, rng).inputs.shape[1]
     n_trials = -(-(transient + length) // trial_length)
@@ -74,7 +75,7 @@ def emit(state_map: StateMap, task: Task, n: int, length: int, transient: int, r
     for t in range(transient + length):
         state = state_map.step(state, noise[:, t].astype(np.float64))
         if not np.isfinite(state).all():
-            raise ValueError(
+            raise NotApplicable(
                 f"the network's states diverge at step {t} of noise: train it further, or choose another checkpoint"
             )
         if t >= transient:

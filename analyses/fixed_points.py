@@ -13,13 +13,15 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg
+from rnnscope import linalg, results
+from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.root_search import residuals, search_box, search_roots
 from rnnscope.maps import StateMap, as_map
 from rnnscope.simulation import simulate
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    import xarray as xr
 
 STATUS = ("fixed", "slow", "failed")
 FIXED, SLOW, FAILED = range(3)
@@ -124,6 +126,10 @@ class FixedPoints:
             f"from {ended[FIXED]} of {len(self.starts)} starts; {slow}; largest q {self.q.max():.1g}{doubt}"
         )
 
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
     def figure(self) -> "go.Figure":
         """The eigenvalues of all fixed points in the complex plane, with the unit circle."""
         return _figure(self)
@@ -171,8 +177,8 @@ def find_fixed_points(
         seed: for the default starts.
 
     Raises:
-        ValueError: an argument out of range or of the wrong shape; weights or inputs that give no finite state;
-            nothing tells where to start.
+        ValueError: an argument out of range or of the wrong shape; weights or inputs that give no finite state.
+        NotApplicable: nothing tells where to start.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -289,7 +295,7 @@ def _default_starts(
         raise ValueError("the map gives no finite state from its initial states: look for NaN weights, or give starts")
     deviation = visited.std(0)
     if not deviation.any() and not finite.any():
-        raise ValueError(
+        raise NotApplicable(
             f"nothing tells where to start: the map has no finite domain, and stays at {_short(visited[0])} "
             "from its own initial states; give starts, (start, state)"
         )

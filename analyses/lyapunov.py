@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg
+from rnnscope import linalg, results
 from rnnscope.maps import StateMap, as_map
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    import xarray as xr
 
 # Between two QR steps the frame's vectors may differ in length by this factor at most: what is lost of the shortest
 # is the rounding error (1e-16) times it.
@@ -111,6 +112,10 @@ class LyapunovSpectrum:
             "converged" if self.converged else lost or "NOT converged: " + worst,
         ]
         return "; ".join(parts)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The exponents by index, with standard errors."""

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Num
 
+from rnnscope import results
+from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.simulation import Trajectories, simulate
 from rnnscope.tasks import Task, Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    import xarray as xr
 
 KEPT = 20  # directions that are kept; variances are kept of all
 SHOWN_TRIALS, SHOWN_STEPS = 40, 800  # more than either makes a ball of wool; every label is shown all the same
@@ -58,6 +61,10 @@ class StateSpace:
         """Other states in the same coordinates."""
         return (states - self.mean) @ self.components[: self.trajectories.shape[-1]].T
 
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
     def figure(self) -> "go.Figure":
         """Some trajectories (up to 40) in the first three components, or all of fewer; the fixed points."""
         return _figure(self)
@@ -97,8 +104,8 @@ def project_states(
         seed: of trials, initial states and noise.
 
     Raises:
-        ValueError: no inputs for something that is no Run, sizes that do not fit, fewer than two states, states
-            that diverge.
+        NotApplicable: no inputs for something that is no Run, or states that diverge.
+        ValueError: sizes that do not fit, or fewer than two states.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -112,7 +119,7 @@ def project_states(
         raise ValueError(f"n_components must lie in 1 ... {KEPT}, got {n_components}")
     task = getattr(system, "task", None)
     if inputs is None and task is None:
-        raise ValueError(
+        raise NotApplicable(
             "nothing tells what to show the network: give inputs= as (trial, time, input), or a task's trials"
         )
     if not isinstance(inputs, Trials) and inputs is not None:
@@ -124,7 +131,7 @@ def project_states(
         raise ValueError(f"variance needs at least two states, got {len(visited)}: show more trials or longer ones")
     if not np.isfinite(visited).all():
         trial, step = np.argwhere(valid & ~np.isfinite(states).all(-1))[0]
-        raise ValueError(
+        raise NotApplicable(
             f"the states diverge: trial {trial} is not finite at step {step}. Use shorter trials or another checkpoint"
         )
 

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int64, Integer, Num
 
 from rnnscope.analyses.machine import Machine, minimal_form
+from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap
 from rnnscope.tasks import Task
 
@@ -50,10 +51,13 @@ class Reader:
         """The decisions of states.
 
         Raises:
-            ValueError: the states have diverged, or the decisions are no whole numbers.
+            NotApplicable: the states have diverged.
+            ValueError: the decisions are no whole numbers.
         """
         if not np.isfinite(states).all():
-            raise ValueError("the network's states diverge while it reads words: train it further, or shorten `length`")
+            raise NotApplicable(
+                "the network's states diverge while it reads words: train it further, or shorten `length`"
+            )
         outputs = self.map.readout(states)
         found = np.asarray(self.labels(outputs))
         if found.dtype != bool and not np.issubdtype(found.dtype, np.integer):

@@ -53,14 +53,19 @@ def build(folder: Path) -> Dash:
             no_update if rows == old_rows else rows,
             {"ids": [name] if run is not None else []},
             run_table.height(found),
-            run_table.note(found),
+            run_table.note(rows),
         )
         if not isinstance(run, Run):
             return (*listed, None, None, run_header.nothing(folder, name, run), "hidden", None)
+        try:
+            header = run_header.head(run), run_header.settings(run)
+        except Exception as error:  # noqa: BLE001 - a run.json with anything in it costs its own view, not the page
+            wrong = library.unshowable(run.path, error)
+            return (*listed, None, None, run_header.nothing(folder, name, wrong), "hidden", None)
         # What was written since makes it another view of the same run, and its figures are drawn anew.
         shown = {"run": name, "stamps": library.stamps(run)}
         changed = no_update if shown == old_shown else shown
-        return (*listed, run_header.head(run), run_header.settings(run), None, "", changed)
+        return (*listed, *header, None, "", changed)
 
     @app.callback(
         Input("runs", "selectedRows"),

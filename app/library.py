@@ -43,18 +43,28 @@ def read_runs(folder: Path) -> dict[str, Run | RunError]:
     for file in sorted(folder.glob("*/run.json")):
         try:
             found[file.parent.name] = load_run(file.parent)
-        except RunError as error:
-            found[file.parent.name] = error
+        except Exception as error:  # noqa: BLE001 - one folder that nobody foresaw must not cost the whole page
+            found[file.parent.name] = unshowable(file.parent, error)
     return found
+
+
+def unshowable(place: Path, error: Exception) -> RunError:
+    """What to tell about a run whose `run.json` is JSON, and not what it should be."""
+    if isinstance(error, RunError):
+        return error
+    return RunError(
+        f"{place / 'run.json'} holds something else than expected ({_words(error)}): restore it from a copy, or train "
+        "the run anew"
+    )
 
 
 def find_run(folder: Path, name: str) -> Run | None:
     """The run of this name, if the folder has it and it can be read."""
-    # Compared with what is there: no name can lead out of the folder.
-    place = next((place for place in folder.iterdir() if place.name == name), None)
     try:
+        # Compared with what is there: no name can lead out of the folder.
+        place = next((place for place in folder.iterdir() if place.name == name), None)
         return None if place is None else load_run(place)
-    except RunError:
+    except Exception:  # noqa: BLE001 - the list of runs tells what is wrong with it
         return None
 
 
@@ -89,7 +99,13 @@ def draw(run: Run, name: str) -> Drawn | Missing:
     try:
         return _draw(run.path, name, stamp)
     except Exception as error:  # noqa: BLE001 - a file that is damaged may raise anything, and costs only its own card
-        return Missing(" ".join(str(error).split()) or type(error).__name__)
+        reason = " ".join(str(error).split())
+        if str(run.path) in reason:  # it tells already which file it is about
+            return Missing(reason)
+        place, remedy = run.path / "results" / f"{name}.zarr", "delete this folder and redo the analysis"
+        if name == TRAINING:
+            place, remedy = run.path / "history.csv", "restore it from a copy, or train the run anew"
+        return Missing(f"{place} cannot be drawn ({_words(error)}): {remedy}")
 
 
 @lru_cache(maxsize=128)
@@ -103,6 +119,12 @@ def _draw(path: Path, name: str, stamp: int) -> Drawn:
     title = str(plain["layout"].get("title", {}).get("text") or "").replace("<br>", " ")
     # The card has a title of its own: the figure's says what goes beyond it.
     return Drawn(plain, title.removeprefix(cards()[name]).lstrip(" ,:"), result.summary())
+
+
+def _words(error: Exception) -> str:
+    """An error in one line; a bare KeyError says nothing without its name."""
+    reason = " ".join(str(error).split())
+    return reason if isinstance(error, ValueError) and reason else f"{type(error).__name__} {reason}".rstrip()
 
 
 def _training_summary(run: Run) -> str:

@@ -1,11 +1,13 @@
 """The command line. It stands on top of everything and adds nothing: each command is one call of the Python API."""
 
+import dataclasses
 import inspect
 import json
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, no_type_check
 
@@ -17,8 +19,10 @@ from rnnscope.cells import CELLS, cell_from_config
 from rnnscope.tasks import TASKS, task_from_config, to_config
 from rnnscope.training import change_settings
 
+INTERRUPTED = 130
+DEMO = ("parity", "dms", "hmm-2")
 Folder = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
-Seed = Annotated[int, typer.Option(help="Of everything random: the same seed gives the same result.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random: the same seed gives the same result.")]
 Runs = Annotated[list[Path], typer.Argument(help="Run folders, as `rnnscope train` makes them.", metavar="RUN...")]
 Set = Annotated[
     list[str] | None,
@@ -27,7 +31,6 @@ Set = Annotated[
 
 app = typer.Typer(
     name="rnnscope",
-    no_args_is_help=True,
     add_completion=True,
     rich_markup_mode="markdown",
     help="""Take recurrent neural networks apart: **train** on a small task, **dissect** the dynamics, **see** the
@@ -35,7 +38,10 @@ mechanism.
 
 Start with `rnnscope demo`, or: `rnnscope train parity-2-5`, `rnnscope analyze runs/*`, `rnnscope app`.
 
-Every option can also stand in a TOML or YAML file, given with `--config`: its keys are the names of the options.
+Every option can also stand in a TOML or YAML file, given with `--config`: its keys are the names of the options
+and arguments, and `set` may be written as tables such as `[training]`.
+
+A mistake is told in one line. Is it no mistake of yours? `RNNSCOPE_DEBUG=1` shows where it comes from.
 """,
 )
 
@@ -54,19 +60,29 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise ValueError(f"{path} is no valid {path.suffix[1:].upper()}: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds no settings: write lines such as seed = 1")
-    tables = {key: value for key, value in found.items() if isinstance(value, dict)}
-    options = {key.replace("-", "_"): value for key, value in found.items() if key not in tables}
-    names = {str(p.name): p for p in context.command.params if p.name not in ("config", "help")}
-    known_tables = _TABLES.get(str(context.info_name), lambda: ())()
-    unknown = [k for k in options if k not in names] + [k for k in tables if k not in known_tables]
-    if unknown:
-        known = ", ".join([*names, *(f"[{table}]" for table in known_tables)])
-        raise ValueError(f"{path}: unknown setting {unknown[0]!r}; {context.info_name} knows: {known}")
-    for key, value in options.items():
-        if names[key].multiple and not isinstance(value, list):
-            options[key] = [value]
+    _check_keys(found, path)
+    command = str(context.info_name)
+    groups = _TABLES.get(command, lambda: ())()
+    # Python's own words (set, format, list) are the names of options too, and have a _ behind them here.
+    parameters = {str(p.name).rstrip("_"): p for p in context.command.params if p.name not in ("config", "help")}
+    tables = {key: value for key, value in found.items() if isinstance(value, dict) and key in groups}
+    options = {}
+    for key, value in found.items():
+        if key in tables:
+            continue
+        parameter = parameters.get(key.replace("-", "_"))
+        if parameter is None:
+            known = ", ".join([*parameters, *(f"[{table}]" for table in groups)])
+            raise ValueError(f"{path}: unknown setting {key!r}; {command} knows: {known}")
+        takes_several = parameter.multiple or parameter.nargs == -1
+        values = value if isinstance(value, list) and takes_several else [value]
+        if not all(isinstance(each, str | int | float | None) for each in values):
+            kind = "plain values" if takes_several else "one plain value"
+            raise ValueError(f"{path}: {key} takes {kind}, got {value!r}")
+        options[parameter.name] = values if takes_several and value is not None else value
+    pairs = [str(pair) for pair in options.pop("set_", None) or []]
     context.default_map = {**(context.default_map or {}), **options}
-    context.meta["tables"] = tables
+    context.meta["tables"] = _merge(tables, _settings(pairs, groups))
     return path
 
 
@@ -146,11 +162,13 @@ def analyze(
 
     changes = _merge(context.meta.get("tables", {}), _settings(set_, tuple(ANALYSES)))
     names = _known(only, ANALYSES, "analysis")
-    for name, given in changes.items():
-        _check_names(name, given, ANALYSES[name].verb)
-    for run in [rs.load_run(path) for path in runs]:
-        _say(f"{run.name}")
-        done = analyse(run, names, seed=seed, settings=changes, on_progress=_say_analysis)
+    changes = {name: ANALYSES[name].checked(given) for name, given in changes.items()}
+    for label, run in _load(runs).items():
+        _say(label)
+        try:
+            done = analyse(run, names, seed=seed, settings=changes, on_progress=_say_analysis)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{label}: {error}") from error
         for name, result in done.results.items():
             _say(f"  {name}: {result.summary()}")
         for name, reason in done.skipped.items():
@@ -161,7 +179,10 @@ def analyze(
 def figures(
     runs: Runs,
     out: Annotated[Path, typer.Option(help="Where to; must be new or empty.")] = Path("figures"),
-    format_: Annotated[str, typer.Option("--format", "-f", help="Comma-separated: png, svg, pdf, html.")] = "png",
+    format_: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help="png, svg, pdf, html: comma-separated, or repeated.", show_default="png"),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Write into a folder that has files already.")] = False,
     width: Annotated[int, typer.Option(help="In CSS pixels.")] = 900,
     height: Annotated[int, typer.Option(help="In CSS pixels.")] = 620,
@@ -173,14 +194,18 @@ def figures(
     """
     from rnnscope.figures import check_formats, write_figures
 
-    formats = check_formats(part.strip() for part in format_.split(",") if part.strip())
+    formats = check_formats(["png"] if format_ is None else _split(format_))
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file: give a folder with --out")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise ValueError(f"{out} has files already: give another --out, or --overwrite to replace figures in it")
     drawn: dict[str, Any] = {}
-    for run in [rs.load_run(path) for path in runs]:
-        drawn.update({f"{run.name}-{name}": figure for name, figure in _figures_of(run).items()})
+    for label, run in _load(runs).items():
+        for name, figure in _figures_of(run).items():
+            file = f"{label}-{name}".replace("/", "-")
+            if file in drawn:
+                raise ValueError(f"two runs would both be drawn as {file}: rename one, or draw them apart")
+            drawn[file] = figure
     written = write_figures(drawn, out, formats, width=width, height=height)
     _say(f"{len(written)} files in {out}")
 
@@ -203,6 +228,7 @@ def app_(
 def list_(
     what: Annotated[str, typer.Argument(help="tasks, cells, presets, analyses or runs.")] = "presets",
     folder: Folder = Path("runs"),
+    config: Config = None,
 ) -> None:
     """List what there is: tasks, cells, presets, analyses, runs."""
     match what:
@@ -230,62 +256,87 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where runs and figures go.")] = Path("demo"),
     port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 8050,
     serve: Annotated[bool, typer.Option(help="Serve the explorer at the end.")] = True,
-    presets: Annotated[str, typer.Option(help="Comma-separated presets.")] = "parity,dms,hmm-2",
+    presets: Annotated[
+        list[str] | None,
+        typer.Option(help="Presets: comma-separated, or repeated.", show_default=",".join(DEMO)),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Fewer training steps, for a quick look.")] = None,
     config: Config = None,
 ) -> None:
     """The main job, end to end: train three networks, analyse them, draw the figures, serve the explorer.
 
-    Run again, it goes on where it was: what is trained and analysed already is taken as it is.
+    Run again, it goes on where it was: what is trained and analysed already is taken as it is. A network whose
+    training diverges is told, and the others go on; the exit code is then 1.
     """
     from rnnscope.analyses import ANALYSES, analyse
-    from rnnscope.figures import FORMATS, browser_path, write_figures
+    from rnnscope.figures import CannotDraw, write_figures
 
-    chosen = [(name, rs.preset(name.strip())) for name in presets.split(",")]
+    chosen = {name: rs.preset(name) for name in (DEMO if presets is None else _split(presets))}
+    if not chosen:
+        raise ValueError(f"--presets names none; known: {', '.join(rs.PRESETS)}")
     drawn: dict[str, Any] = {}
-    for number, (name, preset) in enumerate(chosen, 1):
+    diverged: list[str] = []
+    for number, (name, preset) in enumerate(chosen.items(), 1):
         _say(f"[{number}/{len(chosen)}] {preset.about}")
         training = preset.training if steps is None else change_settings(preset.training, {"steps": steps})
-        run = rs.train(preset.task, preset.cell, training, name=name, folder=out / "runs", resume=True)
+        path = out / "runs" / name
+        trained_before = (path / "run.json").exists() and rs.load_run(path).status != "training"
+        try:
+            run = rs.train(preset.task, preset.cell, training, name=name, folder=out / "runs", resume=True)
+        except rs.TrainingDiverged as error:
+            _say(f"  {_one_line(error)}")
+            run = error.run
         _say_run(run)
-        missing = [analysis for analysis in ANALYSES if analysis not in run.results]
+        if run.status == "diverged":
+            diverged.append(name)
+            continue
+        # Results from before the last training step are of other weights.
+        known = run.results if trained_before else []
+        missing = [analysis for analysis in ANALYSES if analysis not in known]
         done = analyse(run, missing, on_progress=_say_analysis)
-        for analysis in run.results:
+        for analysis in [analysis for analysis in run.results if analysis in ANALYSES]:
             _say(f"  {analysis}: {run.load_result(analysis, ANALYSES[analysis].result).summary()}")
         for analysis, reason in done.skipped.items():
             _say(f"  {analysis}: not done: {reason}")
         drawn.update({f"{name}-{which}": figure for which, figure in _figures_of(run).items()})
-    formats = ("png",) if browser_path() else ("html",)
-    if formats != FORMATS[:1]:
-        _say(
-            "no Chromium or Chrome was found: the figures are written as HTML (apt-get install chromium gives PNG too)"
-        )
     _say(f"drawing {len(drawn)} figures ...")
-    written = write_figures(drawn, out / "figures", formats)
+    try:
+        written = write_figures(drawn, out / "figures", ("png",))
+    except CannotDraw as error:
+        _say(f"the figures are written as HTML: {_one_line(error)}")
+        written = write_figures(drawn, out / "figures", ("html",))
     _say(f"{len(chosen)} runs in {out / 'runs'}, {len(written)} figures in {out / 'figures'}")
+    if diverged:
+        _fail(f"not learned and not analysed, since the training diverged: {', '.join(diverged)}", 1)
     if serve:
         from rnnscope.app import serve as serve_app
 
         serve_app(out / "runs", port=port)
     else:
         _say(f"look at them: rnnscope app {out / 'runs'}")
+    if diverged:
+        raise typer.Exit(1)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The console script: a user's error is one line and exit code 2, never a traceback."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     command = typer.main.get_command(app)
     try:
         code = command.main(args=arguments, prog_name="rnnscope", standalone_mode=False)
     except rs.TrainingDiverged as error:
         sys.exit(_fail(str(error), 1))
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError) as error:
         if os.environ.get("RNNSCOPE_DEBUG"):
             raise
         sys.exit(_fail(_one_line(error), 2))
     except (typer.Abort, KeyboardInterrupt):
-        sys.exit(_fail("interrupted; a training goes on with --resume", 130))
+        code = INTERRUPTED
     except _CommandLineError as error:
         sys.exit(_fail(_one_line(error.format_message()), 2))
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code, and says nothing
+        goes_on = {"train": "; the training goes on with --resume", "demo": "; the same command goes on where it was"}
+        _fail(f"interrupted{goes_on.get(arguments[0], '')}", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -317,12 +368,45 @@ def _settings(pairs: list[str] | None, groups: tuple[str, ...]) -> dict[str, dic
         place = found[group]
         for parent in parents:
             place = place.setdefault(parent, {})
-        place[last] = value
+            if not isinstance(place, dict):
+                raise ValueError(f"--set {pair}: {parent} is set as a whole too; choose one")
+        if last in place and isinstance(place[last], dict) != isinstance(value, dict):
+            raise ValueError(f"--set {pair}: {last} is set in part and as a whole; choose one")
+        place.update(_merge(place, {last: value}))
     return found
 
 
-def _merge(tables: Mapping[str, Any], changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {group: {**tables.get(group, {}), **values} for group, values in changes.items()}
+def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` goes before `under`, at every depth."""
+    merged = dict(under)
+    for name, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merge(merged[name], value) if both else value
+    return merged
+
+
+def _check_keys(table: Mapping[Any, Any], path: Path) -> None:
+    for key, value in table.items():
+        if not isinstance(key, str):
+            raise ValueError(f"{path}: a name must be text, got {key!r}: write it in quotes")
+        if isinstance(value, dict):
+            _check_keys(value, path)
+
+
+def _split(values: Iterable[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _load(paths: Iterable[Path]) -> dict[str, rs.Run]:
+    """The runs by name; those of one name with the folders above as well, as far as it takes to tell them apart."""
+    runs = {run.path.resolve(): run for run in (rs.load_run(path) for path in paths)}
+    depths = dict.fromkeys(runs, 1)
+    while True:
+        labels = {path: "/".join(path.parts[-depth:]) for path, depth in depths.items()}
+        seen = Counter(labels.values())
+        if max(seen.values(), default=1) == 1:
+            return {labels[path]: dataclasses.replace(run, path=path) for path, run in runs.items()}
+        depths = {path: depth + (seen[labels[path]] > 1) for path, depth in depths.items()}
 
 
 def _config(
@@ -335,7 +419,7 @@ def _config(
         config = {"kind": kind}
     if not config:
         raise ValueError(f"which {what}? give a preset ({', '.join(rs.PRESETS)}) or --{what} ({', '.join(kinds)})")
-    return {**config, **changes, "kind": config["kind"]}
+    return {**_merge(config, changes), "kind": config["kind"]}
 
 
 def _known(names: list[str] | None, known: Mapping[str, Any], what: str) -> list[str] | None:
@@ -343,13 +427,6 @@ def _known(names: list[str] | None, known: Mapping[str, Any], what: str) -> list
         if name not in known:
             raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
     return names
-
-
-def _check_names(analysis: str, given: Mapping[str, Any], verb: Any) -> None:
-    known = [p.name for p in inspect.signature(verb).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    for name in given:
-        if name not in known:
-            raise ValueError(f"unknown setting {analysis}.{name}; known: {', '.join(known)}")
 
 
 def _fields(kind: type) -> str:
@@ -373,10 +450,11 @@ def _say_analysis(analysis: Any, done: int, total: int) -> None:
 
 
 def _say_run(run: rs.Run) -> None:
-    reached = ", ".join(
-        f"{c.metric} {run.metrics[c.metric]:.4g}" for c in run.task.criterion if c.metric in run.metrics
-    )
-    _say(f"  {run.path}: {run.status} after {run.record['steps_done']} steps, {run.record['seconds']:.1f} s; {reached}")
+    parts = [f"{run.status} after {run.record['steps_done']} steps, {run.record['seconds']:.1f} s"]
+    parts += [f"{c.metric} {run.metrics[c.metric]:.4g}" for c in run.task.criterion if c.metric in run.metrics]
+    if run.status != "learned":
+        parts.append(f"NOT learned: wanted {', '.join(map(str, run.task.criterion))}")
+    _say(f"  {run.path}: {'; '.join(parts)}")
 
 
 def _say(text: str) -> None:
@@ -389,6 +467,8 @@ def _fail(text: str, code: int) -> int:
 
 
 def _one_line(error: object) -> str:
+    if isinstance(error, TypeError):  # a wrong argument, or a slip of ours
+        return f"{' '.join(str(error).split())} (RNNSCOPE_DEBUG=1 shows where)"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return where + " ".join(str(error.strerror).split())

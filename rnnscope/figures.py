@@ -99,6 +99,10 @@ def training_figure(run: "Run") -> go.Figure:
     return figure
 
 
+class CannotDraw(ValueError):
+    """What PNG, SVG and PDF need is not there, or does not run; HTML needs nothing."""
+
+
 def browser_path() -> str | None:
     """The Chromium or Chrome that draws PNG, SVG and PDF; None where there is none."""
     given = os.environ.get("BROWSER_PATH")
@@ -115,7 +119,8 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     """The formats, checked.
 
     Raises:
-        ValueError: an unknown format, or one that needs a browser where there is none.
+        ValueError: an unknown format.
+        CannotDraw: one that needs a browser where there is none.
     """
     formats = (formats,) if isinstance(formats, str) else tuple(formats)
     unknown = [f for f in formats if f not in FORMATS]
@@ -125,11 +130,11 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
         )
     drawn = [f for f in formats if f != "html"]
     if drawn and importlib.util.find_spec("kaleido") is None:
-        raise ValueError(
+        raise CannotDraw(
             f"{', '.join(drawn)} need kaleido: install it (pip install 'rnnscope[figures]'), or ask for html"
         )
     if drawn and browser_path() is None:
-        raise ValueError(
+        raise CannotDraw(
             f"{', '.join(drawn)} need Chromium or Chrome, and none was found: install one (apt-get install chromium), "
             "set BROWSER_PATH to it, or ask for html"
         )
@@ -154,7 +159,8 @@ def write_figures(
         width, height: in CSS pixels; `scale` multiplies the pixels of a PNG.
 
     Raises:
-        ValueError: an unknown format, or no browser that runs.
+        ValueError: an unknown format.
+        CannotDraw: no browser that runs.
     """
     formats = check_formats(formats)
     folder = Path(folder)
@@ -189,7 +195,7 @@ async def _draw(figures: Mapping[str, go.Figure], folder: Path, options: list[An
                     path.write_bytes(await browser.calc_fig(figure, opts=each))
                     written.append(path)
     except BrowserFailedError as error:
-        raise ValueError(
+        raise CannotDraw(
             f"{browser_path()} did not start as a browser: install Chromium or Chrome, set BROWSER_PATH to one that "
             "runs here, or ask for html"
         ) from error

@@ -5,10 +5,12 @@ unit"]`. That one line serves the reader, the type checker, the run-time check u
 in xarray and Zarr: nothing is written twice.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
+import time
 import types
 import typing
 from pathlib import Path
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+# Between the two moves that put a new result in place of an old one lie microseconds: whoever needs longer than
+# this, in seconds, was killed there.
+PATIENCE = 0.3
+
 
 @runtime_checkable
 class Result(Protocol):
-    """What every analysis returns: a frozen dataclass with these two methods."""
+    """What every analysis returns: a frozen dataclass with these three methods."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -35,6 +41,10 @@ class Result(Protocol):
 
     def summary(self) -> str:
         """The result in one line, with how far it can be trusted."""
+        ...
+
+    def to_xarray(self) -> "xr.Dataset":
+        """The result as labelled arrays; its settings are attributes."""
         ...
 
 
@@ -77,6 +87,8 @@ def save_result(result: Any, path: str | os.PathLike[str]) -> None:
     """Write a result as a Zarr folder; an older one at `path` is replaced only when the new one is complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _adopt(path)
+    _sweep(path)
     fresh, old = path.with_name(f".{path.name}.new-{os.getpid()}"), path.with_name(f".{path.name}.old-{os.getpid()}")
     try:
         # Empty chunks too, so that a chunk that is not there is known to be lost. Consolidated metadata are no part
@@ -103,6 +115,7 @@ def load_result(cls: type[R], path: str | os.PathLike[str]) -> R:
     import zarr
 
     path = Path(path)
+    _adopt(path)
     if not path.is_dir():
         raise FileNotFoundError(f"no result at {path}: run the analysis first")
     try:
@@ -119,6 +132,44 @@ def load_result(cls: type[R], path: str | os.PathLike[str]) -> R:
         return from_xarray(cls, dataset)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _adopt(path: Path) -> None:
+    """Bring back the old result where a process was killed after moving it away and before moving the new one in."""
+    if path.exists():
+        return
+    with contextlib.suppress(OSError):  # another process was quicker, or this place can only be read
+        if not _leftovers(path, "old"):
+            return
+        time.sleep(PATIENCE)
+        newest = sorted(_leftovers(path, "old"), key=lambda place: place.stat().st_mtime)[-1:]
+        if newest and not path.exists():
+            newest[0].rename(path)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that are gone have left beside `path`."""
+    for place in [*_leftovers(path, "new"), *_leftovers(path, "old")]:
+        if _is_gone(place.name.rpartition("-")[2]):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _leftovers(path: Path, kind: str) -> list[Path]:
+    start = f".{path.name}.{kind}-"
+    return [place for place in path.parent.iterdir() if place.name.startswith(start)] if path.parent.is_dir() else []
+
+
+def _is_gone(pid: str) -> bool:
+    """Whether no other process has this number; one of ours was given out before."""
+    if not pid.isdecimal() or os.name == "nt":  # on Windows asking by a signal would end the process
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # there is one, of another user
+        return False
+    return int(pid) == os.getpid()
 
 
 def _dimensions(cls: type, field: "dataclasses.Field[Any]", value: np.ndarray) -> tuple[str, ...]:

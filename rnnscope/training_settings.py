@@ -1,7 +1,7 @@
 """How to train: the settings of a training, validated and JSON-ready."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields, is_dataclass
 from typing import Any, Literal
 
 from pydantic import model_validator
@@ -79,6 +79,14 @@ class Training:
 
 
 def change_settings(training: Training, settings: Mapping[str, Any]) -> Training:
-    """`training` with some settings changed; a ValueError names those that are refused."""
-    own = {name: getattr(training, name) for name in Training.__dataclass_fields__}
-    return validated(Training, {**own, **settings}, "training")
+    """`training` with some settings changed; a ValueError names those that are refused.
+
+    A dict for `decay` or `curriculum` changes what it names and keeps the rest; where there was None, it is a new one.
+    """
+    changed = {name: getattr(training, name) for name in Training.__dataclass_fields__}
+    for name, value in settings.items():
+        inner = changed.get(name)
+        if isinstance(value, Mapping) and is_dataclass(inner):
+            value = {**{f.name: getattr(inner, f.name) for f in fields(inner)}, **value}
+        changed[name] = value
+    return validated(Training, changed, "training")

@@ -57,10 +57,6 @@ def fill(drawn: Drawn | Missing) -> tuple[Any, ...]:
     # The card has a title and a size of its own.
     layout = {**drawn.figure["layout"], "title": None, "width": None, "height": None, "autosize": True}
     layout["margin"] = {**layout.get("margin", {}), "t": 24}
-    if "scene" in layout:
-        # Axis titles hang below the cube: look a little lower, unless the figure says where to look.
-        camera = {"center": {"x": 0, "y": 0, "z": -0.14}, **layout["scene"].get("camera", {})}
-        layout["scene"] = {**layout["scene"], "camera": camera}
     figure = {**drawn.figure, "layout": layout}
     return (figure, "frame", drawn.title, None, drawn.summary)
 

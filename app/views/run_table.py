@@ -1,6 +1,6 @@
 """The list of runs: what was trained, how well it went, what was analysed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_ag_grid as dag
@@ -90,7 +90,7 @@ def view() -> html.Section:
 
 def rows(found: Mapping[str, Run | RunError]) -> list[dict[str, Any]]:
     """One row a run; of one that cannot be read, the name is known."""
-    return [_row(name, run) for name, run in found.items()]
+    return [_row(name, run) if isinstance(run, Run) else _bare_row(name) for name, run in found.items()]
 
 
 def height(found: Mapping[str, Run | RunError]) -> dict[str, str]:
@@ -98,15 +98,24 @@ def height(found: Mapping[str, Run | RunError]) -> dict[str, str]:
     return {"height": f"{ROW * (1 + min(len(found), MOST_ROWS)) + 2}px"}
 
 
-def note(found: Mapping[str, Run | RunError]) -> str:
+def note(rows: Sequence[Mapping[str, Any]]) -> str:
     """How many there are."""
-    bad = sum(isinstance(run, RunError) for run in found.values())
-    return f"{len(found)}" + (f", {bad} cannot be read" if bad else "")
+    bad = sum(row["status"] == UNREADABLE for row in rows)
+    return f"{len(rows)}" + (f", {bad} cannot be read" if bad else "")
 
 
-def _row(name: str, run: Run | RunError) -> dict[str, Any]:
-    if isinstance(run, RunError):
-        return {"name": name, "status": UNREADABLE, "score_text": ""}
+def _bare_row(name: str) -> dict[str, Any]:
+    return {"name": name, "status": UNREADABLE, "score_text": ""}
+
+
+def _row(name: str, run: Run) -> dict[str, Any]:
+    try:
+        return _full_row(name, run)
+    except Exception:  # noqa: BLE001 - a run.json with anything in it costs its own row; choosing it tells why
+        return _bare_row(name)
+
+
+def _full_row(name: str, run: Run) -> dict[str, Any]:
     metric, score = headline(run)
     return {
         "name": name,

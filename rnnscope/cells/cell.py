@@ -5,13 +5,25 @@ the parameters and runs sequences under autograd. The module's `dynamics()` is t
 resolved: one step and its closed-form Jacobians. Training sees the module; analyses see only the dynamics.
 """
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
+from pydantic import AfterValidator
 from torch import Tensor, nn
 
+from rnnscope.tasks.task import check_count
+
 Start = Literal["zero", "random", "learned"]
+
+
+def _checked_units(value: int) -> int:
+    check_count("units", value)
+    return value
+
+
+# The setting that every cell has.
+Units = Annotated[int, AfterValidator(_checked_units)]
 
 
 @runtime_checkable

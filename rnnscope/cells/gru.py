@@ -4,14 +4,12 @@ from dataclasses import dataclass as plain_dataclass
 
 import torch
 from jaxtyping import Float
-from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope.cells.cell import InitialState, Start, uniform, unroll_by_steps
+from rnnscope.cells.cell import InitialState, Start, Units, uniform, unroll_by_steps
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import check_count
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -23,14 +21,8 @@ class GRU:
         start: where trials start.
     """
 
-    units: int
+    units: Units
     start: Start = "zero"
-
-    @field_validator("units")
-    @classmethod
-    def _check_units(cls, value: int) -> int:
-        check_count("units", value)
-        return value
 
     def build(self, input_size: int, generator: torch.Generator | None = None) -> "GRUCell":
         return GRUCell(input_size, self.units, self.start, generator)

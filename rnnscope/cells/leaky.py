@@ -7,11 +7,10 @@ from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from rnnscope.cells.cell import Start, uniform
+from rnnscope.cells.cell import Start, Units, uniform
 from rnnscope.cells.rate import RateCell, RateDynamics
 from rnnscope.cells.recurrence import Nonlinearity
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import check_count
 
 Leak = Literal["inside", "outside"]
 
@@ -33,19 +32,13 @@ class Leaky:
         start: where trials start; the paper starts at 0.1 U(0, 1).
     """
 
-    units: int
+    units: Units
     tau: tuple[float, float] = (1.0, 2.0)
     train_tau: bool = True
     leak: Leak = "inside"
     nonlinearity: Nonlinearity = "leaky_relu"
     self_connections: bool = False
     start: Start = "random"
-
-    @field_validator("units")
-    @classmethod
-    def _check_units(cls, value: int) -> int:
-        check_count("units", value)
-        return value
 
     @field_validator("tau", mode="before")
     @classmethod

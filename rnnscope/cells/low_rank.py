@@ -1,15 +1,14 @@
 """The low-rank cell: connectivity W = M N^T / units (Mastrogiuseppe & Ostojic 2018; Dubreuil et al. 2022)."""
 
 import torch
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from rnnscope.cells.cell import Start, uniform
+from rnnscope.cells.cell import Start, Units, uniform
 from rnnscope.cells.rate import RateCell, RateDynamics
 from rnnscope.cells.recurrence import Nonlinearity
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import check_count
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -24,17 +23,11 @@ class LowRank:
         start: where trials start.
     """
 
-    units: int
+    units: Units
     rank: int
     tau: float = 1.0
     nonlinearity: Nonlinearity = "tanh"
     start: Start = "zero"
-
-    @field_validator("units")
-    @classmethod
-    def _check_units(cls, value: int) -> int:
-        check_count("units", value)
-        return value
 
     @model_validator(mode="after")
     def _check(self) -> "LowRank":

@@ -4,14 +4,13 @@ from dataclasses import dataclass as plain_dataclass
 
 import torch
 from jaxtyping import Float
-from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope.cells.cell import InitialState, Start, uniform, unroll_by_steps
+from rnnscope.cells.cell import InitialState, Start, Units, uniform
+from rnnscope.cells.lstm_recurrence import unroll_lstm
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import check_count
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -23,14 +22,8 @@ class LSTM:
         start: where trials start.
     """
 
-    units: int
+    units: Units
     start: Start = "zero"
-
-    @field_validator("units")
-    @classmethod
-    def _check_units(cls, value: int) -> int:
-        check_count("units", value)
-        return value
 
     def build(self, input_size: int, generator: torch.Generator | None = None) -> "LSTMCell":
         return LSTMCell(input_size, self.units, self.start, generator)
@@ -88,7 +81,7 @@ class LSTMDynamics:
 
 
 class LSTMCell(nn.Module):
-    """An LSTM with its parameters; sequences without noise run through torch's own loop."""
+    """An LSTM with its parameters, which have the names and shapes of torch's `nn.LSTM`."""
 
     def __init__(self, input_size: int, n_units: int, start: Start, generator: torch.Generator | None = None) -> None:
         super().__init__()
@@ -115,21 +108,17 @@ class LSTMCell(nn.Module):
         state: Float[Tensor, "trial state"],
         noise: Float[Tensor, "trial time state"] | None = None,
     ) -> Float[Tensor, "trial time state"]:
-        dynamics = self.dynamics()
-        if noise is not None:
-            return unroll_by_steps(dynamics, inputs, state, noise)
-        first_hidden, memory = (part.unsqueeze(0).contiguous() for part in state.chunk(2, -1))
-        hidden, _ = self.rnn(inputs, (first_hidden, memory))
-        # torch's loop keeps only h. All h being known, the gates of every step are one matrix product, and the
-        # memories follow elementwise.
-        before = torch.cat([first_hidden.transpose(0, 1), hidden[:, :-1]], 1)
-        i, f, g, _ = dynamics._gates(before, inputs)
-        memories, memory = [], memory[0]
-        # unbind, not [:, t]: the gradient of T slices would be T arrays of the full size.
-        for kept, added in zip(f.unbind(1), (i * g).unbind(1), strict=True):
-            memory = torch.addcmul(added, kept, memory)
-            memories.append(memory)
-        return torch.cat([hidden, torch.stack(memories, 1)], -1)
+        d = self.dynamics()
+        # Time first inside: every step then reads and writes one contiguous block.
+        states = unroll_lstm(
+            inputs.transpose(0, 1),
+            state,
+            d.weight_in,
+            d.weight,
+            d.bias,
+            noise=None if noise is None else noise.transpose(0, 1),
+        )
+        return states.transpose(0, 1)
 
     def domain(self) -> Float[Tensor, "2 state"]:
         bound = torch.ones(self.state_size, dtype=torch.float64)

@@ -1,15 +1,13 @@
 """The vanilla (Elman) cell, h' = f(W h + W_in u + b)."""
 
 import torch
-from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from rnnscope.cells.cell import Start, uniform
+from rnnscope.cells.cell import Start, Units, uniform
 from rnnscope.cells.rate import RateCell, RateDynamics
 from rnnscope.cells.recurrence import Nonlinearity
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import check_count
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -25,16 +23,10 @@ class Vanilla:
     Weights are drawn as torch's `nn.RNN` draws them, U(-1, 1) / sqrt(units).
     """
 
-    units: int
+    units: Units
     nonlinearity: Nonlinearity = "tanh"
     bias: bool = True
     start: Start = "zero"
-
-    @field_validator("units")
-    @classmethod
-    def _check_units(cls, value: int) -> int:
-        check_count("units", value)
-        return value
 
     def build(self, input_size: int, generator: torch.Generator | None = None) -> RateCell:
         weights = _VanillaWeights(input_size, self.units, self.bias, self.nonlinearity, generator)

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from rnnscope import analyses, cells, tasks
-from rnnscope.analyses import ANALYSES, Analysis, analyse
+from rnnscope.analyses import ANALYSES, Analysis, NotApplicable, analyse
 from rnnscope.results import save_result
-from rnnscope.runs import Run, RunError, blank_network, checkpoint_path, create_run, write_tensors
+from rnnscope.runs import Run, RunError, blank_network, checkpoint_path, create_run, update_record, write_tensors
 
 HEAVY = ("sklearn", "scipy", "plotly", "networkx", "xarray", "zarr")
 
@@ -22,7 +22,7 @@ def untrained(path: Path, task, cell) -> Run:
     run = create_run(path, task, cell, {"readout_bias": True}, seed=0)
     network = blank_network(task, cell, run.settings, torch.Generator().manual_seed(0))
     write_tensors(checkpoint_path(run.path, 0), network.state_dict())
-    return run
+    return update_record(run, status="finished")
 
 
 def test_order_names_and_shape_of_the_entries():
@@ -67,7 +67,7 @@ def test_an_analysis_that_does_not_apply_does_not_stop_the_others(tmp_path, monk
     run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
 
     def refuse(system, *, seed=0):
-        raise ValueError("needs a clock")
+        raise NotApplicable("needs a clock")
 
     entries = {
         "refused": Analysis("refused", "Refused", refuse, analyses.Automaton),
@@ -77,6 +77,66 @@ def test_an_analysis_that_does_not_apply_does_not_stop_the_others(tmp_path, monk
     found = analyse(run)
     assert found.skipped == {"refused": "needs a clock"}
     assert list(found.results) == ["state_space"] == run.results
+
+
+def test_a_refused_setting_is_an_error_and_keeps_what_was_found_before(tmp_path, monkeypatch):
+    run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
+    monkeypatch.setattr(analyses, "ANALYSES", {name: ANALYSES[name] for name in ("state_space", "lyapunov")})
+    with pytest.raises(ValueError, match="n_exponents must be from 1 to 8") as error:
+        analyse(run, settings={"lyapunov": {"n_exponents": 999}})
+    assert not isinstance(error.value, NotApplicable)
+    assert run.results == ["state_space"]
+    with pytest.raises(ValueError, match=r"seed|non-negative"):
+        analyse(run, ["state_space"], seed=-1)
+
+
+def test_what_applies_to_no_such_network_is_skipped(tmp_path):
+    run = untrained(tmp_path / "run", tasks.DelayedMatchEpochs(), cells.Vanilla(4))
+    found = analyse(run, ["automaton", "state_space"], settings={"state_space": {"n_trials": 8}})
+    assert "nothing tells which symbols" in found.skipped["automaton"]
+    assert list(found.results) == ["state_space"]
+    with pytest.raises(NotApplicable, match="no readout"):
+        analyses.extract_automaton(torch.nn.RNNCell(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "found"),
+    [
+        (
+            "lyapunov",
+            {"n_steps": 20, "noise": 1, "n_exponents": None},
+            {"n_steps": 20, "noise": 1.0, "n_exponents": None},
+        ),
+        ("fixed_points", {"noise": [0, 0.5]}, {"noise": [0.0, 0.5]}),
+        ("automaton", {"n_clusters": [4, 8], "task": None}, {"n_clusters": [4, 8], "task": None}),
+    ],
+)
+def test_settings_are_taken_as_the_verb_wants_them(name, given, found):
+    assert ANALYSES[name].checked(given) == found
+
+
+def test_lists_become_arrays():
+    assert ANALYSES["automaton"].checked({"alphabet": [[0], [1]]})["alphabet"].tolist() == [[0.0], [1.0]]
+    assert ANALYSES["lyapunov"].checked({"input": [1, 2]})["input"].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("lyapunov", {"n_steps": "abc"}, "lyapunov.n_steps must be int, got 'abc'"),
+        ("lyapunov", {"n_steps": 20.5}, "lyapunov.n_steps must be int, got 20.5"),
+        ("lyapunov", {"n_exponents": []}, r"lyapunov.n_exponents must be int \| None, got \[\]"),
+        ("fixed_points", {"noise": "loud"}, r"fixed_points.noise must be float \| Sequence\[float\], got 'loud'"),
+        ("lyapunov", {"input": {"a": 1}}, "lyapunov.input must be numbers"),
+        ("automaton", {"alphabet": [[0], [1, 2]]}, "automaton.alphabet must be numbers"),
+        ("automaton", {"labels": "abc"}, "automaton.labels can only be given in Python"),
+        ("state_space", {"fixed_points": 3}, "state_space.fixed_points can only be given in Python"),
+        ("lyapunov", {"n_stepz": 3}, "unknown setting lyapunov.n_stepz; known: n_exponents, "),
+    ],
+)
+def test_settings_of_another_type_are_refused(name, given, message):
+    with pytest.raises(ValueError, match=message):
+        ANALYSES[name].checked(given)
 
 
 def test_unknown_names_and_broken_runs_are_errors(tmp_path):

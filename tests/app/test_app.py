@@ -14,10 +14,11 @@ import pytest
 
 import rnnscope as rs
 from rnnscope.analyses import ANALYSES, analyse
-from rnnscope.app import create_app, serve
+from rnnscope.app import create_app, library, serve
 from rnnscope.app.library import find_run
 from rnnscope.cells import Vanilla
 from rnnscope.figures import browser_path
+from rnnscope.runs import Run
 from rnnscope.tasks import Parity
 
 FIGURES = (*ANALYSES, "training")
@@ -275,6 +276,94 @@ def test_a_run_that_cannot_be_read_says_why(bare: Path, tmp_path: Path) -> None:
     answer = _ask(tmp_path, "?run=broken")
     assert "damaged" in json.dumps(answer["notice"])
     assert [row["status"] for row in answer["runs"]["rowData"]] == ["finished", "unreadable"]
+
+
+def _card(folder: Path, card: str, run: str) -> Any:
+    """What the page asks the server for to fill a card."""
+    client = create_app(folder).server.test_client()
+    dependencies = client.get("/_dash-dependencies").get_json()
+    output = next(d["output"] for d in dependencies if f"graph-{card}.figure" in d["output"])
+    names = [part.rsplit(".", 1) for part in output.strip(".").split("...")]
+    body = {
+        "output": output,
+        "outputs": [{"id": part, "property": prop} for part, prop in names],
+        "inputs": [{"id": "shown", "property": "data", "value": {"run": run, "stamps": {}}}],
+        "changedPropIds": ["shown.data"],
+    }
+    answer = client.post("/_dash-update-component", data=json.dumps(body), content_type="application/json")
+    assert answer.status_code == 200
+    return answer.get_json()["response"]
+
+
+WRONG: dict[str, Any] = {
+    "task": 5,
+    "cell": [],
+    "training": "long",
+    "metrics": None,
+    "status": ["odd"],
+    "steps_done": "many",
+    "seconds": None,
+    "versions": 3,
+}
+
+
+@pytest.mark.parametrize("lax", [False, True], ids=["as it is", "with a load_run that lets all pass"])
+@pytest.mark.parametrize("field", WRONG)
+def test_a_record_of_wrong_content_costs_its_own_run_alone(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, lax: bool
+) -> None:
+    for name in ("alright", "odd"):
+        shutil.copytree(bare / "bare", tmp_path / name)
+    file = tmp_path / "odd" / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), field: WRONG[field]}))
+    if lax:
+        monkeypatch.setattr(library, "load_run", lambda path: Run(path, json.loads((path / "run.json").read_text())))
+    answer = _ask(tmp_path, "?run=odd")
+    good, _ = answer["runs"]["rowData"]
+    assert (good["name"], good["status"]) == ("alright", "finished")
+    assert str(file) in json.dumps(answer["notice"])
+    assert "train the run anew" in json.dumps(answer["notice"])
+    assert answer["shown"]["data"] is None
+    assert _ask(tmp_path, "")["shown"]["data"]["run"] == "alright"
+    for card in FIGURES:
+        _card(tmp_path, card, "odd")
+
+
+@pytest.mark.parametrize("left_out", ["steps_done", "seconds", "versions"])
+def test_a_record_that_lacks_a_number_is_shown_or_told(bare: Path, tmp_path: Path, left_out: str) -> None:
+    shutil.copytree(bare / "bare", tmp_path / "bare")
+    file = tmp_path / "bare" / "run.json"
+    file.write_text(
+        json.dumps({name: value for name, value in json.loads(file.read_text()).items() if name != left_out})
+    )
+    answer = _ask(tmp_path, "?run=bare")
+    told = json.dumps(answer["notice"])
+    assert answer["shown"]["data"] is not None or (str(file) in told and left_out in told)
+    for card in FIGURES:
+        _card(tmp_path, card, "bare")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"step,loss\n1,much\n", b"step,loss\n1\n", b"a,b\n1,2,3\n"])
+def test_a_damaged_history_costs_its_own_card(bare: Path, tmp_path: Path, content: bytes) -> None:
+    shutil.copytree(bare / "bare", tmp_path / "bare")
+    (tmp_path / "bare" / "history.csv").write_bytes(content)
+    assert _ask(tmp_path, "?run=bare")["shown"]["data"]["run"] == "bare"
+    card = _card(tmp_path, "training", "bare")
+    if card["frame-training"]["className"] != "frame":
+        assert "history.csv" in json.dumps(card["missing-training"])
+    assert "--only state_space" in json.dumps(_card(tmp_path, "state_space", "bare"))
+
+
+def test_a_result_that_cannot_be_drawn_costs_its_own_card(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("colour")
+
+    library._draw.cache_clear()
+    monkeypatch.setattr(ANALYSES["lyapunov"].result, "figure", fail)
+    told = json.dumps(_card(folder, "lyapunov", "whole"))
+    library._draw.cache_clear()
+    assert "lyapunov.zarr cannot be drawn (KeyError 'colour'): delete this folder and redo the analysis" in told
+    assert _card(folder, "state_space", "whole")["frame-state_space"]["className"] == "frame"
 
 
 def test_other_host_names_are_refused(bare: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rnnscope import cells
 from rnnscope.cells import CELLS, Cell, CellModule, Dynamics, cell_from_config
+from rnnscope.cells.lstm_recurrence import unroll_lstm
 from rnnscope.cells.recurrence import NONLINEARITIES, unroll_rates
 from rnnscope.tasks.settings import to_config
 
@@ -358,6 +359,43 @@ def test_recursion_with_one_gradient_wanted(name: str):
     assert torch.autograd.gradcheck(
         lambda value: unroll_rates(**{**given, name: value}, nonlinearity="tanh"), (given[name],)
     )
+
+
+LSTM_SHAPES = {
+    "inputs": (4, 3, 2),
+    "state": (3, 6),
+    "weight_in": (12, 2),
+    "weight": (12, 3),
+    "bias": (12,),
+    "noise": (4, 3, 6),
+}
+
+
+@pytest.mark.parametrize("noisy", [False, True], ids=["plain", "noisy"])
+def test_gradcheck_of_the_lstm(noisy: bool):
+    shapes = LSTM_SHAPES if noisy else {name: shape for name, shape in LSTM_SHAPES.items() if name != "noise"}
+    given = {name: normal(*shape, seed=i).requires_grad_() for i, (name, shape) in enumerate(shapes.items())}
+    assert torch.autograd.gradcheck(
+        lambda *values: unroll_lstm(**dict(zip(given, values, strict=True))), tuple(given.values())
+    )
+
+
+@pytest.mark.parametrize("name", LSTM_SHAPES)
+def test_lstm_with_one_gradient_wanted(name: str):
+    given = {key: normal(*shape, seed=i) for i, (key, shape) in enumerate(LSTM_SHAPES.items())}
+    given[name].requires_grad_()
+    assert torch.autograd.gradcheck(lambda value: unroll_lstm(**{**given, name: value}), (given[name],))
+
+
+def test_lstm_is_that_of_torch():
+    module = built(cells.LSTM(5), torch.float32)
+    theirs = nn.LSTM(N_INPUTS, 5, batch_first=True)
+    theirs.load_state_dict({name.removeprefix("rnn."): value for name, value in module.state_dict().items()})
+    inputs, state = normal(4, 30, N_INPUTS, seed=1, dtype=torch.float32), normal(4, 10, seed=2, dtype=torch.float32)
+    found = module.unroll(inputs, state)
+    hidden, (_, memory) = theirs(inputs, tuple(part.unsqueeze(0).contiguous() for part in state.chunk(2, -1)))
+    torch.testing.assert_close(found[..., :5], hidden)
+    torch.testing.assert_close(found[:, -1, 5:], memory[0])
 
 
 def test_second_derivatives_are_refused_rather_than_wrong():

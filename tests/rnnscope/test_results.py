@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,10 +11,15 @@ from typing import Optional
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from jaxtyping import Bool, Complex, Float, Integer
 
-from rnnscope.results import from_xarray, load_result, save_result, to_xarray
+from rnnscope import analyses, cells
+from rnnscope.analyses import ANALYSES
+from rnnscope.network import Network
+from rnnscope.results import Result, from_xarray, load_result, save_result, to_xarray
+from rnnscope.tasks import Parity
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,35 @@ def assert_same(found: object, wanted: object):
             assert a.flags.writeable, f"{field.name} came back read-only"
         else:
             assert a == b, field.name
+
+
+@pytest.fixture(scope="module")
+def of_analyses() -> dict[str, Result]:
+    """A small result of every analysis."""
+    task = Parity(2)
+    network = Network(cells.Vanilla(8), task.input_size, task.output_size, generator=torch.Generator().manual_seed(0))
+    network.requires_grad_(False)
+    points = analyses.find_fixed_points(network, n_starts=16)
+    trials = task.sample(4, np.random.default_rng(0))
+    return {
+        "fixed_points": points,
+        "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
+        "state_space": analyses.project_states(network, inputs=trials, fixed_points=points),
+        "automaton": analyses.extract_automaton(network, task=task, n_test_words=20),
+    }
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_the_result_of_every_analysis_comes_back(tmp_path: Path, of_analyses: dict[str, Result], name: str):
+    result = of_analyses[name]
+    assert isinstance(result, ANALYSES[name].result)
+    assert isinstance(result, Result)
+    save_result(result, tmp_path / "result.zarr")
+    assert_same(load_result(ANALYSES[name].result, tmp_path / "result.zarr"), result)
+    dataset = result.to_xarray()
+    arrays = {field.name for field in fields(result) if isinstance(getattr(result, field.name), np.ndarray)}
+    assert set(map(str, dataset.variables)) == arrays
+    assert_same(from_xarray(ANALYSES[name].result, dataset), result)
 
 
 @pytest.mark.parametrize("maybe", [True, False])
@@ -188,6 +224,78 @@ def test_a_save_that_fails_between_the_two_moves_keeps_the_old_result(tmp_path: 
         save_result(Other(np.ones((2, 3))), path)
     assert_same(load_result(Other, path), Other(np.zeros((5, 5))))
     assert os.listdir(tmp_path) == ["result.zarr"]
+
+
+def save_and_be_killed(path: Path):
+    """A process that saves at `path`, and is killed between the two moves."""
+    code = (
+        "import dataclasses, os, sys; from pathlib import Path; import numpy as np\n"
+        "from jaxtyping import Float; from rnnscope.results import save_result\n"
+        "Other = dataclasses.make_dataclass('Other', [('points', Float[np.ndarray, 'point unit'])])\n"
+        "rename = Path.rename\n"
+        "Path.rename = lambda self, to: os._exit(9) if '.new-' in self.name else rename(self, to)\n"
+        "save_result(Other(np.ones((2, 3))), sys.argv[1])\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 9
+    assert not path.exists()
+    assert len(list(path.parent.iterdir())) == 2, "the old and the new result are both there, under hidden names"
+
+
+@pytest.mark.parametrize("first", ["load", "save"])
+def test_a_process_killed_between_the_two_moves_costs_nothing(tmp_path: Path, first: str):
+    path = tmp_path / "result.zarr"
+    save_result(Other(np.zeros((5, 5))), path)
+    save_and_be_killed(path)
+    if first == "load":
+        assert_same(load_result(Other, path), Other(np.zeros((5, 5))))
+    save_result(Other(np.full((1, 1), 2.0)), path)
+    assert_same(load_result(Other, path), Other(np.full((1, 1), 2.0)))
+    assert os.listdir(tmp_path) == ["result.zarr"], "something is left of the process that was killed"
+
+
+def test_a_save_that_fails_after_one_that_was_killed_keeps_the_old_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "result.zarr"
+    save_result(Other(np.zeros((5, 5))), path)
+    path.rename(tmp_path / f".result.zarr.old-{ended_process()}")
+
+    def fail(*_: object, **__: object):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(xr.Dataset, "to_zarr", fail)
+    with pytest.raises(OSError, match="no space"):
+        save_result(Other(np.ones((2, 3))), path)
+    assert_same(load_result(Other, path), Other(np.zeros((5, 5))))
+
+
+def test_of_several_leftovers_the_newest_is_taken_up(tmp_path: Path):
+    path = tmp_path / "result.zarr"
+    for age, value in enumerate((3.0, 2.0)):
+        save_result(Other(np.full((1, 1), value)), path)
+        os.utime(path, (1e9 - age, 1e9 - age))
+        path.rename(tmp_path / f".kept-{age}")
+    for age in (0, 1):
+        (tmp_path / f".kept-{age}").rename(tmp_path / f".result.zarr.old-{ended_process()}")
+    assert load_result(Other, path).points == 3.0
+
+
+def test_what_a_living_process_writes_is_left_alone(tmp_path: Path):
+    path = tmp_path / "result.zarr"
+    save_result(Other(np.zeros((5, 5))), path)
+    theirs = {f".result.zarr.{kind}-{os.getppid()}" for kind in ("new", "old")}
+    another = {f".other.zarr.new-{ended_process()}", ".result.zarr.new-copy"}
+    for name in theirs | another:
+        (tmp_path / name).mkdir()
+    (tmp_path / f".result.zarr.new-{ended_process()}").mkdir()
+    save_result(Other(np.ones((2, 3))), path)
+    assert set(os.listdir(tmp_path)) == {"result.zarr"} | theirs | another
+
+
+def ended_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 def cut_metadata(path: Path):
