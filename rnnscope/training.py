@@ -105,7 +105,8 @@ def evaluate(
 def default_name(task: Task, cell: Cell, seed: int) -> str:
     """A readable folder name: task, cell, seed; four letters tell apart settings that are not the defaults."""
     parts = []
-    for thing, size in ((task, getattr(task, "ns", ())), (cell, (cell.units,))):
+    heads: tuple[int, ...] = getattr(task, "ns", ())
+    for thing, size in ((task, heads), (cell, (cell.units,))):
         consecutive = len(size) > 1 and size == tuple(range(size[0], size[-1] + 1))
         shown = f"{size[0]}-{size[-1]}" if consecutive else ".".join(map(str, size))
         defaults = {p.name: p.default for p in inspect.signature(type(thing)).parameters.values()}
