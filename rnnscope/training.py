@@ -105,9 +105,9 @@ def evaluate(
 def default_name(task: Task, cell: Cell, seed: int) -> str:
     """A readable folder name: task, cell, seed; four letters tell apart settings that are not the defaults."""
     parts = []
-    heads: tuple[int, ...] = getattr(task, "ns", ())
-    for thing, size in ((task, heads), (cell, (cell.units,))):
-        consecutive = len(size) > 1 and size == tuple(range(size[0], size[-1] + 1))
+    sizes: list[list[int]] = [list(getattr(task, "ns", ())), [cell.units]]
+    for thing, size in zip((task, cell), sizes, strict=True):
+        consecutive = len(size) > 1 and size == list(range(size[0], size[-1] + 1))
         shown = f"{size[0]}-{size[-1]}" if consecutive else ".".join(map(str, size))
         defaults = {p.name: p.default for p in inspect.signature(type(thing)).parameters.values()}
         other = {
