@@ -74,7 +74,9 @@ def training_figure(run: "Run") -> go.Figure:
     positive = bool(seen_loss.size > 0 and seen_loss.min() > 0)
     figure.update_yaxes(title_text="loss (log scale)" if positive else "loss", row=1, col=1)
     if positive:
-        figure.update_yaxes(type="log", dtick="D2", tickformat="~g", row=1, col=1)
+        # Over a small range every digit is a tick; over a larger one 1, 2 and 5 are enough.
+        ticks = "D2" if np.nanmax(loss) > 4 * np.nanmin(loss) else "D1"
+        figure.update_yaxes(type="log", dtick=ticks, tickformat="~g", row=1, col=1)
     for index, criterion in enumerate(metrics):
         colour = COLOURS[(index + 1) % len(COLOURS)]
         values = history[criterion.metric]
