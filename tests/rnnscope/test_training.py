@@ -25,6 +25,20 @@ def quick(folder: Path, *, task=None, cell=None, name="run", **settings) -> rs.R
     return rs.train(task, cell, training, folder=folder, name=name, progress=False, **settings)
 
 
+def interrupt(stop_at: int, folder: Path, **settings) -> None:
+    """Begin a training, and break it off at the first report from `stop_at` on."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(progress):
+        if progress.step >= stop_at:
+            raise Stop
+
+    with pytest.raises(Stop):
+        quick(folder, on_progress=stop, **settings)
+
+
 def weights(run: rs.Run, step: int | None = None) -> dict[str, torch.Tensor]:
     return run.network(step).state_dict()
 
@@ -103,16 +117,7 @@ def test_the_untrained_checkpoint_is_what_the_seed_draws(tmp_path):
 def test_resumed_anywhere_ends_with_the_same_bits(tmp_path, stop_at, optimiser):
     more = {"optimiser": optimiser, "momentum": 0.1, "noise": 0.05, "decay": rs.Decay("cosine", warmup=5)}
     whole = quick(tmp_path, name="whole", more=more)
-
-    class Stop(Exception):
-        pass
-
-    def stop(progress):
-        if progress.step >= stop_at:
-            raise Stop
-
-    with pytest.raises(Stop):
-        quick(tmp_path, name="cut", more=more, on_progress=stop)
+    interrupt(stop_at, tmp_path, name="cut", more=more)
     resumed = quick(tmp_path, name="cut", more=more, resume=True)
     assert resumed.status == whole.status
     assert_same_weights(whole, resumed)
@@ -127,16 +132,7 @@ def test_resumed_across_the_stages_of_a_curriculum(tmp_path, stop_at):
     task = rs.tasks.Parity(range(2, 9))
     whole = quick(tmp_path, task=task, name="whole", more=more)
     assert whole.history["stage"].max() > 1, "the test does not cross a stage"
-
-    class Stop(Exception):
-        pass
-
-    def stop(progress):
-        if progress.step >= stop_at:
-            raise Stop
-
-    with pytest.raises(Stop):
-        quick(tmp_path, task=task, name="cut", more=more, on_progress=stop)
+    interrupt(stop_at, tmp_path, task=task, name="cut", more=more)
     resumed = quick(tmp_path, task=task, name="cut", more=more, resume=True)
     assert_same_weights(whole, resumed)
     np.testing.assert_array_equal(whole.history["stage"], resumed.history["stage"])
