@@ -148,9 +148,15 @@ class Automaton:
     def summary(self) -> str:
         return self._moore_summary() if self.kind == "moore" else self._emitter_summary()
 
+    @property
+    def worst_distribution(self) -> int:
+        """The row of `word_distributions` whose words agree least at every prefix: what the headline is about."""
+        return int(self.fidelity_words[:, 0].argmin())
+
     def _moore_summary(self) -> str:
-        worst = int(self.fidelity_words[:, 0].argmin())
-        faithful = "" if self.fidelity_last[:, 0].min() >= FAITHFUL else "NOT faithful: "
+        worst = self.worst_distribution
+        faithful = "" if self.fidelity_words[:, 0].min() >= FAITHFUL else "faithful at the end of words only: "
+        faithful = faithful if self.fidelity_last[:, 0].min() >= FAITHFUL else "NOT faithful: "
         last, every, longer = self.fidelity_last, self.fidelity_words, self.lengths[-1]
         text = (
             f"{faithful}{_states(self.n_states)}; of {self.n_test_words} {self.word_distributions[worst]} words of "

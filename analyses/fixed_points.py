@@ -109,7 +109,7 @@ class FixedPoints:
                 f"no fixed point from {len(self.starts)} starts ({ended[SLOW]} ended slow, {ended[FAILED]} failed; "
                 f"smallest q {self.start_q.min():.1g}, wanted below {self.tolerance:.1g}); {slow}"
             )
-        classes = sorted(Counter(self.n_unstable.tolist()).items())
+        classes = sorted(Counter(self.n_unstable[self.smooth].tolist()).items())
         parts = [f"{count} stable" for n, count in classes if n == 0]
         counts, directions = zip(*[(str(c), str(n)) for n, c in classes if n] or [("", "")], strict=True)
         if directions[0]:
@@ -120,10 +120,12 @@ class FixedPoints:
                 else f"{sum(map(int, counts))} with {directions[0]} to {directions[-1]} unstable directions"
             )
         kinks = int((~self.smooth).sum())
-        doubt = f"; {kinks} at a kink of the map, where eigenvalues do not decide stability" if kinks else ""
+        if kinks:
+            parts.append(f"{kinks} at a kink of the map, where eigenvalues do not decide stability")
+        failed = f" ({ended[FAILED]} failed)" if ended[FAILED] else ""
         return (
             f"{len(self)} fixed point{'' if len(self) == 1 else 's'} ({', '.join(parts)}) "
-            f"from {ended[FIXED]} of {len(self.starts)} starts; {slow}; largest q {self.q.max():.1g}{doubt}"
+            f"from {ended[FIXED]} of {len(self.starts)} starts{failed}; {slow}; largest q {self.q.max():.1g}"
         )
 
     def to_xarray(self) -> "xr.Dataset":
@@ -338,14 +340,21 @@ def _figure(found: FixedPoints) -> "go.Figure":
     many = found.eigenvalues.size > 5000
     symbols = ("circle", "diamond", "square", "x", "triangle-up", "star")
     index = 0
-    for label, members in _classes(found.n_unstable, len(symbols) - 1):
+    classes = [
+        (label, members & found.smooth)
+        for label, members in _classes(np.where(found.smooth, found.n_unstable, -1), len(symbols) - 1)
+    ]
+    if not found.smooth.all():
+        classes.append(("at a kink of the map", ~found.smooth))
+    for label, members in classes:
         values = found.eigenvalues[members]
         which = np.broadcast_to(np.nonzero(members)[0][:, None], values.shape).ravel()
         stable = label == "stable"
-        index += not stable
+        kink = label == "at a kink of the map"
+        index += not stable and not kink
         style = {
-            "color": STABLE if stable else COLOURS[index],
-            "symbol": "circle" if stable else symbols[index],
+            "color": STABLE if stable else NEUTRAL if kink else COLOURS[index],
+            "symbol": "circle" if stable else "cross" if kink else symbols[index],
             "size": 4 if many else 7,
             "opacity": 0.5 if many else 0.8,
             "line": {"width": 0 if many else 0.5, "color": "white"},

@@ -47,7 +47,7 @@ def moore_figure(automaton: Any) -> "go.Figure":
     texts = [",".join(map(str, row)) for row in rows.tolist()]
     if max(map(len, texts)) > (MAX_TEXT if len(shown) <= 16 else MAX_TEXT_OF_MANY):
         texts = [f"q{state}" for state in shown.tolist()]
-        note += "<br>in the circles: numbers of states, because the outputs are too long"
+        note += ";<br>in the circles: numbers of states (outputs: point at one)"
     what = "output"
     if len(np.unique(rows, axis=0)) > len(COLOURS) and rows.shape[1] > 1:
         rows, what = rows[:, :1], "output of head 0:"
@@ -69,10 +69,11 @@ def moore_figure(automaton: Any) -> "go.Figure":
     if len(edges) > MAX_LABELS:
         edges = [edge._replace(label="", width=0.8) for edge in edges]
         note += f"; {len(edges)} arrows, too many to write their symbols"
-    last, every = (percent(float(f[:, 0].min())) for f in (automaton.fidelity_last, automaton.fidelity_words))
+    worst = automaton.worst_distribution
+    last, every = (percent(float(f[worst, 0])) for f in (automaton.fidelity_last, automaton.fidelity_words))
     title = (
-        f"{_states(automaton.n_states)}: of test words of {automaton.lengths[0]} symbols, {last} agree with the "
-        f"network at the end,<br>{every} after every prefix{note}"
+        f"{_states(automaton.n_states)}: of {automaton.word_distributions[worst]} test words of "
+        f"{automaton.lengths[0]} symbols, {last} agree with the network at the end,<br>{every} after every prefix{note}"
     )
     legend = [f"{what} {','.join(map(str, row))}" for row in shows.tolist()]
     return _draw(nodes, edges, place.get(automaton.initial), title, legend if len(legend) <= len(COLOURS) else [])

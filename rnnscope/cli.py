@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import os
+import shutil
 import sys
 import tomllib
 from collections import Counter
@@ -17,7 +18,7 @@ import yaml
 import rnnscope as rs
 from rnnscope.cells import CELLS, cell_from_config
 from rnnscope.tasks import TASKS, task_from_config, to_config
-from rnnscope.training import change_settings
+from rnnscope.training import Training, change_settings
 
 INTERRUPTED = 130
 DEMO = ("parity", "dms", "hmm-2")
@@ -200,14 +201,17 @@ def figures(
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise ValueError(f"{out} has files already: give another --out, or --overwrite to replace figures in it")
     drawn: dict[str, Any] = {}
+    damaged: list[str] = []
     for label, run in _load(runs).items():
-        for name, figure in _figures_of(run).items():
+        for name, figure in _figures_of(run, damaged).items():
             file = f"{label}-{name}".replace("/", "-")
             if file in drawn:
                 raise ValueError(f"two runs would both be drawn as {file}: rename one, or draw them apart")
             drawn[file] = figure
     written = write_figures(drawn, out, formats, width=width, height=height)
     _say(f"{len(written)} files in {out}")
+    if damaged:
+        raise ValueError(f"{len(damaged)} could not be drawn: {'; '.join(damaged)}")
 
 
 @app.command("app")
@@ -226,16 +230,21 @@ def app_(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, cells, presets, analyses or runs.")] = "presets",
+    what: Annotated[str, typer.Argument(help="tasks, cells, training, presets, analyses or runs.")] = "presets",
     folder: Folder = Path("runs"),
     config: Config = None,
 ) -> None:
-    """List what there is: tasks, cells, presets, analyses, runs."""
+    """List what there is: tasks, cells, training (its settings), presets, analyses, runs."""
     match what:
         case "tasks" | "cells":
             known: Mapping[str, type] = TASKS if what == "tasks" else CELLS
             for name, kind in known.items():
                 _say(f"{name}{_fields(kind)}\n    {(inspect.getdoc(kind) or '').splitlines()[0]}")
+        case "training":
+            for name, value in to_config(Training()).items():
+                if name != "kind":
+                    _say(f"{name:<18} {json.dumps(value)}")
+            _say(f"\n{inspect.getdoc(Training)}")
         case "presets":
             for name, preset in rs.PRESETS.items():
                 _say(f"{name:<12} {preset.about}: {preset.task}, {preset.cell}")
@@ -248,7 +257,7 @@ def list_(
             for run in rs.list_runs(folder):
                 _say(f"{run.name:<40} {run.status:<9} {', '.join(run.results) or 'not analysed'}")
         case _:
-            raise ValueError(f"cannot list {what!r}: tasks, cells, presets, analyses or runs")
+            raise ValueError(f"cannot list {what!r}: tasks, cells, training, presets, analyses or runs")
 
 
 @app.command()
@@ -298,7 +307,7 @@ def demo(
             _say(f"  {analysis}: {run.load_result(analysis, ANALYSES[analysis].result).summary()}")
         for analysis, reason in done.skipped.items():
             _say(f"  {analysis}: not done: {reason}")
-        drawn.update({f"{name}-{which}": figure for which, figure in _figures_of(run).items()})
+        drawn.update({f"{name}-{which}": figure for which, figure in _figures_of(run, []).items()})
     _say(f"drawing {len(drawn)} figures ...")
     try:
         written = write_figures(drawn, out / "figures", ("png",))
@@ -313,7 +322,7 @@ def demo(
 
         serve_app(out / "runs", port=port)
     else:
-        _say(f"look at them: rnnscope app {out / 'runs'}")
+        _say(f"look at them: {_own_command()} app {out / 'runs'}")
     if diverged:
         raise typer.Exit(1)
 
@@ -434,15 +443,30 @@ def _fields(kind: type) -> str:
     return "(" + ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters) + ")"
 
 
-def _figures_of(run: rs.Run) -> dict[str, Any]:
+def _figures_of(run: rs.Run, damaged: list[str]) -> dict[str, Any]:
+    """The figures of a run; what is damaged is told in `damaged`, and costs only its own figure."""
     from rnnscope.analyses import ANALYSES
     from rnnscope.figures import training_figure
 
-    found = {"training": training_figure(run)}
+    makers = {"training": lambda: training_figure(run)}
     for name in run.results:
         if name in ANALYSES:
-            found[name] = run.load_result(name, ANALYSES[name].result).figure()
+            makers[name] = lambda name=name: run.load_result(name, ANALYSES[name].result).figure()
+    found: dict[str, Any] = {}
+    for name, make in makers.items():
+        try:
+            found[name] = make()
+        except ValueError as error:
+            damaged.append(_one_line(error))
     return found
+
+
+def _own_command() -> str:
+    """How this program was called, if its folder is not on the PATH: .venv/bin/rnnscope after `make demo`."""
+    if shutil.which("rnnscope"):
+        return "rnnscope"
+    called = os.path.relpath(sys.argv[0])
+    return sys.argv[0] if called.startswith("..") else called
 
 
 def _say_analysis(analysis: Any, done: int, total: int) -> None:

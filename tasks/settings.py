@@ -5,12 +5,14 @@ TOML file says are the same few named values.
 """
 
 import difflib
+import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")  # pydantic's names of a setting that there is not
 
 # Used as @dataclass(frozen=True, config=SETTINGS) with pydantic's dataclass: a name that is no setting, and a value
 # that is not finite, are mistakes to be told.
@@ -52,7 +54,9 @@ def validated(cls: type[T], fields: Mapping[str, Any], what: str) -> T:
     try:
         return cls(**fields)
     except ValidationError as error:
-        raise ValueError(f"{what}: {one_line(error)}") from None
+        unknown = any(item["type"] in _UNKNOWN for item in error.errors(include_url=False))
+        known = f"; known: {', '.join(inspect.signature(cls).parameters)}" if unknown else ""
+        raise ValueError(f"{what}: {one_line(error)}{known}") from None
 
 
 def one_line(error: ValidationError) -> str:
@@ -61,7 +65,7 @@ def one_line(error: ValidationError) -> str:
     for item in error.errors(include_url=False):
         field = ".".join(str(part) for part in item["loc"])
         reason = item["msg"].removeprefix("Value error, ")
-        if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        if item["type"] in _UNKNOWN:
             parts.append(f"unknown setting {field!r}")
         elif item["type"] in ("value_error", "missing"):
             parts.append(f"{field}: {reason}" if field else reason)
