@@ -485,3 +485,15 @@ def test_presets_of_the_demo_from_a_file(capsys, tmp_path, small_demo):
     code, _, err = run_cli(capsys, *small_demo[:-1], "--config", tmp_path / "s.yaml")
     assert code == 0, err
     assert sorted(p.name for p in (tmp_path / "demo" / "runs").iterdir()) == ["good", "other"]
+
+
+def test_a_damaged_result_costs_only_its_own_figure(capsys, tmp_path):
+    run = train(capsys, tmp_path)
+    code, _, err = run_cli(capsys, "analyze", run.path, "--only", "state_space", "--only", "automaton")
+    assert code == 0, err
+    (run.path / "results" / "automaton.zarr" / "zarr.json").write_text("{")
+    code, out, err = run_cli(capsys, "figures", run.path, "--out", tmp_path / "figures", "--format", "html")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "automaton.zarr" in err
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == ["run-state_space.html", "run-training.html"]
+    assert "2 files" in out
