@@ -17,6 +17,7 @@ import yaml
 
 import rnnscope as rs
 from rnnscope.cells import CELLS, cell_from_config
+from rnnscope.cli_settings import check_keys, merge, named_config, parse_settings, split_commas
 from rnnscope.tasks import TASKS, task_from_config, to_config
 from rnnscope.training import Training, change_settings
 
@@ -61,7 +62,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise ValueError(f"{path} is no valid {path.suffix[1:].upper()}: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds no settings: write lines such as seed = 1")
-    _check_keys(found, path)
+    check_keys(found, path)
     command = str(context.info_name)
     groups = _TABLES.get(command, lambda: ())()
     # Python's own words (set, format, list) are the names of options too, and have a _ behind them here.
@@ -83,7 +84,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         options[parameter.name] = values if takes_several and value is not None else value
     pairs = [str(pair) for pair in options.pop("set_", None) or []]
     context.default_map = {**(context.default_map or {}), **options}
-    context.meta["tables"] = _merge(tables, _settings(pairs, groups))
+    context.meta["tables"] = merge(tables, parse_settings(pairs, groups))
     return path
 
 
@@ -122,10 +123,10 @@ def train(
     Keys of --set begin with task., cell. or training.; in a file these are tables.
     """
     tables = context.meta.get("tables", {})
-    changes = _merge(tables, _settings(set_, ("task", "cell", "training")))
+    changes = merge(tables, parse_settings(set_, ("task", "cell", "training")))
     base = None if preset is None else rs.preset(preset)
-    chosen_task = task_from_config(_config(changes["task"], task, base and base.task, "task", TASKS))
-    chosen_cell = cell_from_config(_config(changes["cell"], cell, base and base.cell, "cell", CELLS))
+    chosen_task = task_from_config(named_config(changes["task"], task, base and base.task, "task", TASKS))
+    chosen_cell = cell_from_config(named_config(changes["cell"], cell, base and base.cell, "cell", CELLS))
     training = rs.default_training(chosen_task) if base is None else base.training
     run = rs.train(
         chosen_task,
@@ -161,7 +162,7 @@ def analyze(
     """
     from rnnscope.analyses import ANALYSES, analyse
 
-    changes = _merge(context.meta.get("tables", {}), _settings(set_, tuple(ANALYSES)))
+    changes = merge(context.meta.get("tables", {}), parse_settings(set_, tuple(ANALYSES)))
     names = _known(only, ANALYSES, "analysis")
     changes = {name: ANALYSES[name].checked(given) for name, given in changes.items()}
     for label, run in _load(runs).items():
@@ -195,7 +196,7 @@ def figures(
     """
     from rnnscope.figures import check_formats, write_figures
 
-    formats = check_formats(["png"] if format_ is None else _split(format_))
+    formats = check_formats(["png"] if format_ is None else split_commas(format_))
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file: give a folder with --out")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
@@ -280,7 +281,7 @@ def demo(
     from rnnscope.analyses import ANALYSES, analyse
     from rnnscope.figures import CannotDraw, write_figures
 
-    chosen = {name: rs.preset(name) for name in (DEMO if presets is None else _split(presets))}
+    chosen = {name: rs.preset(name) for name in (DEMO if presets is None else split_commas(presets))}
     if not chosen:
         raise ValueError(f"--presets names none; known: {', '.join(rs.PRESETS)}")
     drawn: dict[str, Any] = {}
@@ -361,51 +362,6 @@ def _analysis_names() -> tuple[str, ...]:
     return tuple(ANALYSES)
 
 
-def _settings(pairs: list[str] | None, groups: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """`["task.n=3"]` -> `{"task": {"n": 3}, ...}`; dots go deeper."""
-    found: dict[str, dict[str, Any]] = {group: {} for group in groups}
-    for pair in pairs or []:
-        key, equals, text = pair.partition("=")
-        group, dot, rest = key.strip().partition(".")
-        if not (equals and dot and rest) or group not in groups:
-            raise ValueError(f"--set {pair}: write {' or '.join(f'{g}.NAME=VALUE' for g in groups)}")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        *parents, last = rest.split(".")
-        place = found[group]
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise ValueError(f"--set {pair}: {parent} is set as a whole too; choose one")
-        if last in place and isinstance(place[last], dict) != isinstance(value, dict):
-            raise ValueError(f"--set {pair}: {last} is set in part and as a whole; choose one")
-        place.update(_merge(place, {last: value}))
-    return found
-
-
-def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` goes before `under`, at every depth."""
-    merged = dict(under)
-    for name, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-        merged[name] = _merge(merged[name], value) if both else value
-    return merged
-
-
-def _check_keys(table: Mapping[Any, Any], path: Path) -> None:
-    for key, value in table.items():
-        if not isinstance(key, str):
-            raise ValueError(f"{path}: a name must be text, got {key!r}: write it in quotes")
-        if isinstance(value, dict):
-            _check_keys(value, path)
-
-
-def _split(values: Iterable[str]) -> list[str]:
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
-
-
 def _load(paths: Iterable[Path]) -> dict[str, rs.Run]:
     """The runs by name; those of one name with the folders above as well, as far as it takes to tell them apart."""
     runs = {run.path.resolve(): run for run in (rs.load_run(path) for path in paths)}
@@ -416,19 +372,6 @@ def _load(paths: Iterable[Path]) -> dict[str, rs.Run]:
         if max(seen.values(), default=1) == 1:
             return {labels[path]: dataclasses.replace(run, path=path) for path, run in runs.items()}
         depths = {path: depth + (seen[labels[path]] > 1) for path, depth in depths.items()}
-
-
-def _config(
-    changes: Mapping[str, Any], kind: str | None, base: Any, what: str, kinds: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The config of a task or cell: the preset's, changed; or a kind's, with what was set."""
-    kind = kind or changes.get("kind")
-    config: dict[str, Any] = {} if base is None else to_config(base)
-    if kind is not None and kind != config.get("kind"):
-        config = {"kind": kind}
-    if not config:
-        raise ValueError(f"which {what}? give a preset ({', '.join(rs.PRESETS)}) or --{what} ({', '.join(kinds)})")
-    return {**_merge(config, changes), "kind": config["kind"]}
 
 
 def _known(names: list[str] | None, known: Mapping[str, Any], what: str) -> list[str] | None:
