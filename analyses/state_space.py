@@ -35,7 +35,7 @@ class StateSpace:
         trial_label: what tells trials apart, one whole number each.
         label_name: what the labels are; "" where nothing tells trials apart, and all are 0.
         fixed_points: in the same coordinates; none where none were given.
-        n_unstable: unstable directions of each fixed point.
+        n_unstable: unstable directions of each fixed point; -1 at a kink of the map, where eigenvalues decide nothing.
         participation_ratio: (sum of variances)^2 / sum of squared variances: the number of dimensions that the
             states fill, from 1 to the number of units (Gao et al. 2017); 0 where the state never moves.
         dimension_90: components that hold 90 % of the variance; 0 where the state never moves.
@@ -181,7 +181,8 @@ def _points(fixed_points: Any, n_units: int) -> tuple[np.ndarray, np.ndarray]:
             f"fixed_points must have points (point, {n_units}) and n_unstable (point,), got shapes {points.shape} "
             f"and {n_unstable.shape}: give what find_fixed_points returned for this network"
         )
-    return points.astype(np.float64), n_unstable.astype(np.int64)
+    smooth = np.asarray(getattr(fixed_points, "smooth", True))
+    return points.astype(np.float64), np.where(smooth, n_unstable, -1).astype(np.int64)
 
 
 def _labels(shown: Trajectories, task: Task | None) -> tuple[np.ndarray, str]:
@@ -247,6 +248,7 @@ def _figure(result: StateSpace) -> "go.Figure":
     for name, chosen, symbol in (
         ("stable", result.n_unstable == 0, "circle"),
         ("unstable", result.n_unstable > 0, "circle-open"),
+        ("at a kink", result.n_unstable < 0, "diamond-open"),
     ):
         points = result.fixed_points[chosen & near][:, :n_axes]
         if not chosen.any():
@@ -257,7 +259,7 @@ def _figure(result: StateSpace) -> "go.Figure":
             points if len(points) else gap,
             mode="markers",
             marker={"symbol": symbol, "size": size, "color": "black", "line": {"width": 2.5, "color": "black"}},
-            hovertext=[f"{name}, {n} unstable directions" for n in result.n_unstable[chosen & near]],
+            hovertext=[name if n < 0 else f"{name}, {n} unstable directions" for n in result.n_unstable[chosen & near]],
             name=f"{name} ({int(chosen.sum())}{note})",
             legendgroup="points",
             legendgrouptitle={"text": "fixed points"},

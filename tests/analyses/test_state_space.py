@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import rnnscope as rs
 from rnnscope import cells, results, tasks
+from rnnscope.analyses.fixed_points import find_fixed_points
 from rnnscope.analyses.state_space import StateSpace, project_states
 from rnnscope.network import Network
 
@@ -111,3 +113,17 @@ def test_bad_input_is_refused():
     explosive = rs.FunctionMap(lambda h, u: 1e200 * (h + 1), state_size=1, input_size=1)
     with np.errstate(over="ignore"), pytest.raises(ValueError, match="not finite at step 1"):
         project_states(explosive, inputs=np.zeros((2, 5, 1)))
+
+
+def test_a_fixed_point_at_a_kink_is_not_drawn_as_stable():
+    """The origin of a ReLU network without biases: eigenvalues of one side decide nothing."""
+    cell = rs.cells.Vanilla(5, nonlinearity="relu", bias=False)
+    network = rs.Network(cell, input_size=2, output_size=2, generator=torch.Generator().manual_seed(0))
+    origin = find_fixed_points(network, starts=np.random.default_rng(0).random((32, 5)))
+    assert not origin.smooth.any()
+    inputs = np.random.default_rng(1).standard_normal((4, 20, 2))
+    space = project_states(network, inputs=inputs, fixed_points=origin)
+    assert space.n_unstable.tolist() == [-1] * len(origin)
+    names = [trace.name for trace in space.figure().data]
+    assert f"at a kink ({len(origin)})" in names
+    assert not any(name and name.startswith("stable") for name in names)
