@@ -46,6 +46,24 @@ class Dynamics(Protocol):
         """dF_i / du_j at [..., i, j]."""
         ...
 
+    def jvp(
+        self,
+        state: Float[Tensor, "*batch state"],
+        input: Float[Tensor, "*batch input"],
+        tangents: Float[Tensor, "*batch state vector"],
+    ) -> Float[Tensor, "*batch state vector"]:
+        """J V for the columns of V, without forming J."""
+        ...
+
+    def vjp(
+        self,
+        state: Float[Tensor, "*batch state"],
+        input: Float[Tensor, "*batch input"],
+        cotangents: Float[Tensor, "*batch state vector"],
+    ) -> Float[Tensor, "*batch state vector"]:
+        """J^T V for the columns of V, without forming J."""
+        ...
+
 
 @runtime_checkable
 class CellModule(Protocol):

@@ -77,6 +77,28 @@ class GRUDynamics:
         w_reset, w_update, w_new = self.weight_in.chunk(3, 0)
         return by_reset.unsqueeze(-1) * w_reset + by_update.unsqueeze(-1) * w_update + by_new.unsqueeze(-1) * w_new
 
+    def jvp(
+        self,
+        state: Float[Tensor, "*batch unit"],
+        input: Float[Tensor, "*batch input"],
+        tangents: Float[Tensor, "*batch unit vector"],
+    ) -> Float[Tensor, "*batch unit vector"]:
+        by_reset, by_update, by_new, reset, update = self._row_factors(state, input)
+        factors = torch.cat([by_reset, by_update, by_new * reset], -1).unsqueeze(-1)
+        through_gates = (factors * (self.weight @ tangents)).unflatten(-2, (3, -1)).sum(-3)
+        return through_gates + update.unsqueeze(-1) * tangents
+
+    def vjp(
+        self,
+        state: Float[Tensor, "*batch unit"],
+        input: Float[Tensor, "*batch input"],
+        cotangents: Float[Tensor, "*batch unit vector"],
+    ) -> Float[Tensor, "*batch unit vector"]:
+        by_reset, by_update, by_new, reset, update = self._row_factors(state, input)
+        factors = torch.stack([by_reset, by_update, by_new * reset], -2).unsqueeze(-1)
+        at_gates = (factors * cotangents.unsqueeze(-3)).flatten(-3, -2)
+        return self.weight.t() @ at_gates + update.unsqueeze(-1) * cotangents
+
 
 class GRUCell(nn.Module):
     """A GRU with its parameters; sequences without noise run through torch's own loop."""

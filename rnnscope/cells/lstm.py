@@ -50,19 +50,21 @@ class LSTMDynamics:
         memory = f * memory + i * g
         return torch.cat([o * torch.tanh(memory), memory], -1)
 
-    def _through(self, state: Tensor, input: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """dh'/dx and dc'/dx for what enters the gates through `weight`; and the diagonals dh'/dc, dc'/dc."""
+    def _row_factors(self, state: Tensor, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What multiplies the rows of the weights of the first three gates in dc', (3, unit), and of the last in dh';
+        dh'/dc', and dc'/dc."""
         hidden, memory = state.chunk(2, -1)
         i, f, g, o = self._gates(hidden, input)
         squashed = torch.tanh(f * memory + i * g)
-        to_hidden = o * (1 - squashed * squashed)
-        w_i, w_f, w_g, w_o = weight.chunk(4, 0)
-        d_memory = (
-            (g * i * (1 - i)).unsqueeze(-1) * w_i
-            + (memory * f * (1 - f)).unsqueeze(-1) * w_f
-            + (i * (1 - g * g)).unsqueeze(-1) * w_g
-        )
-        d_hidden = to_hidden.unsqueeze(-1) * d_memory + (squashed * o * (1 - o)).unsqueeze(-1) * w_o
+        by_gates = torch.stack([g * i * (1 - i), memory * f * (1 - f), i * (1 - g * g)], -2)
+        return by_gates, squashed * o * (1 - o), o * (1 - squashed * squashed), f
+
+    def _through(self, state: Tensor, input: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """dh'/dx and dc'/dx for what enters the gates through `weight`; and the diagonals dh'/dc, dc'/dc."""
+        by_gates, by_output, to_hidden, f = self._row_factors(state, input)
+        *w_gates, w_output = weight.chunk(4, 0)
+        d_memory = sum(by_gates[..., k, :, None] * w for k, w in enumerate(w_gates))
+        d_hidden = to_hidden.unsqueeze(-1) * d_memory + by_output.unsqueeze(-1) * w_output
         return d_hidden, d_memory, to_hidden * f, f
 
     def jacobian(
@@ -78,6 +80,37 @@ class LSTMDynamics:
     ) -> Float[Tensor, "*batch state input"]:
         d_hidden, d_memory, _, _ = self._through(state, input, self.weight_in)
         return torch.cat([d_hidden, d_memory], -2)
+
+    def jvp(
+        self,
+        state: Float[Tensor, "*batch state"],
+        input: Float[Tensor, "*batch input"],
+        tangents: Float[Tensor, "*batch state vector"],
+    ) -> Float[Tensor, "*batch state vector"]:
+        by_gates, by_output, to_hidden, f = self._row_factors(state, input)
+        d_hidden, d_memory = tangents.chunk(2, -2)
+        moved = (self.weight @ d_hidden).unflatten(-2, (4, -1))
+        new_memory = (by_gates.unsqueeze(-1) * moved[..., :3, :, :]).sum(-3) + f.unsqueeze(-1) * d_memory
+        new_hidden = to_hidden.unsqueeze(-1) * new_memory + by_output.unsqueeze(-1) * moved[..., 3, :, :]
+        return torch.cat([new_hidden, new_memory], -2)
+
+    def vjp(
+        self,
+        state: Float[Tensor, "*batch state"],
+        input: Float[Tensor, "*batch input"],
+        cotangents: Float[Tensor, "*batch state vector"],
+    ) -> Float[Tensor, "*batch state vector"]:
+        by_gates, by_output, to_hidden, f = self._row_factors(state, input)
+        of_hidden, of_memory = cotangents.chunk(2, -2)
+        of_memory = of_memory + to_hidden.unsqueeze(-1) * of_hidden
+        at_gates = torch.cat(
+            [
+                (by_gates.unsqueeze(-1) * of_memory.unsqueeze(-3)).flatten(-3, -2),
+                by_output.unsqueeze(-1) * of_hidden,
+            ],
+            -2,
+        )
+        return torch.cat([self.weight.t() @ at_gates, f.unsqueeze(-1) * of_memory], -2)
 
 
 class LSTMCell(nn.Module):

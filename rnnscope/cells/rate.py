@@ -60,6 +60,24 @@ class RateDynamics:
     ) -> Float[Tensor, "*batch unit input"]:
         return self._slope(state, input).unsqueeze(-1) * self.weight_in
 
+    def jvp(
+        self,
+        state: Float[Tensor, "*batch unit"],
+        input: Float[Tensor, "*batch input"],
+        tangents: Float[Tensor, "*batch unit vector"],
+    ) -> Float[Tensor, "*batch unit vector"]:
+        moved = self._slope(state, input).unsqueeze(-1) * (self.weight @ tangents)
+        return moved if self.keep is None else moved + self.keep.unsqueeze(-1) * tangents
+
+    def vjp(
+        self,
+        state: Float[Tensor, "*batch unit"],
+        input: Float[Tensor, "*batch input"],
+        cotangents: Float[Tensor, "*batch unit vector"],
+    ) -> Float[Tensor, "*batch unit vector"]:
+        moved = self.weight.t() @ (self._slope(state, input).unsqueeze(-1) * cotangents)
+        return moved if self.keep is None else moved + self.keep.unsqueeze(-1) * cotangents
+
 
 @runtime_checkable
 class RateWeights(Protocol):

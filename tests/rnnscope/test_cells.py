@@ -124,6 +124,20 @@ def test_closed_form_jacobians_are_those_of_autodiff(cell: Cell, batch: tuple[in
 
 
 @every_cell
+@pytest.mark.parametrize("batch", [(), (7,), (2, 3)], ids=str)
+@pytest.mark.parametrize("n_vectors", [0, 1, 5])
+def test_products_with_the_jacobian_are_those_of_the_jacobian(cell: Cell, batch: tuple[int, ...], n_vectors: int):
+    module = built(cell)
+    dynamics = module.dynamics()
+    states, inputs = 1.5 * normal(*batch, module.state_size, seed=2), normal(*batch, N_INPUTS, seed=3)
+    vectors = normal(*batch, module.state_size, n_vectors, seed=4)
+    jacobian = dynamics.jacobian(states, inputs)
+    for name, wanted in (("jvp", jacobian @ vectors), ("vjp", jacobian.mT @ vectors)):
+        found = getattr(dynamics, name)(states, inputs, vectors)
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12, msg=lambda m, n=name: f"{n} of {cell}: {m}")
+
+
+@every_cell
 @pytest.mark.parametrize("noisy", [False, True], ids=["plain", "noisy"])
 @pytest.mark.parametrize("n_steps", [1, 12])
 def test_unroll_is_the_loop_of_steps(cell: Cell, noisy: bool, n_steps: int):

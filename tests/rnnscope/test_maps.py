@@ -10,7 +10,7 @@ from torch import nn
 
 import rnnscope as rs
 from rnnscope import StateMap, cells
-from rnnscope.maps import HeldInput
+from rnnscope.maps import HeldInput, jvp, vjp
 
 BATCHES = [(), (6,), (2, 3), (0,)]
 A, B = 1.4, 0.3
@@ -120,6 +120,33 @@ def test_batched_float64_and_pure(name: str, batch: tuple[int, ...]):
     starts = state_map.initial_states(5, np.random.default_rng(0))
     assert starts.shape == (5, n)
     assert starts.dtype == np.float64
+
+
+@every_map
+@pytest.mark.parametrize("batch", BATCHES, ids=str)
+def test_products_with_the_jacobian(name: str, batch: tuple[int, ...]):
+    state_map = MAPS[name]()
+    h, u = somewhere(state_map, batch)
+    vectors = np.random.default_rng(1).standard_normal((*batch, state_map.state_size, 3))
+    vectors[..., 0] = 0
+    before, jacobian = vectors.copy(), state_map.jacobian(h, u)
+    np.testing.assert_allclose(jvp(state_map, h, u, vectors), jacobian @ vectors, atol=1e-8)
+    np.testing.assert_allclose(vjp(state_map, h, u, vectors), jacobian.swapaxes(-1, -2) @ vectors, atol=1e-8)
+    assert np.array_equal(vectors, before), "the vectors that were given were changed"
+
+
+@pytest.mark.usefixtures("as_for_a_user")
+def test_vectors_of_another_size_are_refused():
+    for product in (jvp, vjp):
+        with pytest.raises(ValueError, match=r"need vectors of shape \(5, 2, n\), got \(5, 3, 1\)"):
+            product(rs.FunctionMap(henon, state_size=2), np.zeros((5, 2)), np.empty((5, 0)), np.zeros((5, 3, 1)))
+
+
+def test_directional_differences_of_a_function_are_its_jacobian():
+    h = np.random.default_rng(0).standard_normal((5, 2))
+    vectors = 1e3 * np.random.default_rng(1).standard_normal((5, 2, 4))
+    found = jvp(rs.FunctionMap(henon, state_size=2), h, np.empty((5, 0)), vectors)
+    np.testing.assert_allclose(found, henon_jacobian(h) @ vectors, rtol=1e-7)
 
 
 @every_map

@@ -10,7 +10,7 @@ import rnnscope as rs
 from rnnscope.analyses.fixed_points import FAILED, FIXED, SLOW, FixedPoints, find_fixed_points
 from rnnscope.results import from_xarray, to_xarray
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 
 
 def flip_flop(kind):

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope import linalg, results
+from rnnscope.analyses.fixed_points.root_search import residuals, search_box, search_roots
 from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.analyses.root_search import residuals, search_box, search_roots
 from rnnscope.maps import StateMap, as_map
 from rnnscope.simulation import simulate
 

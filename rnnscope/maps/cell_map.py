@@ -1,0 +1,121 @@
+"""The map of a cell, or of a stack of cells."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from rnnscope.cells.cell import CellModule
+from rnnscope.maps.state_map import Array, Inputs, States, Vectors, check_sizes, check_states, frozen_double, tensor
+
+
+class CellMap:
+    """The map of a cell, or of a stack of cells whose states are laid end to end, first layer first."""
+
+    def __init__(self, layers: list[CellModule], readout: torch.nn.Module | None = None, readout_size: int = 0) -> None:
+        # Deep copies, double precision, no gradients: nothing done here reaches the user's network.
+        self._layers = [frozen_double(layer) for layer in layers]
+        self._dynamics = [layer.dynamics() for layer in self._layers]
+        self._readout = None if readout is None else frozen_double(readout)
+        self.readout_size = readout_size
+        self.input_size = layers[0].input_size
+        self.state_size = sum(layer.state_size for layer in layers)
+        ends = np.cumsum([layer.state_size for layer in layers])
+        self._slices = [slice(end - layer.state_size, end) for end, layer in zip(ends, layers, strict=True)]
+
+    @property
+    def domain(self) -> Float[np.ndarray, "2 state"] | None:
+        bounds = []
+        for layer in self._layers:
+            domain = layer.domain()
+            free = torch.tensor([[-torch.inf], [torch.inf]], dtype=torch.float64)
+            bounds.append(free.repeat(1, layer.state_size) if domain is None else domain)
+        joined = torch.cat(bounds, 1).numpy()
+        return joined if np.isfinite(joined).any() else None
+
+    def step(self, states: States, inputs: Inputs) -> States:
+        state, signal = self._tensors(states, inputs)
+        new = []
+        with torch.inference_mode():
+            for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
+                new.append(dynamics.step(state[..., part], signal))
+                signal = new[-1][..., : layer.n_units]
+            return (new[0] if len(new) == 1 else torch.cat(new, -1)).numpy()
+
+    def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
+        if len(self._layers) == 1:
+            state, signal = self._tensors(states, inputs)
+            with torch.inference_mode():
+                return self._dynamics[0].jacobian(state, signal).numpy()
+        return self._derivatives(states, inputs)[0]
+
+    def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
+        if len(self._layers) == 1:
+            state, signal = self._tensors(states, inputs)
+            with torch.inference_mode():
+                return self._dynamics[0].input_jacobian(state, signal).numpy()
+        return self._derivatives(states, inputs)[1]
+
+    def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
+        """J V, down the stack: what moves a layer's output moves the next layer's input."""
+        state, signal = self._tensors(states, inputs)
+        vectors, new, moved = tensor(tangents), [], None
+        with torch.inference_mode():
+            for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
+                own = state[..., part]
+                ahead = dynamics.jvp(own, signal, vectors[..., part, :])
+                if moved is not None:
+                    ahead = ahead + dynamics.input_jacobian(own, signal) @ moved
+                new.append(ahead)
+                if len(new) < len(self._layers):
+                    moved = ahead[..., : layer.n_units, :]
+                    signal = dynamics.step(own, signal)[..., : layer.n_units]
+            return (new[0] if len(new) == 1 else torch.cat(new, -2)).numpy()
+
+    def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
+        """J^T V."""
+        if len(self._layers) > 1:
+            return self._derivatives(states, inputs)[0].swapaxes(-1, -2) @ cotangents
+        state, signal = self._tensors(states, inputs)
+        with torch.inference_mode():
+            return self._dynamics[0].vjp(state, signal, tensor(cotangents)).numpy()
+
+    def _derivatives(self, states: States, inputs: Inputs) -> tuple[Array, Array]:
+        """Down the stack by the chain rule: a layer's new state depends on the old states of all layers below."""
+        state, signal = self._tensors(states, inputs)
+        batch = state.shape[:-1]
+        by_state = torch.zeros(*batch, self.state_size, self.state_size, dtype=torch.float64)
+        by_input = torch.zeros(*batch, self.state_size, self.input_size, dtype=torch.float64)
+        signal_by_state = signal_by_input = None
+        with torch.inference_mode():
+            for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
+                own = state[..., part]
+                through = dynamics.input_jacobian(own, signal)
+                if signal_by_state is None or signal_by_input is None:
+                    by_input[..., part, :] = through
+                else:
+                    by_state[..., part, :] = through @ signal_by_state
+                    by_input[..., part, :] = through @ signal_by_input
+                by_state[..., part, part] += dynamics.jacobian(own, signal)
+                visible = slice(part.start, part.start + layer.n_units)
+                signal_by_state, signal_by_input = by_state[..., visible, :], by_input[..., visible, :]
+                signal = dynamics.step(own, signal)[..., : layer.n_units]
+        return by_state.numpy(), by_input.numpy()
+
+    def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
+        if self._readout is None:
+            raise ValueError("this map has no readout: wrap the network with one, rs.wrap(module, readout=...)")
+        check_states(self, states)
+        last = self._slices[-1]
+        visible = states[..., last.start : last.start + self._layers[-1].n_units]
+        with torch.inference_mode():
+            return self._readout(tensor(visible)).numpy()
+
+    def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        with torch.inference_mode():
+            parts = [layer.initial_state(n_trials, generator) for layer in self._layers]
+            return torch.cat(parts, -1).numpy()
+
+    def _tensors(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+        check_sizes(self, states, inputs)
+        return tensor(states), tensor(inputs)

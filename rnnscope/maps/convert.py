@@ -1,0 +1,101 @@
+"""From what users have to a map."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from rnnscope.maps.cell_map import CellMap
+from rnnscope.maps.held_input import HeldInput
+from rnnscope.maps.module_map import ModuleMap
+from rnnscope.maps.state_map import StateMap, frozen_double
+from rnnscope.torch_modules import is_torch_recurrent, layers_from_torch
+
+
+def as_map(system: Any, *, input: ArrayLike | None = None) -> StateMap:
+    """The map of a Run, a Network, a torch module, any object with `step(h, x)`, or a StateMap (returned as it is).
+
+    Args:
+        system: what to look at.
+        input: an input to hold constant, (input,); the map then takes none.
+
+    Raises:
+        TypeError: nothing in `system` tells what its state is; the message says what to supply.
+    """
+    # Methods: many a torch model has a submodule called network or map, and that is no way to its state.
+    if inspect.ismethod(getattr(system, "network", None)):  # a Run
+        system = system.network()
+    if inspect.ismethod(getattr(system, "map", None)):  # a Network
+        found: StateMap = system.map()
+    elif isinstance(system, StateMap):
+        found = system
+    elif is_torch_recurrent(system) or hasattr(system, "step"):
+        found = wrap(system)
+    else:
+        raise TypeError(
+            f"cannot see a state in a {type(system).__name__}: give a Run, a Network, torch's RNN, GRU or LSTM "
+            "(or their cells), a StateMap, an object with step(h, x) -> h through rs.wrap(object, state_size=..., "
+            "input_size=...), or a function through rs.FunctionMap(step, state_size=...)"
+        )
+    return found if input is None else HeldInput(found, input)
+
+
+def wrap(
+    module: Any,
+    *,
+    readout: torch.nn.Module | None = None,
+    state_size: int | None = None,
+    input_size: int | None = None,
+) -> StateMap:
+    """Bring your own network.
+
+    Args:
+        module: torch's `nn.RNN`, `nn.GRU`, `nn.LSTM` (several layers too) or one of their cells; or any object with
+            `step(h, x) -> h`, batched over the first axis.
+        readout: a module from what the last layer shows (h, without an LSTM's c) to outputs.
+        state_size, input_size: needed for an object with `step` that does not carry them as attributes.
+
+    Raises:
+        TypeError: no state can be found. ValueError: a bidirectional or projected module; a size is missing; the
+            readout takes another size.
+
+    Example:
+        >>> import torch, rnnscope as rs
+        >>> rs.wrap(torch.nn.LSTM(3, 8, num_layers=2)).state_size
+        32
+    """
+    if is_torch_recurrent(module):
+        layers = layers_from_torch(frozen_double(module))
+        return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units))
+    if not callable(getattr(module, "step", None)):
+        raise TypeError(
+            f"cannot find the state of a {type(module).__name__}: supply an object with a method "
+            "step(h, x) -> h, or one of torch's RNN, GRU, LSTM or their cells (often an attribute of your model, "
+            "as in rs.wrap(model.rnn, readout=model.readout))"
+        )
+    sizes = {}
+    for name, given in (("state_size", state_size), ("input_size", input_size)):
+        size = getattr(module, name, None) if given is None else given
+        if not isinstance(size, int | np.integer):
+            raise ValueError(f"{type(module).__name__} does not tell its {name}: rs.wrap(module, {name}=...) does")
+        sizes[name] = int(size)
+    outputs = _readout_size(readout, sizes["state_size"])
+    return ModuleMap(module, **sizes, readout=readout, readout_size=outputs)
+
+
+def _readout_size(readout: torch.nn.Module | None, n_visible: int) -> int:
+    if readout is None:
+        return 0
+    if not isinstance(readout, torch.nn.Module):
+        raise TypeError(f"the readout must be a torch.nn.Module, got a {type(readout).__name__}")
+    try:
+        with torch.no_grad():
+            shown = frozen_double(readout)(torch.zeros(1, n_visible, dtype=torch.float64))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"the readout does not take the {n_visible} numbers that the network shows: {reason}"
+        ) from error
+    return int(shown.shape[-1])

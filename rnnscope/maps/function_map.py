@@ -1,0 +1,112 @@
+"""The map of plain functions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from rnnscope.maps.state_map import (
+    Array,
+    Inputs,
+    States,
+    Vectors,
+    central_differences,
+    check_sizes,
+    check_states,
+    checked_derivative,
+    directional_differences,
+    repeat,
+)
+
+
+class FunctionMap:
+    """A map from plain functions of numpy arrays, batched over leading axes: the Henon map, a flow's time step.
+
+    Args:
+        step: F(states, inputs) -> states; F(states) -> states where `input_size` is 0.
+        state_size, input_size: numbers in a state and in an input.
+        jacobian, input_jacobian: the derivatives, with the same arguments; central differences in float64 stand in
+            for one that is missing (relative error about 1e-10 for a smooth map).
+        readout: states -> outputs, with `readout_size` numbers.
+        domain: (low, high) bounds, broadcast to the state.
+        initial: draws n starting states, initial(n, rng); zeros if None.
+
+    The functions are given float64 copies, which they may write to.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> logistic = rs.FunctionMap(lambda x: 4 * x * (1 - x), state_size=1, domain=(0, 1))
+        >>> logistic.step(np.array([[0.25]]), np.empty((1, 0)))
+        array([[0.75]])
+    """
+
+    def __init__(
+        self,
+        step: Callable[..., Array],
+        *,
+        state_size: int,
+        input_size: int = 0,
+        jacobian: Callable[..., Array] | None = None,
+        input_jacobian: Callable[..., Array] | None = None,
+        readout: Callable[[Array], Array] | None = None,
+        readout_size: int = 0,
+        domain: tuple[Any, Any] | None = None,
+        initial: Callable[[int, np.random.Generator], Array] | None = None,
+    ) -> None:
+        if (readout is None) != (readout_size == 0):
+            raise ValueError(
+                f"readout and readout_size go together: give both or neither (readout_size={readout_size})"
+            )
+        self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
+        self._step, self._jacobian, self._input_jacobian = step, jacobian, input_jacobian
+        self._readout, self._initial = readout, initial
+        self.domain: Float[np.ndarray, "2 state"] | None = None
+        if domain is not None:
+            self.domain = np.stack([np.broadcast_to(np.asarray(b, float), (state_size,)) for b in domain])
+
+    def _call(self, function: Callable[..., Array], states: Array, inputs: Array) -> Array:
+        check_sizes(self, states, inputs)
+        given = (states, inputs) if self.input_size else (states,)
+        return np.asarray(function(*(np.array(x, np.float64) for x in given)), np.float64)
+
+    def step(self, states: States, inputs: Inputs) -> States:
+        new = self._call(self._step, states, inputs)
+        if new.shape != states.shape:
+            raise ValueError(
+                f"step changes the size of the state: {states.shape} goes in, {new.shape} comes out; "
+                "a map must return states of the shape that it was given"
+            )
+        return new
+
+    def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
+        if self._jacobian is not None:
+            found = self._call(self._jacobian, states, inputs)
+            return checked_derivative("jacobian", found, (*states.shape, self.state_size))
+        check_sizes(self, states, inputs)
+        return central_differences(lambda x: self.step(x, repeat(inputs, x)), states)
+
+    def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
+        """J V; where no Jacobian was given, by central differences along each column."""
+        if self._jacobian is not None:
+            return self.jacobian(states, inputs) @ tangents
+        check_sizes(self, states, inputs)
+        return directional_differences(lambda x: self.step(x, repeat(inputs, x)), states, tangents)
+
+    def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
+        if self._input_jacobian is not None:
+            found = self._call(self._input_jacobian, states, inputs)
+            return checked_derivative("input_jacobian", found, (*states.shape, self.input_size))
+        check_sizes(self, states, inputs)
+        return central_differences(lambda u: self.step(repeat(states, u), u), inputs)
+
+    def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
+        if self._readout is None:
+            raise ValueError("this map has no readout: give FunctionMap a readout=... and readout_size=...")
+        check_states(self, states)
+        return np.asarray(self._readout(np.array(states, np.float64)), np.float64)
+
+    def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
+        if self._initial is None:
+            return np.zeros((n_trials, self.state_size))
+        return np.asarray(self._initial(n_trials, rng), np.float64)

@@ -1,0 +1,106 @@
+"""The map of any torch object with a `step`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from rnnscope.maps.state_map import Inputs, States, Vectors, check_sizes, check_states, frozen_double
+
+
+class ModuleMap:
+    """The map of any torch object with `step(h, x) -> h`; its Jacobians come from `torch.func`.
+
+    A `torch.nn.Module` is copied in float64. Any other object is used as it is, and must compute in float64.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        *,
+        state_size: int,
+        input_size: int,
+        readout: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        readout_size: int = 0,
+    ) -> None:
+        self._module = frozen_double(module) if isinstance(module, torch.nn.Module) else module
+        self._readout = frozen_double(readout) if isinstance(readout, torch.nn.Module) else readout
+        self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
+        self.domain = None
+
+    def _flat(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+        check_sizes(self, states, inputs)
+        n_points = int(np.prod(states.shape[:-1]))
+        return (
+            torch.from_numpy(np.array(states, np.float64).reshape(n_points, self.state_size)),
+            torch.from_numpy(np.array(inputs, np.float64).reshape(n_points, self.input_size)),
+        )
+
+    def _step(self, h: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+        try:
+            new = self._module.step(h, u)
+        except RuntimeError as error:
+            if isinstance(self._module, torch.nn.Module):
+                raise
+            raise ValueError(
+                f"this {type(self._module).__name__} cannot step states in float64 ({str(error).splitlines()[0]}): "
+                "make it a torch.nn.Module, which is copied in float64, or let it compute in float64"
+            ) from error
+        if not isinstance(new, torch.Tensor):
+            raise TypeError(
+                f"step must return the new state as one tensor, got a {type(new).__name__}: "
+                "join its parts, as in torch.cat([h, c], -1)"
+            )
+        if new.shape != h.shape:
+            raise ValueError(
+                f"step changes the size of the state: {tuple(h.shape)} goes in, {tuple(new.shape)} comes out"
+            )
+        return new.to(torch.float64)
+
+    def _step_one(self, state: torch.Tensor, input: torch.Tensor) -> torch.Tensor:
+        return self._step(state.unsqueeze(0), input.unsqueeze(0)).squeeze(0)
+
+    def step(self, states: States, inputs: Inputs) -> States:
+        with torch.no_grad():
+            new = self._step(*self._flat(states, inputs))
+        return new.numpy().copy().reshape(states.shape)  # a copy: the object may keep what it returns
+
+    def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
+        found = torch.func.vmap(torch.func.jacrev(self._step_one, 0))(*self._flat(states, inputs))
+        return found.detach().numpy().reshape(*states.shape, self.state_size)
+
+    def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
+        found = torch.func.vmap(torch.func.jacrev(self._step_one, 1))(*self._flat(states, inputs))
+        return found.detach().numpy().reshape(*states.shape, self.input_size)
+
+    def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
+        """J V by forward differentiation."""
+        h, u = self._flat(states, inputs)
+        vectors = torch.from_numpy(np.array(tangents, np.float64)).reshape(*h.shape, tangents.shape[-1])
+
+        def along(vector: torch.Tensor) -> torch.Tensor:
+            return torch.func.jvp(lambda x: self._step(x, u), (h,), (vector,))[1]
+
+        with torch.no_grad():
+            found = torch.func.vmap(along, in_dims=2, out_dims=2)(vectors)
+        return found.numpy().reshape(tangents.shape)
+
+    def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
+        """J^T V by backward differentiation."""
+        h, u = self._flat(states, inputs)
+        vectors = torch.from_numpy(np.array(cotangents, np.float64)).reshape(*h.shape, cotangents.shape[-1])
+        _, pull = torch.func.vjp(lambda x: self._step(x, u), h)
+        found = torch.func.vmap(lambda vector: pull(vector)[0], in_dims=2, out_dims=2)(vectors)
+        return found.detach().numpy().reshape(cotangents.shape)
+
+    def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
+        if self._readout is None:
+            raise ValueError("this map has no readout: wrap the network with one, rs.wrap(module, readout=...)")
+        check_states(self, states)
+        with torch.no_grad():
+            return self._readout(torch.from_numpy(np.array(states, np.float64))).numpy()
+
+    def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
+        return np.zeros((n_trials, self.state_size))

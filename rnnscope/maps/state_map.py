@@ -1,0 +1,132 @@
+"""What analyses see of a network, and the checks and derivatives that every map shares."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+Array = np.ndarray
+States = Float[np.ndarray, "*batch state"]
+Inputs = Float[np.ndarray, "*batch input"]
+Vectors = Float[np.ndarray, "*batch state vector"]
+
+
+@runtime_checkable
+class StateMap(Protocol):
+    """What analyses see of a network. Any object with these members is one.
+
+    Attributes:
+        state_size: numbers in a state.
+        input_size: numbers in an input; 0 for a map that takes none (inputs then have a last axis of length 0).
+        domain: (2, state), the bounds (low, high) that a state inside them never leaves; None where there are none.
+        readout_size: numbers that `readout` returns; 0 where there is no readout.
+    """
+
+    @property
+    def state_size(self) -> int: ...
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def domain(self) -> Float[np.ndarray, "2 state"] | None: ...
+    @property
+    def readout_size(self) -> int: ...
+
+    def step(self, states: States, inputs: Inputs) -> States: ...
+
+    def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
+        """dF_i / dh_j at [..., i, j]."""
+        ...
+
+    def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
+        """dF_i / du_j at [..., i, j]."""
+        ...
+
+    def readout(self, states: States) -> Float[np.ndarray, "*batch output"]: ...
+
+    def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
+        """States that trials start from."""
+        ...
+
+
+def jvp(state_map: StateMap, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
+    """J V: where small displacements of the states, the columns of V, are after a step.
+
+    Through the map's own `jvp(states, inputs, tangents)` where it has one, which need not form the Jacobian.
+    """
+    _check_vectors(state_map, states, tangents)
+    own = getattr(state_map, "jvp", None)
+    return state_map.jacobian(states, inputs) @ tangents if own is None else own(states, inputs, tangents)
+
+
+def vjp(state_map: StateMap, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
+    """J^T V: the gradients before a step, of what has the gradients V after it; as `jvp`."""
+    _check_vectors(state_map, states, cotangents)
+    own = getattr(state_map, "vjp", None)
+    if own is None:
+        return state_map.jacobian(states, inputs).swapaxes(-1, -2) @ cotangents
+    return own(states, inputs, cotangents)
+
+
+def frozen_double(module: Any) -> Any:
+    frozen = copy.deepcopy(module).to("cpu", torch.float64)
+    frozen.requires_grad_(False)
+    return frozen.eval()
+
+
+def tensor(array: Array) -> torch.Tensor:
+    # Writable, as torch warns of an array that is not; an array that is broadcast is such a one, and is copied.
+    return torch.from_numpy(np.require(array, np.float64, ["C", "W"]))
+
+
+def check_states(map: Any, states: Array) -> None:
+    if states.shape[-1:] != (map.state_size,):
+        raise ValueError(f"the map's states have {map.state_size} numbers, got an array of shape {states.shape}")
+
+
+def check_sizes(map: Any, states: Array, inputs: Array) -> None:
+    check_states(map, states)
+    if inputs.shape[-1:] != (map.input_size,) or inputs.shape[:-1] != states.shape[:-1]:
+        wanted = (*states.shape[:-1], map.input_size)
+        raise ValueError(f"states of shape {states.shape} need inputs of shape {wanted}, got {inputs.shape}")
+
+
+def checked_derivative(name: str, found: Array, shape: tuple[int, ...]) -> Array:
+    if found.shape != shape:
+        raise ValueError(f"{name} must return an array of shape {shape}, got {found.shape}")
+    return found
+
+
+def repeat(array: Array, like: Array) -> Array:
+    return np.broadcast_to(array, (*like.shape[:-1], array.shape[-1]))
+
+
+def central_differences(function: Callable[[Array], Array], at: Array) -> Array:
+    size = at.shape[-1]
+    step = np.cbrt(np.finfo(np.float64).eps) * np.maximum(1.0, np.abs(at))
+    moves = np.eye(size) * step[..., None]  # (..., which, coordinate)
+    ahead, behind = at[..., None, :] + moves, at[..., None, :] - moves
+    # Divide by the distance really moved: adding the step rounds.
+    moved = np.diagonal(ahead - behind, axis1=-2, axis2=-1)
+    # The moved coordinate goes to the front, so that the other argument broadcasts by itself.
+    up, down = function(np.moveaxis(ahead, -2, 0)), function(np.moveaxis(behind, -2, 0))
+    return np.moveaxis(up - down, 0, -1) / moved[..., None, :]
+
+
+def directional_differences(function: Callable[[Array], Array], at: Array, directions: Array) -> Array:
+    """Central differences along each column of `directions`, (..., coordinate, vector)."""
+    step = np.cbrt(np.finfo(np.float64).eps) * np.maximum(1.0, np.linalg.norm(at, axis=-1))[..., None]
+    sizes = np.linalg.norm(directions, axis=-2)  # (..., vector)
+    with np.errstate(invalid="ignore"):
+        units = np.where(sizes[..., None, :] > 0, directions / sizes[..., None, :], 0.0)
+    moves = np.moveaxis(units * step[..., None], -1, 0)
+    found = (function(at + moves) - function(at - moves)) / (2 * step)
+    return np.moveaxis(found, 0, -1) * sizes[..., None, :]
+
+
+def _check_vectors(state_map: StateMap, states: Array, vectors: Array) -> None:
+    if vectors.shape[:-1] != states.shape:
+        wanted = f"({', '.join(map(str, states.shape))}, n)"
+        raise ValueError(f"states of shape {states.shape} need vectors of shape {wanted}, got {vectors.shape}")
