@@ -62,9 +62,9 @@ class LSTMDynamics:
     def _through(self, state: Tensor, input: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """dh'/dx and dc'/dx for what enters the gates through `weight`; and the diagonals dh'/dc, dc'/dc."""
         by_gates, by_output, to_hidden, f = self._row_factors(state, input)
-        *w_gates, w_output = weight.chunk(4, 0)
-        d_memory = sum(by_gates[..., k, :, None] * w for k, w in enumerate(w_gates))
-        d_hidden = to_hidden.unsqueeze(-1) * d_memory + by_output.unsqueeze(-1) * w_output
+        w_gates, w_output = weight.unflatten(0, (4, -1)).split([3, 1])
+        d_memory = (by_gates.unsqueeze(-1) * w_gates).sum(-3)
+        d_hidden = to_hidden.unsqueeze(-1) * d_memory + by_output.unsqueeze(-1) * w_output[0]
         return d_hidden, d_memory, to_hidden * f, f
 
     def jacobian(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from rnnscope.maps.state_map import Inputs, States, Vectors, check_sizes, check_states, frozen_double
+from rnnscope.maps.state_map import Array, Inputs, States, Vectors, check_sizes, check_states, frozen_double
 
 
 class ModuleMap:
@@ -76,24 +76,20 @@ class ModuleMap:
         return found.detach().numpy().reshape(*states.shape, self.input_size)
 
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
-        """J V by forward differentiation."""
-        h, u = self._flat(states, inputs)
-        vectors = torch.from_numpy(np.array(tangents, np.float64)).reshape(*h.shape, tangents.shape[-1])
-
-        def along(vector: torch.Tensor) -> torch.Tensor:
-            return torch.func.jvp(lambda x: self._step(x, u), (h,), (vector,))[1]
-
-        with torch.no_grad():
-            found = torch.func.vmap(along, in_dims=2, out_dims=2)(vectors)
-        return found.numpy().reshape(tangents.shape)
+        """J V: J^T w is linear in w, and its own transpose is J. (Torch's forward mode warns of what it calls.)"""
+        h, pull = self._pull(states, inputs)
+        push = torch.func.vjp(pull, torch.zeros_like(h))[1]
+        return _each_vector(push, tangents, h)
 
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         """J^T V by backward differentiation."""
+        h, pull = self._pull(states, inputs)
+        return _each_vector(lambda vector: (pull(vector),), cotangents, h)
+
+    def _pull(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
         h, u = self._flat(states, inputs)
-        vectors = torch.from_numpy(np.array(cotangents, np.float64)).reshape(*h.shape, cotangents.shape[-1])
-        _, pull = torch.func.vjp(lambda x: self._step(x, u), h)
-        found = torch.func.vmap(lambda vector: pull(vector)[0], in_dims=2, out_dims=2)(vectors)
-        return found.detach().numpy().reshape(cotangents.shape)
+        back = torch.func.vjp(lambda x: self._step(x, u), h)[1]
+        return h, lambda vector: back(vector)[0]
 
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
         if self._readout is None:
@@ -104,3 +100,9 @@ class ModuleMap:
 
     def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
         return np.zeros((n_trials, self.state_size))
+
+
+def _each_vector(function: Callable[..., tuple[torch.Tensor]], vectors: Array, like: torch.Tensor) -> Array:
+    columns = torch.from_numpy(np.array(vectors, np.float64)).reshape(*like.shape, vectors.shape[-1])
+    found = torch.func.vmap(lambda vector: function(vector)[0], in_dims=2, out_dims=2)(columns)
+    return found.detach().numpy().reshape(vectors.shape)
