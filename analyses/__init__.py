@@ -17,11 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 from rnnscope.analyses.automata import Automaton, extract_automaton
 from rnnscope.analyses.fixed_points import FixedPoints, find_fixed_points
 from rnnscope.analyses.lyapunov import LyapunovSpectrum, lyapunov_spectrum
-from rnnscope.analyses.machine import Machine
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space import StateSpace, project_states
 from rnnscope.results import Result
 from rnnscope.runs import Run
+from rnnscope.tasks.machine import Machine
 
 
 @dataclass(frozen=True)

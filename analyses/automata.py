@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from rnnscope import results
 from rnnscope.analyses import emitter_machine, symbol_machine
-from rnnscope.analyses.machine import Machine
+from rnnscope.tasks.machine import Machine
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap, as_map
 from rnnscope.tasks import HMM, Task

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope.analyses.machine import grouped_edges
+from rnnscope.tasks.machine import grouped_edges
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

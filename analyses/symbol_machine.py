@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int64, Integer, Num
 
-from rnnscope.analyses.machine import Machine, minimal_form
+from rnnscope.tasks.machine import Machine, minimal_form
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap
 from rnnscope.tasks import Task

@@ -6,6 +6,7 @@ from typing import Any
 from rnnscope.tasks.delayed_match import DelayedMatchToSample
 from rnnscope.tasks.delayed_match_epochs import DelayedMatchEpochs
 from rnnscope.tasks.flip_flop import FlipFlop
+from rnnscope.tasks.formal_language import FormalLanguage
 from rnnscope.tasks.hmm import HMM, cyclic, fully_connected, linear_chain
 from rnnscope.tasks.hmm_emission import HMMEmission, sample_symbols
 from rnnscope.tasks.parity import Parity
@@ -18,6 +19,7 @@ TASKS: dict[str, type[Task]] = {
     "DelayedMatchEpochs": DelayedMatchEpochs,
     "HMMEmission": HMMEmission,
     "FlipFlop": FlipFlop,
+    "FormalLanguage": FormalLanguage,
 }
 
 
@@ -37,6 +39,7 @@ __all__ = [
     "DelayedMatchEpochs",
     "DelayedMatchToSample",
     "FlipFlop",
+    "FormalLanguage",
     "HMMEmission",
     "LossKind",
     "Parity",

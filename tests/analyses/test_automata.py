@@ -9,7 +9,7 @@ import torch
 import rnnscope as rs
 from rnnscope import results, tasks
 from rnnscope.analyses.automata import Automaton, extract_automaton, percent
-from rnnscope.analyses.machine import Machine
+from rnnscope.tasks.machine import Machine
 from rnnscope.analyses.symbol_machine import binomial_bounds, draw_words
 
 DATA = Path(__file__).parents[1] / "data" / "automata"

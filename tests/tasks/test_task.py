@@ -18,6 +18,9 @@ EXAMPLES = [
     tasks.HMMEmission("linear_chain:3", noise_size=7),
     tasks.HMMEmission(tasks.HMM([[0.5, 0.5], [0.1, 0.9]], np.eye(2), [1, 0]), noise_size=2, length=5),
     tasks.FlipFlop(),
+    tasks.FormalLanguage("tomita-4"),
+    tasks.FormalLanguage("dyck-2", lengths=(2, 12), sampled_depth=3),
+    tasks.FormalLanguage("S3", lengths=(5, 5)),
     tasks.FlipFlop(bits=1, length=9, pulse_probability=1),
 ]
 every_task = pytest.mark.parametrize("task", EXAMPLES, ids=repr)

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from aalpy.automata import MooreMachine, MooreState
+from aalpy.automata import MealyMachine, MealyState, MooreMachine, MooreState
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnscope.analyses.machine import Machine, minimal_form
+from rnnscope.tasks.machine import Machine, minimal_form
 
 EVEN_ONES = Machine(np.array([[0, 1], [1, 0]]), np.array([[1], [0]]))
 
@@ -83,6 +83,100 @@ def test_the_distinguishing_word_distinguishes_and_none_is_shorter(a: Machine, b
     if word:
         assert a.outputs[a.initial, 0] == b.outputs[b.initial, 0]
         assert agree[:, : len(word) - 1].all()
+
+
+@given(machines(n_symbols=3), st.integers(0, 2**32 - 1))
+def test_mealy_machines_run_and_minimise_like_aalpys(moore: Machine, seed: int):
+    rng = np.random.default_rng(seed)
+    machine = Machine(moore.transitions, rng.integers(2, size=(*moore.transitions.shape, 1)), moore.initial)
+    assert machine.kind == "Mealy"
+    states = [MealyState(f"s{i}") for i in range(machine.n_states)]
+    for state, row, shown in zip(states, machine.transitions.tolist(), machine.outputs[..., 0].tolist(), strict=True):
+        state.transitions = {symbol: states[target] for symbol, target in enumerate(row)}
+        state.output_fun = dict(enumerate(shown))
+    oracle = MealyMachine(states[machine.initial], states)
+    some = words(rng, 5, 12, 3)
+    for word, outputs in zip(some.tolist(), machine.show(some)[..., 0].tolist(), strict=True):
+        oracle.reset_to_initial()
+        assert [oracle.step(symbol) for symbol in word] == outputs
+    small = machine.minimise()
+    assert machine.equivalent(small) == (True, None)
+    assert small.n_states <= machine.n_states
+    other = Machine(machine.transitions, 1 - machine.outputs, machine.initial)
+    assert machine.equivalent(other) == (False, (0,)), "every step shows something else"
+
+
+@given(machines(), machines())
+def test_product_and_complement_are_set_operations(a: Machine, b: Machine):
+    some = words(np.random.default_rng(2))
+    both, either = a.product(b, np.logical_and), a.product(b, np.logical_or)
+    np.testing.assert_array_equal(both.accepts(some), a.accepts(some) & b.accepts(some))
+    np.testing.assert_array_equal(either.accepts(some), a.accepts(some) | b.accepts(some))
+    np.testing.assert_array_equal(a.complement().accepts(some), ~a.accepts(some))
+    morgan = a.complement().product(b.complement(), np.logical_and).complement()
+    assert either.equivalent(morgan) == (True, None)
+    differ = a.product(b, np.logical_xor).minimise()
+    assert a.equivalent(b)[0] == (differ.n_states == 1 and differ.outputs[0, 0] == 0)
+
+
+@given(machines(n_symbols=2))
+def test_json_round_trip(machine: Machine):
+    back = Machine.from_json(machine.to_json())
+    assert np.array_equal(back.transitions, machine.transitions)
+    assert np.array_equal(back.outputs, machine.outputs)
+    assert (back.initial, back.emission) == (machine.initial, None)
+
+
+def test_what_is_no_machine_in_json_is_refused():
+    for text in ("[1, 2]", "{}", '{"transitions": [[0, 5]], "outputs": [[0]]}', "no json"):
+        with pytest.raises(ValueError, match="no machine in JSON"):
+            Machine.from_json(text)
+
+
+def test_words_of_a_dfa_are_sampled_uniformly():
+    """No two ones in a row: of length 6 there are 21 words (a Fibonacci number)."""
+    sparse = Machine(np.array([[0, 1], [0, 2], [2, 2]]), np.array([[1], [1], [0]]))
+    drawn = sparse.sample(np.full(21_000, 6), np.random.default_rng(0))
+    assert sparse.accepts(drawn).all()
+    _, counts = np.unique(drawn, axis=0, return_counts=True)
+    assert len(counts) == 21
+    assert ((counts - 1000) ** 2 / 1000).sum() < 45.3, "chi-square, 20 degrees of freedom, p = .001"
+    long = sparse.sample(np.full(3, 5000), np.random.default_rng(1))  # 10^1045 words: counts must not overflow
+    assert sparse.accepts(long).all()
+    mixed = sparse.sample(np.array([0, 3, 1]), np.random.default_rng(1))
+    assert mixed.shape == (3, 3)
+    assert not mixed[0].any()
+    assert not mixed[2, 1:].any()
+    with pytest.raises(ValueError, match="accepts no word of length 0"):
+        EVEN_ONES.product(Machine(np.array([[1, 1], [0, 0]]), np.array([[1], [0]])), np.logical_and).product(
+            Machine(np.array([[1, 1], [0, 0]]), np.array([[0], [1]])), np.logical_and
+        ).sample(np.array([0, 1]), np.random.default_rng(0))
+
+
+def test_a_probabilistic_automaton_emits_its_process():
+    golden = Machine(
+        np.array([[1, 0], [1, 0]]), np.zeros((2, 1), np.int64), 0, np.array([[0.5, 0.5], [0.0, 1.0]])
+    )  # no two zeros in a row
+    assert golden.kind == "probabilistic"
+    drawn = golden.sample(np.full(2000, 30), np.random.default_rng(0))
+    assert not ((drawn[:, 1:] == 0) & (drawn[:, :-1] == 0)).any()
+    assert (drawn == 0).mean() == pytest.approx(1 / 3, abs=0.01)
+    doubled = Machine(np.array([[1, 2], [1, 2], [1, 0]]), np.zeros((3, 1), np.int64), 2, golden.emission[[0, 1, 0]])
+    assert doubled.minimise().n_states == 2
+    assert doubled.equivalent(golden) == (True, None)
+    other = Machine(golden.transitions, golden.outputs, 0, np.array([[0.5, 0.5], [0.1, 0.9]]))
+    assert other.equivalent(golden) == (False, (0,))
+    with pytest.raises(ValueError, match="cannot be compared"):
+        golden.equivalent(EVEN_ONES)
+    with pytest.raises(ValueError, match="distribution over 2 symbols"):
+        Machine(golden.transitions, golden.outputs, 0, np.array([[0.5, 0.6], [0.0, 1.0]]))
+
+
+def test_only_a_dfa_accepts():
+    moore = Machine(np.array([[0, 0]]), np.array([[3]]))
+    for act in (lambda: moore.accepts(np.array([[0]])), moore.complement, lambda: moore.count_words(2)):
+        with pytest.raises(ValueError, match="only a DFA can"):
+            act()
 
 
 def test_unreachable_states_go_and_classes_tell_where_the_others_went():

@@ -1,0 +1,221 @@
+"""Membership in a formal language, asked for after every symbol; the true machine travels with the task."""
+
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32, Int64, Integer, Num
+from pydantic import StrictFloat, StrictInt
+from pydantic.dataclasses import dataclass
+
+from rnnscope.tasks import bit_streams
+from rnnscope.tasks.languages import Dyck, Language, language
+from rnnscope.tasks.machine import Machine
+from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+
+UNIFORM, MEMBER, BORDER = range(3)
+ATTEMPTS = 20
+
+
+@dataclass(frozen=True, config=SETTINGS)
+class FormalLanguage:
+    """Read a word symbol by symbol, one-hot, and tell after each whether what was read so far is in the language.
+
+    A share `balance` of the words is in the language, all words of a length equally likely; of the others a share
+    `border` is one edit (a symbol changed, left out, put in, or two swapped) away from a word of the language, and the
+    rest is uniform. For languages of more than two classes (groups, arithmetic) all words are uniform. The label is
+    that of every prefix; `mask` is True within the word. `info`: "length", and "source" (0 uniform, 1 in the language,
+    2 at its border).
+
+    Args:
+        language: its name, see `rnnscope.tasks.languages.language`: "tomita-4", "parity", "even-pairs", "arithmetic-5",
+            "Z5", "S3", "anbn", "dyck-1", "dyck-2-depth-3", "regex:(01)*".
+        lengths: the shortest and the longest word.
+        length_distribution: "uniform", or "geometric" for more short words than long ones (each quarter of the
+            range half as likely as the one before).
+        balance, border: shares, see above.
+        held_out_lengths: longer than any word shown; `sample_held_out` draws them.
+        sampled_depth: for unbounded brackets, how deep the words shown go; None: no limit.
+
+    Raises:
+        ValueError: no such language, or a setting out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from rnnscope.tasks import FormalLanguage
+        >>> task = FormalLanguage("tomita-1", lengths=(3, 3))
+        >>> trials = task.sample(4, np.random.default_rng(0))
+        >>> trials.inputs.shape, task.ground_truth.n_states
+        ((4, 3, 2), 2)
+    """
+
+    language: str
+    lengths: tuple[StrictInt, StrictInt] = (1, 40)
+    length_distribution: Literal["uniform", "geometric"] = "uniform"
+    balance: StrictFloat = 0.5
+    border: StrictFloat = 0.5
+    held_out_lengths: tuple[StrictInt, ...] = (50, 100, 200)
+    sampled_depth: StrictInt | None = None
+
+    def __post_init__(self) -> None:
+        shortest, longest = self.lengths
+        if not 1 <= shortest <= longest:
+            raise ValueError(f"lengths = {self.lengths}: give (shortest, longest) with 1 <= shortest <= longest")
+        for name, value in (("balance", self.balance), ("border", self.border)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} = {value} lies outside 0 ... 1; it is a share of the words")
+        for length in self.held_out_lengths:
+            check_count("held_out_lengths", length)
+        if self.sampled_depth is not None:
+            check_count("sampled_depth", self.sampled_depth)
+            if not isinstance(language(self.language), Dyck):
+                raise ValueError(f"sampled_depth is for unbounded brackets (dyck-1, dyck-2), not for {self.language}")
+        if self.balance > 0 and not self._words.has_words(longest)[shortest:].any():
+            raise ValueError(f"{self.language} has no word of length {shortest} to {longest}; give other lengths")
+
+    @cached_property
+    def _words(self) -> Language:
+        found = language(self.language)
+        return Dyck(found.n_types, self.sampled_depth) if isinstance(found, Dyck) else found
+
+    @property
+    def ground_truth(self) -> Machine | Language:
+        """The minimal machine; of a language that has none, the language with its recogniser."""
+        return self._words.machine or self._words
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The names of the symbols."""
+        return self._words.symbols
+
+    @property
+    def input_size(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def output_size(self) -> int:
+        return self._words.n_classes
+
+    @property
+    def n_heads(self) -> int:
+        return 1
+
+    @property
+    def loss(self) -> LossKind:
+        return "cross_entropy"
+
+    @property
+    def criterion(self) -> tuple[Criterion, ...]:
+        return (Criterion("word_accuracy", 0.999),)
+
+    @property
+    def alphabet(self) -> Float32[np.ndarray, "symbol input"]:
+        return np.eye(self.input_size, dtype=np.float32)
+
+    def sample(self, n_trials: int, rng: np.random.Generator) -> Trials:
+        """Draw trials. Raises ValueError where `n_trials` is below 1."""
+        check_count("n_trials", n_trials)
+        shortest, longest = self.lengths
+        span = longest - shortest + 1
+        place = rng.random(n_trials)
+        if self.length_distribution == "geometric":
+            place = -np.log2(1 - place * (1 - 2.0**-4)) / 4
+        return self._trials(shortest + np.minimum((place * span).astype(np.int64), span - 1), rng)
+
+    def sample_held_out(self, n_trials: int, length: int, rng: np.random.Generator) -> Trials:
+        """Trials of one length, drawn like those of training: for the `held_out_lengths`, or any other."""
+        check_count("n_trials", n_trials)
+        check_count("length", length)
+        return self._trials(np.full(n_trials, length), rng)
+
+    def metrics(
+        self, outputs: Num[np.ndarray, "trial time output"], trials: Trials, rng: np.random.Generator
+    ) -> dict[str, float]:
+        """ "accuracy" (of all prefixes), "word_accuracy" (words right at every prefix), "end_accuracy" (right at the
+        last symbol). `rng` is not used."""
+        right = (self.labels(outputs) == trials.targets).all(-1)
+        last = trials.info["length"] - 1
+        return {
+            "accuracy": float(right[trials.mask].mean()),
+            "word_accuracy": float((right | ~trials.mask).all(1).mean()),
+            "end_accuracy": float(right[np.arange(len(right)), last].mean()),
+        }
+
+    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
+        """The class of the largest logit: 1 is in the language."""
+        return bit_streams.head_labels(outputs, 1, self.output_size)
+
+    def _trials(self, lengths: Int64[np.ndarray, " trial"], rng: np.random.Generator) -> Trials:
+        source = np.full(len(lengths), UNIFORM)
+        if self._words.n_classes == 2:
+            chosen = rng.random(len(lengths))
+            source[chosen < self.balance] = MEMBER
+            source[chosen >= 1 - (1 - self.balance) * self.border] = BORDER
+            lengths = np.where(source == MEMBER, self._nearest(lengths), lengths)
+        words = np.zeros((len(lengths), int(lengths.max())), np.int64)
+        for kind, draw in ((UNIFORM, self._uniform), (MEMBER, self._words.sample), (BORDER, self._edited)):
+            rows = np.flatnonzero(source == kind)
+            found = draw(lengths[rows], rng)
+            for _ in range(ATTEMPTS if kind != MEMBER and self._words.n_classes == 2 else 0):
+                wrong = np.flatnonzero(self._unwanted(found, lengths[rows]))
+                if not len(wrong):
+                    break
+                again = draw(lengths[rows[wrong]], rng)
+                found[wrong] = 0
+                found[wrong, : again.shape[1]] = again
+            words[rows, : found.shape[1]] = found
+        within = np.arange(words.shape[1]) < lengths[:, None]
+        targets = self._words.labels(words)[:, 1:, None]
+        inputs = (self.alphabet[words] * within[..., None]).astype(np.float32)
+        return Trials(inputs, targets, within, {"length": lengths, "source": source})
+
+    def _uniform(self, lengths: Int64[np.ndarray, " word"], rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+        words = rng.integers(len(self.symbols), size=(len(lengths), int(lengths.max(initial=0))))
+        return words * (np.arange(words.shape[1]) < lengths[:, None])
+
+    def _edited(self, lengths: Int64[np.ndarray, " word"], rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+        """Words of these lengths, each one edit away from a word of the language (which may bring it back in)."""
+        n, n_symbols = len(lengths), len(self.symbols)
+        possible = self._words.has_words(int(lengths.max(initial=0)) + 1)
+        # What a change (or swap), a cut and an insertion start from, in random order; the first that exists is taken.
+        wanted = lengths[:, None] + rng.permuted(np.tile([0, 0, 1, -1], (n, 1)), axis=1)
+        exists = possible[np.maximum(wanted, 0)] & (wanted >= 0)
+        first = exists.argmax(1)
+        base_length = np.where(exists.any(1), wanted[np.arange(n), first], 0 if possible[0] else possible.argmax())
+        base = self._words.sample(base_length, rng)
+        base = np.column_stack([base, np.zeros((n, int(lengths.max(initial=0)) + 2 - base.shape[1]), np.int64)])
+        change, time = lengths - base_length, np.arange(int(lengths.max(initial=0)))
+        place = (rng.random(n) * np.maximum(np.maximum(lengths, base_length), 1)).astype(np.int64)[:, None]
+        source = time + ((change == -1)[:, None] & (time >= place)) - ((change == 1)[:, None] & (time > place))
+        words = np.take_along_axis(base, source, 1)
+        # A swap of neighbours for every second word that keeps its length, a new symbol for the others and insertions.
+        last = lengths[:, None] - 1
+        swap = (change == 0) & (rng.random(n) < 0.5) & (lengths > 1)
+        left = np.minimum(place, np.maximum(last - 1, 0))
+        pair = np.take_along_axis(words, np.column_stack([left, np.minimum(left + 1, len(time) - 1)]), 1)
+        new = (words[np.arange(n), np.minimum(place[:, 0], len(time) - 1)] + rng.integers(1, n_symbols, n)) % n_symbols
+        new = np.where(change == 1, rng.integers(n_symbols, size=n), new)
+        rows = np.flatnonzero(swap)
+        words[rows, left[rows, 0]], words[rows, left[rows, 0] + 1] = pair[rows, 1], pair[rows, 0]
+        rows = np.flatnonzero(((change == 0) & ~swap) | (change == 1))
+        words[rows, place[rows, 0]] = new[rows]
+        # Where the language has no word of a neighbouring length, the word is uniform.
+        far = np.abs(change) > 1
+        words[far] = rng.integers(n_symbols, size=(int(far.sum()), len(time)))
+        return words * (time < lengths[:, None])
+
+    def _unwanted(self, words: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Words that are in the language after all, or deeper than words shown may be."""
+        ends = self._words.labels(words)[np.arange(len(words)), lengths] == 1
+        if isinstance(self._words, Dyck) and self._words.sampled_depth is not None:
+            inside = np.where(np.arange(words.shape[1]) < lengths[:, None], words, 1)
+            ends |= self._words.depths(inside) > self._words.sampled_depth
+        return ends
+
+    def _nearest(self, lengths: Int64[np.ndarray, " trial"]) -> Int64[np.ndarray, " trial"]:
+        """The nearest lengths that words of the language have, none longer than the longest asked for."""
+        possible = np.flatnonzero(self._words.has_words(int(lengths.max()))[1:]) + 1
+        if not len(possible):
+            return lengths
+        return possible[np.abs(lengths[:, None] - possible).argmin(1)]

@@ -1,0 +1,377 @@
+"""A finite machine as arrays: words run by the thousand, the minimal form, equivalence decided exactly."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64, Integer
+
+SUM_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Machine:
+    """A deterministic machine that reads symbols.
+
+    A Moore machine shows an output in each state, a Mealy machine with each step; a DFA is a Moore machine with one
+    head that shows 0 or 1. With `emission` it is a probabilistic automaton, which writes what it would read: the next
+    symbol is drawn from the state's distribution, and leads on to the next state.
+
+    Attributes:
+        transitions: [s, a] is the state after symbol a in state s.
+        outputs: whole numbers, one for each head: what each state shows, (state, head), or what is shown with each
+            symbol read, (state, symbol, head).
+        initial: the state before the first symbol.
+        emission: the distribution of the next symbol in each state; None for a machine that only reads.
+
+    Raises:
+        ValueError: no state or symbol, shapes that do not fit, a state that there is not, no distribution.
+
+    Example:
+        >>> import numpy as np
+        >>> from rnnscope.tasks.machine import Machine
+        >>> parity = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
+        >>> parity.show(np.array([[1, 0, 1]]))[..., 0]
+        array([[1, 1, 0]])
+    """
+
+    transitions: Int64[np.ndarray, "state symbol"]
+    outputs: Int64[np.ndarray, "state head"] | Int64[np.ndarray, "state symbol head"]
+    initial: int = 0
+    emission: Float64[np.ndarray, "state symbol"] | None = None
+
+    def __post_init__(self) -> None:
+        shape, n_states = self.transitions.shape, len(self.transitions)
+        if self.transitions.ndim != 2 or 0 in shape:
+            raise ValueError(f"transitions must be (state, symbol) with at least one each, got {shape}")
+        if self.outputs.shape[:-1] not in ((n_states,), shape):
+            wanted = f"({n_states}, head) or ({n_states}, {shape[1]}, head)"
+            raise ValueError(f"outputs must have shape {wanted}, for {n_states} states, got {self.outputs.shape}")
+        if self.transitions.min() < 0 or self.transitions.max() >= n_states:
+            raise ValueError(f"transitions lead to states outside 0 ... {n_states - 1}")
+        if not 0 <= self.initial < n_states:
+            raise ValueError(f"the initial state must lie in 0 ... {n_states - 1}, got {self.initial}")
+        if self.emission is not None:
+            if self.outputs.ndim == 3:
+                raise ValueError("a Mealy machine cannot emit: give outputs (state, head), or no emission")
+            sums = self.emission.sum(1) if self.emission.shape == shape else np.zeros(1)
+            if self.emission.shape != shape or self.emission.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
+                raise ValueError(
+                    f"emission must be a distribution over {shape[1]} symbols for each of {n_states} states"
+                )
+
+    @property
+    def kind(self) -> str:
+        """ "DFA", "Moore", "Mealy" or "probabilistic"."""
+        if self.emission is not None:
+            return "probabilistic"
+        if self.outputs.ndim == 3:
+            return "Mealy"
+        return "DFA" if self.outputs.shape[1] == 1 and np.isin(self.outputs, (0, 1)).all() else "Moore"
+
+    @property
+    def n_states(self) -> int:
+        return len(self.transitions)
+
+    @property
+    def n_symbols(self) -> int:
+        return self.transitions.shape[1]
+
+    @property
+    def n_heads(self) -> int:
+        return self.outputs.shape[-1]
+
+    def run(self, words: Integer[np.ndarray, "word time"]) -> Int64[np.ndarray, "word time"]:
+        """The state after each symbol of each word.
+
+        Raises:
+            ValueError: a symbol outside the alphabet.
+        """
+        if words.size and not (words.min() >= 0 and words.max() < self.n_symbols):
+            raise ValueError(f"symbols run from {words.min()} to {words.max()}; give 0 to {self.n_symbols - 1}")
+        visited = np.empty(words.shape, np.int64)
+        state = np.full(len(words), self.initial)
+        for t in range(words.shape[1]):
+            state = self.transitions[state, words[:, t]]
+            visited[:, t] = state
+        return visited
+
+    def show(self, words: Integer[np.ndarray, "word time"]) -> Int64[np.ndarray, "word time head"]:
+        """What the machine shows after each symbol of each word."""
+        after = self.run(words)
+        if self.outputs.ndim == 2:
+            return self.outputs[after]
+        before = np.column_stack([np.full(len(words), self.initial), after])[:, : words.shape[1]]
+        return self.outputs[before, words]
+
+    def accepts(self, words: Integer[np.ndarray, "word time"]) -> Bool[np.ndarray, " word"]:
+        """Whether a DFA accepts each word. Raises ValueError for any other kind."""
+        self._want_dfa("accept words")
+        end = self.run(words)[:, -1] if words.shape[1] else np.full(len(words), self.initial)
+        return self.outputs[end, 0] == 1
+
+    def minimise(self) -> "Machine":
+        """The smallest machine with the same outputs after every word.
+
+        Its states are numbered in the order in which a search from the initial state, symbol by symbol, meets
+        them: two equivalent machines have the same arrays after it.
+        """
+        return minimal_form(self)[0]
+
+    def product(self, other: "Machine", combine: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> "Machine":
+        """The machine that runs both Moore machines side by side, and shows `combine(mine, theirs)`, (state, head)
+        from two of the like. It has a state for each pair that can be reached.
+
+        Raises:
+            ValueError: the machines read different numbers of symbols, or are no Moore machines.
+
+        Example:
+            >>> import numpy as np
+            >>> odd = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))  # ones
+            >>> third = Machine(np.array([[1, 1], [2, 2], [0, 0]]), np.array([[1], [0], [0]]))  # length
+            >>> odd.product(third, np.logical_and).minimise().n_states
+            6
+        """
+        self._check_alphabet(other)
+        for machine in (self, other):
+            if machine.outputs.ndim != 2:
+                raise ValueError("a product is of Moore machines, this is a Mealy machine")
+        a, b = np.divmod(np.arange(self.n_states * other.n_states), other.n_states)
+        both = self.transitions[a] * other.n_states + other.transitions[b]
+        shown = np.asarray(combine(self.outputs[a], other.outputs[b])).astype(np.int64)
+        return _reachable(Machine(both, shown, self.initial * other.n_states + other.initial))[0]
+
+    def complement(self) -> "Machine":
+        """The DFA that accepts what this one does not. Raises ValueError for any other kind."""
+        self._want_dfa("be complemented")
+        return Machine(self.transitions, 1 - self.outputs, self.initial)
+
+    def count_words(self, length: int) -> Float64[np.ndarray, "remaining state"]:
+        """[n, s]: how many words of n symbols a DFA accepts from state s, n = 0 ... length, each row divided by its
+        largest entry so that none overflows."""
+        self._want_dfa("count words")
+        rows = [(self.outputs[:, 0] == 1).astype(np.float64)]
+        for _ in range(length):
+            row = rows[-1][self.transitions].sum(1)
+            rows.append(row / (row.max() or 1.0))
+        return np.stack(rows)
+
+    def sample(self, lengths: Int64[np.ndarray, " word"], rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+        """Words of these lengths, 0 after their end: of a probabilistic automaton, as it emits them; of a DFA, from
+        those of that length that it accepts, all equally likely.
+
+        Raises:
+            ValueError: the DFA accepts no word of a length, or the machine is neither.
+        """
+        longest = int(lengths.max(initial=0))
+        if self.emission is None:
+            ahead = self.count_words(longest)
+            none = lengths[ahead[lengths, self.initial] == 0]
+            if len(none):
+                raise ValueError(f"this DFA accepts no word of length {none[0]}")
+        words = np.zeros((len(lengths), longest), np.int64)
+        state = np.full(len(lengths), self.initial)
+        for t in range(longest):
+            going = np.flatnonzero(lengths > t)
+            at = state[going]
+            if self.emission is not None:
+                weight = self.emission[at]
+            else:
+                weight = ahead[(lengths[going] - 1 - t)[:, None], self.transitions[at]]
+            below = weight.cumsum(1)
+            symbol = (rng.random((len(going), 1)) * below[:, -1:] >= below).sum(1)
+            words[going, t] = symbol
+            state[going] = self.transitions[at, symbol]
+        return words
+
+    def equivalent(self, other: "Machine") -> tuple[bool, tuple[int, ...] | None]:
+        """Whether both show the same after every word, and the shortest word (of these the first in alphabetical order)
+        after which they do not, or None.
+
+        Decided exactly, by breadth-first search through pairs of states. The empty word () is a word for Moore
+        machines; a Mealy machine shows nothing before the first symbol. Emissions are outputs here: states with
+        other distributions differ.
+
+        Raises:
+            ValueError: the machines read different numbers of symbols, have different numbers of heads, or are of
+                different kinds.
+        """
+        self._check_alphabet(other)
+        if self.n_heads != other.n_heads:
+            raise ValueError(f"machines with {self.n_heads} and {other.n_heads} heads cannot be compared")
+        if (self.outputs.ndim, self.emission is None) != (other.outputs.ndim, other.emission is None):
+            raise ValueError(f"a {self.kind} and a {other.kind} machine cannot be compared")
+        if self.outputs.ndim == 3:  # what is shown with a symbol is shown after it, by a state for each arrow
+            return _as_moore(self).equivalent(_as_moore(other))
+        differ = (self.outputs[:, None] != other.outputs[None]).any(-1)
+        if self.emission is not None and other.emission is not None:
+            differ |= np.abs(self.emission[:, None] - other.emission[None]).max(-1) > SUM_TOLERANCE
+        differ = differ.ravel()
+        n_pairs, n_symbols = differ.size, self.n_symbols
+        came_from = np.full(n_pairs, -1)  # (pair, symbol) as one number; the first pair came from nowhere
+        seen = np.zeros(n_pairs, bool)
+        layer = np.array([self.initial * other.n_states + other.initial])
+        seen[layer] = True
+        while layer.size:
+            wrong = layer[differ[layer]]
+            if wrong.size:
+                return False, _path(came_from, int(wrong[0]), n_symbols)
+            a, b = np.divmod(layer, other.n_states)
+            following = (self.transitions[a] * other.n_states + other.transitions[b]).ravel()
+            arrow = (layer[:, None] * n_symbols + np.arange(n_symbols)).ravel()
+            first = np.sort(np.unique(following, return_index=True)[1])  # words stay in alphabetical order
+            first = first[~seen[following[first]]]
+            layer = following[first]
+            seen[layer] = True
+            came_from[layer] = arrow[first]
+        return True, None
+
+    def to_json(self) -> str:
+        """The machine as JSON; `Machine.from_json` reads it."""
+        emission = None if self.emission is None else self.emission.tolist()
+        fields = {"transitions": self.transitions.tolist(), "outputs": self.outputs.tolist(), "initial": self.initial}
+        return json.dumps({**fields, "emission": emission})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Machine":
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: the text is no machine.
+        """
+        try:
+            fields = json.loads(text)
+            emission = None if fields.get("emission") is None else np.array(fields["emission"], np.float64)
+            arrays = (np.array(fields[name], np.int64) for name in ("transitions", "outputs"))
+            return cls(*arrays, int(fields.get("initial", 0)), emission)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"this is no machine in JSON ({error}): it needs transitions (state, symbol), outputs (state, head) "
+                "and initial"
+            ) from error
+
+    def _want_dfa(self, what: str) -> None:
+        if self.kind != "DFA":
+            raise ValueError(f"only a DFA can {what}, this is a {self.kind} machine of {self.n_heads} heads")
+
+    def _check_alphabet(self, other: "Machine") -> None:
+        if self.n_symbols != other.n_symbols:
+            raise ValueError(f"machines with {self.n_symbols} and {other.n_symbols} symbols cannot be compared")
+
+    def to_dot(self, symbols: tuple[str, ...] | None = None) -> str:
+        """The machine in Graphviz's language; `symbols` names the symbols ("0", "1", ... if None).
+
+        Raises:
+            ValueError: not one name for each symbol.
+        """
+        names = tuple(map(str, range(self.n_symbols))) if symbols is None else symbols
+        if len(names) != self.n_symbols:
+            raise ValueError(f"{len(names)} names for {self.n_symbols} symbols")
+        lines = ["digraph machine {", "  rankdir=LR; node [shape=circle];", '  start [shape=point, label=""];']
+        moore = self.outputs.ndim == 2
+        for state in range(self.n_states):
+            label = _listed(self.outputs[state]) if moore else str(state)
+            lines.append(f"  q{state} [label={_quoted(label)}];")
+        lines.append(f"  start -> q{self.initial};")
+        for (source, target), read in grouped_edges(self.transitions).items():
+            parts = [names[a] for a in read]
+            if not moore:
+                parts = [f"{part}/{_listed(self.outputs[source, a])}" for part, a in zip(parts, read, strict=True)]
+            if self.emission is not None:
+                parts = [f"{part}: {self.emission[source, a]:.3g}" for part, a in zip(parts, read, strict=True)]
+            lines.append(f"  q{source} -> q{target} [label={_quoted(', '.join(parts))}];")
+        return "\n".join([*lines, "}"]) + "\n"
+
+
+def minimal_form(machine: Machine) -> tuple[Machine, Int64[np.ndarray, " state"]]:
+    """The minimal machine, and the state of it that each state of `machine` became; -1 where none can be reached.
+
+    Partition refinement after Moore (1956): states stay together while they show the same (and emit alike) and their
+    successors are together. Unreachable states are dropped first.
+    """
+    small, place = _reachable(machine)
+    transitions, n = small.transitions, small.n_states
+    shown = small.outputs.reshape(n, -1)
+    if small.emission is not None:
+        shown = np.column_stack([shown, np.rint(small.emission / SUM_TOLERANCE).astype(np.int64)])
+    block = np.unique(shown, axis=0, return_inverse=True)[1].reshape(-1)
+    n_blocks = 0
+    while block.max() + 1 > n_blocks:
+        n_blocks = int(block.max()) + 1
+        for symbol in range(machine.n_symbols):
+            # Refining symbol by symbol keeps the signature one number, which sorts much faster than rows do.
+            block = np.unique(block * n + block[transitions[:, symbol]], return_inverse=True)[1]
+
+    member = np.unique(block, return_index=True)[1]
+    merged = block[transitions[member]]
+    order = _search_order(merged, int(block[small.initial]))
+    number = np.empty(n_blocks, np.int64)
+    number[order] = np.arange(n_blocks)
+    classes = np.full(machine.n_states, -1, np.int64)
+    classes[place >= 0] = number[block[place[place >= 0]]]
+    rows = member[order]
+    emission = None if small.emission is None else small.emission[rows]
+    return Machine(number[merged[order]], small.outputs[rows], 0, emission), classes
+
+
+def _reachable(machine: Machine) -> tuple[Machine, Int64[np.ndarray, " state"]]:
+    """Without the states that no word reaches, and the new number of each state, -1 for those."""
+    reached = np.zeros(machine.n_states, bool)
+    layer = np.array([machine.initial])
+    while layer.size:
+        reached[layer] = True
+        following = np.unique(machine.transitions[layer])
+        layer = following[~reached[following]]
+    kept = np.flatnonzero(reached)
+    place = np.full(machine.n_states, -1)
+    place[kept] = np.arange(len(kept))
+    emission = None if machine.emission is None else machine.emission[kept]
+    initial = int(place[machine.initial])
+    return Machine(place[machine.transitions[kept]], machine.outputs[kept], initial, emission), place
+
+
+def _as_moore(machine: Machine) -> Machine:
+    """A Mealy machine with a state for each arrow, and one before the first symbol that shows 0."""
+    n, k = machine.transitions.shape
+    ahead = machine.transitions[:, :, None] * k + np.arange(k)  # from arrow (s, a): the arrows out of the next state
+    first = machine.initial * k + np.arange(k)
+    return Machine(
+        np.concatenate([ahead.reshape(n * k, k), first[None]]),
+        np.concatenate([machine.outputs.reshape(n * k, -1), np.zeros((1, machine.n_heads), np.int64)]),
+        n * k,
+    )
+
+
+def grouped_edges(transitions: Int64[np.ndarray, "state symbol"]) -> dict[tuple[int, int], list[int]]:
+    """(state, next state) -> the symbols that lead there, for drawings: parallel edges become one."""
+    edges: dict[tuple[int, int], list[int]] = {}
+    for (state, symbol), target in np.ndenumerate(transitions):
+        edges.setdefault((state, int(target)), []).append(symbol)
+    return edges
+
+
+def _search_order(transitions: Int64[np.ndarray, "state symbol"], initial: int) -> list[int]:
+    order, seen = [initial], {initial}
+    for state in order:  # grows while it is read
+        for target in transitions[state].tolist():
+            if target not in seen:
+                seen.add(target)
+                order.append(target)
+    return order
+
+
+def _path(came_from: np.ndarray, pair: int, n_symbols: int) -> tuple[int, ...]:
+    word = []
+    while came_from[pair] >= 0:
+        pair, symbol = divmod(int(came_from[pair]), n_symbols)
+        word.append(symbol)
+    return tuple(reversed(word))
+
+
+def _listed(outputs: np.ndarray) -> str:
+    return ",".join(map(str, outputs.tolist()))
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
