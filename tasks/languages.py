@@ -244,9 +244,8 @@ def arithmetic_machine(modulus: int) -> Machine:
     """Expressions of digits 0 ... n-1 with +, - and * (which binds tighter), n the modulus. Shows the value mod n of a
     prefix that is an expression, and n for one that is not."""
     # (sum of the finished terms, the last term or what multiplies the next digit, whether a digit is due); None is out.
-    start: tuple[int, int, bool] | None = (0, 1, True)
-    states: list[tuple[int, int, bool] | None] = [start]
-    number = {start: 0}
+    states: list[tuple[int, int, bool] | None] = [(0, 1, True)]
+    number = {states[0]: 0}
     rows, outputs = [], []
     for state in states:  # grows while it is read
         row = []

@@ -165,8 +165,9 @@ class Machine:
             ValueError: the DFA accepts no word of a length, or the machine is neither.
         """
         longest = int(lengths.max(initial=0))
-        if self.emission is None:
-            ahead = self.count_words(longest)
+        emission = self.emission
+        ahead = self.count_words(longest) if emission is None else np.empty(0)
+        if emission is None:
             none = lengths[ahead[lengths, self.initial] == 0]
             if len(none):
                 raise ValueError(f"this DFA accepts no word of length {none[0]}")
@@ -175,11 +176,8 @@ class Machine:
         for t in range(longest):
             going = np.flatnonzero(lengths > t)
             at = state[going]
-            if self.emission is not None:
-                weight = self.emission[at]
-            else:
-                weight = ahead[(lengths[going] - 1 - t)[:, None], self.transitions[at]]
-            below = weight.cumsum(1)
+            remaining = (lengths[going] - 1 - t)[:, None]
+            below = (ahead[remaining, self.transitions[at]] if emission is None else emission[at]).cumsum(1)
             symbol = (rng.random((len(going), 1)) * below[:, -1:] >= below).sum(1)
             words[going, t] = symbol
             state[going] = self.transitions[at, symbol]
@@ -243,8 +241,8 @@ class Machine:
         try:
             fields = json.loads(text)
             emission = None if fields.get("emission") is None else np.array(fields["emission"], np.float64)
-            arrays = (np.array(fields[name], np.int64) for name in ("transitions", "outputs"))
-            return cls(*arrays, int(fields.get("initial", 0)), emission)
+            transitions, outputs = (np.array(fields[name], np.int64) for name in ("transitions", "outputs"))
+            return cls(transitions, outputs, int(fields.get("initial", 0)), emission)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"this is no machine in JSON ({error}): it needs transitions (state, symbol), outputs (state, head) "
