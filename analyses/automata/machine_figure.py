@@ -38,7 +38,7 @@ class Node(NamedTuple):
 
 def moore_figure(automaton: Any) -> "go.Figure":
     """Circles hold the output (of each head), arrows the symbols read; colours repeat the outputs."""
-    from rnnscope.analyses.automata import percent
+    from rnnscope.analyses.automata.extract import percent
     from rnnscope.figures import COLOURS
 
     shown, note = _most_visited(automaton)

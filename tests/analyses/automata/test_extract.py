@@ -8,11 +8,11 @@ import torch
 
 import rnnscope as rs
 from rnnscope import results, tasks
-from rnnscope.analyses.automata import Automaton, extract_automaton, percent
+from rnnscope.analyses.automata.extract import Automaton, extract_automaton, percent
 from rnnscope.tasks.machine import Machine
-from rnnscope.analyses.symbol_machine import binomial_bounds, draw_words
+from rnnscope.analyses.automata.symbol_machine import binomial_bounds, draw_words
 
-DATA = Path(__file__).parents[1] / "data" / "automata"
+DATA = Path(__file__).parents[2] / "data" / "automata"
 TOMITA = {
     1: Machine(np.array([[1, 0], [1, 1]]), np.array([[1], [0]])),
     4: Machine(np.array([[1, 0], [2, 0], [3, 0], [3, 3]]), np.array([[1], [1], [1], [0]])),

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64, Num
 from numpy.typing import ArrayLike
 
 from rnnscope import results
-from rnnscope.analyses import emitter_machine, symbol_machine
+from rnnscope.analyses.automata import emitter_machine, symbol_machine
 from rnnscope.tasks.machine import Machine
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap, as_map
@@ -141,7 +141,7 @@ class Automaton:
 
     def figure(self) -> "go.Figure":
         """The machine as a graph; of more than 40 states the most visited."""
-        from rnnscope.analyses.machine_figure import emitter_figure, moore_figure
+        from rnnscope.analyses.automata.machine_figure import emitter_figure, moore_figure
 
         return moore_figure(self) if self.kind == "moore" else emitter_figure(self)
 

@@ -1,0 +1,5 @@
+"""Which finite machine does the network implement, and how far is that to be trusted?"""
+
+from rnnscope.analyses.automata.extract import Automaton, extract_automaton
+
+__all__ = ["Automaton", "extract_automaton"]
