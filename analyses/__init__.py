@@ -15,7 +15,27 @@ from numpy.typing import ArrayLike
 from pydantic import TypeAdapter, ValidationError
 
 from rnnscope.analyses.automata import Automaton, extract_automaton
-from rnnscope.analyses.fixed_points import FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points import (
+    Basins,
+    BifurcationDiagram,
+    Certificates,
+    Connections,
+    Coverage,
+    Cycles,
+    FixedPoints,
+    Linearisation,
+    MarginalManifolds,
+    basin_fractions,
+    certify_fixed_points,
+    connect_fixed_points,
+    coverage,
+    distinct_points,
+    find_cycles,
+    find_fixed_points,
+    follow_fixed_points,
+    linearise,
+    marginal_manifolds,
+)
 from rnnscope.analyses.lyapunov import LyapunovSpectrum, lyapunov_spectrum
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space import StateSpace, project_states
@@ -72,13 +92,21 @@ class Analysis:
         return found
 
 
+FROM_FIXED_POINTS = {"fixed_points": "fixed_points"}
+
 ANALYSES: Mapping[str, Analysis] = MappingProxyType(
     {
         entry.name: entry
         for entry in (
             Analysis("fixed_points", "Fixed points", find_fixed_points, FixedPoints),
+            Analysis("linearisation", "Linearisation", linearise, Linearisation, FROM_FIXED_POINTS),
+            Analysis("connections", "Connections", connect_fixed_points, Connections, FROM_FIXED_POINTS),
+            Analysis("basins", "Basins of attraction", basin_fractions, Basins, FROM_FIXED_POINTS),
+            Analysis("manifolds", "Continuous attractors", marginal_manifolds, MarginalManifolds, FROM_FIXED_POINTS),
+            Analysis("cycles", "Cycles", find_cycles, Cycles),
+            Analysis("bifurcations", "Bifurcations", follow_fixed_points, BifurcationDiagram),
             Analysis("lyapunov", "Lyapunov exponents", lyapunov_spectrum, LyapunovSpectrum),
-            Analysis("state_space", "State space", project_states, StateSpace, {"fixed_points": "fixed_points"}),
+            Analysis("state_space", "State space", project_states, StateSpace, FROM_FIXED_POINTS),
             Analysis("automaton", "Automaton", extract_automaton, Automaton),
         )
     }
@@ -177,14 +205,31 @@ __all__ = [
     "Analysed",
     "Analysis",
     "Automaton",
+    "Basins",
+    "BifurcationDiagram",
+    "Certificates",
+    "Connections",
+    "Coverage",
+    "Cycles",
     "FixedPoints",
+    "Linearisation",
     "LyapunovSpectrum",
     "Machine",
+    "MarginalManifolds",
     "NotApplicable",
     "StateSpace",
     "analyse",
+    "basin_fractions",
+    "certify_fixed_points",
+    "connect_fixed_points",
+    "coverage",
+    "distinct_points",
     "extract_automaton",
+    "find_cycles",
     "find_fixed_points",
+    "follow_fixed_points",
+    "linearise",
     "lyapunov_spectrum",
+    "marginal_manifolds",
     "project_states",
 ]

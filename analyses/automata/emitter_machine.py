@@ -2,9 +2,11 @@
 
 Visited states are clustered finely, transitions between clusters are counted, and clusters with the same future are
 merged, two by two, down to one. "The same future": the expected distributions of the symbol now and 1, 2, 4 and 8
-steps ahead, under the counted transitions. Of all numbers of states the one is kept whose description is shortest:
-the log likelihood of held-out sequences less half the log of their symbols for each free probability (Schwarz,
-"Estimating the dimension of a model", Annals of Statistics 1978). More data can therefore tell more states apart.
+steps ahead, under the counted transitions. Each state has to win a share of the likelihood: of all numbers of states
+the one is kept that is most likely on held-out sequences, per symbol, less `SHARE` for each state of what memory wins
+at all, which is the likelihood of the best chain less that of a single state. A share does not depend on how much
+was sampled. A criterion that does (Schwarz's: half the log of the number of symbols for each free probability) finds
+more states the longer one looks, because no trained network is exactly a finite chain.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from rnnscope.maps import StateMap
 from rnnscope.tasks import HMM, Task, sample_symbols
 
 CANDIDATES = (8, 16, 24, 32)
+SHARE = 0.02  # of chains of 2 to 5 states, open, closed and cyclic, each state wins 2.5 % or more
 MAX_STATES = 12  # up to here every number of states is tried
 DOUBLINGS = 3  # futures are compared up to 2^3 steps ahead
 MAX_POINTS = 5000
@@ -52,7 +55,7 @@ class Chain(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A chain, where its states lie, and the front of size and likelihood that it was chosen from."""
+    """A chain, where its states lie, and the sizes and likelihoods that it was chosen from."""
 
     chain: Chain
     centres: Float[np.ndarray, "state unit"]
@@ -87,8 +90,8 @@ def emit(state_map: StateMap, task: Task, n: int, length: int, transient: int, r
 
 
 def find_chain(fitted: Emitted, checked: Emitted, candidates: Sequence[int], rng: np.random.Generator) -> Found:
-    """The chain with the shortest description of the checked sequences, among all merged from any of the candidate
-    numbers of clusters."""
+    """The chain that makes the best bargain of states and likelihood of the checked sequences, among all merged from
+    any of the candidate numbers of clusters."""
     tried: list[_Tried] = []
     for n_wanted in sorted(set(candidates)):
         cluster, n_clusters = _clusters(fitted, n_wanted, rng)
@@ -102,8 +105,12 @@ def find_chain(fitted: Emitted, checked: Emitted, candidates: Sequence[int], rng
             if n_states == 1:
                 break
             chain, member = _merge_nearest(chain, member)
-    n_emitted = checked.symbols.size
-    best = max(tried, key=lambda t: n_emitted * t.log_likelihood - _free(t.chain) * np.log(n_emitted) / 2)
+    each = [t.log_likelihood for t in tried]
+    # One state is always tried. A chain that cannot emit what was checked has likelihood 0 and cannot be the best.
+    alone = max(t.log_likelihood for t in tried if len(t.chain.flow) == 1)
+    price = SHARE * max(max(each) - alone, 0.0) if np.isfinite(alone) else 0.0
+    # Where no state wins anything, the single one is as good as all.
+    best = max(tried, key=lambda t: (t.log_likelihood - price * len(t.chain.flow), -len(t.chain.flow)))
     order = np.argsort(-best.chain.occupancy, kind="stable")
     chain = Chain(best.chain.flow[np.ix_(order, order)], best.chain.emission[order])
     state = np.argsort(order)[best.state]
@@ -158,12 +165,6 @@ def _clusters(fitted: Emitted, n_clusters: int, rng: np.random.Generator) -> tup
     found = means.fit(some).predict(features)
     used, cluster = np.unique(found, return_inverse=True)
     return cluster.reshape(-1).astype(np.int64), len(used)
-
-
-def _free(chain: Chain) -> int:
-    """Free probabilities: each row sums to 1."""
-    n_states, n_symbols = chain.emission.shape
-    return n_states * (n_states - 1) + n_states * (n_symbols - 1)
 
 
 def _count(fitted: Emitted, cluster: Int64[np.ndarray, " point"], n_clusters: int) -> Chain:

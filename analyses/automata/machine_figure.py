@@ -36,9 +36,9 @@ class Node(NamedTuple):
     hover: str
 
 
-def moore_figure(automaton: Any) -> "go.Figure":
+def moore_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
     """Circles hold the output (of each head), arrows the symbols read; colours repeat the outputs."""
-    from rnnscope.analyses.automata.extract import percent
+    from rnnscope.analyses.automata.automaton import percent
     from rnnscope.figures import COLOURS
 
     shown, note = _most_visited(automaton)
@@ -76,7 +76,12 @@ def moore_figure(automaton: Any) -> "go.Figure":
         f"{automaton.lengths[0]} symbols, {last} agree with the network at the end,<br>{every} after every prefix{note}"
     )
     legend = [f"{what} {','.join(map(str, row))}" for row in shows.tolist()]
-    return _draw(nodes, edges, place.get(automaton.initial), title, legend if len(legend) <= len(COLOURS) else [])
+    where = None
+    if placed == "states" and automaton.state_positions is not None:
+        where = spaced(automaton.state_positions[shown])
+        title += f"; placed by the network's states ({automaton.positions_variance:.0%} of their variance)"
+    legend = legend if len(legend) <= len(COLOURS) else []
+    return _draw(nodes, edges, place.get(automaton.initial), title, legend, where)
 
 
 def emitter_figure(automaton: Any) -> "go.Figure":
@@ -123,7 +128,16 @@ def layout(edges: list[Edge], n_nodes: int) -> Float[np.ndarray, "node 2"]:
     parts = [sorted(part)[0] for part in networkx.connected_components(graph)]
     graph.add_edges_from((parts[0], other) for other in parts[1:])
     found = networkx.kamada_kawai_layout(graph, pos=start)
-    where = np.stack([found[i] for i in range(n_nodes)])
+    where = spaced(np.stack([found[i] for i in range(n_nodes)]))
+    axes = np.linalg.svd(where - where.mean(0), full_matrices=False)[2]
+    return (where - where.mean(0)) @ axes.T  # the long way lies flat
+
+
+def spaced(where: Float[np.ndarray, "node 2"]) -> Float[np.ndarray, "node 2"]:
+    """Nearest neighbours about one apart, and none much closer."""
+    if len(where) == 1:
+        return np.zeros((1, 2))
+    where = where + 1e-6 * np.column_stack([np.cos(np.arange(len(where))), np.sin(np.arange(len(where)))])
     gaps = np.linalg.norm(where[:, None] - where[None], axis=-1)
     where /= max(np.median(np.sort(gaps, 1)[:, 1]), 1e-9)
     for _ in range(200):  # push apart what still is too close
@@ -134,14 +148,20 @@ def layout(edges: list[Edge], n_nodes: int) -> Float[np.ndarray, "node 2"]:
             break
         push = np.maximum(0, 1.0 - gap) / 2
         where = where + ((push / np.maximum(gap, 1e-9))[..., None] * offset).sum(1) * 0.6
-    axes = np.linalg.svd(where - where.mean(0), full_matrices=False)[2]
-    return (where - where.mean(0)) @ axes.T  # the long way lies flat
+    return where
 
 
-def _draw(nodes: list[Node], edges: list[Edge], initial: int | None, title: str, legend: list[str]) -> "go.Figure":
+def _draw(
+    nodes: list[Node],
+    edges: list[Edge],
+    initial: int | None,
+    title: str,
+    legend: list[str],
+    where: np.ndarray | None = None,
+) -> "go.Figure":
     from rnnscope.figures import COLOURS, new_figure
 
-    where = layout(edges, len(nodes))
+    where = layout(edges, len(nodes)) if where is None else where
     n = len(nodes)
     radius = 0.2 if n <= 12 else 0.24
     figure = new_figure(title)

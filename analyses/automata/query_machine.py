@@ -5,21 +5,31 @@ asks what the network shows after chosen words, and has its hypotheses refuted b
 question are answered for many words at once and remembered.
 
 A trained network is not exactly a finite machine: now and then it slips. Learned as if it were true, each slip costs
-states, and the more one tests the worse the machine gets. So states have a price: a share of the test words that each
-has to win over. It is a share and not a count, so that more test words do not buy more states.
+states, and the more one tests the worse the machine gets. So states have a price, that of being told (`choice`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
-from rnnscope.analyses.automata.symbol_machine import Reader, draw_words
+from rnnscope.analyses.automata.choice import (
+    agreement,
+    description_length,
+    machine_bits,
+    slip_bits,
+    slip_rate,
+)
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.words import draw_walks, mixed_words
 from rnnscope.tasks.machine import Machine
 
 ASKED_AHEAD = 64  # short words that are asked of the network in one go before the learner asks for them
+LONG = 200  # symbols in a long word
+MOST_CONFLICTS = 64
+DOUBTS = 5  # times as many words as before
 
 
 @dataclass(frozen=True)
@@ -27,19 +37,26 @@ class Learned:
     """What questions led to.
 
     Attributes:
-        machine: the hypothesis that disagrees least, each of its states counted as so much disagreement.
-        disagreement: share of the test words on which it and the network differ at some prefix.
-        sizes, disagreements: the same for each hypothesis on the way, in order.
+        machine: the hypothesis that is told most briefly; but one that nothing refutes, however much is tried, is taken
+            at any length.
+        rate: its slips per symbol on the test words.
+        wrong: share of the test words on which it and the network differ at some prefix.
+        machines, rates, agreements: each hypothesis on the way, its slips per symbol, and the share of prefixes on
+            which it agrees.
         n_words: words whose answer was asked for, each counted once.
         out_of_budget: whether the learner stopped because it had asked enough, or had states enough.
+        unrefuted: whether it is such a one.
     """
 
     machine: Machine
-    disagreement: float
-    sizes: tuple[int, ...]
-    disagreements: tuple[float, ...]
+    rate: float
+    wrong: float
+    machines: tuple[Machine, ...]
+    rates: tuple[float, ...]
+    agreements: tuple[float, ...]
     n_words: int
     out_of_budget: bool
+    unrefuted: bool
 
 
 class Answers:
@@ -51,9 +68,9 @@ class Answers:
     def __init__(self, reader: Reader, rng: np.random.Generator) -> None:
         self._reader = reader
         self._symbols = range(len(reader.alphabet))
-        state = reader.map.initial_states(1, rng)
-        self._states = {(): state[0]}
-        self._shown = {(): tuple(reader.show(state)[0].tolist())}
+        state = reader.initial_states(1, rng)
+        self._states: dict[tuple[int, ...], np.ndarray] = {(): state[0]}
+        self._shown: dict[tuple[int, ...], tuple[int, ...]] = {(): tuple(reader.show(state)[0].tolist())}
 
     def __len__(self) -> int:
         return len(self._shown)
@@ -85,6 +102,14 @@ class Answers:
             if len(self._symbols) == 1 and len(layer[0]) >= at_most:
                 break
 
+    def known(self) -> list[tuple[int, ...]]:
+        """The words that were asked for."""
+        return list(self._shown)
+
+    def states(self, words: list[tuple[int, ...]]) -> Float[np.ndarray, "word unit"]:
+        """The network's states after known words."""
+        return np.stack([self._states[word] for word in words])
+
     def of(self, word: tuple[int, ...]) -> tuple[int, ...]:
         if word not in self._shown:
             self.ask([word])
@@ -96,31 +121,38 @@ def learn_by_questions(
     *,
     n_words: int,
     length: int,
-    price: float,
     max_states: int,
     max_questions: int,
     rng: np.random.Generator,
+    rival: Machine | None = None,
+    hopeless_at: int | None = None,
 ) -> Learned:
     """The machine of a network by Kearns and Vazirani's algorithm.
 
-    Test words: half uniform, half structured (`draw_words`), the same for every hypothesis; and for each hypothesis,
-    once it agrees on those, walks that visit each of its states and go on at random. A hypothesis is refuted by the
-    shortest of its disagreements. The learner stops when nothing disagrees, when no larger machine could be worth
-    its states, or out of budget.
+    A hypothesis is refuted by the shortest disagreement, sought in turn among: words that are half uniform, half
+    structured (`mixed_words`), the same for every hypothesis; words that tell it from a `rival`; walks that visit each
+    of its states and go on at random; words whose network states lie together although the hypothesis keeps them
+    apart; and long words, up to `length`: where network and machine part only later, the network drifts, and learning
+    that would be learning its errors. The learner stops when nothing disagrees, when no larger machine could be
+    described more briefly (`choice`), or out of budget.
 
     Args:
         n_words: test words, and as many walks.
         length: their length in symbols.
-        price: the share of test words that a state has to win over.
         max_states, max_questions: where to stop at the latest.
+        rival: a machine of the same network that was found in another way.
+        hopeless_at: with so many states, stop if half of the words are still wrong; None: never.
     """
     from aalpy.learning_algs import run_KV
 
+    # Where initial states are drawn at random: one of them, or the same question could have two answers.
+    reader = replace(reader, start=reader.initial_states(1, rng)[0])
     answers = Answers(reader, rng)
     answers.short_words(ASKED_AHEAD)
-    oracle = _oracle(_Trial(reader, answers, n_words, length, price, max_states, max_questions, rng))
-    run_KV(list(range(len(reader.alphabet))), oracle.sul, oracle, "moore", print_level=0, cache_and_non_det_check=False)
-    trial = oracle.trial
+    words = mixed_words(n_words, length, reader.n_symbols, rng)
+    trial = _Trial(reader, answers, words, reader.read(words, rng), max_states, max_questions, rng, rival, hopeless_at)
+    oracle = _oracle(trial)
+    run_KV(list(range(reader.n_symbols)), oracle.sul, oracle, "moore", print_level=0, cache_and_non_det_check=False)
     return trial.chosen()
 
 
@@ -130,59 +162,130 @@ class _Trial:
 
     reader: Reader
     answers: Answers
-    n_words: int
-    length: int
-    price: float
+    words: Int64[np.ndarray, "word time"]
+    wanted: Int64[np.ndarray, "word prefix head"]
     max_states: int
     max_questions: int
     rng: np.random.Generator
+    rival: Machine | None
+    hopeless_at: int | None
 
     def __post_init__(self) -> None:
-        n_symbols = len(self.reader.alphabet)
-        halves = (self.n_words - self.n_words // 2, self.n_words // 2)
-        self.words = np.concatenate(
-            [
-                draw_words(n, self.length, n_symbols, kind, self.rng)
-                for n, kind in zip(halves, ("uniform", "structured"), strict=True)
-            ]
-        )
-        self.wanted = self.reader.decide(self.reader.alphabet[self.words], self.rng)
-        self.hypotheses: list[tuple[Machine, float]] = []
+        self.hypotheses: list[tuple[Machine, float, float]] = []  # with the rate of slips and the agreement
         self.out_of_budget = False
+        self.unrefuted = False  # the last hypothesis
 
     def refute(self, machine: Machine) -> tuple[int, ...] | None:
         """A word that shows that this is not the network's machine, or None."""
-        disagrees = _disagreements(machine, self.words, self.wanted)
-        share = float(disagrees.any(1).mean())
-        self.hypotheses.append((machine, share))
+        agrees = agreement(machine, self.words, self.wanted)
+        rate = slip_rate(agrees)
+        self.hypotheses.append((machine, rate, float(agrees.mean())))
         if machine.n_states >= self.max_states or len(self.answers) >= self.max_questions:
             self.out_of_budget = True
             return None
-        # Hypotheses only grow, so that none to come can cost less than the states of this one.
-        if self.price * machine.n_states >= min(share + self.price * m.n_states for m, share in self.hypotheses):
+        # Hypotheses only grow, so that none to come can be told more briefly than the machine of one state more.
+        larger = machine_bits(machine.n_states + 1, machine)
+        too_large = larger >= min(description_length(m, slips) for m, slips, _ in self.hypotheses)
+        if too_large and rate:
             return None
-        if share:
-            return _shortest(self.words, disagrees)
-        walks = self._walks(machine)
-        wanted = self.reader.decide(self.reader.alphabet[walks], self.rng)
-        disagrees = _disagreements(machine, walks, wanted)
-        return _shortest(walks, disagrees) if disagrees.any(1).mean() > self.price else None
+        if self.hopeless_at is not None and machine.n_states >= self.hopeless_at and agrees.all(1).mean() < 0.5:
+            return None
+        if rate:
+            return self._confirmed(machine, self.words, agrees)
+        worth = larger - machine_bits(machine.n_states, machine)
+        length = self.words.shape[1]
+        n_long, slips = max(len(self.words) // 20, 2), 0.0
+        for words, must_recur in (
+            (self._against_rival(machine), False),
+            (draw_walks(machine, len(self.words), length, self.rng), True),
+            (self._in_conflict(machine), True),
+            (mixed_words(n_long, max(LONG, length), self.reader.n_symbols, self.rng), True),
+        ):
+            if not len(words):
+                continue
+            agrees = agreement(machine, words, self.reader.read(words, self.rng))[:, : length + 1]
+            rate = slip_rate(agrees)
+            slips += rate
+            if rate and (not must_recur or slip_bits(rate) > worth):
+                return None if too_large else self._confirmed(machine, words, agrees)
+        self.unrefuted = slips == 0
+        return None
 
-    def _walks(self, machine: Machine) -> Int64[np.ndarray, "word time"]:
-        """For each state in turn, the shortest word that leads there, and then random symbols."""
-        access = _access_words(machine)
-        walks = self.rng.integers(machine.n_symbols, size=(self.n_words, self.length))
-        for row, walk in enumerate(walks):
-            word = access[row % len(access)][: self.length]
-            walk[: len(word)] = word
-        return walks
+    def _confirmed(self, machine: Machine, words: np.ndarray, agrees: np.ndarray) -> tuple[int, ...] | None:
+        """The shortest disagreement that is one in the answers too: an output at the very border of a decision may be
+        on the one side in a batch, and on the other alone."""
+        wrong = ~agrees
+        first = np.where(wrong.any(1), wrong.argmax(1), words.shape[1] + 1)
+        for row in np.argsort(first, kind="stable")[: int(wrong.any(1).sum())]:
+            word = tuple(words[row, : first[row]].tolist())
+            state = machine.run(np.array([word]))[0, -1] if word else machine.initial
+            if self.answers.of(word) != tuple(machine.outputs[state].tolist()):
+                return word
+        return None
+
+    def _against_rival(self, machine: Machine) -> np.ndarray:
+        """The shortest word that tells hypothesis and rival apart."""
+        if self.rival is None:
+            return np.empty((0, 1), np.int64)
+        word = machine.equivalent(self.rival)[1]
+        return np.array([word or ()], np.int64) if word is not None else np.empty((0, 1), np.int64)
+
+    def _in_conflict(self, machine: Machine) -> np.ndarray:
+        """Words that the hypothesis takes to other states than the one near whose other words' states they end, each
+        with the suffix that tells the two states apart."""
+        words = [word for word in self.answers.known() if word]
+        states = self.answers.states(words)
+        at = np.array([_end(machine, word) for word in words])
+        centres = np.stack(
+            [states[at == s].mean(0) if (at == s).any() else states[0] + np.inf for s in range(machine.n_states)]
+        )
+        with np.errstate(invalid="ignore"):
+            near = np.nan_to_num(((states[:, None] - centres) ** 2).sum(-1), nan=np.inf).argmin(1)
+        found, suffixes = [], {}
+        for row in np.flatnonzero(near != at)[:MOST_CONFLICTS]:
+            pair = int(at[row]), int(near[row])
+            if pair not in suffixes:
+                one, other = (Machine(machine.transitions, machine.outputs, s) for s in pair)
+                suffixes[pair] = one.equivalent(other)[1] or ()
+            found.append((*words[row], *suffixes[pair]))
+        if not found:
+            return np.empty((0, 1), np.int64)
+        longest = min(max(map(len, found)), self.words.shape[1])
+        filled = self.rng.integers(machine.n_symbols, size=(len(found), longest))
+        for row, word in zip(filled, found, strict=True):
+            row[: len(word)] = word[:longest]
+        return filled
 
     def chosen(self) -> Learned:
-        """The hypothesis of least cost."""
-        machine, share = min(self.hypotheses, key=lambda each: each[1] + self.price * each[0].n_states)
-        machine = machine.minimise()
-        sizes, shares = zip(*((m.n_states, share) for m, share in self.hypotheses), strict=True)
-        return Learned(machine, share, sizes, shares, len(self.answers), self.out_of_budget)
+        """The hypothesis that is told most briefly."""
+        found = min(range(len(self.hypotheses)), key=lambda i: description_length(*self.hypotheses[i][:2]))
+        last = self.hypotheses[-1][0]
+        if self.unrefuted and found != len(self.hypotheses) - 1:
+            # Rare words make it this large. That no slip has taken them for such is seen on many more.
+            words = mixed_words(DOUBTS * len(self.words), self.words.shape[1], last.n_symbols, self.rng)
+            self.unrefuted = bool(agreement(last, words, self.reader.read(words, self.rng)).all())
+            found = len(self.hypotheses) - 1 if self.unrefuted else found
+        machine, rate, _ = self.hypotheses[found]
+        wrong = 1 - float(agreement(machine, self.words, self.wanted).all(1).mean())
+        machines, rates, agreements = zip(*self.hypotheses, strict=True)
+        return Learned(
+            machine.minimise(),
+            rate,
+            wrong,
+            machines,
+            rates,
+            agreements,
+            len(self.answers),
+            self.out_of_budget,
+            self.unrefuted,
+        )
+
+
+def _end(machine: Machine, word: tuple[int, ...]) -> int:
+    state = machine.initial
+    for symbol in word:
+        state = int(machine.transitions[state, symbol])
+    return state
 
 
 def _oracle(trial: _Trial) -> Any:
@@ -216,26 +319,3 @@ def _oracle(trial: _Trial) -> Any:
             return trial.refute(from_aalpy(hypothesis, tuple(self.alphabet)))
 
     return TestWords()
-
-
-def _disagreements(machine: Machine, words: np.ndarray, wanted: np.ndarray) -> Bool[np.ndarray, "word prefix"]:
-    visited = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])
-    return (machine.outputs[visited] != wanted).any(-1)
-
-
-def _shortest(words: np.ndarray, disagrees: np.ndarray) -> tuple[int, ...]:
-    first = np.where(disagrees.any(1), disagrees.argmax(1), words.shape[1] + 1)
-    row = int(first.argmin())
-    return tuple(words[row, : first[row]].tolist())
-
-
-def _access_words(machine: Machine) -> list[list[int]]:
-    """The shortest word to each state that can be reached, in breadth-first order."""
-    found: dict[int, list[int]] = {machine.initial: []}
-    order = [machine.initial]
-    for state in order:  # grows while it is read
-        for symbol, target in enumerate(machine.transitions[state].tolist()):
-            if target not in found:
-                found[target] = [*found[state], symbol]
-                order.append(target)
-    return [found[state] for state in order]

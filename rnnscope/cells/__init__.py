@@ -8,6 +8,8 @@ from rnnscope.cells.gru import GRU
 from rnnscope.cells.leaky import Leaky
 from rnnscope.cells.low_rank import LowRank
 from rnnscope.cells.lstm import LSTM
+from rnnscope.cells.piecewise_linear import PiecewiseLinear
+from rnnscope.cells.state_regularized import StateRegularized
 from rnnscope.cells.vanilla import Vanilla
 from rnnscope.tasks.settings import from_config
 
@@ -17,6 +19,8 @@ CELLS: dict[str, type[Cell]] = {
     "GRU": GRU,
     "LSTM": LSTM,
     "LowRank": LowRank,
+    "PiecewiseLinear": PiecewiseLinear,
+    "StateRegularized": StateRegularized,
 }
 
 
@@ -38,6 +42,8 @@ __all__ = [
     "Dynamics",
     "Leaky",
     "LowRank",
+    "PiecewiseLinear",
+    "StateRegularized",
     "Vanilla",
     "cell_from_config",
 ]

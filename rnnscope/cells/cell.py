@@ -5,7 +5,7 @@ the parameters and runs sequences under autograd. The module's `dynamics()` is t
 resolved: one step and its closed-form Jacobians. Training sees the module; analyses see only the dynamics.
 """
 
-from typing import Annotated, Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -28,7 +28,11 @@ Units = Annotated[int, AfterValidator(_checked_units)]
 
 @runtime_checkable
 class Dynamics(Protocol):
-    """One step of a cell and its derivatives, batched over leading axes."""
+    """One step of a cell and its derivatives, batched over leading axes.
+
+    It may also have `fixed_point_equation(state, input) -> tuple[Bounded, ...]`, an equation that is zero exactly where
+    the step leaves the state as it is, written with the bounds of `rnnscope.bounds`: fixed points are proven with it.
+    """
 
     def step(
         self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
@@ -63,6 +67,20 @@ class Dynamics(Protocol):
     ) -> Float[Tensor, "*batch state vector"]:
         """J^T V for the columns of V, without forming J."""
         ...
+
+
+class Pieces(NamedTuple):
+    """A piecewise-linear step at a constant input, F(h) = linear h + out f(gates h + threshold) + offset, where f has
+    the slopes `below` and `above` on the two sides of 0. Dynamics of this form may have a method
+    `linear_pieces(input) -> Pieces | None`; see `rnnscope.maps.LinearPieces`."""
+
+    linear: Float[Tensor, "state state"]
+    out: Float[Tensor, "state gate"]
+    gates: Float[Tensor, "gate state"]
+    threshold: Float[Tensor, " gate"]
+    offset: Float[Tensor, " state"]
+    below: Float[Tensor, " gate"]
+    above: Float[Tensor, " gate"]
 
 
 @runtime_checkable

@@ -8,7 +8,9 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnscope import bounds
 from rnnscope.cells.cell import InitialState, Start, Units, uniform, unroll_by_steps
+from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.tasks.settings import SETTINGS
 
 
@@ -83,9 +85,11 @@ class GRUDynamics:
         input: Float[Tensor, "*batch input"],
         tangents: Float[Tensor, "*batch unit vector"],
     ) -> Float[Tensor, "*batch unit vector"]:
+        if tangents.shape[-1] >= WORTH_FORMING * tangents.shape[-2]:
+            return times(self.jacobian(state, input), tangents)
         by_reset, by_update, by_new, reset, update = self._row_factors(state, input)
         factors = torch.cat([by_reset, by_update, by_new * reset], -1).unsqueeze(-1)
-        through_gates = (factors * (self.weight @ tangents)).unflatten(-2, (3, -1)).sum(-3)
+        through_gates = times(self.weight, tangents).mul_(factors).unflatten(-2, (3, -1)).sum(-3)
         return through_gates + update.unsqueeze(-1) * tangents
 
     def vjp(
@@ -94,10 +98,23 @@ class GRUDynamics:
         input: Float[Tensor, "*batch input"],
         cotangents: Float[Tensor, "*batch unit vector"],
     ) -> Float[Tensor, "*batch unit vector"]:
+        if cotangents.shape[-1] >= WORTH_FORMING * cotangents.shape[-2]:
+            return times(self.jacobian(state, input).mT, cotangents)
         by_reset, by_update, by_new, reset, update = self._row_factors(state, input)
         factors = torch.stack([by_reset, by_update, by_new * reset], -2).unsqueeze(-1)
         at_gates = (factors * cotangents.unsqueeze(-3)).flatten(-3, -2)
         return self.weight.t() @ at_gates + update.unsqueeze(-1) * cotangents
+
+    def fixed_point_equation(self, state: bounds.Signal, input: bounds.Signal) -> tuple[bounds.Bounded, ...]:
+        """n - h: the update gate is never quite 1, so that (1 - z) (n - h) = 0 only where n = h."""
+        in_reset, _, in_new = self.weight_in.chunk(3, 0)
+        w_reset, _, w_new = self.weight.chunk(3, 0)
+        b_in_reset, _, b_in_new = self.bias_in.chunk(3, 0)
+        b_reset, _, b_new = self.bias.chunk(3, 0)
+        reset = bounds.sigmoid(bounds.affine((in_reset, input), (w_reset, state), bias=[b_in_reset, b_reset]))
+        from_state = bounds.affine((w_new, state), bias=[b_new])
+        new = bounds.tanh(bounds.affine((in_new, input), bias=[b_in_new]) + reset * from_state)
+        return (new - state.bounded(),)
 
 
 class GRUCell(nn.Module):

@@ -8,8 +8,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnscope import bounds
 from rnnscope.cells.cell import InitialState, Start, Units, uniform
 from rnnscope.cells.lstm_recurrence import unroll_lstm
+from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.tasks.settings import SETTINGS
 
 
@@ -87,9 +89,14 @@ class LSTMDynamics:
         input: Float[Tensor, "*batch input"],
         tangents: Float[Tensor, "*batch state vector"],
     ) -> Float[Tensor, "*batch state vector"]:
-        by_gates, by_output, to_hidden, f = self._row_factors(state, input)
         d_hidden, d_memory = tangents.chunk(2, -2)
-        moved = (self.weight @ d_hidden).unflatten(-2, (4, -1))
+        if tangents.shape[-1] >= WORTH_FORMING * tangents.shape[-2]:
+            *by_hidden, hidden_by_memory, memory_by_memory = self._through(state, input, self.weight)
+            factors = torch.stack([hidden_by_memory, memory_by_memory], -2).unsqueeze(-1)
+            through_memory = (factors * d_memory.unsqueeze(-3)).flatten(-3, -2)
+            return times(torch.cat(by_hidden, -2), d_hidden) + through_memory
+        by_gates, by_output, to_hidden, f = self._row_factors(state, input)
+        moved = times(self.weight, d_hidden).unflatten(-2, (4, -1))
         new_memory = (by_gates.unsqueeze(-1) * moved[..., :3, :, :]).sum(-3) + f.unsqueeze(-1) * d_memory
         new_hidden = to_hidden.unsqueeze(-1) * new_memory + by_output.unsqueeze(-1) * moved[..., 3, :, :]
         return torch.cat([new_hidden, new_memory], -2)
@@ -100,8 +107,12 @@ class LSTMDynamics:
         input: Float[Tensor, "*batch input"],
         cotangents: Float[Tensor, "*batch state vector"],
     ) -> Float[Tensor, "*batch state vector"]:
-        by_gates, by_output, to_hidden, f = self._row_factors(state, input)
         of_hidden, of_memory = cotangents.chunk(2, -2)
+        if cotangents.shape[-1] >= WORTH_FORMING * cotangents.shape[-2]:
+            *by_hidden, hidden_by_memory, memory_by_memory = self._through(state, input, self.weight)
+            to_memory = hidden_by_memory.unsqueeze(-1) * of_hidden + memory_by_memory.unsqueeze(-1) * of_memory
+            return torch.cat([times(torch.cat(by_hidden, -2).mT, cotangents), to_memory], -2)
+        by_gates, by_output, to_hidden, f = self._row_factors(state, input)
         of_memory = of_memory + to_hidden.unsqueeze(-1) * of_hidden
         at_gates = torch.cat(
             [
@@ -111,6 +122,18 @@ class LSTMDynamics:
             -2,
         )
         return torch.cat([self.weight.t() @ at_gates, f.unsqueeze(-1) * of_memory], -2)
+
+    def fixed_point_equation(self, state: bounds.Signal, input: bounds.Signal) -> tuple[bounds.Bounded, ...]:
+        """o tanh(c) - h and i g - (1 - f) c: where the memory stays, the new one is the old one."""
+        n_units = self.weight.shape[1]
+        hidden, memory = state[:n_units], state[n_units:].bounded()
+        weights = zip(self.weight_in.chunk(4, 0), self.weight.chunk(4, 0), self.bias.chunk(4, 0), strict=True)
+        i, f, g, o = (bounds.affine((w_in, input), (w, hidden), bias=[bias]) for w_in, w, bias in weights)
+        forgotten = bounds.sigmoid(-f)  # 1 - f, without loss where f is nearly 1
+        return (
+            bounds.sigmoid(o) * bounds.tanh(memory) - hidden.bounded(),
+            bounds.sigmoid(i) * bounds.tanh(g) - forgotten * memory,
+        )
 
 
 class LSTMCell(nn.Module):

@@ -12,8 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope.cells.cell import InitialState, Start
-from rnnscope.cells.recurrence import apply_nonlinearity, rate_domain, slope_from_rate, unroll_rates
+from rnnscope import bounds
+from rnnscope.cells.cell import InitialState, Pieces, Start
+from rnnscope.cells.products import times
+from rnnscope.cells.recurrence import LEAKY_SLOPE, apply_nonlinearity, rate_domain, slope_from_rate, unroll_rates
+
+# The nonlinearities that are linear on either side of 0: their slopes below and above.
+SLOPES = {"relu": (0.0, 1.0), "leaky_relu": (LEAKY_SLOPE, 1.0), "identity": (1.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class RateDynamics:
         input: Float[Tensor, "*batch input"],
         tangents: Float[Tensor, "*batch unit vector"],
     ) -> Float[Tensor, "*batch unit vector"]:
-        moved = self._slope(state, input).unsqueeze(-1) * (self.weight @ tangents)
+        moved = times(self.weight, tangents).mul_(self._slope(state, input).unsqueeze(-1))
         return moved if self.keep is None else moved + self.keep.unsqueeze(-1) * tangents
 
     def vjp(
@@ -75,8 +80,34 @@ class RateDynamics:
         input: Float[Tensor, "*batch input"],
         cotangents: Float[Tensor, "*batch unit vector"],
     ) -> Float[Tensor, "*batch unit vector"]:
-        moved = self.weight.t() @ (self._slope(state, input).unsqueeze(-1) * cotangents)
+        moved = times(self.weight.t(), self._slope(state, input).unsqueeze(-1) * cotangents)
         return moved if self.keep is None else moved + self.keep.unsqueeze(-1) * cotangents
+
+    def linear_pieces(self, input: Float[Tensor, " input"]) -> Pieces | None:
+        """None for a curved nonlinearity."""
+        if self.nonlinearity not in SLOPES:
+            return None
+        drive = functional.linear(input, self.weight_in, self.bias)
+        linear = torch.diag(torch.zeros_like(drive) if self.keep is None else self.keep)
+        out = torch.diag(torch.ones_like(drive) if self.gain is None else self.gain)
+        below, above = (torch.full_like(drive, slope) for slope in SLOPES[self.nonlinearity])
+        if torch.equal(below, above):  # no kink, and so no gate
+            none = drive[:0]
+            return Pieces(linear + out @ self.weight, out[:, :0], self.weight[:0], none, out @ drive, none, none)
+        return Pieces(linear, out, self.weight, drive, torch.zeros_like(drive), below, above)
+
+    def fixed_point_equation(self, state: bounds.Signal, input: bounds.Signal) -> tuple[bounds.Bounded, ...]:
+        """gain * f(W h + W_in u + b) + (keep - 1) * h."""
+        drive = bounds.affine((self.weight, state), (self.weight_in, input), bias=[self.bias])
+        if self.nonlinearity == "tanh":
+            rate = bounds.tanh(drive)
+        else:
+            below, above = SLOPES[self.nonlinearity]
+            rate = drive if below == above else bounds.two_slopes(drive, below, above)
+        if self.keep is None or self.gain is None:
+            return (rate - state.bounded(),)
+        leak = bounds.constant(1.0) - bounds.constant(self.keep)
+        return (bounds.constant(self.gain) * rate - leak * state.bounded(),)
 
 
 @runtime_checkable

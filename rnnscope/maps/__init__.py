@@ -10,6 +10,19 @@ from rnnscope.maps.convert import as_map, wrap
 from rnnscope.maps.function_map import FunctionMap
 from rnnscope.maps.held_input import HeldInput
 from rnnscope.maps.module_map import ModuleMap
+from rnnscope.maps.piecewise_linear import LinearPieces, linear_pieces
 from rnnscope.maps.state_map import StateMap, jvp, vjp
 
-__all__ = ["CellMap", "FunctionMap", "HeldInput", "ModuleMap", "StateMap", "as_map", "jvp", "vjp", "wrap"]
+__all__ = [
+    "CellMap",
+    "FunctionMap",
+    "HeldInput",
+    "LinearPieces",
+    "ModuleMap",
+    "StateMap",
+    "as_map",
+    "jvp",
+    "linear_pieces",
+    "vjp",
+    "wrap",
+]

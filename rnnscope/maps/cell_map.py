@@ -1,10 +1,15 @@
 """The map of a cell, or of a stack of cells."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from rnnscope.cells.cell import CellModule
+from rnnscope.bounds import Ball, Bounded
+from rnnscope.cells.cell import CellModule, Pieces
+from rnnscope.cells.products import times
+from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import Array, Inputs, States, Vectors, check_sizes, check_states, frozen_double, tensor
 
 
@@ -58,18 +63,18 @@ class CellMap:
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
         """J V, down the stack: what moves a layer's output moves the next layer's input."""
         state, signal = self._tensors(states, inputs)
-        vectors, new, moved = tensor(tangents), [], None
+        vectors, new, moved = _columns(tangents), [], None
         with torch.inference_mode():
             for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
                 own = state[..., part]
                 ahead = dynamics.jvp(own, signal, vectors[..., part, :])
                 if moved is not None:
-                    ahead = ahead + dynamics.input_jacobian(own, signal) @ moved
+                    ahead = ahead + times(dynamics.input_jacobian(own, signal), moved)
                 new.append(ahead)
                 if len(new) < len(self._layers):
                     moved = ahead[..., : layer.n_units, :]
                     signal = dynamics.step(own, signal)[..., : layer.n_units]
-            return (new[0] if len(new) == 1 else torch.cat(new, -2)).numpy()
+            return (new[0] if len(new) == 1 else torch.cat([part.mT for part in new], -1).mT).numpy()
 
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         """J^T V."""
@@ -77,7 +82,30 @@ class CellMap:
             return self._derivatives(states, inputs)[0].swapaxes(-1, -2) @ cotangents
         state, signal = self._tensors(states, inputs)
         with torch.inference_mode():
-            return self._dynamics[0].vjp(state, signal, tensor(cotangents)).numpy()
+            return self._dynamics[0].vjp(state, signal, _columns(cotangents)).numpy()
+
+    def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
+        """None for a curved cell, and for a stack: its gates stand one behind the other."""
+        own = getattr(self._dynamics[0], "linear_pieces", None)
+        if own is None or len(self._layers) > 1:
+            return None
+        with torch.inference_mode():
+            found: Pieces | None = own(tensor(input))
+            return None if found is None else LinearPieces(**{k: v.numpy().copy() for k, v in found._asdict().items()})
+
+    def fixed_point_equation(self, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
+        """The equations of all layers. Where a state stays, the new state of the layer below, which a layer is given,
+        is the old one: the equation of a layer contains those below as they are, and no chain rule. None where a cell
+        does not state its own."""
+        check_sizes(self, ball.centre, inputs)
+        signal, equations = ball.constant(inputs), []
+        for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
+            own: Any = getattr(dynamics, "fixed_point_equation", None)
+            if own is None:
+                return None
+            equations += own(ball.part(part), signal)
+            signal = ball.part(part)[: layer.n_units]
+        return tuple(equations)
 
     def _derivatives(self, states: States, inputs: Inputs) -> tuple[Array, Array]:
         """Down the stack by the chain rule: a layer's new state depends on the old states of all layers below."""
@@ -119,3 +147,8 @@ class CellMap:
     def _tensors(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         check_sizes(self, states, inputs)
         return tensor(states), tensor(inputs)
+
+
+def _columns(vectors: Vectors) -> torch.Tensor:
+    """As `tensor`; vectors that lie one after another in memory are left so."""
+    return tensor(vectors) if vectors.flags.c_contiguous else tensor(vectors.swapaxes(-1, -2)).mT

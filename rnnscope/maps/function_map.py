@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from rnnscope.bounds import UNIT, Ball, Bounded, affine, exactly, linearised, mixed, norm_bound, two_slopes
+from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import (
     Array,
     Inputs,
@@ -31,6 +33,15 @@ class FunctionMap:
         readout: states -> outputs, with `readout_size` numbers.
         domain: (low, high) bounds, broadcast to the state.
         initial: draws n starting states, initial(n, rng); zeros if None.
+        pieces: what a piecewise-linear map is made of, for analyses that solve it region by region; where the map
+            takes inputs, a function of the (constant) input that tells it.
+        dt: what a step is in units of time, for the time step of a flow; None for a map proper.
+        jacobian_lipschitz: L with |J(h) - J(k)| <= L |h - k| in the 2-norm, at every input, for proofs that there is
+            a fixed point: a number if it holds everywhere, or a function of (states, radii), (point, state) and
+            (point,), that gives an L for the ball around each state. It needs `jacobian`.
+        rounding: at most so large is the rounding error of a number that `step` or `jacobian` returns, relative to
+            (1 + its size + the state's largest number). The default allows for some hundred operations without
+            cancellation.
 
     The functions are given float64 copies, which they may write to.
 
@@ -53,14 +64,29 @@ class FunctionMap:
         readout_size: int = 0,
         domain: tuple[Any, Any] | None = None,
         initial: Callable[[int, np.random.Generator], Array] | None = None,
+        pieces: LinearPieces | Callable[[Array], LinearPieces] | None = None,
+        dt: float | None = None,
+        jacobian_lipschitz: float | Callable[[Array, Array], Array] | None = None,
+        rounding: float = 1e-13,
     ) -> None:
         if (readout is None) != (readout_size == 0):
             raise ValueError(
                 f"readout and readout_size go together: give both or neither (readout_size={readout_size})"
             )
+        if dt is not None and not 0 < dt < np.inf:
+            raise ValueError(f"dt must be a positive number, a step in units of time, or None, got {dt}")
+        if jacobian_lipschitz is not None and jacobian is None:
+            raise ValueError(
+                "jacobian_lipschitz needs jacobian too: the error of the differences that stand in for it is not known"
+            )
+        for name, value in (("jacobian_lipschitz", jacobian_lipschitz), ("rounding", rounding)):
+            if value is not None and not callable(value) and not 0 <= value < np.inf:
+                raise ValueError(f"{name} must be a finite number, at least 0, got {value}")
         self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
+        self.dt = None if dt is None else float(dt)
         self._step, self._jacobian, self._input_jacobian = step, jacobian, input_jacobian
-        self._readout, self._initial = readout, initial
+        self._readout, self._initial, self._pieces = readout, initial, pieces
+        self._lipschitz, self._rounding = jacobian_lipschitz, rounding
         self.domain: Float[np.ndarray, "2 state"] | None = None
         if domain is not None:
             self.domain = np.stack([np.broadcast_to(np.asarray(b, float), (state_size,)) for b in domain])
@@ -99,6 +125,32 @@ class FunctionMap:
             return checked_derivative("input_jacobian", found, (*states.shape, self.input_size))
         check_sizes(self, states, inputs)
         return central_differences(lambda u: self.step(repeat(states, u), u), inputs)
+
+    def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
+        return self._pieces(input) if callable(self._pieces) else self._pieces
+
+    def fixed_point_equation(self, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
+        """F(h) - h, from the pieces or from a Lipschitz bound; None where neither was given."""
+        x = ball.centre
+        check_sizes(self, x, inputs)
+        if isinstance(self._pieces, LinearPieces):
+            state, pieces = ball.part(slice(None)), self._pieces
+            gates = two_slopes(affine((pieces.gates, state), bias=[pieces.threshold]), pieces.below, pieces.above)
+            return (affine((pieces.linear, state), bias=[pieces.offset]) + mixed(pieces.out, gates) - state.bounded(),)
+        if self._lipschitz is None:
+            return None
+        new, jacobian = self.step(x, inputs), self.jacobian(x, inputs)
+        largest = 1 + np.abs(x).max(-1, keepdims=True)
+        rounding = self._rounding + 4 * UNIT
+        value = exactly(new).widened(rounding * (np.abs(new) + largest)) - exactly(x)
+        # 1 more, for the 1 that is still to be subtracted.
+        errors = rounding * (np.abs(jacobian) + largest[..., None] + 1)
+        lipschitz = np.full_like(ball.radii, np.nan if callable(self._lipschitz) else self._lipschitz)
+        if callable(self._lipschitz):
+            for row, radii in zip(lipschitz, ball.radii, strict=True):
+                row[:] = checked_derivative("jacobian_lipschitz", self._lipschitz(x.copy(), radii.copy()), radii.shape)
+        change = np.where(lipschitz == 0, 0.0, lipschitz * ball.radii) * (1 + 4 * UNIT) + norm_bound(errors, (-2, -1))
+        return (linearised(ball, value, jacobian - np.eye(self.state_size), change),)
 
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
         if self._readout is None:

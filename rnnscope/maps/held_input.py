@@ -4,7 +4,19 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from rnnscope.maps.state_map import Array, Inputs, StateMap, States, Vectors, check_sizes, jvp, vjp
+from rnnscope.bounds import Ball, Bounded
+from rnnscope.maps.piecewise_linear import LinearPieces, linear_pieces
+from rnnscope.maps.state_map import (
+    Array,
+    Inputs,
+    StateMap,
+    States,
+    Vectors,
+    check_sizes,
+    fixed_point_equation,
+    jvp,
+    vjp,
+)
 
 
 class HeldInput:
@@ -20,6 +32,7 @@ class HeldInput:
         self.map, self.input = map, held
         self.state_size, self.input_size = map.state_size, 0
         self.domain, self.readout_size = map.domain, map.readout_size
+        self.dt: float | None = getattr(map, "dt", None)
 
     def _held(self, states: States) -> Array:
         return np.broadcast_to(self.input, (*states.shape[:-1], len(self.input)))
@@ -39,6 +52,13 @@ class HeldInput:
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         check_sizes(self, states, inputs)
         return vjp(self.map, states, self._held(states), cotangents)
+
+    def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
+        return linear_pieces(self.map, self.input)
+
+    def fixed_point_equation(self, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
+        check_sizes(self, ball.centre, inputs)
+        return fixed_point_equation(self.map, ball, self._held(ball.centre))
 
     def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
         check_sizes(self, states, inputs)

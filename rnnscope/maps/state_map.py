@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from rnnscope.bounds import Ball, Bounded
+
 Array = np.ndarray
 States = Float[np.ndarray, "*batch state"]
 Inputs = Float[np.ndarray, "*batch input"]
@@ -70,6 +72,21 @@ def vjp(state_map: StateMap, states: States, inputs: Inputs, cotangents: Vectors
     return own(states, inputs, cotangents)
 
 
+def fixed_point_equation(state_map: StateMap, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
+    """G(h, u), with rigorous bounds, for all states h of the balls: a vector, in parts, that is zero exactly where
+    F(h, u) = h. It need not be F - h: the equation is chosen so that bounds are narrow.
+
+    Args:
+        ball: (point, state) centres with their radii.
+        inputs: one for each point, (point, input).
+
+    Returns:
+        What the map's own `fixed_point_equation(ball, inputs)` does; None where it has none.
+    """
+    own = getattr(state_map, "fixed_point_equation", None)
+    return None if own is None else own(ball, inputs)
+
+
 def frozen_double(module: Any) -> Any:
     frozen = copy.deepcopy(module).to("cpu", torch.float64)
     frozen.requires_grad_(False)
@@ -78,6 +95,8 @@ def frozen_double(module: Any) -> Any:
 
 def tensor(array: Array) -> torch.Tensor:
     # Writable, as torch warns of an array that is not; an array that is broadcast is such a one, and is copied.
+    if array.dtype == np.float64 and array.flags.c_contiguous and array.flags.writeable:
+        return torch.from_numpy(array)  # np.require would take as long as a step of a small network
     return torch.from_numpy(np.require(array, np.float64, ["C", "W"]))
 
 

@@ -26,7 +26,18 @@ def untrained(path: Path, task, cell) -> Run:
 
 
 def test_order_names_and_shape_of_the_entries():
-    assert list(ANALYSES) == ["fixed_points", "lyapunov", "state_space", "automaton"]
+    assert list(ANALYSES) == [
+        "fixed_points",
+        "linearisation",
+        "connections",
+        "basins",
+        "manifolds",
+        "cycles",
+        "bifurcations",
+        "lyapunov",
+        "state_space",
+        "automaton",
+    ]
     for name, entry in ANALYSES.items():
         assert entry.name == name
         assert dataclasses.is_dataclass(entry.result)
@@ -152,6 +163,7 @@ def test_every_kind_of_result_survives_saving(tmp_path):
     run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
     settings = {
         "fixed_points": {"n_starts": 16},
+        "bifurcations": {"inputs": np.array([[0.0], [0.5]]), "n_starts": 16},
         "lyapunov": {"n_steps": 50, "transient": 10},
         "automaton": {"n_test_words": 20},
     }

@@ -40,6 +40,16 @@ SETTINGS: dict[str, list[Cell]] = {
         cells.LowRank(6, rank=2, tau=2.5),
         cells.LowRank(5, rank=5, tau=1.5, nonlinearity="relu"),
     ],
+    "PiecewiseLinear": [
+        cells.PiecewiseLinear(5),
+        cells.PiecewiseLinear(6, n_relu=2, start="random"),
+        cells.PiecewiseLinear(4, n_relu=0),
+    ],
+    "StateRegularized": [
+        cells.StateRegularized(5, n_centroids=4),
+        cells.StateRegularized(4, n_centroids=7, temperature=0.3, start="random"),
+        cells.StateRegularized(3, n_centroids=2, inner="vanilla"),
+    ],
 }
 ALL = [cell for settings in SETTINGS.values() for cell in settings]
 every_cell = pytest.mark.parametrize("cell", ALL, ids=str)
@@ -188,7 +198,8 @@ def test_stays_in_its_domain(cell: Cell):
     domain = module.domain()
     if domain is None:
         nonlinearity = getattr(cell, "nonlinearity", None)
-        assert nonlinearity in ("leaky_relu", "identity"), f"{cell} has bounds, and domain() does not tell them"
+        unbounded = nonlinearity in ("leaky_relu", "identity") or isinstance(cell, cells.PiecewiseLinear)
+        assert unbounded, f"{cell} has bounds, and domain() does not tell them"
         return
     assert domain.shape == (2, module.state_size)
     low, high = domain
@@ -332,6 +343,56 @@ def test_low_rank_with_a_leak_is_its_formula():
     np.testing.assert_allclose(found, 0.6 * h + 0.4 * np.tanh(drive), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("n_relu", [0, 2, 5, None])
+def test_piecewise_linear_is_its_formula(n_relu: int | None):
+    module = built(cells.PiecewiseLinear(5, n_relu=n_relu))
+    p = {name: value.detach().numpy() for name, value in module.named_parameters()}
+    assert set(p) == {"diagonal", "weight", "weight_in", "bias"}
+    inputs, z = normal(3, 8, N_INPUTS, seed=1), normal(3, 5, seed=2).numpy()
+    found = module.unroll(inputs, torch.from_numpy(z.copy())).detach().numpy()
+    for t in range(8):
+        shown = z.copy()
+        rectified = shown[:, 5 - (5 if n_relu is None else n_relu) :]
+        np.maximum(rectified, 0, out=rectified)
+        z = p["diagonal"] * z + shown @ p["weight"].T + p["bias"] + inputs[:, t].numpy() @ p["weight_in"].T
+        np.testing.assert_allclose(found[:, t], z, rtol=0, atol=1e-12, err_msg=f"step {t}")
+
+
+@pytest.mark.parametrize("wanted", ["inputs", "state", "diagonal", "weight", "noise", "all"])
+def test_gradcheck_of_the_piecewise_linear_recursion(wanted: str):
+    module = built(cells.PiecewiseLinear(3, n_relu=2))
+    given = {"inputs": normal(2, 4, N_INPUTS, seed=1), "state": normal(2, 3, seed=2), "noise": normal(2, 4, 3, seed=3)}
+    given |= {name: value.detach() for name, value in module.named_parameters()}
+    chosen = {name: given[name].requires_grad_() for name in (given if wanted == "all" else [wanted])}
+
+    def run(*values: Tensor) -> Tensor:
+        v = {**given, **dict(zip(chosen, values, strict=True))}
+        parameters = {name: v[name] for name in ("diagonal", "weight", "weight_in", "bias")}
+        return torch.func.functional_call(_Unrolled(module), {f"cell.{n}": p for n, p in parameters.items()}, (v,))
+
+    assert torch.autograd.gradcheck(run, tuple(chosen.values()))
+
+
+class _Unrolled(nn.Module):
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, v: dict[str, Tensor]) -> Tensor:
+        return self.cell.unroll(v["inputs"], v["state"], v["noise"])
+
+
+@pytest.mark.parametrize("inner", ["gru", "vanilla"])
+def test_state_regularized_is_its_formula(inner: str):
+    module = built(cells.StateRegularized(4, n_centroids=3, temperature=0.7, inner=inner))
+    h, u = normal(5, 4, seed=1), normal(5, N_INPUTS, seed=2)
+    proposed = module.inner.dynamics().step(h, u).detach().numpy()
+    centroids = module.centroids.detach().numpy()
+    weights = np.exp(proposed @ centroids.T / 0.7)
+    wanted = (weights / weights.sum(1, keepdims=True)) @ centroids
+    np.testing.assert_allclose(module.dynamics().step(h, u).detach().numpy(), wanted, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("train", [True, False])
 def test_time_constants_are_kept_at_1_or_more(train: bool):
     module = cells.Leaky(4, tau=(2, 3), train_tau=train).build(N_INPUTS, seeded(0))
@@ -425,7 +486,7 @@ def test_keep_without_gain_is_an_error():
         unroll_rates(torch.zeros(1, 1, 2), torch.zeros(1, 2), torch.eye(2), nonlinearity="tanh", keep=torch.ones(2))
 
 
-@pytest.mark.parametrize("kind", ["Vanilla", "Leaky", "LowRank"])
+@pytest.mark.parametrize("kind", ["Vanilla", "Leaky", "LowRank", "PiecewiseLinear"])
 def test_a_network_without_input(kind: str):
     cell = SETTINGS[kind][0]
     module = cell.build(0, seeded(0))
@@ -453,6 +514,10 @@ def test_a_network_without_input(kind: str):
         ({"kind": "LowRank", "units": 3, "rank": 4}, "rank must be between 1 and the number of units"),
         ({"kind": "LowRank", "units": 3, "rank": 0}, "rank must be between 1 and the number of units"),
         ({"kind": "LowRank", "units": 3, "rank": 1, "tau": 0.9}, "tau must be at least 1"),
+        ({"kind": "PiecewiseLinear", "units": 3, "n_relu": 4}, "n_relu must be between 0 and the number of units (3)"),
+        ({"kind": "StateRegularized", "units": 3, "n_centroids": 1}, "n_centroids must be at least 2"),
+        ({"kind": "StateRegularized", "units": 3, "temperature": 0.0}, "temperature must be positive"),
+        ({"kind": "StateRegularized", "units": 3, "inner": "lstm"}, "'gru' or 'vanilla'"),
     ],
     ids=str,
 )

@@ -79,13 +79,13 @@ def test_analyze_and_figures_of_a_run(capsys, tmp_path):
     settings = ["--set", "fixed_points.n_starts=32", "--set", "lyapunov.n_steps=50", "--set", "lyapunov.transient=10"]
     code, out, err = run_cli(capsys, "analyze", run.path, *settings)
     assert code == 0, err
-    assert rs.load_run(run.path).results == ["automaton", "fixed_points", "lyapunov", "state_space"]
-    for name in ("automaton", "fixed_points", "lyapunov", "state_space"):
+    assert rs.load_run(run.path).results == sorted(analyses.ANALYSES)
+    for name in analyses.ANALYSES:
         assert f"  {name}: " in out, f"no summary of {name} in:\n{out}"
     code, out, err = run_cli(capsys, "figures", run.path, "--out", tmp_path / "figures", "--format", "html")
     assert code == 0, err
     names = sorted(p.name for p in (tmp_path / "figures").iterdir())
-    assert names == [f"run-{n}.html" for n in ("automaton", "fixed_points", "lyapunov", "state_space", "training")]
+    assert names == sorted(f"run-{name}.html" for name in (*analyses.ANALYSES, "training"))
 
 
 @pytest.mark.parametrize(
@@ -411,8 +411,9 @@ def test_demo_runs_end_to_end_and_again(capsys, tmp_path, monkeypatch):
     code, _out, err = run_cli(capsys, *arguments)
     assert code == 0, err
     run = rs.load_run(tmp_path / "demo" / "runs" / "small")
-    assert len(run.results) == 4
-    assert [p.suffix for p in (tmp_path / "demo" / "figures").iterdir()] == [".png"] * 5
+    assert run.results == sorted(analyses.ANALYSES)
+    drawn = [p.suffix for p in (tmp_path / "demo" / "figures").iterdir()]
+    assert drawn == [".png"] * (len(analyses.ANALYSES) + 1)
     record = json.loads((run.path / "run.json").read_text())
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))  # once is enough
     code, _out, err = run_cli(capsys, *arguments)

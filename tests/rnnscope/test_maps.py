@@ -133,6 +133,12 @@ def test_products_with_the_jacobian(name: str, batch: tuple[int, ...]):
     np.testing.assert_allclose(jvp(state_map, h, u, vectors), jacobian @ vectors, atol=1e-8)
     np.testing.assert_allclose(vjp(state_map, h, u, vectors), jacobian.swapaxes(-1, -2) @ vectors, atol=1e-8)
     assert np.array_equal(vectors, before), "the vectors that were given were changed"
+    # The same vectors one after another in memory, few of them and many.
+    many = np.tile(vectors, 3)
+    for some in (vectors, many):
+        columns = np.ascontiguousarray(some.swapaxes(-1, -2)).swapaxes(-1, -2)
+        np.testing.assert_allclose(jvp(state_map, h, u, columns), jacobian @ some, atol=1e-8)
+        np.testing.assert_allclose(vjp(state_map, h, u, columns), jacobian.swapaxes(-1, -2) @ some, atol=1e-8)
 
 
 @pytest.mark.usefixtures("as_for_a_user")

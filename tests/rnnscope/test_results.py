@@ -110,6 +110,12 @@ def of_analyses() -> dict[str, Result]:
     trials = task.sample(4, np.random.default_rng(0))
     return {
         "fixed_points": points,
+        "linearisation": analyses.linearise(network, fixed_points=points),
+        "connections": analyses.connect_fixed_points(network, fixed_points=points),
+        "basins": analyses.basin_fractions(network, fixed_points=points, n_starts=20),
+        "manifolds": analyses.marginal_manifolds(network, fixed_points=points),
+        "cycles": analyses.find_cycles(network, n_starts=16, periods=2),
+        "bifurcations": analyses.follow_fixed_points(network, inputs=np.array([[0.0], [0.5]]), n_starts=16),
         "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
         "state_space": analyses.project_states(network, inputs=trials, fixed_points=points),
         "automaton": analyses.extract_automaton(network, task=task, n_test_words=20),

@@ -8,9 +8,11 @@ import torch
 
 import rnnscope as rs
 from rnnscope import results, tasks
-from rnnscope.analyses.automata.extract import Automaton, extract_automaton, percent
+from rnnscope.analyses.automata import Automaton, extract_automaton
+from rnnscope.analyses.automata.automaton import percent
+from rnnscope.analyses.automata.trust import binomial_bounds
+from rnnscope.analyses.automata.words import draw_words
 from rnnscope.tasks.machine import Machine
-from rnnscope.analyses.automata.symbol_machine import binomial_bounds, draw_words
 
 DATA = Path(__file__).parents[2] / "data" / "automata"
 TOMITA = {
@@ -44,9 +46,8 @@ def acceptor(name: str) -> rs.FunctionMap:
 def compiled(machine: Machine) -> rs.FunctionMap:
     """A map whose states are the one-hot states of the machine; inputs are one-hot symbols."""
     n, m = machine.transitions.shape
-    table = np.eye(n)[machine.transitions]
     return rs.FunctionMap(
-        lambda h, u: np.einsum("...s,...a,sat->...t", h, u, table),
+        lambda h, u: np.eye(n)[machine.transitions[h.argmax(-1), u.argmax(-1)]],
         state_size=n,
         input_size=m,
         readout=lambda h: h @ machine.outputs - 0.5,
@@ -86,9 +87,12 @@ def test_robust_acceptors_give_the_exact_minimal_automaton(language, cell):
 def test_a_network_that_drifts_beyond_its_trained_length_is_shown_to():
     found = extract_automaton(acceptor("T7_gru_robust"), alphabet=np.eye(2))
     assert found.machine().equivalent(TOMITA[7]) == (True, None)
-    assert found.lengths.tolist() == [40, 80, 160]
-    assert found.fidelity_words[:, 0].min() > 0.95
-    assert found.fidelity_words_high[:, 2].min() < 0.5
+    assert found.lengths.tolist() == [40, 50, 100, 200]
+    assert found.fidelity_prefixes[0, 1:] == pytest.approx([1.0, 0.947, 0.939], abs=0.01)  # uniform words
+    assert found.fidelity_words_high[:, 3].min() < 0.5
+    assert found.drift_length is not None
+    assert 50 <= found.drift_length < 100
+    assert f"part (98 % agree no more) past {found.drift_length} symbols" in found.summary()
     assert "NOT faithful" not in found.summary()
 
 
@@ -185,6 +189,8 @@ def test_what_cannot_be_extracted_says_what_to_supply():
         extract_automaton(network, alphabet=np.zeros((2, 2)))
     with pytest.raises(ValueError, match="n_clusters"):
         extract_automaton(network, alphabet=np.eye(2), n_clusters=0)
+    with pytest.raises(ValueError, match="budget = 0: with no word to ask"):
+        extract_automaton(network, alphabet=np.eye(2), budget=0)
     with pytest.raises(ValueError, match="n_words"):
         extract_automaton(network, alphabet=np.eye(2), n_words=0)
     with pytest.raises(ValueError, match="whole numbers"):

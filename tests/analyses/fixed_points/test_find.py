@@ -197,6 +197,8 @@ def test_the_figure_of_many_classes_puts_them_into_ranges():
     matrices = np.array([np.diag(np.r_[np.full(k, 1.5), np.full(n - k, 0.5)]) for k in range(n)])
     found = find_fixed_points(linear(matrices[0], np.ones(n)), starts=np.zeros((1, n)))
     many = {name: getattr(found, name) for name in found.__dataclass_fields__}
+    per_point = ("point_input", "certified", "error_radius", "uniqueness_radius", "in_domain", "visited_distance")
+    many |= {name: np.repeat(many[name], n, 0) for name in per_point}
     many |= {
         "points": np.zeros((n, n)),
         "q": np.zeros(n),
@@ -226,6 +228,12 @@ with torch.no_grad():
         (torch.nn.RNN(2, 4), {"n_starts": 0}, "n_starts must be at least 1, got 0"),
         (torch.nn.RNN(2, 4), {"input": np.zeros(3)}, r"\(2,\).*\(3,\)"),
         (henon(), {"input": np.zeros(3)}, "takes no input"),
+        (torch.nn.RNN(2, 4), {"input": np.zeros((2, 3))}, r"inputs of 2 numbers.*\(2, 3\)"),
+        (torch.nn.RNN(2, 4), {"input": [0.0, np.inf]}, "input must be finite"),
+        (torch.nn.RNN(2, 4), {"start_inputs": np.zeros((3, 2))}, "start_inputs goes with starts"),
+        (torch.nn.RNN(2, 4), {"starts": np.zeros((3, 4)), "start_inputs": np.zeros((2, 2))}, r"\(3, 2\).*\(2, 2\)"),
+        (torch.nn.RNN(2, 4), {"visited": np.zeros((3, 5))}, r"visited.*\(state, 4\).*\(3, 5\)"),
+        (rs.FunctionMap(lambda x: x[..., :1], state_size=2), {"starts": np.zeros((3, 2))}, "changes the size"),
         (torch.nn.RNN(2, 4), {"tolerance": 0.0}, "tolerance must be a positive"),
         (torch.nn.RNN(2, 4), {"distance": -1.0}, "distance must be a positive"),
         (torch.nn.RNN(2, 4), {"noise": -1.0}, "noise.*negative"),
@@ -258,3 +266,119 @@ def test_a_point_at_a_kink_of_the_map_is_told():
         jacobian=lambda h: (1 - np.tanh(h @ weight.T) ** 2)[..., None] * weight,
     )
     assert find_fixed_points(smooth, starts=rng.normal(size=(64, 6))).smooth.all()
+
+
+def gated():
+    """h' = tanh(2 h + u): three fixed points at small u, one at large."""
+    return rs.FunctionMap(
+        lambda h, u: np.tanh(2 * h + u),
+        jacobian=lambda h, u: (2 * (1 - np.tanh(2 * h + u) ** 2))[..., None],
+        state_size=1,
+        input_size=1,
+        domain=(-1, 1),
+    )
+
+
+def test_several_inputs_are_searched_each_for_itself():
+    inputs = np.array([[-2.0], [0.0], [0.1], [2.0]])
+    found = find_fixed_points(gated(), input=inputs, n_starts=60)
+    assert [len(found.at(k)) for k in range(4)] == [1, 3, 3, 1], found.summary()
+    assert len(found.starts) == 240
+    np.testing.assert_allclose(np.tanh(2 * found.points + found.inputs), found.points, atol=1e-12)
+    assert (np.diff(found.point_input) >= 0).all(), "points come input by input"
+    alone = find_fixed_points(gated(), input=[0.1], n_starts=60)
+    np.testing.assert_allclose(np.sort(found.points[found.at(2)], 0), np.sort(alone.points, 0), atol=1e-12)
+    ended = found.start_status == FIXED
+    np.testing.assert_array_equal(found.point_input[found.start_point[ended]], found.start_input[ended])
+    assert "8 fixed points at 4 inputs" in found.summary()
+
+
+def test_an_input_for_each_start():
+    """h' = (h + u) / 2 stands still at u alone."""
+    follow = rs.FunctionMap(lambda h, u: (h + u) / 2, state_size=2, input_size=2)
+    inputs = np.random.default_rng(0).normal(size=(5, 2))[[0, 1, 2, 3, 4, 0, 1]]
+    found = find_fixed_points(follow, starts=np.ones((7, 2)), start_inputs=inputs)
+    assert len(found) == 5
+    assert sorted(found.hits.tolist()) == [1, 1, 1, 2, 2]
+    np.testing.assert_allclose(found.points, found.inputs, atol=1e-9)
+    np.testing.assert_allclose(found.points[found.start_point], inputs, atol=1e-9)
+
+
+def test_points_outside_the_domain_are_flagged():
+    """x' = x^3 has fixed points at 0 and +-1; told that it never leaves [-1/2, 1/2], two of them are outside."""
+    cube = rs.FunctionMap(lambda x: x**3, state_size=1, domain=(-0.5, 0.5))
+    inside = find_fixed_points(cube, starts=np.linspace(-2, 2, 41)[:, None])
+    np.testing.assert_allclose(inside.points, [[0.0]], atol=1e-9)
+    assert inside.in_domain.all()
+    free = find_fixed_points(cube, starts=np.linspace(-2, 2, 41)[:, None], within_domain=False)
+    np.testing.assert_allclose(np.sort(free.points[:, 0]), [-1, 0, 1], atol=1e-9)
+    np.testing.assert_array_equal(free.in_domain, np.abs(free.points[:, 0]) < 0.5)
+    assert "2 outside the domain" in free.summary()
+
+
+def test_points_far_from_every_visited_state_are_flagged():
+    cube = rs.FunctionMap(lambda x: x**3, state_size=1)
+    visited = np.linspace(-0.2, 0.2, 5)[:, None]  # their median distance from their median is .1
+    found = find_fixed_points(cube, starts=np.linspace(-2, 2, 41)[:, None], visited=visited, far_distance=7.9)
+    order = np.argsort(found.points[:, 0])
+    np.testing.assert_allclose(found.visited_distance[order], [8, 0, 8], atol=1e-8)
+    assert found.far[order].tolist() == [True, False, True]
+    assert found.visited_from == "given states"
+    assert "2 far from every visited state" in found.summary()
+
+
+def test_why_starts_failed_is_told():
+    found = find_fixed_points(henon(), starts=np.array([[0.5, 0.1], [1e200, 0.0], [0.7, 0.2]]))
+    assert found.start_reason[[0, 2]].tolist() == [0, 0]
+    reason = found.reason_names[found.start_reason[1]]
+    assert "not finite" in reason
+    assert f"1 failed: 1 {reason}" in found.summary()
+
+
+@pytest.mark.parametrize("kind", ["tanh", "gru"])
+def test_all_points_of_the_flip_flop_are_certified_inside_and_covered(kind):
+    module, data = flip_flop(kind)
+    found = find_fixed_points(module, starts=data["initial_states"])
+    assert found.certified.all(), [why for why in found.not_certified_because if why]
+    assert found.error_radius.max() < 1e-10
+    apart = np.linalg.norm(found.points[:, None] - found.points, axis=-1)[~np.eye(27, dtype=bool)].min()
+    assert apart > 2 * found.error_radius.max(), "27 different points are proven"
+    assert (found.uniqueness_radius > found.error_radius).all()
+    assert found.in_domain.all()
+    assert not found.far.any()
+    assert found.coverage.n_found == 27
+    assert found.coverage.unseen < 1
+    assert "27 certified" in found.summary()
+    skipped = find_fixed_points(module, starts=data["initial_states"][:50], certify=False)
+    assert not skipped.certified.any()
+    assert set(skipped.not_certified_because) == {"not asked for"}
+
+
+def test_hopfield_patterns_are_attractors():
+    """h' = tanh(2 W h) with W the mean of outer products of orthogonal patterns p: m p and its mirror image stand
+    still, with m = tanh(2 m), and their largest eigenvalue is 2 (1 - m^2)."""
+    patterns = (-1.0) ** (np.arange(64)[:, None] // 2 ** np.arange(3)).T  # rows of a Hadamard matrix: orthogonal
+    rnn = torch.nn.RNN(1, 64, bias=False)
+    with torch.no_grad():
+        rnn.weight_hh_l0.copy_(torch.tensor(2.0 * patterns.T @ patterns / 64))
+    rng = np.random.default_rng(0)
+    starts = np.concatenate([patterns, -patterns]) * rng.uniform(0.5, 1, (6, 64))
+    found = find_fixed_points(rnn, starts=np.repeat(starts, 5, 0) + 0.05 * rng.normal(size=(30, 64)))
+    m = 0.9
+    for _ in range(200):
+        m = np.tanh(2 * m)
+    near = np.linalg.norm(found.points[:, None] - m * np.concatenate([patterns, -patterns]), axis=-1)
+    assert near.min(0).max() < 1e-6, "every pattern is found where the overlap equation puts it"
+    np.testing.assert_allclose(np.abs(found.eigenvalues[near.argmin(0), 0]), 2 * (1 - m**2), rtol=1e-5)
+    assert found.stable[near.argmin(0)].all()
+
+
+def test_an_orbit_without_a_fixed_point_has_none():
+    """An angle that turns at a speed of .2 to .4, on a cylinder that contracts."""
+    turn = rs.FunctionMap(
+        lambda s: np.stack([s[..., 0] / 2, s[..., 1] + 0.3 + 0.1 * np.sin(s[..., 1])], -1), state_size=2
+    )
+    found = find_fixed_points(turn, starts=np.random.default_rng(0).normal(size=(40, 2)))
+    assert len(found) == 0
+    assert found.start_q.min() == pytest.approx(0.5 * 0.2**2, rel=1e-3), "the slowest place of the orbit"
+    assert (found.start_status == SLOW).mean() > 0.9, found.summary()

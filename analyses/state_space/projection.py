@@ -1,15 +1,22 @@
 """Where in state space does the network move? Principal components of the states that trials visit."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Num
 
 from rnnscope import results
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.simulation import Trajectories, simulate
-from rnnscope.tasks import Task, Trials
+from rnnscope.analyses.state_space.labelled import shown_states, target_labels
+from rnnscope.analyses.state_space.principal import (
+    Principal,
+    principal_components,
+    principal_components_of_chunks,
+)
+from rnnscope.simulation import Trajectories
+from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,7 +37,8 @@ class StateSpace:
         mean: the mean state, where all coordinates are 0.
         explained_variance: along every component, in squared units of the state.
         explained_variance_ratio: the same as a fraction of the total; all 0 where the state never moves.
-        trajectories: the states in the first components; NaN in the padding of short trials.
+        trajectories: the states in the first components, where trials were shown in chunks those of the first
+            chunk; NaN in the padding of short trials.
         valid: where a trial goes on.
         trial_label: what tells trials apart, one whole number each.
         label_name: what the labels are; "" where nothing tells trials apart, and all are 0.
@@ -39,6 +47,7 @@ class StateSpace:
         participation_ratio: (sum of variances)^2 / sum of squared variances: the number of dimensions that the
             states fill, from 1 to the number of units (Gao et al. 2017); 0 where the state never moves.
         dimension_90: components that hold 90 % of the variance; 0 where the state never moves.
+        n_states, n_trials: what the components were made of.
         noise, seed: the settings.
     """
 
@@ -54,6 +63,8 @@ class StateSpace:
     n_unstable: Int64[np.ndarray, " point"]
     participation_ratio: float
     dimension_90: int
+    n_states: int
+    n_trials: int
     noise: float
     seed: int
 
@@ -70,15 +81,15 @@ class StateSpace:
         return _figure(self)
 
     def summary(self) -> str:
-        n_trials, _, n_components = self.trajectories.shape
+        n_components = self.trajectories.shape[2]
         if not self.dimension_90:
-            return f"the state does not move in {n_trials} trials"
+            return f"the state does not move in {self.n_trials} trials"
         held = self.explained_variance_ratio[:n_components].sum()
         n_points = len(self.fixed_points)
         points = f"; {n_points} fixed point{'' if n_points == 1 else 's'}" if n_points else ""
         return (
-            f"{n_components} PCs hold {held:.1%} of the variance of {n_trials} trials; 90 % in {self.dimension_90}, "
-            f"participation ratio {self.participation_ratio:.2f}{points}"
+            f"{n_components} PCs hold {held:.1%} of the variance of {self.n_trials} trials; "
+            f"90 % in {self.dimension_90}, participation ratio {self.participation_ratio:.2f}{points}"
         )
 
 
@@ -89,6 +100,7 @@ def project_states(
     n_trials: int = 128,
     n_components: int = 3,
     fixed_points: Any = None,
+    chunk_size: int | None = None,
     noise: float = 0.0,
     seed: int = 0,
 ) -> StateSpace:
@@ -100,6 +112,8 @@ def project_states(
         n_trials: how many trials, where `inputs` does not say.
         n_components: coordinates of the trajectories, 1 to 20; fewer where the state has fewer numbers.
         fixed_points: a `FixedPoints`, or any object with `points` (point, unit) and `n_unstable` (point,).
+        chunk_size: trials that are simulated at once, for more trials than fit in memory: the components are those
+            of all trials (see `project_chunks`), the trajectories those of the first chunk. All at once if None.
         noise: standard deviation of process noise, per number of the state and step.
         seed: of trials, initial states and noise.
 
@@ -115,64 +129,132 @@ def project_states(
         >>> found.components[0].round(3).tolist(), round(found.participation_ratio, 6)
         ([0.6, 0.8], 1.0)
     """
+    _check_components(n_components)
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    total = n_trials if inputs is None else len(inputs)
+    if chunk_size is None or chunk_size >= total:
+        first = shown_states(system, inputs, n_trials, noise, seed)
+        principal = principal_components(first.visited)
+    else:
+        chunks = _simulated(system, inputs, total, chunk_size, noise, seed)
+        first = next(chunks)
+        principal = principal_components_of_chunks(shown.visited for shown in chain([first], chunks))
+    labels, label_name = target_labels(first, getattr(system, "task", None))
+    settings = {"n_trials": total, "label_name": label_name, "noise": float(noise), "seed": seed}
+    return _state_space(principal, first.states, first.valid, labels, n_components, fixed_points, **settings)
+
+
+def project_chunks(
+    chunks: Iterable[np.ndarray] | Callable[[], Iterable[np.ndarray]],
+    *,
+    n_components: int = 3,
+    fixed_points: Any = None,
+) -> StateSpace:
+    """`project_states` of recorded states that do not fit in memory, by incremental principal component analysis.
+
+    Every chunk is seen once. The result is that of the analysis in one piece up to rounding: variances agree to
+    about 1e-12 of the largest.
+
+    Args:
+        chunks: an iterable of states, or a function that returns one. A chunk is (trial, time, unit), with NaN
+            where a trial is over, or (time, unit): one trial. The trajectories of the result are those of the
+            first chunk.
+        n_components: coordinates of the trajectories, 1 to 20; fewer where the state has fewer numbers.
+        fixed_points: as for `project_states`.
+
+    Raises:
+        ValueError: a chunk of another shape, no chunk at all, infinite states, or fewer than two states.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> found = project_chunks(rng.standard_normal((100, 50, 8)) for _ in range(20))
+        >>> found.n_states, found.n_trials
+        (100000, 2000)
+    """
+    _check_components(n_components)
+    stream = (_checked_chunk(chunk) for chunk in (chunks() if callable(chunks) else chunks))
+    first = next(stream, None)
+    if first is None:
+        raise ValueError("chunks has none: give at least one array of states, (trial, time, unit) or (time, unit)")
+    n_trials = 0
+
+    def visited() -> Iterator[np.ndarray]:
+        nonlocal n_trials
+        for chunk in chain([first], stream):
+            n_trials += len(chunk)
+            yield chunk[~np.isnan(chunk).any(-1)]
+
+    principal = principal_components_of_chunks(visited())
+    settings = {"n_trials": n_trials, "label_name": "", "noise": 0.0, "seed": 0}
+    labels, valid = np.zeros(len(first), np.int64), np.asarray(~np.isnan(first).any(-1))
+    return _state_space(principal, first, valid, labels, n_components, fixed_points, **settings)
+
+
+def _check_components(n_components: int) -> None:
     if not 1 <= n_components <= KEPT:
         raise ValueError(f"n_components must lie in 1 ... {KEPT}, got {n_components}")
-    task = getattr(system, "task", None)
-    if inputs is None and task is None:
-        raise NotApplicable(
-            "nothing tells what to show the network: give inputs= as (trial, time, input), or a task's trials"
-        )
-    if not isinstance(inputs, Trials) and inputs is not None:
-        inputs = np.asarray(inputs, np.float64)
-    shown = simulate(system, inputs, n_trials=n_trials, noise=noise, seed=seed)
-    states, valid = shown.states, shown.valid
-    visited = shown.visited
-    if len(visited) < 2:
-        raise ValueError(f"variance needs at least two states, got {len(visited)}: show more trials or longer ones")
-    if not np.isfinite(visited).all():
-        trial, step = np.argwhere(valid & ~np.isfinite(states).all(-1))[0]
-        raise NotApplicable(
-            f"the states diverge: trial {trial} is not finite at step {step}. Use shorter trials or another checkpoint"
-        )
 
-    from sklearn.decomposition import PCA
 
-    n_units = visited.shape[1]
-    # Through the covariance, where that is the smaller: the cost then hardly depends on the number of states.
-    with np.errstate(invalid="ignore"):  # a state that never moves has ratios 0 / 0, dealt with below
-        pca = PCA(svd_solver="covariance_eigh" if len(visited) > n_units else "full").fit(visited)
-    variance = np.maximum(pca.explained_variance_, 0.0)
-    # What rounding leaves of a state that never moves is no variance.
-    total = float(variance.sum())
-    if total <= (len(variance) * np.finfo(np.float64).eps * np.abs(visited).max()) ** 2:
-        variance, total = np.zeros_like(variance), 0.0
-    ratio = variance / total if total else variance
-    components = np.asarray(pca.components_)[:KEPT]
-    n_components = min(n_components, len(components))
+def _checked_chunk(chunk: np.ndarray) -> np.ndarray:
+    found = np.asarray(chunk, np.float64)
+    if found.ndim not in (2, 3) or not found.shape[-1]:
+        raise ValueError(f"a chunk must be (trial, time, unit) or (time, unit), got shape {found.shape}")
+    if np.isinf(found).any() or (np.isnan(found).any(-1) & ~np.isnan(found).all(-1)).any():
+        raise ValueError("a chunk has states that are not finite: leave out the trials that diverge")
+    return found[None] if found.ndim == 2 else found
+
+
+def _simulated(
+    system: Any, inputs: np.ndarray | Trials | None, total: int, size: int, noise: float, seed: int
+) -> Iterator[Trajectories]:
+    """Chunk after chunk of trials; task trials and noise of every chunk are its own."""
+    for index, start in enumerate(range(0, total, size)):
+        part = slice(start, min(start + size, total))
+        given: Any = inputs
+        if isinstance(inputs, Trials):
+            info = {name: values[part] for name, values in inputs.info.items()}
+            given = Trials(inputs.inputs[part], inputs.targets[part], inputs.mask[part], info)
+        elif inputs is not None:
+            given = inputs[part]
+        own = int(np.random.default_rng([seed, index]).integers(2**31)) if index else seed
+        yield shown_states(system, given, part.stop - part.start, noise, own)
+
+
+def _state_space(
+    principal: Principal,
+    states: np.ndarray,
+    valid: np.ndarray,
+    labels: np.ndarray,
+    n_components: int,
+    fixed_points: Any,
+    **settings: Any,
+) -> StateSpace:
+    components = principal.components[:KEPT]
     axes = components[:n_components].T
-    trajectories = (states - pca.mean_) @ axes
+    trajectories = (states - principal.mean) @ axes
     trajectories[~valid] = np.nan
-    points, n_unstable = _points(fixed_points, n_units)
-    labels, label_name = _labels(shown, task)
+    points, n_unstable = checked_points(fixed_points, states.shape[-1])
     return StateSpace(
         components=components,
-        mean=pca.mean_,
-        explained_variance=variance,
-        explained_variance_ratio=ratio,
+        mean=principal.mean,
+        explained_variance=principal.variance,
+        explained_variance_ratio=principal.ratio,
         trajectories=trajectories,
         valid=valid,
         trial_label=labels,
-        label_name=label_name,
-        fixed_points=(points - pca.mean_) @ axes,
+        fixed_points=(points - principal.mean) @ axes,
         n_unstable=n_unstable,
-        participation_ratio=float(total**2 / (variance**2).sum()) if total else 0.0,
-        dimension_90=int(np.searchsorted(ratio.cumsum(), 0.9 - 1e-12) + 1) if total else 0,
-        noise=float(noise),
-        seed=seed,
+        participation_ratio=principal.participation_ratio,
+        dimension_90=principal.dimension(),
+        n_states=principal.n_states,
+        **settings,
     )
 
 
-def _points(fixed_points: Any, n_units: int) -> tuple[np.ndarray, np.ndarray]:
+def checked_points(fixed_points: Any, n_units: int) -> tuple[np.ndarray, np.ndarray]:
+    """(points, unstable directions of each, -1 at a kink of the map), of a `FixedPoints` or the like."""
     if fixed_points is None:
         return np.zeros((0, n_units)), np.zeros(0, np.int64)
     points, n_unstable = (np.asarray(getattr(fixed_points, name, ())) for name in ("points", "n_unstable"))
@@ -185,20 +267,21 @@ def _points(fixed_points: Any, n_units: int) -> tuple[np.ndarray, np.ndarray]:
     return points.astype(np.float64), np.where(smooth, n_unstable, -1).astype(np.int64)
 
 
-def _labels(shown: Trajectories, task: Task | None) -> tuple[np.ndarray, str]:
-    """The target of head 0 at the last step that counts; zeros where targets do not go with the inputs."""
-    trials = shown.trials
-    none = np.zeros(len(shown.states), np.int64), ""
-    if trials is None or (task is not None and task.loss == "sinkhorn") or not trials.mask.any(1).all():
-        return none
-    end = trials.mask.shape[1] - 1 - trials.mask[:, ::-1].argmax(1)
-    targets = trials.targets[np.arange(len(end)), end]
-    if np.issubdtype(targets.dtype, np.integer):
-        several = " of head 0" if targets.shape[-1] > 1 else ""
-        return targets[:, 0].astype(np.int64), f"target{several} at the end"
-    if task is None:
-        return none
-    return task.labels(targets)[:, 0].astype(np.int64), "target at the end"
+def inputs_of_points(fixed_points: Any, n_points: int, input_size: int) -> Float[np.ndarray, "point input"] | None:
+    """The input at which each is a fixed point: `inputs` (point, input), or `input` (input,) for all; None where the
+    object does not tell."""
+    held = getattr(fixed_points, "inputs", None)
+    if held is None:
+        held = getattr(fixed_points, "input", None)
+    if held is None:
+        return None
+    held = np.asarray(held, np.float64)
+    if held.shape not in ((input_size,), (n_points, input_size)):
+        raise ValueError(
+            f"the inputs of the fixed points must have shape ({input_size},) or ({n_points}, {input_size}), "
+            f"got {held.shape}: give what find_fixed_points returned for this network"
+        )
+    return np.broadcast_to(held, (n_points, input_size))
 
 
 def _figure(result: StateSpace) -> "go.Figure":
@@ -213,7 +296,7 @@ def _figure(result: StateSpace) -> "go.Figure":
     labels = np.unique(result.trial_label)
     most = max(min(SHOWN_TRIALS, int(SHOWN_STEPS / result.valid.sum(1).mean())), min(len(labels), SHOWN_TRIALS))
     trials = _spread(result.trial_label, most)
-    n_trials = len(result.trial_label)
+    n_trials = result.n_trials
     some = f", {len(trials)} of {n_trials} trials" if len(trials) < n_trials else ""
     figure = new_figure(f"State space{some}: {_share(ratio[:n_axes].sum())} of the variance")
     many = len(labels) > len(COLOURS)

@@ -9,7 +9,7 @@ import torch
 import rnnscope as rs
 from rnnscope import cells, results, tasks
 from rnnscope.analyses.fixed_points import find_fixed_points
-from rnnscope.analyses.state_space import StateSpace, project_states
+from rnnscope.analyses.state_space import StateSpace, project_chunks, project_states
 from rnnscope.network import Network
 
 SHOW = rs.FunctionMap(lambda h, u: u, state_size=5, input_size=5)  # the state is the input
@@ -127,3 +127,77 @@ def test_a_fixed_point_at_a_kink_is_not_drawn_as_stable():
     names = [trace.name for trace in space.figure().data]
     assert f"at a kink ({len(origin)})" in names
     assert not any(name and name.startswith("stable") for name in names)
+
+
+def test_chunks_give_what_one_piece_gives():
+    """To the tolerance that the docstrings state: 1e-12 of the largest variance."""
+    rng = np.random.default_rng(0)
+    states = rng.standard_normal((60, 40, 12)) @ np.diag(np.geomspace(10, 0.01, 12)) @ rng.standard_normal((12, 12)) + 5
+    show = rs.FunctionMap(lambda h, u: u, state_size=12, input_size=12)
+    whole = project_states(show, inputs=states)
+    for chunked in (
+        project_states(show, inputs=states, chunk_size=7),
+        project_chunks(states[k : k + 7] for k in range(0, 60, 7)),
+        project_chunks(lambda: list(states)),  # one trial a chunk, fewer states than it takes for a first fit
+    ):
+        assert chunked.n_states == whole.n_states == 2400
+        assert chunked.n_trials == 60
+        scale = whole.explained_variance[0]
+        np.testing.assert_allclose(chunked.explained_variance, whole.explained_variance, rtol=0, atol=1e-12 * scale)
+        np.testing.assert_allclose(chunked.mean, whole.mean, rtol=1e-12)
+        np.testing.assert_allclose(np.abs(chunked.components @ whole.components.T), np.eye(12), atol=1e-7)
+        assert chunked.dimension_90 == whole.dimension_90
+        first = len(chunked.trajectories)
+        assert first in (7, 1), "the trajectories are those of the first chunk"
+        np.testing.assert_allclose(np.abs(chunked.trajectories), np.abs(whole.trajectories[:first]), atol=1e-6)
+        assert chunked.figure().layout.title.text.startswith(f"State space, {first} of 60 trials")
+
+
+def test_chunks_with_fewer_states_than_units():
+    states = np.random.default_rng(0).standard_normal((200, 3, 20)) * np.geomspace(10, 0.1, 20)
+    found = project_chunks(states)
+    whole = np.sort(np.linalg.eigvalsh(np.cov(states.reshape(-1, 20).T)))[::-1]
+    np.testing.assert_allclose(found.explained_variance, whole, rtol=0, atol=1e-12 * whole[0])
+    few = project_chunks(states[:3])  # 9 states in all, of 20 numbers
+    whole = np.sort(np.linalg.eigvalsh(np.cov(states[:3].reshape(-1, 20).T)))[::-1]
+    np.testing.assert_allclose(few.explained_variance, whole[:9], rtol=0, atol=1e-12 * whole[0])
+
+
+def test_chunks_of_task_trials_have_padding_and_the_labels_of_the_first():
+    trials = tasks.Parity(2).sample(50, np.random.default_rng(1))
+    weights = np.random.default_rng(2).standard_normal((12, 13)) / 3
+    squash = rs.FunctionMap(lambda h, u: np.tanh(np.concatenate([h, u], -1) @ weights.T), state_size=12, input_size=1)
+    whole, chunked = (project_states(squash, inputs=trials, chunk_size=size) for size in (None, 16))
+    assert whole.n_states == chunked.n_states == trials.info["length"].sum()
+    np.testing.assert_allclose(chunked.explained_variance, whole.explained_variance, atol=1e-12)
+    np.testing.assert_array_equal(chunked.trial_label, whole.trial_label[:16])
+    np.testing.assert_array_equal(chunked.valid, whole.valid[:16])
+
+
+def test_chunks_of_a_runs_own_task_are_not_the_same_trials_again():
+    class Run:
+        task = tasks.FlipFlop(2, length=5)
+
+        def network(self):
+            return Network(cells.Leaky(6), 2, 2, generator=torch.Generator().manual_seed(0))
+
+    found = project_states(Run(), n_trials=40, chunk_size=20)
+    first = project_states(Run(), n_trials=20)
+    assert (found.n_trials, found.n_states) == (40, 200)
+    np.testing.assert_array_equal(found.trial_label, first.trial_label)
+    assert not np.allclose(found.mean, first.mean), "the second chunk has trials of its own"
+
+
+def test_bad_chunks_are_refused():
+    with pytest.raises(ValueError, match="chunk_size must be at least 1"):
+        project_states(SHOW, inputs=np.zeros((4, 3, 5)), chunk_size=0)
+    with pytest.raises(ValueError, match="chunks has none"):
+        project_chunks([])
+    with pytest.raises(ValueError, match="states of 4 numbers, those before had 5"):
+        project_chunks([np.zeros((3, 5)), np.zeros((3, 4))])
+    with pytest.raises(ValueError, match=r"\(trial, time, unit\) or \(time, unit\)"):
+        project_chunks([np.zeros(5)])
+    with pytest.raises(ValueError, match="not finite"):
+        project_chunks([np.array([[1.0, np.nan], [0.0, 0.0]])])
+    with pytest.raises(ValueError, match="at least two states, got 1"):
+        project_chunks([np.zeros((1, 5))])

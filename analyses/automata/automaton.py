@@ -1,0 +1,363 @@
+"""What extraction returns: the machine, where it lies in the network, and how far it can be trusted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from rnnscope import results
+from rnnscope.analyses.automata.aalpy_machines import to_aalpy
+from rnnscope.analyses.automata.counters import Pushdown
+from rnnscope.tasks import HMM
+from rnnscope.tasks.machine import Machine
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+FAITHFUL = 0.9  # below this agreement after the last symbol the summary warns
+
+
+@dataclass(frozen=True)
+class Automaton:
+    """The machine that a network implements, and how faithful it is. Arrays of the other kind have no columns.
+
+    Attributes:
+        kind: "moore" reads symbols and shows outputs, "emitter" moves and emits at random.
+        transitions: moore: the state after each symbol.
+        outputs: moore: what a state shows, per head.
+        transition_probabilities: emitter: of the next state; rows sum to 1.
+        emission: emitter: of the symbol; rows sum to 1.
+        initial: the state before the first symbol; of an emitter the most visited one, 0.
+        occupancy: fraction of the time spent in each state; of a moore machine under the test words, empty
+            prefix included.
+        state_centres: mean network state in each machine state.
+        symbols: names of the symbols read (moore) or emitted (emitter).
+        word_distributions: moore: the kinds of test words; see `words.draw_words`.
+        lengths: test words in symbols; moore: the usual length, and longer ones.
+        fidelity_last: moore: fraction of words after which machine and network show the same, with bounds _low
+            and _high.
+        fidelity_words: the same for agreement after every prefix of a word, the empty one included.
+        fidelity_prefixes: fraction of all prefixes that agree; no bounds, since those of one word depend on each
+            other.
+        agreement_at: share of the test words after whose first 0, 1, 2 ... symbols machine and network show the same.
+        drift_length: the last length up to which, on words of every distribution, they agree after 98 % of the words;
+            None where they still do at the longest tested.
+        pac_epsilon: with probability 1 - `pac_delta`, for all distributions and lengths at once, machine and network
+            disagree at any prefix of a word with a probability below this; from `n_test_words` words each.
+        compression: share of pairs of words with the same state of the machine that the network treats alike, shown
+            every short suffix; None where no pair was drawn (so for the next two).
+        distinction_precision, distinction_recall: of the shortest suffixes that tell two states apart, the share of
+            the network's that are the machine's, and of the machine's that are the network's.
+        falsifier_kinds, falsifier_wrong, falsifier_words: kinds of words on which disagreement was looked for after
+            all this, the share of words that do disagree, and how many there were (`trust.falsify`).
+        falsifier_word: the shortest word found after which machine and network differ; None if none was.
+        truth_equivalent: whether the machine is equivalent to the task's true one, decided exactly; None where the
+            task has no machine over these symbols. The empty word is left out, which no trial asks for.
+        truth_word: the shortest word after which they differ.
+        truth_states: of the task's machine, minimal.
+        truth_compression, truth_precision, truth_recall: compression and distinction of the network by the task's
+            machine in place of the extracted one.
+        machine_truth_prefixes, network_truth_prefixes: share of all prefixes on which machine and network are right,
+            by the task's machine or language; language-near words are the true machine's own.
+        n_test_words: words of each distribution, or emitted sequences.
+        machine_accuracy: moore: fraction of the task's own trials on which the machine is right in every head, at the
+            last step that counts, with bounds; None where the task has no targets for words.
+        network_accuracy: the same of the network.
+        n_task_trials: trials behind the two accuracies; those with inputs outside the alphabet are left out.
+        log_likelihood: emitter: of held-out sequences that the network emitted, nats per symbol.
+        log_likelihood_error: its standard error.
+        truth_log_likelihood: of the same sequences under the true model, where the task tells it.
+        truth_difference, truth_difference_error: log_likelihood - truth_log_likelihood, and its standard error
+            over sequences.
+        truth_entropy_rate: of the true model; minus the log likelihood that a perfect copy would reach.
+        matching: the state of the true model that each state is (best order); () where their numbers differ.
+        transition_error, emission_error: mean absolute errors of the probabilities after matching, rows weighted by
+            occupancy.
+        tried_clusters, tried_states, tried_fidelity: what was chosen from: number of clusters, states of the
+            machine (minimal or merged), fraction of prefixes (moore) or log likelihood per symbol (emitter) on
+            validation words.
+        tried_methods: moore: how each was found, "queries" or "states" (queries try no clusters: 0).
+        tried_transitions, tried_outputs: the machines themselves, one below the other; see `tried_machine`.
+        method: what found the machine, "states" or "queries".
+        n_questions: words of which the answer was asked in learning.
+        out_of_budget: whether the search would have gone on.
+        n_checks: disagreements of questions and states that were put to the network.
+        settled: whether both agree in the end; None where they were not checked against each other.
+        state_spread: root mean square distance of the network's states from their centre, in each machine state.
+        state_counts: how many network states these are from.
+        state_positions, arrow_positions: centres, and mean network state after each symbol in each state, on the
+            first two principal axes of all visited states, which hold `positions_variance` of the variance.
+        loop_state, loop_symbol: symbols that keep the machine where it is (of the most visited states).
+        loop_points, loop_kind, loop_q, loop_stable, loop_distance: the nearest fixed point of the network under that
+            symbol (kind 0), failing that the nearest slow point (1), failing that the centre itself (2); its speed q,
+            whether it is stable, and its distance from the centre.
+        growth_states: classes among words of 0, 1, 2 ... times the same symbol: of a regular language they are finitely
+            many.
+        counting_pairs: opening and closing symbol where these grow without end and the machine does not have them.
+        tested_depths, machine_depth_fidelity, pushdown_depth_fidelity: share of prefixes of words nested so deep on
+            which the machine, and a pushdown automaton, agree with the network.
+        machine_depth_accuracy, network_depth_accuracy, pushdown_depth_accuracy: the same for being right by the task's
+            language.
+        counter_fit: R^2 of the nesting depth as a linear function of the network's state.
+        pushdown_accepting, pushdown_internal, pushdown_returns: see `counters.Pushdown`.
+        n_clusters, n_words, length, seed: the settings.
+
+    All bounds are Clopper and Pearson's for 95 %, and hold for words drawn as the test words were.
+    """
+
+    kind: Literal["moore", "emitter"]
+    transitions: Int64[np.ndarray, "state symbol"]
+    outputs: Int64[np.ndarray, "state head"]
+    transition_probabilities: Float[np.ndarray, "state next_state"]
+    emission: Float[np.ndarray, "state emitted"]
+    initial: int
+    occupancy: Float[np.ndarray, " state"]
+    state_centres: Float[np.ndarray, "state unit"]
+    symbols: tuple[str, ...]
+    word_distributions: tuple[str, ...]
+    lengths: Int64[np.ndarray, " length"]
+    fidelity_last: Float[np.ndarray, "distribution length"]
+    fidelity_last_low: Float[np.ndarray, "distribution length"]
+    fidelity_last_high: Float[np.ndarray, "distribution length"]
+    fidelity_words: Float[np.ndarray, "distribution length"]
+    fidelity_words_low: Float[np.ndarray, "distribution length"]
+    fidelity_words_high: Float[np.ndarray, "distribution length"]
+    fidelity_prefixes: Float[np.ndarray, "distribution length"]
+    n_test_words: int
+    tried_clusters: Int64[np.ndarray, " tried"]
+    tried_states: Int64[np.ndarray, " tried"]
+    tried_fidelity: Float[np.ndarray, " tried"]
+    n_clusters: tuple[int, ...]
+    n_words: int
+    length: int
+    seed: int
+    machine_accuracy: float | None = None
+    machine_accuracy_low: float | None = None
+    machine_accuracy_high: float | None = None
+    network_accuracy: float | None = None
+    n_task_trials: int = 0
+    log_likelihood: float | None = None
+    log_likelihood_error: float | None = None
+    truth_log_likelihood: float | None = None
+    truth_difference: float | None = None
+    truth_difference_error: float | None = None
+    truth_entropy_rate: float | None = None
+    matching: tuple[int, ...] = ()
+    transition_error: float | None = None
+    emission_error: float | None = None
+
+    method: str = ""
+    n_questions: int = 0
+    out_of_budget: bool = False
+    n_checks: int = 0
+    settled: bool | None = None
+    tried_methods: tuple[str, ...] = ()
+    tried_transitions: Int64[np.ndarray, "tried_state symbol"] | None = None
+    tried_outputs: Int64[np.ndarray, "tried_state head"] | None = None
+    agreement_at: Float[np.ndarray, "distribution prefix"] | None = None
+    drift_length: int | None = None
+    pac_epsilon: Float[np.ndarray, "distribution length"] | None = None
+    pac_delta: float | None = None
+    compression: float | None = None
+    distinction_precision: float | None = None
+    distinction_recall: float | None = None
+    falsifier_kinds: tuple[str, ...] = ()
+    falsifier_wrong: Float[np.ndarray, " falsifier_kind"] | None = None
+    falsifier_words: Int64[np.ndarray, " falsifier_kind"] | None = None
+    falsifier_word: tuple[int, ...] | None = None
+    truth_equivalent: bool | None = None
+    truth_word: tuple[int, ...] | None = None
+    truth_states: int | None = None
+    truth_compression: float | None = None
+    truth_precision: float | None = None
+    truth_recall: float | None = None
+    machine_truth_prefixes: Float[np.ndarray, "distribution length"] | None = None
+    network_truth_prefixes: Float[np.ndarray, "distribution length"] | None = None
+    state_spread: Float[np.ndarray, " state"] | None = None
+    state_counts: Int64[np.ndarray, " state"] | None = None
+    state_positions: Float[np.ndarray, "state axis"] | None = None
+    arrow_positions: Float[np.ndarray, "state symbol axis"] | None = None
+    positions_variance: float | None = None
+    loop_state: Int64[np.ndarray, " loop"] | None = None
+    loop_symbol: Int64[np.ndarray, " loop"] | None = None
+    loop_points: Float[np.ndarray, "loop unit"] | None = None
+    loop_kind: Int64[np.ndarray, " loop"] | None = None
+    loop_q: Float[np.ndarray, " loop"] | None = None
+    loop_stable: Bool[np.ndarray, " loop"] | None = None
+    loop_distance: Float[np.ndarray, " loop"] | None = None
+    loop_kinds: tuple[str, ...] = ("fixed point", "slow point", "none found")
+    growth_states: Int64[np.ndarray, " depth"] | None = None
+    counting_pairs: tuple[tuple[int, int], ...] = ()
+    tested_depths: Int64[np.ndarray, " tested_depth"] | None = None
+    machine_depth_fidelity: Float[np.ndarray, " tested_depth"] | None = None
+    pushdown_depth_fidelity: Float[np.ndarray, " tested_depth"] | None = None
+    machine_depth_accuracy: Float[np.ndarray, " tested_depth"] | None = None
+    network_depth_accuracy: Float[np.ndarray, " tested_depth"] | None = None
+    pushdown_depth_accuracy: Float[np.ndarray, " tested_depth"] | None = None
+    counter_fit: float | None = None
+    pushdown_accepting: Bool[np.ndarray, " location"] | None = None
+    pushdown_internal: Int64[np.ndarray, "location symbol"] | None = None
+    pushdown_returns: Int64[np.ndarray, "location symbol put_location put_symbol"] | None = None
+
+    @property
+    def n_states(self) -> int:
+        return len(self.occupancy)
+
+    def machine(self) -> Machine:
+        """The Moore machine, to run, compare or export. Raises ValueError for an emitter."""
+        if self.kind != "moore":
+            raise ValueError("an emitter reads no symbols: it is no Moore machine; .hmm() gives its probabilities")
+        return Machine(self.transitions, self.outputs, self.initial)
+
+    def tried_machine(self, index: int) -> Machine:
+        """One of the machines tried, of `tried_states[index]` states, that agrees on `tried_fidelity[index]`."""
+        if self.tried_transitions is None or self.tried_outputs is None:
+            raise ValueError("an emitter keeps no other machines than its own")
+        end = int(self.tried_states[: index + 1].sum())
+        rows = slice(end - int(self.tried_states[index]), end)
+        return Machine(self.tried_transitions[rows], self.tried_outputs[rows])
+
+    def show(self, word: Sequence[str]) -> tuple[int, ...]:
+        """What the machine shows (of each head) after a word of named symbols.
+
+        Raises:
+            ValueError: a symbol outside the alphabet.
+        """
+        unknown = [symbol for symbol in word if symbol not in self.symbols]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no symbol of this machine; it reads {', '.join(self.symbols)}")
+        state = self.initial
+        for symbol in word:
+            state = int(self.transitions[state, self.symbols.index(symbol)])
+        return tuple(self.machine().outputs[state].tolist())
+
+    def pushdown(self) -> Pushdown | None:
+        """The pushdown automaton of a network that counts; None where there is none."""
+        if self.pushdown_accepting is None or self.pushdown_internal is None or self.pushdown_returns is None:
+            return None
+        opening, closing = (tuple(sorted({pair[side] for pair in self.counting_pairs})) for side in (0, 1))
+        return Pushdown(self.pushdown_accepting, self.pushdown_internal, self.pushdown_returns, opening, closing)
+
+    def to_dot(self) -> str:
+        """The machine in Graphviz's language."""
+        return self.machine().to_dot(self.symbols)
+
+    def to_aalpy(self) -> Any:
+        """The machine as AALpy's automaton."""
+        return to_aalpy(self.machine(), self.symbols)
+
+    def to_json(self) -> str:
+        """The machine as JSON; `Machine.from_json` reads it."""
+        return self.machine().to_json()
+
+    def hmm(self) -> HMM:
+        """The emitter as a hidden Markov model that starts as its occupancy says.
+
+        Raises:
+            ValueError: this is a Moore machine.
+        """
+        if self.kind != "emitter":
+            raise ValueError("a Moore machine is no hidden Markov model; .machine() gives it")
+        return HMM(self.transition_probabilities, self.emission, self.occupancy)  # type: ignore[arg-type]
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
+        """The machine as a graph; of more than 40 states the most visited. With the layout "states" each lies where
+        the network's states do, on two principal axes, as far as circles do not overlap."""
+        from rnnscope.analyses.automata.machine_figure import emitter_figure, moore_figure
+
+        return moore_figure(self, layout) if self.kind == "moore" else emitter_figure(self)
+
+    def trust_figure(self) -> "go.Figure":
+        """Agreement with the network against the length of words, and, of a network that counts, against depth.
+
+        Raises:
+            ValueError: this is an emitter.
+        """
+        from rnnscope.analyses.automata.trust_figure import trust_figure
+
+        return trust_figure(self)
+
+    def summary(self) -> str:
+        return self._moore_summary() if self.kind == "moore" else self._emitter_summary()
+
+    @property
+    def worst_distribution(self) -> int:
+        """The row of `word_distributions` whose words agree least at every prefix: what the headline is about."""
+        return int(self.fidelity_words[:, 0].argmin())
+
+    def _moore_summary(self) -> str:
+        worst = self.worst_distribution
+        faithful = "" if self.fidelity_words[:, 0].min() >= FAITHFUL else "faithful at the end of words only: "
+        faithful = faithful if self.fidelity_last[:, 0].min() >= FAITHFUL else "NOT faithful: "
+        last, every, longer = self.fidelity_last, self.fidelity_words, self.lengths[-1]
+        parts = [
+            f"{faithful}{_states(self.n_states)}; of {self.n_test_words} {self.word_distributions[worst]} words of "
+            f"{self.lengths[0]} symbols {percent(last[worst, 0])} agree with the network at the end, "
+            f"{percent(every[worst, 0])} (95 % sure: at least {percent(self.fidelity_words_low[worst, 0])}) "
+            f"after every prefix; of {longer} symbols {percent(last[:, -1].min())} and {percent(every[:, -1].min())}"
+        ]
+        if self.counting_pairs and self.growth_states is not None:
+            grown, deepest = int(self.growth_states[-1]), len(self.growth_states) - 1
+            counted = int(np.flatnonzero(self.growth_states == np.arange(deepest + 1) + 1).max())
+            parts.insert(
+                0,
+                "not regular: states grow with the depth tested, one for each symbol up to "
+                f"{counted} ({grown} at {deepest})",
+            )
+            if self.pushdown_depth_fidelity is not None and self.tested_depths is not None:
+                parts.insert(
+                    1,
+                    f"a pushdown automaton agrees on {percent(self.pushdown_depth_fidelity[-1])} of prefixes at depth "
+                    f"{self.tested_depths[-1]}",
+                )
+        if self.drift_length is not None:
+            parts.append(f"they part (98 % agree no more) past {self.drift_length} symbols")
+        if self.falsifier_wrong is not None and self.falsifier_words is not None:
+            n, wrong = self.falsifier_words, self.falsifier_wrong
+            found = int(np.rint(n * wrong).sum())
+            parts.append(f"a further search found {found or 'no'} disagreements in {n.sum()} words")
+        if self.truth_equivalent is not None:
+            parts.append(
+                "equivalent to the task's machine"
+                if self.truth_equivalent
+                else f"not the task's machine: they differ after {self._spelled(self.truth_word)}"
+            )
+        if self.machine_accuracy is not None:
+            parts.append(
+                f"right on the task: machine {percent(self.machine_accuracy)}, network "
+                f"{percent(self.network_accuracy or 0.0)} of {self.n_task_trials} trials"
+            )
+        if self.out_of_budget:
+            parts.append("the best found before the budget ran out")
+        return "; ".join(parts)
+
+    def _spelled(self, word: tuple[int, ...] | None) -> str:
+        return "the empty word" if not word else "'" + " ".join(self.symbols[symbol] for symbol in word) + "'"
+
+    def _emitter_summary(self) -> str:
+        text = (
+            f"{_states(self.n_states)}; log likelihood {self.log_likelihood:.4f} ± {self.log_likelihood_error:.4f} "
+            f"nats a symbol of {self.n_test_words} held-out sequences"
+        )
+        if self.truth_log_likelihood is None:
+            return text
+        return (
+            f"{text}, the true model's {self.truth_log_likelihood:.4f} "
+            f"(difference {self.truth_difference:+.4f} ± {self.truth_difference_error:.4f})"
+        )
+
+
+def _states(n: int) -> str:
+    return f"{n} state" if n == 1 else f"{n} states"
+
+
+def percent(fraction: float) -> str:
+    """Rounded down: what is not always right must never read 100 %."""
+    return f"{np.floor(1e4 * fraction + 1e-6) / 100:.4g} %"

@@ -1,0 +1,104 @@
+"""Where in the network's state space the states of a machine lie, and what keeps the network there."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.words import DISTRIBUTIONS, draw_words
+from rnnscope.analyses.fixed_points import find_fixed_points
+from rnnscope.tasks.machine import Machine
+
+N_WORDS = 60  # of each distribution
+MOST_LOOPS = 12
+N_STARTS = 2
+
+
+def locate(reader: Reader, machine: Machine, length: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The network's states while the machine is in each of its states, and what holds it there: fields of
+    `Automaton`."""
+    words = np.concatenate(
+        [draw_words(N_WORDS, length, machine.n_symbols, kind, rng, machine) for kind in DISTRIBUTIONS]
+    )
+    visited = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
+    at = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])
+    flat, place = visited.reshape(-1, visited.shape[-1]), at.ravel()
+    n = machine.n_states
+    counts = np.bincount(place, minlength=n)
+    sums = np.zeros((n, flat.shape[1]))
+    np.add.at(sums, place, flat)
+    middle = flat.mean(0)
+    centres = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], middle)
+    far = ((flat - centres[place]) ** 2).sum(1)
+    spread = np.sqrt(np.bincount(place, far, n) / np.maximum(counts, 1))
+    _, singular, axes = np.linalg.svd(flat - middle, full_matrices=False)
+    axes = np.pad(axes[:2], ((0, max(0, 2 - len(axes))), (0, 0)))
+    axes *= np.where(axes[np.arange(2), np.abs(axes).argmax(1)] < 0, -1.0, 1.0)[:, None]  # signs are arbitrary
+    share = (singular**2)[:2].sum() / max(float((singular**2).sum()), 1e-300)
+    steps = np.zeros((n, machine.n_symbols, flat.shape[1]))
+    taken = np.zeros((n, machine.n_symbols))
+    np.add.at(steps, (at[:, :-1].ravel(), words.ravel()), visited[:, 1:].reshape(-1, flat.shape[1]))
+    np.add.at(taken, (at[:, :-1].ravel(), words.ravel()), 1)
+    ends = np.where(taken[..., None] > 0, steps / np.maximum(taken, 1)[..., None], centres[machine.transitions])
+    fields = {
+        "state_centres": centres,
+        "state_spread": spread,
+        "state_counts": counts,
+        "state_positions": (centres - middle) @ axes.T,
+        "arrow_positions": (ends - middle) @ axes.T,
+        "positions_variance": float(share),
+    }
+    return fields | _what_keeps(reader, machine, flat, place, counts, centres, rng)
+
+
+def _what_keeps(
+    reader: Reader,
+    machine: Machine,
+    flat: Float[np.ndarray, "visit unit"],
+    place: Int64[np.ndarray, " visit"],
+    counts: Int64[np.ndarray, " state"],
+    centres: Float[np.ndarray, "state unit"],
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """For each symbol that keeps the machine where it is, the fixed or slow point of the network under this symbol
+    that is nearest to the states it has there."""
+    loops = [(s, a) for s, a in np.argwhere(machine.transitions == np.arange(machine.n_states)[:, None]) if counts[s]]
+    loops = sorted(loops, key=lambda loop: -counts[loop[0]])[:MOST_LOOPS]
+    if not loops:
+        return {}
+    starts, inputs = [], []
+    for state, symbol in loops:
+        rows = rng.choice(np.flatnonzero(place == state), N_STARTS)
+        starts.append(flat[rows])
+        inputs.append(np.tile(reader.alphabet[symbol], (N_STARTS, 1)))
+    found = find_fixed_points(
+        reader.map, starts=np.concatenate(starts), start_inputs=np.concatenate(inputs), certify=False, max_iterations=60
+    )
+    status, which = found.start_status.reshape(-1, N_STARTS), found.start_point.reshape(-1, N_STARTS)
+    points, kinds, q, stable = [], [], [], []
+    for row, (state, _) in enumerate(loops):
+        best = (np.inf, centres[state], 2, 0.0, False)
+        for kind in (0, 1):
+            for index in which[row][status[row] == kind].tolist():
+                point = found.points[index] if kind == 0 else found.slow_points[index]
+                distance = float(np.linalg.norm(point - centres[state]))
+                if distance < best[0]:
+                    speed = found.q[index] if kind == 0 else found.slow_q[index]
+                    best = (distance, point, kind, float(speed), bool(kind == 0 and found.n_unstable[index] == 0))
+            if best[2] != 2:
+                break
+        points.append(best[1])
+        kinds.append(best[2])
+        q.append(best[3])
+        stable.append(best[4])
+    states = np.array([state for state, _ in loops])
+    return {
+        "loop_state": states,
+        "loop_symbol": np.array([symbol for _, symbol in loops]),
+        "loop_points": np.stack(points),
+        "loop_kind": np.array(kinds),
+        "loop_q": np.array(q),
+        "loop_stable": np.array(stable),
+        "loop_distance": np.linalg.norm(np.stack(points) - centres[states], axis=1),
+    }

@@ -1,0 +1,79 @@
+"""A network as something that reads words of symbols and shows decisions."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64, Num
+
+from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.maps import StateMap
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A network that reads words of symbols and shows discrete outputs.
+
+    Attributes:
+        map: the network.
+        alphabet: the input of each symbol.
+        labels: outputs (..., output) -> decisions (..., head).
+        start: the state that every word starts from; None: the network's own initial states.
+    """
+
+    map: StateMap
+    alphabet: Float[np.ndarray, "symbol input"]
+    labels: Callable[[np.ndarray], np.ndarray]
+    start: Float[np.ndarray, " unit"] | None = None
+
+    @property
+    def n_symbols(self) -> int:
+        return len(self.alphabet)
+
+    def show(self, states: Float[np.ndarray, "*batch unit"]) -> Int64[np.ndarray, "*batch head"]:
+        """The decisions of states.
+
+        Raises:
+            NotApplicable: the states have diverged.
+            ValueError: the decisions are no whole numbers.
+        """
+        if not np.isfinite(states).all():
+            raise NotApplicable(
+                "the network's states diverge while it reads words: train it further, or shorten `length`"
+            )
+        outputs = self.map.readout(states)
+        found = np.asarray(self.labels(outputs))
+        if found.dtype != bool and not np.issubdtype(found.dtype, np.integer):
+            raise ValueError(f"labels must return whole numbers (a decision for each head), got {found.dtype}")
+        found = found.reshape(*states.shape[:-1], -1)
+        return found.astype(np.int64)
+
+    def initial_states(self, n_words: int, rng: np.random.Generator) -> Float[np.ndarray, "word unit"]:
+        """States before the first symbol."""
+        return self.map.initial_states(n_words, rng) if self.start is None else np.tile(self.start, (n_words, 1))
+
+    def prefixes(
+        self, inputs: Num[np.ndarray, "word time input"], rng: np.random.Generator
+    ) -> Iterator[Float[np.ndarray, "word unit"]]:
+        """The states after every prefix, the empty one first."""
+        state = self.initial_states(len(inputs), rng)
+        yield state
+        for t in range(inputs.shape[1]):
+            state = self.map.step(state, np.asarray(inputs[:, t], np.float64))
+            yield state
+
+    def decide(
+        self, inputs: Num[np.ndarray, "word time input"], rng: np.random.Generator
+    ) -> Int64[np.ndarray, "word prefix head"]:
+        """The decisions after every prefix, the empty one first; no states are kept."""
+        return np.stack([self.show(state) for state in self.prefixes(inputs, rng)], 1)
+
+    def read(
+        self, words: Int64[np.ndarray, "word time"], rng: np.random.Generator
+    ) -> Int64[np.ndarray, "word prefix head"]:
+        """The decisions after every prefix of words of symbol numbers."""
+        return self.decide(self.alphabet[words], rng)
+
+    def step_all(self, states: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "successor unit"]:
+        """Where every symbol leads, one block of points for each symbol."""
+        return np.concatenate([self.map.step(states, np.tile(vector, (len(states), 1))) for vector in self.alphabet])

@@ -1,0 +1,135 @@
+"""Machines from the states of a network: cluster them by what they lead to, take majorities, minimise.
+
+States visited while reading words are clustered by their futures, the outputs now and after every short word, and a
+little by where they lie: two states are alike when they behave alike, however far apart they lie, and where the futures
+looked at are too short to tell, the place does. Every cluster goes, under each symbol, where most of its states go.
+What is too fine is merged again by minimisation, which knows behaviour only.
+
+Clustering the states of a network into the states of an automaton goes back to Giles et al., "Learning and extracting
+finite state automata with second-order recurrent neural networks" (Neural Computation 1992), majority transitions to
+Wang, Lawrence and Niepert, "State-regularized recurrent neural networks to extract automata and explain predictions".
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from rnnscope import linalg
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.words import mixed_words
+from rnnscope.tasks.machine import Machine, minimal_form
+
+Clusterer = Literal["k-means", "mixture"]
+MAX_POINTS = 3000  # distinct states that are clustered
+GRID = 0.01  # states closer than this, in standard deviations of a unit, count as one
+MAX_FUTURES = 40  # words whose outputs tell states apart
+DISCOUNT = 0.8  # of a future's weight, for each symbol
+PLACE = 0.1  # the weight of where a state lies, beside that of all futures
+ITERATIONS = 10  # of k-means; more do not make better machines
+
+
+class StateCloud:
+    """Distinct visited states, how often each was visited, and their futures; the machines that they give."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        n_words: int,
+        length: int,
+        rng: np.random.Generator,
+        also: list[tuple[int, ...]] | None = None,
+    ) -> None:
+        """`also`: words whose states have to be among those clustered, counterexamples for instance."""
+        words = mixed_words(n_words, length, reader.n_symbols, rng)
+        for row, word in enumerate((also or [])[: n_words // 2]):
+            words[row, : len(word)] = word[:length]
+        states = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
+        n_units = states.shape[-1]
+        flat = states.reshape(-1, n_units)
+        # Near-copies (a network that sits in a sink) would swamp the clustering: they count as visits of one point.
+        grid = np.round(flat / (GRID * (np.sqrt(flat.var(0).mean()) or 1.0))).astype(np.int64)
+        key = grid @ rng.integers(1, 2**40, n_units)  # wraps around; rows with equal keys are almost surely equal
+        _, first, visits = np.unique(key, return_index=True, return_counts=True)
+        if len(first) > MAX_POINTS:
+            # By visits: the states after the first symbols are few, but every word goes through them.
+            kept = rng.choice(len(first), MAX_POINTS, replace=False, p=visits / visits.sum())
+            first, visits = first[kept], visits[kept]
+        self._reader, self._visits, self._points = reader, visits, flat[first]
+        self._scale = np.abs(reader.map.readout(self._points)).mean(0) + 1e-12
+        self._depth = max(0, int(np.log(MAX_FUTURES) / np.log(max(reader.n_symbols, 2)) + 1e-9) - 1)
+        futures = self._futures(self._points)
+        spread = np.sqrt(self._points.var(0).sum()) or 1.0
+        self._place = self._points.mean(0), PLACE * (np.sqrt(futures.var(0).sum()) or 1.0) / spread
+        self._features = self._with_place(futures, self._points)
+        self._ahead = [self._described(block) for block in np.split(reader.step_all(self._points), reader.n_symbols)]
+        self._start = self._described(states[:1, 0])
+        self._shown = reader.show(self._points)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def machine(self, n_clusters: int, clusterer: Clusterer, rng: np.random.Generator) -> Machine:
+        """The minimal machine of so many clusters."""
+        n_clusters = min(n_clusters, len(self))
+        if n_clusters == len(self):
+            cluster, nearest = np.arange(len(self)), _nearest_of(self._features)
+        else:
+            with linalg.one_thread():
+                model = _clusters(clusterer, n_clusters, int(rng.integers(2**31))).fit(self._features)
+                cluster = model.predict(self._features)
+            used, cluster = np.unique(cluster, return_inverse=True)
+            if clusterer == "k-means":
+                nearest = _nearest_of(model.cluster_centers_[used])
+            else:
+                place = np.full(n_clusters, 0)
+                place[used] = np.arange(len(used))
+                nearest = lambda features: place[model.predict(features)]  # noqa: E731
+        n = int(cluster.max()) + 1
+        transitions = np.empty((n, self._reader.n_symbols), np.int64)
+        for symbol, ahead in enumerate(self._ahead):
+            votes = np.bincount(cluster * n + nearest(ahead), self._visits, n * n)
+            transitions[:, symbol] = votes.reshape(n, n).argmax(1)
+        rows, kind = np.unique(self._shown, axis=0, return_inverse=True)
+        votes = np.bincount(cluster * len(rows) + kind.reshape(-1), self._visits, n * len(rows))
+        outputs = rows[votes.reshape(n, len(rows)).argmax(1)]
+        return minimal_form(Machine(transitions, outputs, int(nearest(self._start)[0])))[0]
+
+    def _described(self, points: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "point feature"]:
+        return self._with_place(self._futures(points), points)
+
+    def _with_place(self, futures: np.ndarray, points: np.ndarray) -> np.ndarray:
+        middle, weight = self._place
+        return np.column_stack([futures, (points - middle) * weight])
+
+    def _futures(self, points: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "point feature"]:
+        """The outputs now and after every word of up to `depth` symbols, squashed so that what is decided counts
+        and not by how much, side by side."""
+        columns, reached = [], points
+        for level in range(self._depth + 1):
+            outputs = np.tanh(self._reader.map.readout(reached) / self._scale) * DISCOUNT**level
+            columns.append(outputs.reshape(-1, len(points), outputs.shape[-1]).swapaxes(0, 1).reshape(len(points), -1))
+            if level < self._depth:
+                reached = self._reader.step_all(reached)
+        return np.concatenate(columns, 1)
+
+
+def _clusters(clusterer: Clusterer, n_clusters: int, seed: int) -> Any:
+    if clusterer == "mixture":
+        from sklearn.mixture import GaussianMixture
+
+        return GaussianMixture(
+            n_clusters, covariance_type="diag", max_iter=ITERATIONS, random_state=seed, tol=1e-1, reg_covar=1e-4
+        )
+    from sklearn.cluster import KMeans
+
+    return KMeans(n_clusters, n_init=1, max_iter=ITERATIONS, random_state=seed)  # type: ignore[arg-type]
+
+
+def _nearest_of(centres: Float[np.ndarray, "cluster feature"]) -> Any:
+    squares = (centres**2).sum(1)
+
+    def nearest(features: Float[np.ndarray, "point feature"]) -> Int64[np.ndarray, " point"]:
+        return (squares - 2 * features @ centres.T).argmin(1)
+
+    return nearest

@@ -1,0 +1,266 @@
+"""How far is a machine to be trusted as a copy of a network?
+
+Agreement on samples is measured, with bounds, and is never called equivalence: that is decided exactly, or not
+claimed. Compression and distinction are those of Vafa et al., "Evaluating the world model implicit in a generative
+model" (NeurIPS 2024), from the theorem of Myhill and Nerode.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from rnnscope.analyses.automata.choice import agreement, shortest
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.words import DISTRIBUTIONS, access_words, draw_walks, draw_words
+from rnnscope.tasks import Task
+from rnnscope.tasks.languages import Language
+from rnnscope.tasks.machine import Machine
+
+CONFIDENCE = 0.95
+LEAST_AGREEMENT = 0.98  # at every length up to which network and machine are said to go together
+WINDOW = 5  # lengths that are averaged for it
+MAX_SUFFIXES = 64
+LONGEST_PUMPED = 4
+
+
+def fidelity(
+    reader: Reader, machine: Machine, lengths: Int64[np.ndarray, " length"], n_words: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Agreement on fresh words of every distribution, and the time spent in each state: fields of `Automaton`."""
+    last, whole, prefixes, curves, visits = [], [], [], [], np.zeros(machine.n_states)
+    for distribution in DISTRIBUTIONS:
+        words = draw_words(n_words, int(lengths[-1]), machine.n_symbols, distribution, rng, machine)
+        agrees = agreement(machine, words, reader.read(words, rng))
+        # One run serves all lengths: the beginning of a random word is a random word.
+        last.append([agrees[:, n].mean() for n in lengths])
+        whole.append([agrees[:, : n + 1].all(1).mean() for n in lengths])
+        prefixes.append([agrees[:, : n + 1].mean() for n in lengths])
+        curves.append(agrees.mean(0))
+        visits += np.bincount(machine.run(words[:, : lengths[0]]).ravel(), minlength=machine.n_states)
+        visits[machine.initial] += n_words
+    last_bounds, whole_bounds = (binomial_bounds(np.array(each), n_words) for each in (last, whole))
+    # All at once: each bound with its share of the probability that any fails.
+    delta = 1 - CONFIDENCE
+    surely = binomial_bounds(np.array(whole), n_words, 1 - 2 * delta / np.size(whole))[0]
+    return {
+        "word_distributions": DISTRIBUTIONS,
+        "lengths": lengths,
+        "fidelity_last": np.array(last),
+        "fidelity_last_low": last_bounds[0],
+        "fidelity_last_high": last_bounds[1],
+        "fidelity_words": np.array(whole),
+        "fidelity_words_low": whole_bounds[0],
+        "fidelity_words_high": whole_bounds[1],
+        "fidelity_prefixes": np.array(prefixes),
+        "agreement_at": np.stack(curves),
+        "pac_epsilon": 1 - surely,
+        "pac_delta": delta,
+        "drift_length": drift_length(np.stack(curves)),
+        "occupancy": visits / visits.sum(),
+    }
+
+
+def drift_length(agreement_at: Float[np.ndarray, "distribution prefix"]) -> int | None:
+    """The last length up to which, on words of every distribution, network and machine agree after 98 % of words;
+    None where they still do at the longest, 0 where they never did."""
+    worst = agreement_at.min(0)
+    window = min(WINDOW, len(worst))
+    mean = np.convolve(worst, np.ones(window) / window, "valid")
+    low = np.flatnonzero(mean < LEAST_AGREEMENT)
+    return None if not len(low) else int(max(low[0] + window // 2 - 1, 0))
+
+
+def binomial_bounds(fractions: np.ndarray, n: int, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
+    """Clopper and Pearson's bounds of a binomial proportion."""
+    from scipy.stats import beta
+
+    hits = np.rint(fractions * n)
+    tail = (1 - confidence) / 2
+    low = np.where(hits > 0, beta.ppf(tail, np.maximum(hits, 1), n - hits + 1), 0.0)
+    high = np.where(hits < n, beta.ppf(1 - tail, hits + 1, np.maximum(n - hits, 1)), 1.0)
+    return low, high
+
+
+def myhill_nerode(
+    reader: Reader, machine: Machine, n_pairs: int, length: int, rng: np.random.Generator
+) -> tuple[float | None, float | None, float | None]:
+    """Does the network forget what the machine forgets, and keep what it keeps?
+
+    Pairs of words that the machine takes to the same state, and pairs that it takes to different ones, are followed by
+    every short suffix (up to 64 of the longest).
+
+    Returns:
+        compression: share of the pairs of the same state after which the network shows the same for every suffix.
+        precision, recall: of the boundary between two states, the suffixes that tell them apart while no shorter
+            beginning does: how much of the network's is the machine's, and of the machine's the network's; means
+            over pairs that have a boundary at all.
+        None where there is no such pair.
+    """
+    words = draw_walks(machine, 4 * n_pairs, length, rng)
+    each = np.arange(len(words))
+    ends = rng.integers(1, length + 1, size=len(words))
+    network = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)[each, ends]
+    state = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])[each, ends]
+    one, other = rng.permutation(len(words)), rng.permutation(len(words))
+    same = np.flatnonzero((state[one] == state[other]) & (one != other))[:n_pairs]
+    differ = np.flatnonzero(state[one] != state[other])[:n_pairs]
+    told, meant = [], []
+    depth = max(1, int(np.log(MAX_SUFFIXES) / np.log(max(machine.n_symbols, 2)) + 1e-9))
+    for level in range(depth + 1):
+        shown, known = reader.show(network), machine.outputs[state]
+        per_word = [each.reshape(-1, len(words), machine.n_heads) for each in (shown, known)]
+        for side, kept in zip(per_word, (told, meant), strict=True):
+            kept.append((side[:, one] != side[:, other]).any(-1))  # (suffix, pair)
+        if level < depth:
+            network, state = reader.step_all(network), machine.transitions[state].T.ravel()
+    compression = float((~np.concatenate(told)[:, same].any(0)).mean()) if len(same) else None
+    found, true = (np.concatenate(_first_differences(each, machine.n_symbols))[:, differ] for each in (told, meant))
+    both, n_found, n_true = (found & true).sum(0), found.sum(0), true.sum(0)
+    has = n_true > 0
+    if not has.any():
+        return compression, None, None
+    tells = has & (n_found > 0)
+    precision = float((both[tells] / n_found[tells]).mean()) if tells.any() else 0.0
+    return compression, precision, float((both[has] / n_true[has]).mean())
+
+
+def falsify(
+    reader: Reader, machine: Machine, n_words: int, length: int, rng: np.random.Generator
+) -> tuple[tuple[str, ...], Float[np.ndarray, " kind"], Int64[np.ndarray, " kind"], tuple[int, ...] | None]:
+    """Look for disagreement on kinds of words that extraction and fidelity do not use, about `n_words` of each.
+
+    "covering": the shortest word to each state, each symbol, and then every short suffix (as Chow's W-method has it,
+    IEEE Transactions on Software Engineering 1978). "sticky": each symbol repeated for a while. "pumped": u v v v ... w
+    with short u, v, w.
+
+    Returns:
+        the kinds, the share of words of each that disagree at any prefix, how many words there were, and the shortest
+        word that disagrees.
+    """
+    k = machine.n_symbols
+    sets: dict[str, np.ndarray] = {"covering": _covering(machine, n_words, rng)}
+    stays = rng.random((n_words, length)) < rng.choice([0.6, 0.8, 0.95], size=(n_words, 1))
+    drawn = rng.integers(k, size=(n_words, length))
+    stays[:, 0] = False
+    since = np.maximum.accumulate(np.where(stays, 0, np.arange(length)), axis=1)
+    sets["sticky"] = np.take_along_axis(drawn, since, 1)
+    begin = rng.integers(LONGEST_PUMPED + 1, size=(n_words, 1))
+    period = rng.integers(1, LONGEST_PUMPED + 1, size=(n_words, 1))
+    end = rng.integers(length // 2, length, size=(n_words, 1))
+    t = np.arange(length)
+    inside = (t >= begin) & (t < end)
+    sets["pumped"] = np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1)
+    shares, counts, found = [], [], None
+    for words in sets.values():
+        agrees = agreement(machine, words, reader.read(words, rng))
+        shares.append(float((~agrees.all(1)).mean()))
+        counts.append(len(words))
+        if shares[-1]:
+            word = shortest(words, agrees)
+            found = word if found is None or len(word) < len(found) else found
+    return tuple(sets), np.array(shares), np.array(counts), found
+
+
+def against_truth(
+    reader: Reader,
+    task: Task,
+    machine: Machine,
+    lengths: Int64[np.ndarray, " length"],
+    n_words: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Machine and network against the true language of the task, where it has one over the same symbols. What is shown
+    before the first symbol does not count: no trial asks for it."""
+    truth = getattr(task, "ground_truth", None)
+    fields: dict[str, Any] = {}
+    if isinstance(truth, Machine):
+        if truth.outputs.ndim != 2 or truth.n_symbols != machine.n_symbols or truth.n_heads != machine.n_heads:
+            return {}
+        same, word = _begun(machine).equivalent(_begun(truth))
+        fields = {"truth_equivalent": same, "truth_word": word, "truth_states": truth.minimise().n_states}
+        sampler = truth
+        mine = myhill_nerode(reader, truth, min(200, n_words), int(lengths[0]), rng)
+        fields |= dict(zip(("truth_compression", "truth_precision", "truth_recall"), mine, strict=True))
+    elif isinstance(truth, Language) and len(truth.symbols) == machine.n_symbols and machine.n_heads == 1:
+        sampler = machine
+    else:
+        return {}
+    found = np.empty((2, len(DISTRIBUTIONS), len(lengths)))
+    for row, distribution in enumerate(DISTRIBUTIONS):
+        words = draw_words(n_words, int(lengths[-1]), machine.n_symbols, distribution, rng, sampler)
+        wanted = _shown(truth, words) if isinstance(truth, Machine) else truth.labels(words)[..., None]
+        for who, shown in enumerate((_shown(machine, words), reader.read(words, rng))):
+            found[who, row] = [(shown[:, 1 : n + 1] == wanted[:, 1 : n + 1]).all(-1).mean() for n in lengths]
+    return fields | {"machine_truth_prefixes": found[0], "network_truth_prefixes": found[1]}
+
+
+def task_accuracy(
+    reader: Reader, task: Task, machine: Machine, n_trials: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Machine and network against the task's targets, at the last step of each trial that counts: the fields of
+    `Automaton`. Nothing where the task's trials hold inputs that are no symbols."""
+    trials = task.sample(n_trials, rng)
+    if task.loss == "sinkhorn":
+        return {}
+    wanted = trials.targets if task.loss == "cross_entropy" else task.labels(trials.targets)
+    steps = np.arange(trials.mask.shape[1])
+    end = np.where(trials.mask, steps, -1).max(1)
+    is_symbol = np.all(np.abs(trials.inputs[:, :, None] - reader.alphabet) < 1e-6, axis=-1)
+    readable = np.all(is_symbol.any(-1) | (steps > end[:, None]), axis=1) & (end >= 0)
+    if not readable.any():
+        return {}
+    each, end = np.arange(int(readable.sum())), end[readable]
+    wanted = wanted[readable][each, end]
+    words = is_symbol[readable].argmax(-1)  # symbol 0 in the padding, which comes after all that is compared
+    shown = reader.decide(trials.inputs[readable], rng)[each, end + 1]
+    right = np.all(machine.outputs[machine.run(words)[each, end]] == wanted, axis=-1)
+    low, high = binomial_bounds(np.array([right.mean()]), len(each))
+    return {
+        "machine_accuracy": float(right.mean()),
+        "machine_accuracy_low": float(low[0]),
+        "machine_accuracy_high": float(high[0]),
+        "network_accuracy": float(np.all(shown == wanted, axis=-1).mean()),
+        "n_task_trials": len(each),
+    }
+
+
+def _begun(machine: Machine) -> Machine:
+    """The same machine, but for the empty word, after which it shows 0."""
+    n = machine.n_states
+    return Machine(
+        np.vstack([machine.transitions, machine.transitions[machine.initial]]),
+        np.vstack([machine.outputs, np.zeros((1, machine.n_heads), np.int64)]),
+        n,
+    )
+
+
+def _shown(machine: Machine, words: Int64[np.ndarray, "word time"]) -> Int64[np.ndarray, "word prefix head"]:
+    return machine.outputs[np.column_stack([np.full(len(words), machine.initial), machine.run(words)])]
+
+
+def _first_differences(levels: list[np.ndarray], n_symbols: int) -> list[np.ndarray]:
+    """Of the suffixes of each length, (suffix, pair), those that tell a pair apart while no beginning
+    of them does. The newest symbol of a suffix counts most in its number: its beginnings come again and again."""
+    found, before = [], np.zeros_like(levels[0])
+    for level in levels:
+        before = before if level.shape == before.shape else np.tile(before, (n_symbols, 1))
+        found.append(level & ~before)
+        before = before | level
+    return found
+
+
+def _covering(machine: Machine, n_words: int, rng: np.random.Generator) -> np.ndarray:
+    k, access = machine.n_symbols, access_words(machine)
+    depth = 1
+    while len(access) * k ** (depth + 2) <= n_words and depth < 10:
+        depth += 1
+    suffixes = np.indices((k,) * (depth + 1)).reshape(depth + 1, -1).T
+    words = [(*word, *suffix) for word in access for suffix in suffixes.tolist()]
+    if len(words) > n_words:
+        words = [words[i] for i in rng.choice(len(words), n_words, replace=False)]
+    longest = max(map(len, words))
+    filled = rng.integers(k, size=(len(words), longest))
+    for row, word in zip(filled, words, strict=True):
+        row[: len(word)] = word
+    return filled

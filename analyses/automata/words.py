@@ -1,0 +1,101 @@
+"""Words to try a network and a machine on."""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int64
+
+from rnnscope.tasks.machine import Machine
+
+LONGEST_PATTERN = 6
+Distribution = Literal["uniform", "structured", "border"]
+DISTRIBUTIONS: tuple[Distribution, ...] = ("uniform", "structured", "border")
+
+
+def draw_words(
+    n_words: int,
+    length: int,
+    n_symbols: int,
+    distribution: str,
+    rng: np.random.Generator,
+    machine: Machine | None = None,
+) -> Int64[np.ndarray, "word time"]:
+    """Random words.
+
+    "uniform": every symbol equally likely, independent. "structured": half of them with symbol frequencies of their
+    own, from a Dirichlet distribution that favours few symbols, half repetitions of a short pattern, every second of
+    these with one symbol changed. Uniform words alone rarely stay within a sparse language: of length 40, one in
+    10^12 is all ones. "border", of a `machine`: words that stay where what the machine shows can still change, with
+    one symbol changed somewhere.
+    """
+    if distribution == "border":
+        if machine is None:
+            raise ValueError("border words are those of a machine: give machine=")
+        return _border_words(n_words, length, machine, rng)
+    words = rng.integers(n_symbols, size=(n_words, length))
+    if distribution == "uniform" or n_symbols == 1:
+        return words
+    half = n_words // 2
+    frequencies = rng.dirichlet(np.full(n_symbols, 0.3), half).cumsum(1)
+    words[:half] = np.minimum((rng.random((half, length, 1)) > frequencies[:, None]).sum(-1), n_symbols - 1)
+    pattern = rng.integers(n_symbols, size=(n_words - half, LONGEST_PATTERN))
+    period = rng.integers(1, LONGEST_PATTERN + 1, n_words - half)
+    words[half:] = np.take_along_axis(pattern, np.arange(length) % period[:, None], 1)
+    changed = np.arange(half, n_words, 2)
+    words[changed, rng.integers(length, size=len(changed))] = rng.integers(n_symbols, size=len(changed))
+    return words
+
+
+def mixed_words(n_words: int, length: int, n_symbols: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+    """Half uniform, half structured."""
+    halves = (n_words - n_words // 2, n_words // 2)
+    kinds = ("uniform", "structured")
+    return np.concatenate([draw_words(n, length, n_symbols, kind, rng) for n, kind in zip(halves, kinds, strict=True)])
+
+
+def draw_walks(machine: Machine, n_words: int, length: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+    """For each state in turn, the shortest word that leads there, and then random symbols."""
+    access = access_words(machine)
+    walks = rng.integers(machine.n_symbols, size=(n_words, length))
+    for row, walk in enumerate(walks):
+        word = access[row % len(access)][:length]
+        walk[: len(word)] = word
+    return walks
+
+
+def access_words(machine: Machine) -> list[tuple[int, ...]]:
+    """The shortest word to each state that can be reached, in breadth-first order."""
+    found: dict[int, tuple[int, ...]] = {machine.initial: ()}
+    order = [machine.initial]
+    for state in order:  # grows while it is read
+        for symbol, target in enumerate(machine.transitions[state].tolist()):
+            if target not in found:
+                found[target] = (*found[state], symbol)
+                order.append(target)
+    return [found[state] for state in order]
+
+
+def _border_words(n_words: int, length: int, machine: Machine, rng: np.random.Generator) -> np.ndarray:
+    """Walks that never enter a state which cannot be left again, where that can be helped; one symbol changed."""
+    transitions, n_symbols = machine.transitions, machine.n_symbols
+    trapped = (transitions == np.arange(machine.n_states)[:, None]).all(1)
+    free = ~trapped[transitions]  # (state, symbol)
+    # States from which nothing but traps can be reached are as bad as traps.
+    for _ in range(machine.n_states):
+        doomed = ~free.any(1)
+        if not (free & doomed[transitions]).any():
+            break
+        free &= ~doomed[transitions]
+    free[~free.any(1)] = True
+    chance = (free / free.sum(1, keepdims=True)).cumsum(1)
+    words = np.empty((n_words, length), np.int64)
+    state = np.full(n_words, machine.initial)
+    for t in range(length):
+        words[:, t] = np.minimum((rng.random((n_words, 1)) >= chance[state]).sum(1), n_symbols - 1)
+        state = transitions[state, words[:, t]]
+    if n_symbols > 1 and length:
+        # Half of them only: a word without its edit lies on the border's inner side.
+        rows = np.arange(0, n_words, 2)
+        place = rng.integers(length, size=len(rows))
+        words[rows, place] = (words[rows, place] + rng.integers(1, n_symbols, len(rows))) % n_symbols
+    return words

@@ -1,0 +1,264 @@
+"""How does the network look to small changes, from state to state? Jacobians along trajectories.
+
+At every step the map is linear to first order, dh(t) = J dh(t-1) + B du(t): the eigenvalues of J are the time
+constants and rotations of the moment, the singular values of B how strongly inputs are let in. Where both vary along
+a trial, the network does what no linear one can: gate its inputs, or hold at one time and integrate at another.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float, Num
+
+from rnnscope import linalg, results
+from rnnscope.analyses.state_space.labelled import shown_states
+from rnnscope.maps import StateMap, as_map
+from rnnscope.simulation import Trajectories
+from rnnscope.tasks import Trials
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+BLOCK = 4_000_000  # numbers in the Jacobians that are held at once: 32 MB
+SHOWN_EIGENVALUES = 8
+
+
+@dataclass(frozen=True)
+class Linearisation:
+    """The linear maps along trajectories. Entry t is of the step into the state after input t; NaN in the padding of
+    short trials.
+
+    Attributes:
+        eigenvalues: of the state Jacobian. Within a trial an entry goes on from step to step: eigenvalues are
+            matched so that all together move least. The largest mean modulus over the trial comes first.
+        jump: how far the eigenvalue that moves most moves into a step, all of them counted; 0 at the first. Where it
+            is as large as eigenvalues are apart, which is which cannot be told.
+        spectral_radius: the largest modulus of all eigenvalues.
+        n_unstable: eigenvalues outside the unit circle; NaN in the padding.
+        stretch: the largest singular value of the state Jacobian: the most that a small change can grow in a step.
+            More than the spectral radius where the Jacobian is not normal.
+        input_gain: singular values of the input Jacobian, the largest first: how far an input of length 1 can move
+            the state.
+        channel_gain: the same for each input channel by itself, the length of its column.
+        valid: where a trial goes on.
+        state_size: of the map; with fewer eigenvalues than that, those of largest mean modulus were kept.
+        noise, seed: the settings.
+    """
+
+    eigenvalues: Complex[np.ndarray, "trial time eigenvalue"]
+    jump: Float[np.ndarray, "trial time"]
+    spectral_radius: Float[np.ndarray, "trial time"]
+    n_unstable: Float[np.ndarray, "trial time"]
+    stretch: Float[np.ndarray, "trial time"]
+    input_gain: Float[np.ndarray, "trial time singular"]
+    channel_gain: Float[np.ndarray, "trial time channel"]
+    valid: Bool[np.ndarray, "trial time"]
+    state_size: int
+    noise: float
+    seed: int
+
+    @property
+    def gain_variation(self) -> float:
+        """Standard deviation of the largest input gain over all steps, relative to its mean; 0 without inputs."""
+        if not self.input_gain.shape[2]:
+            return 0.0
+        gain = self.input_gain[self.valid][:, 0]
+        return float(gain.std() / gain.mean()) if gain.any() else 0.0
+
+    def summary(self) -> str:
+        radius, gain = self.spectral_radius[self.valid], self.input_gain[self.valid]
+        inputs = (
+            f"input gain {gain[:, 0].min():.3g} to {gain[:, 0].max():.3g} (varies by {self.gain_variation:.0%})"
+            if gain.shape[1]
+            else "no inputs"
+        )
+        return (
+            f"{self.valid.sum()} steps of {len(self.valid)} trials: spectral radius {radius.min():.3f} to "
+            f"{radius.max():.3f} (above 1 in {(radius > 1).mean():.0%}), a step stretches up to "
+            f"{self.stretch[self.valid].max():.3g} times, {inputs}; eigenvalues jump by {self.median_jump:.2g} "
+            "(median over steps)"
+        )
+
+    @property
+    def median_jump(self) -> float:
+        """Median of `jump` over all steps but the first of each trial; 0 where there are none."""
+        moved = self.jump[:, 1:][self.valid[:, 1:]]
+        return float(np.median(moved)) if moved.size else 0.0
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """The first trial: moduli of up to eight eigenvalues, and the gain of inputs, over time."""
+        return _figure(self)
+
+
+def linearise_along(
+    system: Any,
+    *,
+    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
+    n_trials: int = 8,
+    n_eigenvalues: int | None = None,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Linearisation:
+    """Linearise a map at every step of its trajectories.
+
+    Jacobians are made, used and let go of in blocks of about 32 MB; `jacobians_along` hands them out.
+
+    Args:
+        system: a Run, Network, torch module or StateMap.
+        inputs: what to show, or a task's trials; trials of the run's own task if None.
+        n_trials: how many trials, where `inputs` does not say.
+        n_eigenvalues: how many to keep, those of largest mean modulus; all if None.
+        noise: standard deviation of process noise, per number of the state and step.
+        seed: of trials, initial states and noise.
+
+    Raises:
+        NotApplicable: nothing tells what to show, or the states diverge.
+        ValueError: sizes that do not fit, a number of eigenvalues that the map does not have, a Jacobian that is not
+            finite.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> gate = rs.FunctionMap(lambda h, u: h * u, state_size=1, input_size=1,
+        ...                       initial=lambda n, rng: np.ones((n, 1)))
+        >>> found = linearise_along(gate, inputs=np.array([[[0.5], [2.0]]]))
+        >>> found.eigenvalues.real.round(6).tolist(), found.input_gain.round(6).tolist()
+        ([[[0.5], [2.0]]], [[[1.0], [0.5]]])
+    """
+    state_map = as_map(system)
+    size = state_map.state_size
+    kept = size if n_eigenvalues is None else n_eigenvalues
+    if not 1 <= kept <= size:
+        raise ValueError(f"n_eigenvalues must be from 1 to {size}, the map's state size, got {kept}")
+    shown = shown_states(system, inputs, n_trials, noise, seed)
+    shape = shown.valid.shape
+    n_gains = min(size, state_map.input_size)
+    values = np.full((*shape, size), np.nan, np.complex128)
+    stretch = np.full(shape, np.nan)
+    gain, channels = np.full((*shape, n_gains), np.nan), np.full((*shape, state_map.input_size), np.nan)
+    with linalg.one_thread():
+        for trials, steps, by_state, by_input in _blocks(state_map, shown):
+            values[trials, steps] = linalg.eigenvalues(by_state)
+            stretch[trials, steps] = np.linalg.norm(by_state, 2, axis=(1, 2))
+            channels[trials, steps] = np.linalg.norm(by_input, axis=1)
+            if n_gains:
+                gain[trials, steps] = np.linalg.svd(by_input, compute_uv=False)
+        radius = np.abs(values).max(2)
+        unstable = np.where(shown.valid, (np.abs(values) > 1).sum(2), np.nan)
+        jump = _match(values, shown.valid)
+    order = np.argsort(-np.nanmean(np.abs(values), axis=1), axis=1, kind="stable")[:, :kept]
+    return Linearisation(
+        eigenvalues=np.take_along_axis(values, order[:, None], 2),
+        jump=jump,
+        spectral_radius=radius,
+        n_unstable=unstable,
+        stretch=stretch,
+        input_gain=gain,
+        channel_gain=channels,
+        valid=shown.valid,
+        state_size=size,
+        noise=float(noise),
+        seed=seed,
+    )
+
+
+def jacobians_along(
+    system: Any,
+    *,
+    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
+    n_trials: int = 8,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """The Jacobians behind `linearise_along`, block after block: (trial, step, state Jacobian, input Jacobian), each
+    with one row a step; arguments as there."""
+    state_map = as_map(system)
+    yield from _blocks(state_map, shown_states(system, inputs, n_trials, noise, seed))
+
+
+def _blocks(
+    state_map: StateMap, shown: Trajectories
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    before = np.concatenate([shown.initial[:, None], shown.states[:, :-1]], 1)
+    trials, steps = np.nonzero(shown.valid)
+    size = max(1, BLOCK // (state_map.state_size * (state_map.state_size + state_map.input_size)))
+    for start in range(0, len(trials), size):
+        where = trials[start : start + size], steps[start : start + size]
+        states, given = before[where], shown.inputs[where]
+        by_state, by_input = state_map.jacobian(states, given), state_map.input_jacobian(states, given)
+        finite = np.isfinite(by_state).all((1, 2)) & np.isfinite(by_input).all((1, 2))
+        if not finite.all():
+            trial, step = (int(index[~finite][0]) for index in where)
+            raise ValueError(f"the map's Jacobian is not finite in trial {trial} at step {step}: check its derivative")
+        yield (*where, by_state, by_input)
+
+
+def _match(values: np.ndarray, valid: np.ndarray) -> Float[np.ndarray, "trial time"]:
+    """Put the eigenvalues of every step in the order of those before, in place; the largest move at each step."""
+    from scipy.optimize import linear_sum_assignment
+
+    jump = np.where(valid, 0.0, np.nan)
+    for trial, length in enumerate(valid.sum(1)):
+        for t in range(1, length):
+            before, now = values[trial, t - 1], values[trial, t]
+            distance = np.abs(before[:, None] - now)
+            # Squares: many small moves rather than a large one.
+            values[trial, t] = now[linear_sum_assignment(distance**2)[1]]
+            jump[trial, t] = np.abs(values[trial, t] - before).max()
+    return jump
+
+
+def _figure(found: Linearisation) -> "go.Figure":
+    from plotly.subplots import make_subplots
+
+    from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+
+    rows = 2 if found.input_gain.shape[2] else 1
+    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.1)
+    figure.update_layout(template=TEMPLATE, title={"text": f"Linearised along a trial ({len(found.valid)} analysed)"})
+    length = int(found.valid[0].sum())
+    time = np.arange(length)
+    moduli = np.abs(found.eigenvalues[0, :length])
+    one = {"color": NEUTRAL, "width": 1.5, "dash": "dot"}
+    figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=1, y1=1, line=one, row=1, col=1)
+    lines = {"x": time, "mode": "lines", "row": 1, "col": 1}
+    n = min(SHOWN_EIGENVALUES, moduli.shape[1])
+    for k in range(n):
+        figure.add_scatter(
+            y=moduli[:, k],
+            line={"color": COLOURS[0], "width": 1.3},
+            name=f"|λ|, {n} of {found.state_size}",
+            legendgroup="eigenvalues",
+            showlegend=k == 0,
+            **lines,
+        )
+    figure.add_scatter(
+        y=found.stretch[0, :length],
+        line={"color": "black", "width": 1.8, "dash": "dash"},
+        name="largest stretch",
+        **lines,
+    )
+    figure.update_yaxes(title_text="factor per step", rangemode="tozero", row=1, col=1)
+    if rows == 2:
+        few = found.channel_gain.shape[2] <= 3
+        shown = found.channel_gain if few else found.input_gain[..., :3]
+        for k, colour in zip(range(min(3, shown.shape[2])), COLOURS[1:], strict=False):
+            figure.add_scatter(
+                x=time,
+                y=shown[0, :length, k],
+                mode="lines",
+                line={"color": colour, "width": 2, "dash": ("solid", "dash", "dot")[k]},
+                name=f"input channel {k}" if few else f"input, singular value {k + 1}",
+                row=2,
+                col=1,
+            )
+        figure.update_yaxes(title_text="gain |dh| / |du|", rangemode="tozero", row=2, col=1)
+    figure.update_xaxes(title_text="time (steps)", row=rows, col=1)
+    figure.update_layout(legend={"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"}, margin={"b": 100})
+    return figure

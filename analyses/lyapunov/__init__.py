@@ -1,0 +1,20 @@
+"""How fast, and in which directions, do neighbouring states part? Lyapunov exponents, their vectors, and gradients."""
+
+from rnnscope.analyses.lyapunov.covariant import CovariantVectors, covariant_lyapunov_vectors
+from rnnscope.analyses.lyapunov.finite_time import FiniteTimeExponents, finite_time_exponents
+from rnnscope.analyses.lyapunov.gradients import GradientGrowth, gradient_growth
+from rnnscope.analyses.lyapunov.over_training import LyapunovOverTraining, lyapunov_over_training
+from rnnscope.analyses.lyapunov.spectrum import LyapunovSpectrum, lyapunov_spectrum
+
+__all__ = [
+    "CovariantVectors",
+    "FiniteTimeExponents",
+    "GradientGrowth",
+    "LyapunovOverTraining",
+    "LyapunovSpectrum",
+    "covariant_lyapunov_vectors",
+    "finite_time_exponents",
+    "gradient_growth",
+    "lyapunov_over_training",
+    "lyapunov_spectrum",
+]

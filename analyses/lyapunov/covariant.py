@@ -1,0 +1,377 @@
+"""In which directions do neighbouring states part? Covariant Lyapunov vectors and the angles between them.
+
+The vector v_i(t) grows as exp(λ_i t) forward and back, and the map's own step takes it to that of the next state:
+J v_i(t) is along v_i(t + 1). Vectors of the frame that QR carries along do not have this property, except the first.
+Method of Ginelli et al. (Phys. Rev. Lett. 99, 130601, 2007): carry the frame Q forward, keep the R; then carry upper
+triangular coefficients C back by R^-1 C, where they settle, and V = Q C. Where expanding and contracting directions
+come near one another, the dynamics is not hyperbolic.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy.typing import ArrayLike
+
+from rnnscope import linalg, results
+from rnnscope.analyses.lyapunov.frames import LOST, next_interval
+from rnnscope.analyses.lyapunov.orbits import Orbits, orbits_of, time_step
+from rnnscope.analyses.lyapunov.spectrum import checked_count
+from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.maps import jvp
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+# A vector has settled where two beginnings of the way back end within this angle, in radians.
+SETTLED = 0.01
+
+
+@dataclass(frozen=True)
+class CovariantVectors:
+    """Covariant Lyapunov vectors, in the order of their exponents, the largest first.
+
+    Attributes:
+        vectors: of length 1, as columns; NaN for starts that diverged.
+        states: where they stand.
+        time: steps after the transient.
+        exponents: growth of the frame between the first and the last of these times, nats per step.
+        covariant_exponents: growth of the vectors themselves in that time; the same for long times.
+        angle: smallest angle between the span of the expanding vectors and that of the others, in degrees; NaN where
+            all or none expand, or the start diverged.
+        pair_angle: median over starts and times of the angle between each two vectors, 0 to 90 degrees.
+        discrepancy: the largest angle, in radians, between what two beginnings of the way back lead to.
+        diverged_at: the step, counted from the start, at which a start was no longer finite; -1 for never.
+        n_expanding: exponents above 0.
+        n_forgotten: directions that shrink to the rounding error between two QR steps. They and those after them have
+            no covariant vectors.
+        state_size: of the map.
+        n_steps, transient, settling: steps with vectors, before them (for the frame), and after (for the way back).
+        dt: what a step is in units of time; None for a map proper.
+        drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
+        noise: standard deviation of process noise.
+        seed: of starts, trials, noise and beginnings.
+    """
+
+    vectors: Float[np.ndarray, "start time state vector"]
+    states: Float[np.ndarray, "start time state"]
+    time: Integer[np.ndarray, " time"]
+    exponents: Float[np.ndarray, " vector"]
+    covariant_exponents: Float[np.ndarray, " vector"]
+    angle: Float[np.ndarray, "start time"]
+    pair_angle: Float[np.ndarray, "vector vector"]
+    discrepancy: Float[np.ndarray, " vector"]
+    diverged_at: Integer[np.ndarray, " start"]
+    n_expanding: int
+    n_forgotten: int
+    state_size: int
+    n_steps: int
+    transient: int
+    settling: int
+    dt: float | None
+    drive: str
+    noise: float
+    seed: int
+
+    @property
+    def settled(self) -> np.ndarray:
+        """(vector,) whether both beginnings lead to the same vector, within .01 radians."""
+        return self.discrepancy <= SETTLED
+
+    def summary(self) -> str:
+        n, lost = len(self.diverged_at), int((self.diverged_at >= 0).sum())
+        diverged = f"{lost} of {n} starts diverged" if lost else ""
+        if lost == n:
+            return f"no covariant Lyapunov vectors: {diverged}"
+        k, settled = len(self.exponents), int(self.settled.sum())
+        known = self.angle[np.isfinite(self.angle)]
+        if known.size:
+            angles = (
+                f"the {self.n_expanding} expanding and the {k - self.n_expanding} other directions are "
+                f"{np.median(known):.3g}° apart (median), at least {known.min():.2g}°"
+            )
+        else:
+            angles = "no direction expands" if self.n_expanding == 0 else "all directions expand"
+        parts = [
+            f"{k} covariant Lyapunov vectors of {self.state_size} at {len(self.time)} times on {n - lost} trajectories",
+            "all settled" if settled == k else f"{settled} settled, {k - settled} NOT (longer settling may help)",
+            angles,
+            f"{self.n_forgotten} {_forgotten(self.n_forgotten)}" if self.n_forgotten else "",
+            self.drive,
+            diverged,
+        ]
+        return "; ".join(part for part in parts if part)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """Angles between each two vectors, and those between expanding and other directions."""
+        return _figure(self)
+
+
+def covariant_lyapunov_vectors(
+    system: Any,
+    *,
+    n_vectors: int | None = None,
+    input: ArrayLike | None = None,
+    inputs: ArrayLike | None = None,
+    n_steps: int = 200,
+    transient: int = 200,
+    settling: int = 200,
+    n_starts: int = 4,
+    n_times: int = 40,
+    starts: ArrayLike | None = None,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> CovariantVectors:
+    """Covariant Lyapunov vectors along several trajectories.
+
+    Args:
+        system: a Run, Network, torch module or StateMap.
+        n_vectors: how many, those of the largest exponents; all if None.
+        input, inputs, n_starts, starts, noise: as of `lyapunov_spectrum`; `inputs` are of `transient + n_steps +
+            settling` steps at least.
+        n_steps: steps along which vectors are wanted.
+        transient: steps before, in which the state and the frame settle.
+        settling: steps after, from whose end the coefficients are carried back.
+        n_times: at how many steps, evenly spread, vectors are kept (memory: n_starts * n_times * state * n_vectors).
+        seed: for starts, trials, noise and beginnings.
+
+    Raises:
+        NotApplicable: even the first direction is forgotten at once.
+        ValueError: an argument out of range or of the wrong shape.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> matrix = np.array([[2.0, 1.0], [1.0, 1.0]])
+        >>> cat = rs.FunctionMap(lambda x: (x @ matrix.T) % 1, state_size=2, domain=(0, 1),
+        ...                      jacobian=lambda x: np.broadcast_to(matrix, (*x.shape, 2)))
+        >>> found = covariant_lyapunov_vectors(cat)  # the eigenvectors, at right angles
+        >>> np.abs(found.vectors[0, 0]).round(3).tolist(), float(found.angle.min().round(3))
+        ([[0.851, 0.526], [0.526, 0.851]], 90.0)
+    """
+    for name, value, least in (
+        ("n_steps", n_steps, 1),
+        ("transient", transient, 0),
+        ("settling", settling, 1),
+        ("n_times", n_times, 1),
+        ("seed", seed, 0),
+    ):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    rng = np.random.default_rng([seed, 0x1F])
+    orbits = orbits_of(
+        system,
+        input=input,
+        inputs=inputs,
+        starts=starts,
+        trajectory=None,
+        n_starts=n_starts,
+        total=transient + n_steps + settling,
+        noise=noise,
+        rng=rng,
+    )
+    k = checked_count(n_vectors, orbits.state_map.state_size)
+    n_times = min(n_times, n_steps + 1)
+    time = np.unique(np.round(np.linspace(0, n_steps, n_times)).astype(int))
+    with np.errstate(all="ignore"), linalg.one_thread():
+        way = _forward(orbits, k, transient, transient + time, rng)
+        if not way.n_resolved and (way.diverged_at < 0).any():
+            raise NotApplicable("all directions are forgotten within a step: there are no covariant vectors")
+        found = _backward(way, transient, rng)
+    return CovariantVectors(
+        **found,
+        states=way.states,
+        time=time,
+        diverged_at=way.diverged_at,
+        n_forgotten=k - way.n_resolved,
+        state_size=orbits.state_map.state_size,
+        n_steps=n_steps,
+        transient=transient,
+        settling=settling,
+        dt=time_step(orbits.state_map),
+        drive=orbits.drive,
+        noise=orbits.noise,
+        seed=seed,
+    )
+
+
+def _forgotten(n: int) -> str:
+    return "direction is forgotten at once and has none" if n == 1 else "directions are forgotten at once and have none"
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What the way forward leaves: the R of each QR step and when it was, and Q and the state where they are wanted."""
+
+    times: list[int]
+    factors: list[np.ndarray]  # (start, k, k) each
+    frames: dict[int, np.ndarray]  # time -> (start, state, k)
+    states: Float[np.ndarray, "start time state"]
+    diverged_at: Integer[np.ndarray, " start"]
+    n_resolved: int
+
+
+def _forward(orbits: Orbits, k: int, transient: int, wanted: np.ndarray, rng: np.random.Generator) -> _Way:
+    n_starts, n = orbits.begin.shape
+    total = orbits.inputs.shape[1]
+    noise_rng, frame_rng = rng.spawn(2)
+    frame, _ = linalg.qr(frame_rng.standard_normal((n_starts, n, k)))
+    diverged_at, resolved = np.full(n_starts, -1), np.ones(k, bool)
+    times, factors, frames = [], [], {0: frame} if wanted[0] == 0 else {}
+    stops, every, since, visited = {*wanted.tolist(), total}, 1, 0, []
+    for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng)):
+        if t in stops:
+            visited.append(states.copy())
+        frame = jvp(orbits.state_map, states, shown, frame)
+        since += 1
+        if since < every and t + 1 not in stops:
+            continue
+        frame, r = linalg.qr(frame)
+        lost = ~np.isfinite(r).all((1, 2))
+        diverged_at[lost & (diverged_at < 0)] = t + 1
+        alive = diverged_at < 0
+        frame[~alive], r[~alive] = np.eye(n, k), np.eye(k)
+        grown = np.log(np.abs(np.diagonal(r, axis1=1, axis2=2)))
+        behind = grown.max(1, keepdims=True) - grown
+        every = next_interval(every, since, float(behind.max()))
+        since = 0
+        if t + 1 > transient:
+            resolved &= (behind <= LOST).all(0)
+            times.append(t + 1)
+            factors.append(r)
+        if t + 1 in stops:
+            frames[t + 1] = frame
+    n_resolved = k if resolved.all() else int(resolved.argmin())
+    frames.pop(total, None)
+    return _Way(times, factors, frames, np.stack(visited, 1), diverged_at, n_resolved)
+
+
+def _backward(way: _Way, transient: int, rng: np.random.Generator) -> dict[str, Any]:
+    """The array fields of the result that the way back gives."""
+    k, n_starts = way.n_resolved, len(way.diverged_at)
+    wanted = sorted(way.frames)
+    good = way.diverged_at < 0
+    two = [_unit(np.triu(rng.standard_normal((n_starts, k, k)))) for _ in range(2)]
+    kept, apart = {}, np.zeros(k)
+    grown, frame_grown = np.zeros((n_starts, k)), np.zeros((n_starts, k))
+    ends = [*way.times]
+    for i in range(len(ends) - 1, -1, -1):
+        if ends[i] in way.frames:
+            kept[ends[i]] = two[0]
+            apart = np.maximum(apart, _apart(*two)[good].max(0, initial=0.0))
+        r = way.factors[i][:, :k, :k]
+        raw = [linalg.solve(r, c) for c in two]
+        if ends[i] <= wanted[-1]:
+            grown -= np.log(np.linalg.norm(raw[0], axis=1))
+            frame_grown += np.log(np.abs(np.diagonal(r, axis1=1, axis2=2)))
+        two = [_unit(np.triu(c)) for c in raw]
+    if wanted[0] == transient:
+        kept[transient] = two[0]
+        apart = np.maximum(apart, _apart(*two)[good].max(0, initial=0.0))
+    vectors = np.stack([way.frames[t][:, :, :k] @ kept[t] for t in wanted], 1)
+    vectors[~good] = np.nan
+    steps = wanted[-1] - wanted[0]
+    unknown = np.full(k, np.nan)
+    some = bool(good.any()) and steps > 0
+    exponents = frame_grown[good].mean(0) / steps if some else unknown
+    n_expanding = int((exponents > 0).sum())
+    return {
+        "vectors": vectors,
+        "exponents": exponents,
+        "covariant_exponents": grown[good].mean(0) / steps if some else unknown,
+        "angle": _split_angles(vectors, n_expanding),
+        "pair_angle": _pair_angles(vectors[good]),
+        "discrepancy": apart if good.any() else unknown,
+        "n_expanding": n_expanding,
+    }
+
+
+def _unit(columns: np.ndarray) -> np.ndarray:
+    return columns / np.linalg.norm(columns, axis=-2, keepdims=True)
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, "start vector"]:
+    """The angle between columns of length 1, whatever their sign; exact for small ones too."""
+    sign = np.sign((one * other).sum(1, keepdims=True))
+    return 2 * np.arcsin(np.minimum(1.0, np.linalg.norm(one - sign * other, axis=1) / 2))
+
+
+def _split_angles(vectors: Float[np.ndarray, "start time state vector"], j: int) -> Float[np.ndarray, "start time"]:
+    n_starts, n_times, n, k = vectors.shape
+    angles = np.full((n_starts, n_times), np.nan)
+    good = np.isfinite(vectors).all((1, 2, 3))
+    if 0 < j < k and good.any():
+        flat = vectors[good].reshape(-1, n, k)
+        (one, _), (other, _) = linalg.qr(flat[..., :j]), linalg.qr(flat[..., j:])
+        # The sine keeps small angles: |(1 - P) x| for the x of the other span that is nearest.
+        smaller, larger = (one, other) if j <= k - j else (other, one)
+        cosine = linalg.svd(larger.swapaxes(1, 2) @ smaller)[1]
+        sine = linalg.svd(smaller - larger @ (larger.swapaxes(1, 2) @ smaller))[1]
+        angles[good] = np.degrees(np.arctan2(sine.min(1), cosine.max(1))).reshape(good.sum(), n_times)
+    return angles
+
+
+def _pair_angles(vectors: Float[np.ndarray, "start time state vector"]) -> Float[np.ndarray, "vector vector"]:
+    k = vectors.shape[3]
+    if not len(vectors):
+        return np.full((k, k), np.nan)
+    cosines = np.abs(np.einsum("stni,stnj->stij", vectors, vectors, optimize=True)).reshape(-1, k, k)
+    return np.degrees(np.arccos(np.minimum(1.0, np.median(cosines, axis=0))))
+
+
+def _figure(found: CovariantVectors) -> "go.Figure":
+    from plotly.subplots import make_subplots
+
+    from rnnscope.figures import COLOURS, SEQUENTIAL, TEMPLATE
+
+    known = found.angle[np.isfinite(found.angle)]
+    figure = make_subplots(rows=1, cols=2, column_widths=[0.5, 0.5], horizontal_spacing=0.2)
+    not_all = "" if found.settled.all() else f" ({int(found.settled.sum())} of {len(found.settled)} settled)"
+    figure.update_layout(template=TEMPLATE, title={"text": f"Covariant Lyapunov vectors{not_all}"})
+    if not np.isfinite(found.exponents).all():
+        figure.add_annotation(text=found.summary(), x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
+        return figure
+    index = np.arange(1, len(found.exponents) + 1)
+    off_diagonal = np.where(np.eye(len(index), dtype=bool), np.nan, found.pair_angle)
+    figure.add_heatmap(
+        x=index,
+        y=index,
+        z=off_diagonal,
+        zmin=0,
+        zmax=90,
+        colorscale=SEQUENTIAL,
+        colorbar={
+            "title": {"text": "median angle", "side": "right"},
+            "x": 0.405,
+            "thickness": 12,
+            "tickvals": [0, 30, 60, 90],
+            "ticksuffix": "°",
+        },
+        hovertemplate="%{x}, %{y}: %{z:.1f}°<extra></extra>",
+        row=1,
+        col=1,
+    )
+    for axis in (figure.update_xaxes, figure.update_yaxes):
+        axis(title_text="index of the vector", showgrid=False, row=1, col=1)
+        if len(index) <= 12:
+            axis(tickmode="linear", tick0=1, dtick=1, row=1, col=1)
+    figure.update_yaxes(autorange="reversed", constrain="domain", scaleanchor="x", row=1, col=1)
+    figure.update_xaxes(constrain="domain", row=1, col=1)
+    figure.update_xaxes(title_text="smallest angle, expanding to others", ticksuffix="°", row=1, col=2)
+    figure.update_yaxes(title_text="share of states", rangemode="tozero", row=1, col=2)
+    if known.size:
+        bins = {"start": 0, "end": 90 if known.max() > 30 else 1.05 * max(known.max(), 1e-3)}
+        bins["size"] = bins["end"] / 30
+        figure.add_histogram(
+            x=known, xbins=bins, histnorm="probability", marker={"color": COLOURS[0]}, showlegend=False, row=1, col=2
+        )
+        figure.update_xaxes(range=[0, bins["end"]], row=1, col=2)
+    else:
+        text = "no direction expands" if found.n_expanding == 0 else "all directions expand"
+        figure.add_annotation(text=text, x=0.5, y=0.5, xref="x2 domain", yref="y2 domain", showarrow=False)
+    return figure

@@ -1,0 +1,356 @@
+"""How fast do neighbouring states part within a trial? Finite-time Lyapunov exponents, and how they are distributed.
+
+Over a window of T steps a small ball of states becomes an ellipsoid with the singular values σ_i of the product of the
+Jacobians as axes: λ_i(T) = ln σ_i / T. For T to infinity these are the Lyapunov exponents; before, they differ from
+window to window (Grassberger, Badii & Politi, J. Stat. Phys. 51, 1988).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+from numpy.typing import ArrayLike
+
+from rnnscope import linalg, results
+from rnnscope.analyses.lyapunov.frames import Frame
+from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
+from rnnscope.analyses.lyapunov.recorded import labels_of, record
+from rnnscope.analyses.lyapunov.spectrum import checked_count
+from rnnscope.maps import StateMap, jvp, vjp
+from rnnscope.tasks import Trials
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+# The way there or back is repeated until ln σ changes by less than this, at most so many times. Where two σ are
+# nearly equal this is slow: what is missing may be the root of the last change, .01.
+AGREE, MOST_SWEEPS = 1e-4, 60
+# States of up to so many numbers go through the product in all directions, larger ones in so many more than wanted.
+WHOLE, SPARE = 96, 24
+# A σ below e^-23 of the largest is not read off the product.
+DEEP = 23.0
+
+
+@dataclass(frozen=True)
+class FiniteTimeExponents:
+    """Finite-time Lyapunov exponents in nats per step, the largest first.
+
+    Attributes:
+        exponents: of each window; NaN where a trial has no such window any more, or diverged.
+        converged: whether ln σ was found to .01 for all exponents of the window.
+        start: the first step of each window.
+        length: steps in each window; 0 where there is none.
+        trial_label: the label of each trial, as a place in `label_names`.
+        diverged_at: the step at which a trial's state was no longer finite; -1 for never.
+        label_names: of the labels; one empty name where trials are not told apart.
+        state_size: of the map.
+        dt: what a step is in units of time; None for a map proper.
+        drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
+        noise: standard deviation of process noise.
+        seed: of starts, trials and noise.
+    """
+
+    exponents: Float[np.ndarray, "trial window exponent"]
+    converged: Bool[np.ndarray, "trial window"]
+    start: Integer[np.ndarray, " window"]
+    length: Integer[np.ndarray, "trial window"]
+    trial_label: Integer[np.ndarray, " trial"]
+    diverged_at: Integer[np.ndarray, " trial"]
+    label_names: tuple[str, ...]
+    state_size: int
+    dt: float | None
+    drive: str
+    noise: float
+    seed: int
+
+    @property
+    def known(self) -> Bool[np.ndarray, "trial window"]:
+        """The windows that there are, and whose trial did not diverge."""
+        return (self.length > 0) & ~np.isnan(self.exponents[..., 0])
+
+    @property
+    def mean(self) -> Float[np.ndarray, " exponent"]:
+        """Over all windows, each with the weight of its length: for windows without gaps, the exponents of the whole
+        come out of it from above as windows get longer."""
+        there = self.known
+        if not there.any():
+            return np.full(self.exponents.shape[2], np.nan)
+        return np.average(self.exponents[there], axis=0, weights=self.length[there])
+
+    def summary(self) -> str:
+        there, lost = self.known, int((self.diverged_at >= 0).sum())
+        diverged = f"{lost} of {len(self.diverged_at)} trials diverged" if lost else ""
+        if not there.any():
+            return f"no finite-time exponents: {diverged}"
+        first, scale = self.exponents[there][:, 0] / (self.dt or 1.0), self.dt or 1.0
+        lengths = np.unique(self.length[there])
+        steps = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+        several = len(self.label_names) > 1
+        by_label = [
+            f"{name}: {np.mean(self.exponents[(self.trial_label == i)[:, None] & there][:, 0]) / scale:.3f}"
+            for i, name in enumerate(self.label_names)
+            if several and ((self.trial_label == i)[:, None] & there).any()
+        ]
+        open_ones = int((there & ~self.converged).sum())
+        # In a window that a network forgets altogether the exponent is minus infinity.
+        spread = f", standard deviation {first.std():.4f}" if np.isfinite(first).all() else ""
+        parts = [
+            f"λ₁ over {len(first)} windows of {steps} steps: mean {self.mean[0] / scale:.4f}{spread}, "
+            f"{first.min():.4f} to {first.max():.4f} {rate_unit(self.dt)}",
+            f"{100 * np.mean(first > 0):.0f} % of windows expand",
+            "mean of " + ", ".join(by_label) if by_label and len(by_label) <= 6 else "",
+            f"{int((self.diverged_at < 0).sum())} trials, {self.drive}",
+            f"{open_ones} windows NOT converged" if open_ones else "all converged",
+            diverged,
+        ]
+        return "; ".join(part for part in parts if part)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """The distribution of the first exponent, for each label; with several windows, how it goes through a trial."""
+        return _figure(self)
+
+
+def finite_time_exponents(
+    system: Any,
+    *,
+    window: int | None = None,
+    n_exponents: int = 1,
+    input: ArrayLike | None = None,
+    inputs: ArrayLike | Trials | None = None,
+    n_trials: int = 64,
+    n_steps: int = 100,
+    transient: int = 100,
+    label: str | None = None,
+    trial_labels: ArrayLike | None = None,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> FiniteTimeExponents:
+    """Lyapunov exponents of finite windows, trial by trial.
+
+    Args:
+        system: a Run, Network, torch module or StateMap.
+        window: steps in a window; trials are cut into windows from their first step on, and what is left is dropped.
+            None: each trial is one window.
+        n_exponents: how many, the largest first.
+        input: an input to hold, (input,).
+        inputs: what to show, (trial, time, input), or a task's trials. None: trials of the run's own task; for
+            anything but a run, or with `input`, stretches of `n_steps` from random starts.
+        n_trials: how many, where `inputs` does not say.
+        n_steps, transient: length of such a stretch, and steps before it.
+        label: which of the task's labels (the `info` of its trials) to tell trials apart by.
+        trial_labels: labels of one's own, one for each trial, (trial,).
+        noise: standard deviation of process noise, added to every number of the state after each step.
+        seed: for starts, trials and noise.
+
+    Raises:
+        ValueError: an argument out of range or of the wrong shape, labels that do not match the trials, a window
+            that no trial has.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> logistic = rs.FunctionMap(lambda x: 4 * x * (1 - x), jacobian=lambda x: (4 - 8 * x)[..., None],
+        ...                           state_size=1, domain=(0, 1))
+        >>> found = finite_time_exponents(logistic, window=10, n_steps=1000)
+        >>> found.exponents.shape, found.mean.round(1)  # ln 2 = .69
+        ((64, 100, 1), array([0.7]))
+    """
+    shown = record(
+        system,
+        input=input,
+        inputs=inputs,
+        n_trials=n_trials,
+        n_steps=n_steps,
+        transient=transient,
+        noise=noise,
+        seed=seed,
+    )
+    k = checked_count(n_exponents, shown.state_map.state_size)
+    n_trials, total = shown.valid.shape
+    places, names = labels_of(shown, label, trial_labels)
+    size = total if window is None else window
+    n_windows = total // size if size >= 1 else 0
+    if n_windows < 1:
+        raise ValueError(f"window must be from 1 to {total}, the steps of the longest trial, got {window}")
+    cut = (n_trials * n_windows, size)
+    states, inputs_, valid = (
+        part[:, : n_windows * size].reshape(*cut, *part.shape[2:]) for part in (shown.states, shown.inputs, shown.valid)
+    )
+    if window is not None:
+        valid = np.repeat(valid.all(1, keepdims=True), size, 1)  # no window that goes past the end
+    length = valid.sum(1)
+    logs, converged = np.full((len(length), k), np.nan), np.zeros(len(length), bool)
+    there = length > 0
+    if not there.any() and (shown.diverged_at < 0).any():
+        raise ValueError(f"no trial has a window of {window} steps: choose a shorter one")
+    if there.any():
+        with np.errstate(all="ignore"), linalg.one_thread():
+            windows = _Windows(shown.state_map, states[there], inputs_[there], valid[there])
+            logs[there], converged[there] = _log_singular_values(windows, k, np.random.default_rng([seed, 0x1D]))
+    with np.errstate(invalid="ignore"):
+        exponents = (logs / length[:, None]).reshape(n_trials, n_windows, k)
+    return FiniteTimeExponents(
+        exponents=exponents,
+        converged=converged.reshape(n_trials, n_windows),
+        start=np.arange(n_windows) * size,
+        length=length.reshape(n_trials, n_windows),
+        trial_label=places,
+        diverged_at=shown.diverged_at,
+        label_names=names,
+        state_size=shown.state_map.state_size,
+        dt=time_step(shown.state_map),
+        drive=shown.drive,
+        noise=float(noise),
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """What the products of Jacobians are made of, for each window."""
+
+    state_map: StateMap
+    states: Float[np.ndarray, "window time state"]
+    inputs: Float[np.ndarray, "window time input"]
+    valid: Bool[np.ndarray, "window time"]
+
+    def product(self, vectors: np.ndarray, chosen: np.ndarray, i: int, forward: bool) -> np.ndarray:
+        """Of the i-th Jacobian of the chosen windows with their vectors, or of the i-th from the end, transposed."""
+        t = i if forward else self.states.shape[1] - 1 - i
+        moved = (jvp if forward else vjp)(self.state_map, self.states[chosen, t], self.inputs[chosen, t], vectors)
+        going = self.valid[chosen, t, None, None]
+        return moved if going.all() else np.where(going, moved, vectors)
+
+
+def _log_singular_values(
+    windows: _Windows, k: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "window exponent"], Bool[np.ndarray, " window"]]:
+    """(ln σ of the product of the Jacobians of each window, whether found to `AGREE`)."""
+    near, near_agree = _largest(windows, k, rng)
+    deep = near < near[:, :1] - DEEP
+    if not deep.any():
+        return near, near_agree
+    far, far_agree = _all(windows, k, rng)
+    return np.where(deep, far, near), near_agree & (far_agree | ~deep.any(1))
+
+
+def _largest(
+    windows: _Windows, k: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "window exponent"], Bool[np.ndarray, " window"]]:
+    """From what the whole product does to a space of more directions than wanted; exact where that is all of them."""
+    n_windows, n_steps, n = windows.states.shape
+    width = n if n <= WHOLE else min(n, k + SPARE)
+    vectors, _ = linalg.qr(rng.standard_normal((n_windows, n, width)))
+    logs, agree, todo = np.full((n_windows, k), np.nan), np.zeros(n_windows, bool), np.arange(n_windows)
+    for sweep in range(MOST_SWEEPS):
+        moved, scale = vectors[todo], np.zeros(len(todo))
+        for i in range(n_steps):
+            moved = windows.product(moved, todo, i, sweep % 2 == 0)
+            size = np.abs(moved).max((1, 2))
+            moved = moved / np.where(size > 0, size, 1.0)[:, None, None]
+            scale = scale + np.log(size)
+        vectors[todo], r = linalg.qr(moved)
+        found = scale[:, None] + np.log(linalg.singular_values(r)[:, :k])
+        known = found >= found[:, :1] - DEEP
+        same = ((np.abs(found - logs[todo]) <= AGREE) | ~known).all(1) | (width == n) | (found == -np.inf).all(1)
+        logs[todo], agree[todo] = found, same & ~np.isnan(found).any(1)
+        todo = todo[~same & ~np.isnan(found).any(1)]
+        if not len(todo):
+            break
+    return logs, agree
+
+
+def _all(
+    windows: _Windows, k: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "window exponent"], Bool[np.ndarray, " window"]]:
+    """By subspace iteration, with the growth taken out at intervals: directions that shrink far below the first, where
+    the product itself holds nothing but rounding errors."""
+    n_windows, n_steps, n = windows.states.shape
+    vectors = rng.standard_normal((n_windows, n, min(n, k + SPARE)))
+    logs, agree, todo = np.full((n_windows, k), np.nan), np.zeros(n_windows, bool), np.arange(n_windows)
+    for sweep in range(MOST_SWEEPS):
+        frame = Frame(vectors[todo])
+        for i in range(n_steps):
+            frame.vectors = windows.product(frame.vectors, todo, i, sweep % 2 == 0)
+            frame.step(last=i == n_steps - 1)
+        vectors[todo] = frame.vectors
+        found = -np.sort(-frame.growth(), axis=1)[:, :k]
+        # Directions that are forgotten altogether do not settle, and need not.
+        forgotten = ~frame.resolved[:k] & (found < np.log(1e-14))
+        agree[todo] = ((np.abs(found - logs[todo]) <= AGREE) | forgotten).all(1) & frame.alive
+        logs[todo] = np.where(frame.alive[:, None], found, np.nan)
+        todo = todo[frame.alive & ~agree[todo]]
+        if not len(todo):
+            break
+    return logs, agree
+
+
+def _figure(found: FiniteTimeExponents) -> "go.Figure":
+    from plotly.subplots import make_subplots
+
+    from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+
+    there, unit = found.known, rate_unit(found.dt)
+    through = found.exponents.shape[1] > 1
+    figure = make_subplots(rows=1, cols=1 + through, horizontal_spacing=0.13)
+    lengths = np.unique(found.length[there])
+    over = "" if not len(lengths) else f" over {lengths[0]}" + ("" if len(lengths) == 1 else f" to {lengths[-1]}")
+    figure.update_layout(template=TEMPLATE, title={"text": f"Finite-time exponent λ₁{over} steps"})
+    figure.update_xaxes(title_text=f"λ₁ ({unit})", row=1, col=1)
+    figure.update_yaxes(title_text="share of windows", rangemode="tozero", row=1, col=1)
+    if not np.isfinite(found.exponents[there]).any():
+        figure.add_annotation(text=found.summary(), x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
+        return figure
+    first = found.exponents[..., 0] / (found.dt or 1.0)
+    every = first[there & np.isfinite(first)]
+    edges = np.histogram_bin_edges(every, bins=int(np.clip(np.sqrt(len(every)), 5, 40)))
+    pooled = len(found.label_names) == 1 or len(found.label_names) > len(COLOURS)
+    groups = [("all trials", np.ones(len(first), bool))] if pooled else []
+    groups += [] if pooled else [(name, found.trial_label == i) for i, name in enumerate(found.label_names)]
+    time = (found.start + found.length.max(0) / 2) * (found.dt or 1.0)
+    beside = 0.08 * (time[1] - time[0]) if through else 0.0
+    for place, ((name, trials), colour) in enumerate(zip(groups, COLOURS, strict=False)):
+        chosen = first[trials][there[trials] & np.isfinite(first[trials])]
+        if not len(chosen):
+            continue
+        share = np.histogram(chosen, edges)[0] / len(chosen)
+        figure.add_scatter(
+            x=np.concatenate([edges[:1], edges]),
+            y=np.concatenate([[0.0], share, [0.0]]),
+            line={"shape": "hv", "color": colour, "width": 2},
+            mode="lines",
+            name=name,
+            legendgroup=name,
+            showlegend=not pooled,
+            row=1,
+            col=1,
+        )
+        if through:
+            part = np.where(there[trials], first[trials], np.nan)
+            seen = np.isfinite(part).any(0)
+            middle, spread = np.nanmean(part[:, seen], 0), np.nanstd(part[:, seen], 0)
+            figure.add_scatter(
+                x=time[seen] + beside * (place - (len(groups) - 1) / 2),
+                y=middle,
+                error_y={"type": "data", "array": spread, "thickness": 1, "width": 3},
+                mode="lines+markers",
+                line={"color": colour, "width": 2},
+                name=name,
+                legendgroup=name,
+                showlegend=False,
+                row=1,
+                col=2,
+            )
+    zero: dict[str, Any] = {"line": {"color": NEUTRAL, "width": 1.5, "dash": "dot"}, "row": 1, "col": 1}
+    figure.add_vline(x=0, **zero)
+    if through:
+        figure.add_hline(y=0, **{**zero, "col": 2})
+        figure.update_xaxes(title_text="time in the trial" + (" (steps)" if found.dt is None else ""), row=1, col=2)
+        figure.update_yaxes(title_text=f"λ₁, mean ± standard deviation ({unit})", row=1, col=2)
+    figure.update_layout(legend={"x": 1.01, "y": 1, "xanchor": "left"})
+    return figure

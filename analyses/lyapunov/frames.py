@@ -1,0 +1,166 @@
+"""Tangent vectors along trajectories, and how much each direction of their frame grows.
+
+The classical step is Q R <- J Q by QR, and the growth is |diag R|. All that is used of Q is that its first j columns
+span what those of J Q do. Any X with J X_old = X U, U upper triangular and X well conditioned, keeps this, and one QR
+of X turns what was taken out by the U into what the R would have been, where the number is wanted. So the frame is
+reduced by elimination with row exchanges (`linalg.lower_factor`), in a fraction of the time of a QR.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+
+from rnnscope import linalg
+from rnnscope.analyses.lyapunov.orbits import Orbits
+from rnnscope.maps import jvp
+
+# Logarithms of ratios of growth between two reductions. The interval is chosen to keep the largest to the smallest
+# near the first: the rounding error (1e-16) times it is what is lost of the smallest. Past the second only rounding
+# errors are left. A frame past the third is badly conditioned: then QR takes the place of elimination.
+MOST_SPREAD, LOST, ILL = np.log(1e10), np.log(1e14), np.log(1e8)
+MOST_STEPS = 10
+
+
+class Frame:
+    """Vectors that are carried along each of several trajectories, in an order: the first j span what counts.
+
+    Assign the carried vectors to `vectors`, and call `step` after each step.
+
+    Attributes:
+        vectors: (start, state, k).
+        logs: what the reductions took out of each so far, as logarithms, (start, k).
+        alive: False for starts that are left out, such as those whose vectors were not finite.
+        resolved: False where a vector shrank to the rounding error of the largest between two reductions, (k,).
+        every: steps between two reductions.
+        spread: the largest ratio of growths between two reductions, as a logarithm.
+    """
+
+    def __init__(self, vectors: Float[np.ndarray, "start state k"], every: int | None = None) -> None:
+        self._fixed, self._since, self._reduce = every is not None, 0, linalg.lower_factor
+        self.every = every or 1
+        self.vectors, _ = linalg.qr(vectors)
+        self.alive = np.ones(len(vectors), bool)
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from here."""
+        n_starts, _, k = self.vectors.shape
+        self.logs, self.resolved, self.spread = np.zeros((n_starts, k)), np.ones(k, bool), 0.0
+
+    def step(self, last: bool = False) -> bool:
+        """Reduce the frame where it is time to, or where this is the last step before its growth is asked for."""
+        self._since += 1
+        if self._since < self.every and not last:
+            return False
+        vectors, diagonal = self._reduce(self.vectors, True)  # they are nobody else's
+        grown = np.log(np.abs(diagonal))
+        self.alive &= (grown < np.inf).all(1)
+        vectors[~self.alive] = np.eye(*vectors.shape[1:])
+        self.vectors, self.logs = vectors, self.logs + grown
+        behind = grown[self.alive].max(1, keepdims=True) - grown[self.alive]
+        spread = float(behind.max(initial=0.0))
+        self.resolved &= (behind <= LOST).all(0)
+        self.spread = max(self.spread, spread)
+        if not self._fixed:
+            self.every = next_interval(self.every, self._since, spread)
+        self._since = 0
+        return True
+
+    def growth(self) -> Float[np.ndarray, "start k"]:
+        """Logarithm of the growth of each direction, as QR gives it; after a reduction."""
+        left = np.log(np.abs(linalg.r_diagonal(self.vectors)))
+        if np.ptp(left[self.alive], axis=1).max(initial=0.0) > ILL:
+            self._reduce = _qr
+        return self.logs + left
+
+    def orthonormalise(self) -> None:
+        self.vectors, _ = linalg.qr(self.vectors)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How frames grew along trajectories.
+
+    Attributes:
+        logs: logarithm of the growth of each direction up to each record, counted from the end of the transient; NaN
+            for starts that diverged.
+        resolved, every, spread: as of `Frame`.
+        diverged_at: the step at which a state or a tangent vector was no longer finite; -1 for never.
+        separation: the largest distance between starts at the end, in units of that at the beginning; None where they
+            were not shown the same, or have noise of their own.
+    """
+
+    logs: Float[np.ndarray, "record start exponent"]
+    resolved: Bool[np.ndarray, " exponent"]
+    every: int
+    spread: float
+    diverged_at: Integer[np.ndarray, " start"]
+    separation: float | None
+
+
+def grow(
+    orbits: Orbits,
+    k: int,
+    *,
+    transient: int,
+    ends: Integer[np.ndarray, " record"],
+    qr_every: int | None,
+    rng: np.random.Generator,
+) -> Growth:
+    """Carry k tangent vectors along every trajectory.
+
+    Args:
+        orbits: the trajectories, of transient + ends[-1] steps.
+        k: how many.
+        transient: steps before growth is counted.
+        ends: steps after the transient at which to record.
+        qr_every: steps between two reductions; chosen from the stretching seen if None.
+        rng: for the frame to begin with, and process noise.
+    """
+    n_starts, n = orbits.begin.shape
+    noise_rng, frame_rng = rng.spawn(2)  # the noise does not depend on k
+    frame = Frame(frame_rng.standard_normal((n_starts, n, k)), qr_every)
+    diverged_at, records, states = np.full(n_starts, -1), [], orbits.begin
+    stops = {transient, *(transient + ends).tolist()}
+    for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng), 1):
+        frame.vectors = jvp(orbits.state_map, states, shown, frame.vectors)
+        frame.alive &= diverged_at < 0
+        if not frame.step(last=t in stops):
+            continue
+        diverged_at[(diverged_at < 0) & ~frame.alive] = t
+        if (diverged_at >= 0).all():
+            break
+        if t == transient:
+            frame.orthonormalise()
+            frame.begin()
+        elif t in stops:
+            records.append(np.where((diverged_at < 0)[:, None], frame.growth(), np.nan))
+    missing = [np.full((n_starts, k), np.nan)] * (len(ends) - len(records))
+    return Growth(
+        logs=np.stack([*records, *missing]),
+        resolved=frame.resolved,
+        every=frame.every,
+        spread=frame.spread,
+        diverged_at=diverged_at,
+        separation=_separation(orbits, states, diverged_at < 0),
+    )
+
+
+def next_interval(every: int, since: int, spread: float) -> int:
+    if spread > MOST_SPREAD:
+        return max(1, min(every, since - 1))
+    longer = since == every and spread * (since + 1) / since <= MOST_SPREAD
+    return min(every + 1, MOST_STEPS) if longer else every
+
+
+def _qr(vectors: np.ndarray, _: bool) -> tuple[np.ndarray, np.ndarray]:
+    q, r = linalg.qr(vectors)
+    return q, np.diagonal(r, axis1=1, axis2=2)
+
+
+def _separation(orbits: Orbits, end: np.ndarray, alive: np.ndarray) -> float | None:
+    if not orbits.shared or orbits.noise or alive.sum() < 2:
+        return None
+    before, after = (np.linalg.norm(x[alive][1:] - x[alive][0], axis=1).max() for x in (orbits.begin, end))
+    return float(after / before) if before > 0 else None

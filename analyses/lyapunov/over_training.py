@@ -1,0 +1,230 @@
+"""How did the dynamics come about? The Lyapunov spectrum at the checkpoints of a run."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+from numpy.typing import ArrayLike
+
+from rnnscope import results
+from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
+from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.network import Network
+from rnnscope.runs import Run
+from rnnscope.tasks import Task
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+N_CURVES = 5
+
+
+@dataclass(frozen=True)
+class LyapunovOverTraining:
+    """Lyapunov exponents in nats per step at checkpoints of one training, the largest first.
+
+    Attributes:
+        step: training steps of each checkpoint.
+        exponents: at each; NaN where all starts diverged.
+        standard_error: of the exponents, as of a `LyapunovSpectrum`.
+        converged: as of a `LyapunovSpectrum`.
+        kaplan_yorke: dimension at each; NaN where more exponents are needed.
+        entropy_rate: sum of the positive exponents, nats per step; NaN where more exponents are needed.
+        n_diverged: starts that diverged at each.
+        loss: the training loss that was logged last before each checkpoint; NaN where none was.
+        state_size: of the network.
+        n_starts: trajectories at each checkpoint.
+        n_steps, transient: steps averaged, and steps before them.
+        drive: what was shown: "task trials", "given inputs" or "constant input".
+        seed: of starts and trials, the same at every checkpoint.
+    """
+
+    step: Integer[np.ndarray, " checkpoint"]
+    exponents: Float[np.ndarray, "checkpoint exponent"]
+    standard_error: Float[np.ndarray, "checkpoint exponent"]
+    converged: Bool[np.ndarray, "checkpoint exponent"]
+    kaplan_yorke: Float[np.ndarray, " checkpoint"]
+    entropy_rate: Float[np.ndarray, " checkpoint"]
+    n_diverged: Integer[np.ndarray, " checkpoint"]
+    loss: Float[np.ndarray, " checkpoint"]
+    state_size: int
+    n_starts: int
+    n_steps: int
+    transient: int
+    drive: str
+    seed: int
+
+    def summary(self) -> str:
+        first, n = self.exponents[:, 0], len(self.step)
+        known = np.flatnonzero(np.isfinite(first))
+        if not len(known):
+            return f"no Lyapunov exponents: at all {n} checkpoints all starts diverged or forgot at once"
+        begin, end = known[0], known[-1]
+        signs = np.sign(first[known]) * (np.abs(first[known]) > 2 * np.nan_to_num(self.standard_error[known, 0]))
+        clear = signs[signs != 0]
+        changes = int((np.diff(clear) != 0).sum())
+        diverged = int((self.n_diverged > 0).sum())
+        parts = [
+            f"λ₁ from {_with_error(self, begin)} at step {self.step[begin]} to {_with_error(self, end)} nats per step "
+            f"at step {self.step[end]}",
+            f"its sign changes {'once' if changes == 1 else f'{changes} times'}" if changes else "its sign stays",
+            f"{n} checkpoints, λ₁ converged at {int(self.converged[:, 0].sum())}",
+            f"{self.exponents.shape[1]} of {self.state_size} exponents, {self.n_starts} starts x {self.n_steps} steps, "
+            f"{self.drive}",
+            f"starts diverged at {diverged} checkpoint{'' if diverged == 1 else 's'}" if diverged else "",
+        ]
+        return "; ".join(part for part in parts if part)
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """The first exponents against training, with standard errors, above the loss."""
+        return _figure(self)
+
+
+@dataclass(frozen=True)
+class _AtCheckpoint:
+    """The run as it was: what `as_map` and the spectrum ask of a Run."""
+
+    run: Run
+    task: Task
+    step: int
+
+    def network(self) -> Network:
+        return self.run.network(self.step)
+
+
+def lyapunov_over_training(
+    system: Any,
+    *,
+    n_checkpoints: int = 20,
+    n_exponents: int | None = None,
+    input: ArrayLike | None = None,
+    inputs: ArrayLike | None = None,
+    n_steps: int = 300,
+    transient: int = 100,
+    n_starts: int = 5,
+    tolerance: float = 0.01,
+    seed: int = 0,
+) -> LyapunovOverTraining:
+    """The Lyapunov spectrum at checkpoints of a run; at each the starts are driven alike.
+
+    Args:
+        system: a Run.
+        n_checkpoints: how many of its checkpoints, evenly spread from the first to the last.
+        n_exponents, input, inputs, n_steps, transient, n_starts, tolerance, seed: as of `lyapunov_spectrum`.
+
+    Raises:
+        NotApplicable: no Run, or a run with fewer than two checkpoints.
+        ValueError: an argument out of range or of the wrong shape.
+    """
+    if not isinstance(system, Run):
+        raise NotApplicable(f"only a Run has checkpoints, got a {type(system).__name__}")
+    if n_checkpoints < 2:
+        raise ValueError(f"n_checkpoints must be at least 2, got {n_checkpoints}")
+    kept = system.checkpoints
+    if len(kept) < 2:
+        raise NotApplicable(f"{system.name} has {len(kept)} checkpoint: train it with more to see a course")
+    chosen = np.unique(np.round(np.linspace(0, len(kept) - 1, min(n_checkpoints, len(kept)))).astype(int))
+    steps, task = [kept[i] for i in chosen], system.task
+    spectra = [
+        lyapunov_spectrum(
+            _AtCheckpoint(system, task, step),
+            n_exponents=n_exponents,
+            input=input,
+            inputs=inputs,
+            n_steps=n_steps,
+            transient=transient,
+            n_starts=n_starts,
+            tolerance=tolerance,
+            seed=seed,
+        )
+        for step in steps
+    ]
+    return LyapunovOverTraining(
+        step=np.array(steps),
+        exponents=np.stack([each.exponents for each in spectra]),
+        standard_error=np.stack([each.standard_error for each in spectra]),
+        converged=np.stack([each.converged for each in spectra]),
+        kaplan_yorke=_numbers([each.kaplan_yorke for each in spectra]),
+        entropy_rate=_numbers([each.entropy_rate for each in spectra]),
+        n_diverged=np.array([(each.diverged_at >= 0).sum() for each in spectra]),
+        loss=_loss_at(system, steps),
+        state_size=spectra[0].state_size,
+        n_starts=len(spectra[0].diverged_at),
+        n_steps=n_steps,
+        transient=transient,
+        drive=spectra[0].drive,
+        seed=seed,
+    )
+
+
+def _numbers(values: list[float | None]) -> Float[np.ndarray, " checkpoint"]:
+    return np.array([np.nan if value is None else value for value in values])
+
+
+def _loss_at(run: Run, steps: list[int]) -> Float[np.ndarray, " checkpoint"]:
+    history = run.history
+    logged = np.isfinite(history.get("loss", np.array([])))
+    if not logged.any():
+        return np.full(len(steps), np.nan)
+    at, loss = history["step"][logged], history["loss"][logged]
+    place = np.searchsorted(at, steps, side="right") - 1
+    return np.where(place >= 0, loss[place], np.nan)
+
+
+def _with_error(found: LyapunovOverTraining, i: int | np.integer) -> str:
+    error = found.standard_error[i, 0]
+    return f"{found.exponents[i, 0]:.4f}" + (f" ± {error:.4f}" if np.isfinite(error) else "")
+
+
+def _figure(found: LyapunovOverTraining) -> "go.Figure":
+    from plotly.subplots import make_subplots
+
+    from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+
+    with_loss = bool((np.isfinite(found.loss) & (found.loss > 0)).any())
+    heights = [0.65, 0.35] if with_loss else [1.0]
+    figure = make_subplots(rows=1 + with_loss, cols=1, shared_xaxes=True, vertical_spacing=0.07, row_heights=heights)
+    figure.update_layout(template=TEMPLATE, title={"text": "Lyapunov exponents over training"})
+    finite = np.isfinite(found.exponents)
+    for i in range(min(N_CURVES, found.exponents.shape[1])):
+        seen = finite[:, i]
+        errors = np.nan_to_num(found.standard_error[seen, i])
+        figure.add_scatter(
+            x=found.step[seen],
+            y=found.exponents[seen, i],
+            error_y={"type": "data", "array": errors, "thickness": 1, "width": 3},
+            mode="lines+markers",
+            line={"color": COLOURS[i], "width": 2 if i == 0 else 1.2},
+            marker={"size": 6 if i == 0 else 4},
+            name=f"λ<sub>{i + 1}</sub>",
+            row=1,
+            col=1,
+        )
+    if not finite.any():
+        figure.add_annotation(text=found.summary(), x=0.5, y=0.7, xref="paper", yref="paper", showarrow=False)
+    else:
+        zero: dict[str, Any] = {"line": {"color": NEUTRAL, "width": 1.5, "dash": "dot"}, "row": 1, "col": 1}
+        figure.add_hline(y=0, **zero)
+    figure.update_yaxes(title_text="λ<sub>i</sub> (nats per step)", row=1, col=1)
+    if with_loss:
+        figure.add_scatter(
+            x=found.step,
+            y=found.loss,
+            mode="lines+markers",
+            line={"color": "black", "width": 1.5},
+            marker={"size": 4},
+            showlegend=False,
+            row=2,
+            col=1,
+        )
+        ticks = "D2" if np.nanmax(found.loss) > 4 * np.nanmin(found.loss) else "D1"
+        figure.update_yaxes(title_text="loss (log scale)", type="log", dtick=ticks, tickformat="~g", row=2, col=1)
+    figure.update_xaxes(title_text="training step", row=1 + with_loss, col=1)
+    figure.update_layout(legend={"x": 1.01, "y": 1, "xanchor": "left"})
+    return figure

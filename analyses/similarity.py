@@ -1,0 +1,173 @@
+"""How alike are two sets of states, or two dynamics? Distances that no rotation of state space changes.
+
+Procrustes: the angle between two shapes after the best rotation (Williams et al., NeurIPS 2021). CKA: how alike
+the similarities between states are, linear and without the bias of few states (Kornblith et al., ICML 2019; Song et
+al., JMLR 13, 2012). Dynamics: linear maps fitted to delay embeddings, compared after the best rotation (dynamical
+similarity analysis; Ostrow et al., NeurIPS 2023).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from rnnscope import linalg
+from rnnscope.analyses.state_space.principal import principal_components
+
+FILLED = 1e-10  # share of the variance below which a direction counts as empty
+MOST_UNITS = 50  # principal components of the states that go into a delay embedding
+STEPS = 200  # of the search for the best rotation
+
+
+def procrustes_distance(x: Float[np.ndarray, "point unit"], y: Float[np.ndarray, "point other"]) -> float:
+    """The angle in radians, from 0 to π/2, between states of two networks at the same inputs, centred, scaled to the
+    same size and rotated (or reflected) onto one another; the smaller set of units is filled up with zeros."""
+    x, y = (centred / np.linalg.norm(centred) for centred in (x - x.mean(0), y - y.mean(0)))
+    overlap = np.linalg.svd(x.T @ y, compute_uv=False).sum()
+    return float(np.arccos(np.clip(overlap, 0.0, 1.0)))
+
+
+def debiased_cka(x: Float[np.ndarray, "point unit"], y: Float[np.ndarray, "point other"]) -> float:
+    """Linear centred kernel alignment with the unbiased estimate of the kernels' dependence: 1 for states that are the
+    same up to rotation and size, 0 on average for independent ones, and somewhat below 0 by chance."""
+    norms = _dependence(x, x) * _dependence(y, y)
+    return float(_dependence(x, y) / np.sqrt(norms)) if norms > 0 else 0.0
+
+
+def _dependence(x: np.ndarray, y: np.ndarray) -> float:
+    """The unbiased Hilbert-Schmidt criterion of the kernels x x^T and y y^T without their diagonals, never formed."""
+    n = len(x)
+    x, y = x - x.mean(0), y - y.mean(0)
+    own = [(z**2).sum(1) for z in (x, y)]
+    rows = [z @ z.sum(0) - square for z, square in zip((x, y), own, strict=True)]  # row sums of each kernel
+    both = ((x.T @ y) ** 2).sum() - own[0] @ own[1]
+    return both + rows[0].sum() * rows[1].sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * (rows[0] @ rows[1])
+
+
+def delay_coordinates(
+    states: Float[np.ndarray, "trial time unit"], valid: Bool[np.ndarray, "trial time"], n_delays: int
+) -> tuple[Float[np.ndarray, "pair filled"], Float[np.ndarray, "pair filled"]]:
+    """(before, after) a step: states with those of the `n_delays` steps before, in principal components of unit
+    variance, as many as are filled.
+
+    Two linear systems that a change of basis makes one have the same coordinates up to a rotation.
+
+    Raises:
+        ValueError: no trial is longer than the delays.
+    """
+    principal = principal_components(states[valid])
+    kept = principal.components[principal.ratio > FILLED][:MOST_UNITS]
+    reduced = (states - principal.mean) @ kept.T
+    n_steps = states.shape[1] - n_delays
+    whole = valid[:, n_delays:] if n_steps > 0 else valid[:, :0]
+    if not whole[:, 1:].any():
+        raise ValueError(
+            f"no trial has the {n_delays + 2} steps that {n_delays} delays and a step need: use fewer delays, or show "
+            "longer trials"
+        )
+    embedded = np.concatenate([reduced[:, n_delays - k : n_delays - k + n_steps] for k in range(n_delays + 1)], 2)
+    rows = principal_components(embedded[whole])
+    filled = rows.ratio > FILLED
+    coordinates = (embedded - rows.mean) @ (rows.components[filled] / np.sqrt(rows.variance[filled])[:, None]).T
+    pairs = whole[:, 1:]
+    return coordinates[:, :-1][pairs], coordinates[:, 1:][pairs]
+
+
+def fitted_dynamics(
+    before: Float[np.ndarray, "pair filled"], after: Float[np.ndarray, "pair filled"], rank: int
+) -> tuple[Float[np.ndarray, "rank rank"], float]:
+    """(the linear map of the first `rank` coordinates by least squares, the share of their variance it explains)."""
+    x, y = (z[:, :rank] - z[:, :rank].mean(0) for z in (before, after))
+    weights = np.linalg.lstsq(x, y, rcond=None)[0]
+    return weights.T, float(1 - ((y - x @ weights) ** 2).sum() / (y**2).sum())
+
+
+def conjugation_distance(
+    a: Float[np.ndarray, "n n"], b: Float[np.ndarray, "n n"], *, n_restarts: int = 8, seed: int | Sequence[int] = 0
+) -> tuple[float, float]:
+    """The least |A - C B C^T| (Frobenius) over all orthogonal C, and the share of searches that end there.
+
+    Levenberg-Marquardt steps in the tangent space, S -> S B - B S with S skew-symmetric, from the C that lays the
+    eigenvectors of B on those of A in order, from the identity, and from random rotations and reflections. There is
+    no guarantee: the distance is an upper bound, and the share tells how far to trust it.
+
+    Example:
+        >>> import numpy as np
+        >>> distance, _ = conjugation_distance(np.diag([1.0, 2.0]), np.diag([2.0, 1.5]))
+        >>> round(distance, 6)
+        0.5
+    """
+    n = len(a)
+    if n == 1:
+        return float(np.abs(a - b)[0, 0]), 1.0
+    rng = np.random.default_rng(seed)
+    random = linalg.qr(rng.standard_normal((n_restarts, n, n)))[0]
+    rotations = np.concatenate([_laid_on(a, b)[None], np.eye(n)[None], random])
+    rows, columns = np.tril_indices(n, -1)
+    basis = np.zeros((len(rows), n, n))
+    basis[np.arange(len(rows)), rows, columns] = 1.0
+    basis -= basis.swapaxes(1, 2)
+
+    turned = rotations @ b @ rotations.swapaxes(1, 2)
+    cost = ((a - turned) ** 2).sum((1, 2))
+    damping = np.full(len(rotations), 1e-3)
+    floor = (1e-14 * np.linalg.norm(a)) ** 2
+    active = np.arange(len(rotations))
+    for _ in range(STEPS):
+        if not len(active):
+            break
+        now = turned[active]
+        moves = (basis @ now[:, None] - now[:, None] @ basis).reshape(len(active), len(rows), -1)
+        square = moves @ moves.swapaxes(1, 2)
+        slope = (moves @ (a - now).reshape(len(active), -1, 1))[..., 0]
+        scale = np.einsum("kii->k", square) / len(rows)
+        ridge = (damping[active] * np.maximum(scale, 1e-300))[:, None, None] * np.eye(len(rows))
+        steps = np.einsum("km,mij->kij", linalg.solve(square + ridge, slope), basis) / 2
+        # Cayley's transform: orthogonal whatever the length of the step.
+        moved = np.linalg.solve(np.eye(n) - steps, np.eye(n) + steps)
+        tried = moved @ now @ moved.swapaxes(1, 2)
+        found = ((a - tried) ** 2).sum((1, 2))
+        better = found < cost[active]
+        gained = cost[active] - found
+        turned[active[better]] = tried[better]
+        done = (found < floor) | (better & (gained < 1e-12 * cost[active])) | (~better & (damping[active] > 1e8))
+        cost[active[better]] = found[better]
+        damping[active] *= np.where(better, 0.2, 5.0)
+        active = active[~done]
+    distances = np.sqrt(cost)
+    best = distances.min()
+    return float(best), float((distances <= 1.01 * best + 1e-6 * np.linalg.norm(a)).mean())
+
+
+def _laid_on(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "n n"]:
+    """The orthogonal C for which C B C^T = A where there is one and eigenvalues are distinct: the triangular forms of
+    both in the same order of eigenvalues, the signs of B's directions chosen one after another."""
+    (own, sizes), (other, _) = _triangular_basis(a), _triangular_basis(b)
+    upper_a, upper_b = own.T @ a @ own, other.T @ b @ other
+    signs, start = np.ones(len(a)), 0
+    for size in sizes:
+        block = slice(start, start + size)
+        agree = (upper_a[:start, block] * (signs[:start, None] * upper_b[:start, block])).sum()
+        signs[block] = -1.0 if agree < 0 else 1.0
+        start += size
+    return (own * signs) @ other.T
+
+
+def _triangular_basis(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """(orthonormal basis in which the matrix is block triangular, the largest modulus first; sizes of the blocks)."""
+    values, vectors = np.linalg.eig(matrix)
+    values, vectors = np.asarray(values, np.complex128), np.asarray(vectors, np.complex128)
+    upper = np.flatnonzero(values.imag >= 0)  # of a pair one is enough
+    columns, sizes = [], []
+    for k in upper[np.lexsort((-values[upper].real, -np.round(np.abs(values[upper]), 10)))]:
+        vector = vectors[:, k]
+        if values[k].imag == 0:
+            columns.append(vector.real)
+            sizes.append(1)
+            continue
+        # The phase at which real and imaginary part are at right angles, the real one longer: unique up to sign.
+        vector = vector * np.exp(-0.5j * np.angle((vector**2).sum()))
+        columns += [vector.real, vector.imag]
+        sizes.append(2)
+    basis, r = np.linalg.qr(np.stack(columns, 1))
+    return basis * np.where(np.diag(r) < 0, -1.0, 1.0), sizes

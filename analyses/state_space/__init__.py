@@ -1,0 +1,24 @@
+"""Where in state space does the network move, and how? Directions, conditions, subspaces, rotations and the flow."""
+
+from rnnscope.analyses.state_space.conditions import ConditionTrajectories, condition_trajectories
+from rnnscope.analyses.state_space.demixing import DemixedStates, demix_states
+from rnnscope.analyses.state_space.flow_field import FlowField, flow_field
+from rnnscope.analyses.state_space.projection import StateSpace, project_chunks, project_states
+from rnnscope.analyses.state_space.rotations import Rotations, find_rotations
+from rnnscope.analyses.state_space.subspaces import Subspaces, compare_subspaces
+
+__all__ = [
+    "ConditionTrajectories",
+    "DemixedStates",
+    "FlowField",
+    "Rotations",
+    "StateSpace",
+    "Subspaces",
+    "compare_subspaces",
+    "condition_trajectories",
+    "demix_states",
+    "find_rotations",
+    "flow_field",
+    "project_chunks",
+    "project_states",
+]

@@ -1,0 +1,271 @@
+"""How do conditions move through state space? Average trajectories of labelled trials, and the speed along them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int64, Num
+from numpy.typing import ArrayLike
+
+from rnnscope import results
+from rnnscope.analyses.state_space.labelled import conditions_of, labelled_states
+from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.tasks import Trials
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+MOST_NAMED = 12  # conditions in a legend
+
+
+@dataclass(frozen=True)
+class ConditionTrajectories:
+    """Average states of every condition, and how fast they and the single trials move.
+
+    Attributes:
+        averages: the mean state over the trials of a condition.
+        trajectories: the averages in the principal components of all averages.
+        components: those directions, orthonormal, the largest variance first.
+        mean: the mean of the averages, where all coordinates are 0.
+        explained_variance_ratio: of the averages' variance, along every component.
+        time: steps from the event that trials are aligned to.
+        speed: |h(t+1) - h(t)| of the averages, in units of the state per step.
+        trial_speed: the mean of the same over single trials: more than `speed` where trials of a condition do not
+            move together.
+        trial_speed_error: its standard error; NaN for a condition of one trial.
+        step_time: the first of the two steps that a speed lies between.
+        condition_labels: the level of every label in each condition, as a place in `levels`.
+        n_trials: of each condition.
+        conditions: what each is called.
+        label_names: the labels that make the conditions.
+        levels: the values of each label.
+        align: the event at time 0.
+        noise, seed: the settings.
+    """
+
+    averages: Float[np.ndarray, "condition time unit"]
+    trajectories: Float[np.ndarray, "condition time component"]
+    components: Float[np.ndarray, "component unit"]
+    mean: Float[np.ndarray, " unit"]
+    explained_variance_ratio: Float[np.ndarray, " rank"]
+    time: Int64[np.ndarray, " time"]
+    speed: Float[np.ndarray, "condition step"]
+    trial_speed: Float[np.ndarray, "condition step"]
+    trial_speed_error: Float[np.ndarray, "condition step"]
+    step_time: Int64[np.ndarray, " step"]
+    condition_labels: Int64[np.ndarray, "condition label"]
+    n_trials: Int64[np.ndarray, " condition"]
+    conditions: tuple[str, ...]
+    label_names: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
+    align: str
+    noise: float
+    seed: int
+
+    def summary(self) -> str:
+        held = self.explained_variance_ratio[: self.trajectories.shape[2]].sum()
+        peak = self.trial_speed.mean(0).argmax()
+        return (
+            f"{len(self.conditions)} conditions by {', '.join(self.label_names)}, "
+            f"{self.n_trials.min()} to {self.n_trials.max()} trials each; "
+            f"{self.trajectories.shape[2]} PCs hold {held:.1%} of the variance of their averages; "
+            f"trials are fastest at step {self.step_time[peak]} from {self.align} "
+            f"({self.trial_speed.mean(0)[peak]:.3g} per step, averages {self.speed.mean(0)[peak]:.3g})"
+        )
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """The averages in the first two components, and the speed of single trials over time."""
+        return _figure(self)
+
+
+def condition_trajectories(
+    system: Any,
+    *,
+    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
+    n_trials: int = 256,
+    labels: str | Sequence[str] | None = None,
+    trial_labels: Mapping[str, ArrayLike] | None = None,
+    align: str | None = None,
+    window: tuple[int, int] | None = None,
+    n_components: int = 3,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> ConditionTrajectories:
+    """Average the trials of each condition, project the averages on their principal components, measure speeds.
+
+    Args:
+        system: a Run, Network, torch module or StateMap.
+        inputs: what to show, or a task's trials; trials of the run's own task if None.
+        n_trials: how many trials, where `inputs` does not say.
+        labels: names of labels: of `trial_labels`, of the task's own (the `info` of its trials), "target" for the
+            target at the end, "trial" for every trial by itself. If None: all of `trial_labels`, else "target".
+            Each combination of levels is a condition.
+        trial_labels: labels of one's own, name -> one value a trial, numbers or words.
+        align: the event at time 0: "start", "end" (the last step has time -1), or the name of a step in the `info`
+            of the trials, such as "test_onset". None: "start" where all trials are of one length, else "end".
+        window: (first step, step after the last) from that event; the largest that all trials have if None.
+        n_components: coordinates of the trajectories; fewer where the state has fewer numbers.
+        noise: standard deviation of process noise, per number of the state and step.
+        seed: of trials, initial states and noise.
+
+    Raises:
+        NotApplicable: nothing tells trials apart or what to show, the states diverge, or fewer than two conditions.
+        ValueError: a label or an event that there is not, labels that do not match the trials, a window that not
+            all trials have.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> sums = rs.FunctionMap(lambda h, u: h + u, state_size=2, input_size=2)
+        >>> pushes = np.tile([[[1.0, 0.0]], [[0.0, 2.0]]], (1, 5, 1))
+        >>> found = condition_trajectories(sums, inputs=pushes, trial_labels={"push": ["right", "up"]})
+        >>> found.conditions, found.speed[:, 0].tolist()
+        (('push right', 'push up'), [1.0, 2.0])
+    """
+    if n_components < 1:
+        raise ValueError(f"n_components must be at least 1, got {n_components}")
+    shown = labelled_states(
+        system,
+        inputs=inputs,
+        n_trials=n_trials,
+        labels=labels,
+        trial_labels=trial_labels,
+        align=align,
+        window=window,
+        noise=noise,
+        seed=seed,
+    )
+    conditions = conditions_of(shown)
+    averages = conditions.averages
+    principal = principal_components(averages.reshape(-1, averages.shape[2]))
+    components = principal.components[:n_components]
+    single = np.linalg.norm(np.diff(shown.states, axis=1), axis=2)
+    groups = [single[conditions.of_trial == c] for c in range(len(averages))]
+    error = [g.std(0, ddof=1) / np.sqrt(len(g)) if len(g) > 1 else np.full(g.shape[1], np.nan) for g in groups]
+    return ConditionTrajectories(
+        averages=averages,
+        trajectories=(averages - principal.mean) @ components.T,
+        components=components,
+        mean=principal.mean,
+        explained_variance_ratio=principal.ratio,
+        time=shown.time,
+        speed=np.linalg.norm(np.diff(averages, axis=1), axis=2),
+        trial_speed=np.stack([g.mean(0) for g in groups]),
+        trial_speed_error=np.stack(error),
+        step_time=shown.time[:-1],
+        condition_labels=conditions.labels,
+        n_trials=conditions.n_trials,
+        conditions=conditions.titles,
+        label_names=shown.names,
+        levels=shown.levels,
+        align=shown.align,
+        noise=float(noise),
+        seed=seed,
+    )
+
+
+def condition_styles(labels: np.ndarray, levels: tuple[tuple[str, ...], ...]) -> list[dict[str, str]]:
+    """Line styles: the first label is the colour, all others together the dashes."""
+    colours = level_colours(len(levels[0]))
+    _, rest = np.unique(labels[:, 1:], axis=0, return_inverse=True)
+    rest = rest.reshape(-1)
+    return [{"color": colours[row[0]], "dash": DASHES[k % len(DASHES)]} for row, k in zip(labels, rest, strict=True)]
+
+
+def level_colours(n: int) -> list[str]:
+    from plotly.colors import sample_colorscale
+
+    from rnnscope.figures import COLOURS, NEUTRAL, SEQUENTIAL
+
+    # Yellow, the last, is hardly seen as a line on white.
+    named = [*COLOURS[:-1], NEUTRAL]
+    return named[:n] if n <= len(named) else [str(c) for c in sample_colorscale(SEQUENTIAL, np.linspace(0, 0.95, n))]
+
+
+def add_condition_legend(
+    figure: "go.Figure", labels: np.ndarray, levels: tuple[tuple[str, ...], ...], names: tuple[str, ...]
+) -> None:
+    """Below the figure: the conditions by name, or where they are many what colours and dashes mean."""
+    styles = condition_styles(labels, levels)
+
+    def entry(name: str, style: dict[str, str], group: str | None = None) -> None:
+        line = {**style, "width": 2}
+        figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=name, legendgroup=group, showlegend=True)
+
+    def title(row: np.ndarray, first: int = 0) -> str:
+        return ", ".join(f"{names[i]} {levels[i][row[i]]}" for i in range(first, len(row)))
+
+    if len(styles) <= MOST_NAMED:
+        for c, (row, style) in enumerate(zip(labels, styles, strict=True)):
+            entry(title(row), style, str(c))
+    else:
+        first = np.unique(labels[:, 0])
+        # Of a long scale of colours, its ends and some between.
+        shown = first if len(first) <= MOST_NAMED else first[np.linspace(0, len(first) - 1, 6).astype(int)]
+        colours = level_colours(len(levels[0]))
+        for k in shown:
+            entry(f"{names[0]} {levels[0][k]}", {"color": colours[k], "dash": "solid"})
+        rests = np.unique(labels[:, 1:], axis=0)
+        for k, rest in enumerate(rests if len(rests) <= len(DASHES) and labels.shape[1] > 1 else rests[:0]):
+            entry(title(np.concatenate([[0], rest]), 1), {"color": "black", "dash": DASHES[k]})
+    figure.update_layout(legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top", "traceorder": "normal"})
+    figure.update_layout(margin={"b": 130})
+
+
+def _figure(found: ConditionTrajectories) -> "go.Figure":
+    from plotly.subplots import make_subplots
+
+    from rnnscope.figures import TEMPLATE
+
+    flat = found.trajectories.shape[2] == 1
+    ratio = found.explained_variance_ratio
+    figure = make_subplots(cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
+    by = ", ".join(found.label_names)
+    figure.update_layout(template=TEMPLATE, title={"text": f"Average trajectories by {by}"})
+    styles = condition_styles(found.condition_labels, found.levels)
+    for c, style in enumerate(styles):
+        path = found.trajectories[c]
+        x, y = (found.time, path[:, 0]) if flat else (path[:, 0], path[:, 1])
+        group = {"legendgroup": str(c), "name": found.conditions[c], "showlegend": False}
+        figure.add_scatter(
+            x=x,
+            y=y,
+            mode="lines+markers",
+            line={**style, "width": 2},
+            # Where it begins, and where it ends.
+            marker={
+                "symbol": ["circle-open"] + ["circle"] * (len(x) - 1),
+                "size": [9] + [0] * (len(x) - 2) + [9],
+                "color": style["color"],
+                "line": {"width": 2, "color": style["color"]},
+            },
+            row=1,
+            col=1,
+            **group,
+        )
+        figure.add_scatter(
+            x=found.step_time,
+            y=found.trial_speed[c],
+            mode="lines",
+            line={**style, "width": 2},
+            row=1,
+            col=2,
+            **group,
+        )
+    steps = f"time from {found.align} (steps)"
+    if flat:
+        figure.update_xaxes(title_text=steps, col=1)
+        figure.update_yaxes(title_text=f"PC1 ({ratio[0]:.0%})", col=1)
+    else:
+        figure.update_xaxes(title_text=f"PC1 ({ratio[0]:.0%}), ○ begins, ● ends", col=1)
+        figure.update_yaxes(title_text=f"PC2 ({ratio[1]:.0%})", col=1)
+    figure.update_xaxes(title_text=steps, col=2)
+    figure.update_yaxes(title_text="speed of trials, |Δh| per step", rangemode="tozero", col=2)
+    add_condition_legend(figure, found.condition_labels, found.levels, found.label_names)
+    return figure

@@ -1,0 +1,336 @@
+"""Which directions of state space carry which label? Demixed PCA (Kobak et al., eLife 5, 2016).
+
+Condition averages are split into parts that add up and are orthogonal: what depends on time alone, on each label
+(and time), and on labels together (and time). For every part reduced-rank regression finds the few readouts of the
+whole state (decoders) from which that part alone is best rebuilt (along encoders).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int64, Num
+from numpy.typing import ArrayLike
+
+from rnnscope import linalg, results
+from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.analyses.state_space.demixing_figure import demixing_figure
+from rnnscope.analyses.state_space.labelled import Conditions, Labelled, conditions_of, labelled_states
+from rnnscope.tasks import Trials
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+MOST_LABELS = 4  # there are 2^labels parts
+TIME = "time"
+
+
+@dataclass(frozen=True)
+class DemixedStates:
+    """Variance of the states by what it depends on, and the directions that carry it.
+
+    Variances are of condition averages, all conditions and steps with equal weight, summed over units, in squared
+    units of the state.
+
+    Attributes:
+        variance: of every part; they add up to the variance of the averages.
+        signal_variance: the same without what averages of few trials keep of the trials' noise (its expectation,
+            from the spread of trials about their averages); None where a condition has one trial.
+        noise_variance: of single trials about their condition's average; None where a condition has one trial.
+        decoders: readouts of the state less its mean, most important first within each part.
+        encoders: where in state space each readout goes; orthonormal within each part.
+        component_part: the part that each component was found for, as a place in `parts`.
+        component_share: variance of what a decoder reads, split by part; rows add up to 1. The share of its own part
+            is what Kobak et al. call demixing index.
+        explained: share of the averages' variance that each component rebuilds by itself.
+        explained_together: share that all components rebuild together.
+        pca_explained: share that as many principal components hold, the most that is possible.
+        projections: what the decoders read from the averages.
+        mean: the mean of the averages, over conditions and steps.
+        time: steps from the event that trials are aligned to.
+        condition_labels: the level of every label in each condition, as a place in `levels`.
+        n_trials: of each condition.
+        parts: what each part depends on: "time" for what all conditions share, else labels.
+        label_names: the labels.
+        levels: the values of each label.
+        align: the event at time 0.
+        regularisation, against_noise, noise, seed: the settings.
+    """
+
+    variance: Float[np.ndarray, " part"]
+    signal_variance: Float[np.ndarray, " part"] | None
+    noise_variance: float | None
+    decoders: Float[np.ndarray, "component unit"]
+    encoders: Float[np.ndarray, "component unit"]
+    component_part: Int64[np.ndarray, " component"]
+    component_share: Float[np.ndarray, "component part"]
+    explained: Float[np.ndarray, " component"]
+    explained_together: float
+    pca_explained: float
+    projections: Float[np.ndarray, "component condition time"]
+    mean: Float[np.ndarray, " unit"]
+    time: Int64[np.ndarray, " time"]
+    condition_labels: Int64[np.ndarray, "condition label"]
+    n_trials: Int64[np.ndarray, " condition"]
+    parts: tuple[str, ...]
+    label_names: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
+    align: str
+    regularisation: float
+    against_noise: bool
+    noise: float
+    seed: int
+
+    @property
+    def variance_ratio(self) -> Float[np.ndarray, " part"]:
+        """Fractions of the averages' variance; they add up to 1."""
+        return self.variance / self.variance.sum()
+
+    @property
+    def demixing_index(self) -> Float[np.ndarray, " component"]:
+        """How much of what each decoder reads comes from its own part, from 0 to 1."""
+        return self.component_share[np.arange(len(self.component_part)), self.component_part]
+
+    def read(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch component"]:
+        """What the decoders read from other states."""
+        return (states - self.mean) @ self.decoders.T
+
+    def summary(self) -> str:
+        shares = ", ".join(f"{part} {share:.1%}" for part, share in zip(self.parts, self.variance_ratio, strict=True))
+        trials = f"{self.n_trials.min()} to {self.n_trials.max()} trials each"
+        if self.signal_variance is None:
+            caution = "a condition has one trial, so that noise is not known"
+        else:
+            leaked = 1 - self.signal_variance.sum() / self.variance.sum()
+            caution = f"{leaked:.1%} of it is noise that averaging left"
+        return (
+            f"variance of {len(self.n_trials)} condition averages ({trials}): {shares}; {caution}; "
+            f"{len(self.decoders)} demixed components {'of single trials ' if self.against_noise else ''}"
+            f"rebuild {self.explained_together:.1%} (PCA {self.pca_explained:.1%}), "
+            f"their median demixing index {np.median(self.demixing_index):.2f}"
+        )
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """The first component of up to four parts over time, and the variance of all parts."""
+        return demixing_figure(self)
+
+
+def demix_states(
+    system: Any,
+    *,
+    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
+    n_trials: int = 512,
+    labels: str | Sequence[str] | None = None,
+    trial_labels: Mapping[str, ArrayLike] | None = None,
+    align: str | None = None,
+    window: tuple[int, int] | None = None,
+    n_components: int = 2,
+    regularisation: float = 1e-6,
+    against_noise: bool = True,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> DemixedStates:
+    """Split the variance of condition averages by label, and find the directions that carry each part.
+
+    Args:
+        system: a Run, Network, torch module or StateMap.
+        inputs: what to show, or a task's trials; trials of the run's own task if None.
+        n_trials: how many trials, where `inputs` does not say.
+        labels: up to four names of labels: of `trial_labels`, of the task's own (the `info` of its trials), or
+            "target" for the target at the end. If None: all of `trial_labels`, else "target". Every combination of
+            their levels must have a trial.
+        trial_labels: labels of one's own, name -> one value a trial, numbers or words.
+        align: the event at time 0: "start", "end" (the last step has time -1), or the name of a step in the `info`
+            of the trials, such as "test_onset". None: "start" where all trials are of one length, else "end".
+        window: (first step, step after the last) from that event; the largest that all trials have if None.
+        n_components: components of each part; fewer where the state has fewer numbers.
+        regularisation: added to the variance of every unit when regressing, as a fraction of the total variance.
+            More of it makes decoders of few trials steadier, and takes them closer to the encoders.
+        against_noise: regress from single trials, as in the paper: decoders read what can be read in one trial, and
+            read little where the label explains little of it. False: from averages alone.
+        noise: standard deviation of process noise, per number of the state and step.
+        seed: of trials, initial states and noise.
+
+    Raises:
+        NotApplicable: nothing tells trials apart or what to show, the states diverge or do not move, or fewer than
+            two conditions.
+        ValueError: a label or an event that there is not, labels that do not match the trials, a combination of
+            levels without a trial, a window that not all trials have.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> show = rs.FunctionMap(lambda h, u: u, state_size=2, input_size=2)
+        >>> time, side = np.arange(10.0), np.array([-1.0, 1.0])
+        >>> inputs = np.stack(np.broadcast_arrays(time, side[:, None]), -1)
+        >>> found = demix_states(show, inputs=inputs, trial_labels={"side": side})
+        >>> dict(zip(found.parts, found.variance.tolist()))
+        {'time': 8.25, 'side': 1.0}
+    """
+    if n_components < 1:
+        raise ValueError(f"n_components must be at least 1, got {n_components}")
+    if not 0 <= regularisation < np.inf:
+        raise ValueError(f"regularisation must be a number that is not negative, got {regularisation}")
+    shown = labelled_states(
+        system,
+        inputs=inputs,
+        n_trials=n_trials,
+        labels=labels,
+        trial_labels=trial_labels,
+        align=align,
+        window=window,
+        noise=noise,
+        seed=seed,
+    )
+    if len(shown.names) > MOST_LABELS:
+        raise ValueError(f"at most {MOST_LABELS} labels can be told apart, got {', '.join(shown.names)}")
+    conditions = conditions_of(shown)
+    _check_complete(shown, conditions)
+    n_units = shown.states.shape[2]
+    averages = conditions.averages
+    mean = averages.mean((0, 1))
+    sets, marginals = _marginalise(averages - mean, [len(level) for level in shown.levels])
+    variance = (marginals**2).sum(3).mean((1, 2))
+    total = variance.sum()
+    if total <= (n_units * np.finfo(np.float64).eps * np.abs(averages).max()) ** 2:
+        raise NotApplicable("the averages do not move and do not differ: there is no variance to split")
+    with linalg.one_thread():
+        spread = _noise(shown, conditions)
+        leaked = None if spread is None else _leaked(spread, conditions, sets, shown)
+        within = _within(shown, conditions) if against_noise else np.zeros((n_units, n_units))
+        decoders, encoders = _regress(marginals, within, min(n_components, n_units), regularisation)
+        together = _rebuilt(averages - mean, decoders.reshape(-1, n_units), encoders.reshape(-1, n_units))
+    flat = decoders.reshape(-1, n_units)
+    read = np.einsum("pctn,kn->kpct", marginals, flat)
+    power = (read**2).mean((2, 3))
+    shares = np.divide(power, power.sum(1, keepdims=True), out=np.zeros_like(power), where=power.any(1)[:, None])
+    single = [
+        _rebuilt(averages - mean, d[None], e[None]) for d, e in zip(flat, encoders.reshape(-1, n_units), strict=True)
+    ]
+    singular = np.linalg.svd((averages - mean).reshape(-1, n_units), compute_uv=False) ** 2
+    return DemixedStates(
+        variance=variance,
+        signal_variance=None if leaked is None else np.maximum(variance - leaked, 0.0),
+        noise_variance=None if spread is None else float(spread[0].mean()),
+        decoders=flat,
+        encoders=encoders.reshape(-1, n_units),
+        component_part=np.repeat(np.arange(len(sets)), decoders.shape[1]),
+        component_share=shares,
+        explained=np.array(single),
+        explained_together=together,
+        pca_explained=float(singular[: len(flat)].sum() / singular.sum()),
+        projections=read.sum(1),
+        mean=mean,
+        time=shown.time,
+        condition_labels=conditions.labels,
+        n_trials=conditions.n_trials,
+        parts=tuple(" × ".join(shown.names[i] for i in s) or TIME for s in sets),
+        label_names=shown.names,
+        levels=shown.levels,
+        align=shown.align,
+        regularisation=float(regularisation),
+        against_noise=against_noise,
+        noise=float(noise),
+        seed=seed,
+    )
+
+
+def _check_complete(shown: Labelled, conditions: Conditions) -> None:
+    levels = [len(level) for level in shown.levels]
+    for name, n in zip(shown.names, levels, strict=True):
+        if n < 2:
+            raise NotApplicable(f"{name} has one level in these trials: there is nothing that it could tell apart")
+    missing = set(np.ndindex(*levels)) - set(map(tuple, conditions.labels.tolist()))
+    if missing:
+        first = min(missing)
+        what = ", ".join(f"{n} {lev[i]}" for n, lev, i in zip(shown.names, shown.levels, first, strict=True))
+        raise ValueError(
+            f"{len(missing)} of {np.prod(levels)} combinations of {', '.join(shown.names)} have no trial, such as "
+            f"{what}: show more trials, or use fewer labels"
+        )
+
+
+def _marginalise(
+    centred: Float[np.ndarray, "condition time unit"], levels: list[int]
+) -> tuple[list[tuple[int, ...]], Float[np.ndarray, "part condition time unit"]]:
+    """The part of every set of labels: averaged over all other labels, and less the averages over its own."""
+    sets = [s for size in range(len(levels) + 1) for s in combinations(range(len(levels)), size)]
+    grid = centred.reshape(*levels, *centred.shape[1:])
+    parts = []
+    for own in sets:
+        part = grid
+        for axis in range(len(levels)):
+            average = part.mean(axis, keepdims=True)
+            part = part - average if axis in own else np.broadcast_to(average, part.shape)
+        parts.append(part.reshape(centred.shape))
+    return sets, np.stack(parts)
+
+
+def _noise(shown: Labelled, conditions: Conditions) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of trials about their average, by condition: the variance (condition, time), and T times the variance of the
+    trials' means over time (condition,)."""
+    if conditions.n_trials.min() < 2:
+        return None
+    rest = shown.states - conditions.averages[conditions.of_trial]
+    each, slow = (rest**2).sum(2), len(shown.time) * (rest.mean(1) ** 2).sum(1)
+    members = np.eye(len(conditions.n_trials))[conditions.of_trial].T / (conditions.n_trials - 1)[:, None]
+    return members @ each, members @ slow
+
+
+def _within(shown: Labelled, conditions: Conditions) -> Float[np.ndarray, "unit unit"]:
+    """Mean square of trials about their average, all conditions with equal weight."""
+    rest = shown.states - conditions.averages[conditions.of_trial]
+    weight = 1 / (conditions.n_trials * len(conditions.n_trials) * len(shown.time))
+    weighted = rest * weight[conditions.of_trial][:, None, None]
+    n_units = rest.shape[2]
+    return weighted.reshape(-1, n_units).T @ rest.reshape(-1, n_units)
+
+
+def _leaked(
+    spread: tuple[np.ndarray, np.ndarray], conditions: Conditions, sets: list[tuple[int, ...]], shown: Labelled
+) -> Float[np.ndarray, " part"]:
+    """The variance that the noise of averages brings to each part, in expectation: as many degrees of freedom as the
+    part has of the conditions', and for time all but the mean over time."""
+    variance, slow = spread
+    n_conditions, n_steps = variance.shape
+    of_averages = (variance.sum(1) / conditions.n_trials).sum() / (n_conditions * n_steps)
+    of_means = (slow / conditions.n_trials).sum() / (n_conditions * n_steps)
+    free = [np.prod([len(shown.levels[i]) - 1 for i in own]) / n_conditions for own in sets]
+    return np.array([f * (of_averages - (0 if own else of_means)) for f, own in zip(free, sets, strict=True)])
+
+
+def _regress(
+    marginals: np.ndarray, within: np.ndarray, rank: int, regularisation: float
+) -> tuple[Float[np.ndarray, "part rank unit"], Float[np.ndarray, "part rank unit"]]:
+    """Reduced-rank regression of each part on the states of single trials: minimise |X_p - F D X|^2 + μ |F D|^2.
+
+    Parts are orthogonal, so that all that is needed are their covariances S_p: the full-rank solution is
+    S_p (S + μ)^-1, and F spans the leading eigenvectors of S_p (S + μ)^-1 S_p.
+    """
+    n_parts, _, _, n_units = marginals.shape
+    flat = marginals.reshape(n_parts, -1, n_units)
+    own = flat.swapaxes(1, 2) @ flat / flat.shape[1]
+    whole = own.sum(0) + within
+    values, vectors = np.linalg.eigh(whole)
+    values = np.maximum(values, 0.0) + regularisation * values.sum()
+    keep = values > n_units * np.finfo(np.float64).eps * values.max()  # a state that never leaves a subspace
+    inverse = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
+    decoders, encoders = [], []
+    for covariance in own:
+        full = covariance @ inverse
+        _, directions = np.linalg.eigh(full @ covariance)
+        encoder = directions[:, ::-1][:, :rank].T
+        decoders.append(encoder @ full)
+        encoders.append(encoder)
+    return np.stack(decoders), np.stack(encoders)
+
+
+def _rebuilt(centred: np.ndarray, decoders: np.ndarray, encoders: np.ndarray) -> float:
+    rest = centred - centred @ decoders.T @ encoders
+    return float(1 - (rest**2).sum() / (centred**2).sum())

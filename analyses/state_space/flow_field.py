@@ -1,0 +1,315 @@
+"""Where does the flow go in a plane of state space? Arrows, speed and nullclines of h -> F(h, u) on a grid.
+
+A plane through a space of many dimensions is not followed by the flow: what is drawn is the part of the step
+F(h) - h that lies within the plane, and how much does not is part of the result.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from numpy.typing import ArrayLike
+
+from rnnscope import results
+from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.analyses.state_space.flow_figure import flow_figure
+from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
+from rnnscope.maps import StateMap, as_map
+from rnnscope.simulation import simulate
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+MARGIN = 0.15  # around what the view is made to hold, on each side
+AXES = "direction 1", "direction 2"
+
+
+@dataclass(frozen=True)
+class FlowField:
+    """One step of a map from the points of a grid in a plane.
+
+    Attributes:
+        origin: the point of the plane with coordinates 0, 0.
+        directions: the two axes of the plane, orthonormal.
+        x, y: coordinates of the grid along the two directions, in units of the state.
+        flow: the step F(h) - h along each of the two directions; NaN where it is not finite.
+        out_of_plane: length of what is left of the step, at right angles to the plane.
+        inside: whether the state is one that the network can be in (its `domain`), and the step from it is finite.
+        out_of_plane_share: of the squared length of all steps inside.
+        fixed_points: those at the held input, in the coordinates of the plane; none where none were given.
+        fixed_distance: their distances from the plane, in units of the state.
+        n_unstable: unstable directions of each; -1 at a kink of the map, where eigenvalues decide nothing.
+        n_elsewhere: fixed points that were given but are so at another input; they are left out.
+        near: distance up to which a fixed point is drawn.
+        input: the input that was held; empty for a map that takes none.
+        axis_names: of the two directions.
+        seed: of the trials whose states were visited.
+    """
+
+    origin: Float[np.ndarray, " unit"]
+    directions: Float[np.ndarray, "direction unit"]
+    x: Float[np.ndarray, " x"]
+    y: Float[np.ndarray, " y"]
+    flow: Float[np.ndarray, "y x direction"]
+    out_of_plane: Float[np.ndarray, "y x"]
+    inside: Bool[np.ndarray, "y x"]
+    out_of_plane_share: float
+    fixed_points: Float[np.ndarray, "point direction"]
+    fixed_distance: Float[np.ndarray, " point"]
+    n_unstable: Int64[np.ndarray, " point"]
+    n_elsewhere: int
+    near: float
+    input: Float[np.ndarray, " input"]
+    axis_names: tuple[str, ...]
+    seed: int
+
+    @property
+    def speed(self) -> Float[np.ndarray, "y x"]:
+        """Length of the whole step, in and out of the plane, in units of the state per step."""
+        return np.sqrt((self.flow**2).sum(2) + self.out_of_plane**2)
+
+    @property
+    def drawn(self) -> Bool[np.ndarray, " point"]:
+        """Which fixed points are near the plane, and within the view."""
+        low, high = (np.array([self.x[k], self.y[k]]) for k in (0, -1))
+        seen = ((self.fixed_points >= low) & (self.fixed_points <= high)).all(1)
+        return seen & (self.fixed_distance <= self.near)
+
+    def nullcline(self, direction: int) -> Float[np.ndarray, "crossing 2"]:
+        """Where the flow along a direction (0 or 1) is 0: coordinates of its crossings of the grid's lines, by linear
+        interpolation. Where these curves cross, the flow within the plane stands still; the state does so only where
+        nothing leads out of the plane either."""
+        values = np.where(self.inside, self.flow[..., direction], np.nan)
+        x, y = np.meshgrid(self.x, self.y)
+        places = np.stack([x, y], -1)
+        found = []
+        for a, b, p, q in (
+            (values[:, :-1], values[:, 1:], places[:, :-1], places[:, 1:]),
+            (values[:-1], values[1:], places[:-1], places[1:]),
+        ):
+            crosses = (a * b < 0) | ((a == 0) & np.isfinite(b))
+            way = a[crosses] / (a[crosses] - b[crosses] + (a[crosses] == b[crosses]))
+            found.append(p[crosses] + way[:, None] * (q - p)[crosses])
+        return np.unique(np.concatenate(found), axis=0)
+
+    def project(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch 2"]:
+        """Other states in the coordinates of the plane."""
+        return (states - self.origin) @ self.directions.T
+
+    def summary(self) -> str:
+        speed = self.speed[self.inside]
+        size = f"{len(self.x)} x {len(self.y)} points"
+        if not len(speed):
+            return f"none of the {size} of this plane is a state that the network can be in"
+        close = int(self.drawn.sum())
+        points = f"; {close} of {len(self.fixed_distance)} fixed points within {self.near:.3g} of it" * bool(
+            len(self.fixed_distance)
+        )
+        points += f"; {self.n_elsewhere} fixed points at other inputs left out" * bool(self.n_elsewhere)
+        outside = f", {1 - self.inside.mean():.0%} of them outside the network's domain" * (not self.inside.all())
+        return (
+            f"flow on {size}{outside} in the plane of {' and '.join(self.axis_names)}: "
+            f"{self.out_of_plane_share:.1%} of the squared flow leads out of the plane; "
+            f"speed {speed.min():.2g} to {speed.max():.2g} per step{points}"
+        )
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """Speed as colour, arrows along the flow in the plane, its nullclines, and the fixed points near."""
+        return flow_figure(self)
+
+
+def flow_field(
+    system: Any,
+    *,
+    plane: Literal["visited", "fixed_points"] = "visited",
+    components: tuple[int, int] = (1, 2),
+    directions: ArrayLike | None = None,
+    through: ArrayLike | None = None,
+    origin: ArrayLike | None = None,
+    input: ArrayLike | None = None,
+    fixed_points: Any = None,
+    extent: tuple[float, float, float, float] | None = None,
+    n_grid: int = 61,
+    near: float = 0.05,
+    n_trials: int = 64,
+    seed: int = 0,
+) -> FlowField:
+    """The flow in a plane of state space, with the input held.
+
+    Args:
+        system: a Run, Network, torch module or StateMap.
+        plane: spanned by two principal components of visited states (for a run those on its own task, else those of
+            200 steps from the map's initial states), or of the fixed points.
+        components: which two, counted from 1.
+        directions: two directions that span the plane instead, (2, state).
+        through: three points that it goes through instead, (3, state); the first is the origin.
+        origin: a state that the plane goes through, (state,); by default the mean of the states or points that
+            `plane` names.
+        input: the input to hold, (input,); zeros if None.
+        fixed_points: a `FixedPoints`, or any object with `points` (point, unit) and `n_unstable` (point,). Where it
+            tells their inputs, those at the held one count.
+        extent: (left, right, bottom, top) of the view, in units of the state from the origin; if None it holds what
+            the plane was made from.
+        n_grid: points along the longer side.
+        near: fixed points up to this far from the plane are drawn, as a fraction of the view's longer side.
+        n_trials: whose visited states tell where to look.
+        seed: of those trials.
+
+    Raises:
+        NotApplicable: nothing tells where the plane should be, as the states do not move or do not span one.
+        ValueError: directions or points that span no plane, sizes that do not fit.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> fall = rs.FunctionMap(lambda h: h * np.array([0.5, 0.9]), state_size=2)
+        >>> found = flow_field(fall, directions=np.eye(2), origin=np.zeros(2), extent=(-1.0, 1.0, -2.0, 2.0))
+        >>> found.out_of_plane_share, bool(np.allclose(found.nullcline(0)[:, 0], 0))
+        (0.0, True)
+    """
+    if n_grid < 5:
+        raise ValueError(f"n_grid must be at least 5, got {n_grid}")
+    if not 0 <= near < np.inf:
+        raise ValueError(f"near must be a number that is not negative, got {near}")
+    if plane not in ("visited", "fixed_points"):
+        raise ValueError(
+            f"plane must be 'visited' or 'fixed_points', got {plane!r}; directions= and through= give others"
+        )
+    if directions is not None and through is not None:
+        raise ValueError("both directions and through tell what the plane is: choose one")
+    driven = as_map(system)
+    held = np.zeros(driven.input_size) if input is None else np.array(input, np.float64)
+    state_map = as_map(driven, input=held)
+    size = state_map.state_size
+    if size < 2:
+        raise NotApplicable(f"a plane needs a state of at least two numbers, this has {size}")
+    points, n_unstable = checked_points(fixed_points, size)
+    inputs = inputs_of_points(fixed_points, len(points), driven.input_size)
+    here = np.ones(len(points), bool) if inputs is None else np.isclose(inputs, held, rtol=1e-9, atol=1e-9).all(1)
+    n_elsewhere = int((~here).sum())
+    points, n_unstable = points[here], n_unstable[here]
+    if through is not None:
+        cloud = _checked("through", through, (3, size))
+        axes, names = (
+            _orthonormal(cloud[1:] - cloud[0], "through"),
+            ("point 1 to 2", "at right angles, towards point 3"),
+        )
+    elif directions is not None:
+        cloud = _visited(system, state_map, n_trials, seed)
+        axes, names = _orthonormal(_checked("directions", directions, (2, size)), "directions"), AXES
+    elif plane == "fixed_points":
+        if not len(points):
+            what = f"all {n_elsewhere} given are at other inputs" if n_elsewhere else "give fixed_points="
+            raise NotApplicable(f"the plane of the fixed points needs some: {what}")
+        cloud = points
+        axes, names = _components(points, "fixed points", components)
+    else:
+        cloud = _visited(system, state_map, n_trials, seed)
+        axes, names = _components(cloud, "visited states", components)
+    middle = cloud[0] if through is not None else cloud.mean(0)
+    if origin is not None:
+        middle = _checked("origin", origin, (size,))
+    if extent is None:
+        left, right, bottom, top = _extent((cloud - middle) @ axes.T)
+    else:
+        left, right, bottom, top = (float(value) for value in extent)
+    if not (left < right and bottom < top and np.isfinite([left, right, bottom, top]).all()):
+        raise ValueError(f"extent must be (left, right, bottom, top) in increasing order, got {extent}")
+    longer = max(right - left, top - bottom)
+    x, y = (np.linspace(a, b, max(5, round(n_grid * (b - a) / longer))) for a, b in ((left, right), (bottom, top)))
+    grid = middle + np.stack(np.meshgrid(x, y), -1) @ axes
+    with np.errstate(all="ignore"):
+        step = state_map.step(grid, np.zeros((*grid.shape[:2], 0))) - grid
+        finite = np.isfinite((step**2).sum(2))
+    step[~finite] = np.nan
+    inside = finite & _in_domain(state_map, grid)
+    flow = step @ axes.T
+    rest = np.linalg.norm(step - flow @ axes, axis=2)
+    total = (step[inside] ** 2).sum()
+    offset = points - middle
+    return FlowField(
+        origin=middle,
+        directions=axes,
+        x=x,
+        y=y,
+        flow=flow,
+        out_of_plane=rest,
+        inside=inside,
+        out_of_plane_share=float((rest[inside] ** 2).sum() / total) if total else 0.0,
+        fixed_points=offset @ axes.T,
+        fixed_distance=np.linalg.norm(offset - offset @ axes.T @ axes, axis=1),
+        n_unstable=n_unstable,
+        n_elsewhere=n_elsewhere,
+        near=float(near * longer),
+        input=held,
+        axis_names=names,
+        seed=seed,
+    )
+
+
+def _components(cloud: np.ndarray, what: str, components: tuple[int, int]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Two principal components of a cloud of states, and their names."""
+    size = cloud.shape[1]
+    if len(components) != 2 or components[0] == components[1] or not 1 <= min(components) <= max(components) <= size:
+        raise ValueError(f"components must be two different numbers from 1 to {size}, got {components}")
+    principal = principal_components(cloud) if len(cloud) > 1 else None
+    filled = 0 if principal is None else int((principal.ratio > 1e-12).sum())
+    if principal is None or filled < max(components):
+        raise NotApplicable(
+            f"the {what} fill {filled} dimensions, and component {max(components)} is asked for: "
+            "give directions=, or three points with through="
+        )
+    return principal.components[[k - 1 for k in components]], tuple(f"PC{k} of {what}" for k in components)
+
+
+def _visited(system: Any, state_map: StateMap, n_trials: int, seed: int) -> Float[np.ndarray, "point unit"]:
+    with np.errstate(all="ignore"):
+        if getattr(system, "task", None) is not None:
+            states = simulate(system, n_trials=n_trials, seed=seed).visited
+        else:
+            shown = simulate(state_map, n_trials=n_trials, n_steps=200, seed=seed)
+            states = np.concatenate([shown.initial, shown.visited])
+    states = states[(np.abs(states) < 1e6).all(1)]
+    if not len(states):
+        raise NotApplicable("no state that the map visits is finite: nothing tells where the plane should be")
+    return states
+
+
+def _checked(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    found = np.array(value, np.float64)
+    if found.shape != shape or not np.isfinite(found).all():
+        raise ValueError(f"{name} must be finite numbers of shape {shape}, got shape {found.shape}")
+    return found
+
+
+def _orthonormal(pair: np.ndarray, name: str) -> Float[np.ndarray, "2 unit"]:
+    """The first direction is kept, the second made orthogonal to it."""
+    lengths = np.linalg.norm(pair, axis=1)
+    if lengths.all():
+        first, second = pair / lengths[:, None]
+        second = second - first * (first @ second)
+        if np.linalg.norm(second) > 1e-8:
+            return np.stack([first, second / np.linalg.norm(second)])
+    raise ValueError(f"{name} must span a plane: these lie on one line")
+
+
+def _extent(cloud: np.ndarray) -> tuple[float, float, float, float]:
+    low, high = cloud.min(0), cloud.max(0)
+    # A cloud that is flat in one direction still gets a view that is not.
+    width = np.maximum(high - low, 0.2 * max((high - low).max(), 1e-12))
+    middle = (low + high) / 2
+    low, high = middle - (0.5 + MARGIN) * width, middle + (0.5 + MARGIN) * width
+    return float(low[0]), float(high[0]), float(low[1]), float(high[1])
+
+
+def _in_domain(state_map: StateMap, grid: np.ndarray) -> np.ndarray:
+    if state_map.domain is None:
+        return np.ones(grid.shape[:-1], bool)
+    low, high = state_map.domain
+    return ((grid >= low) & (grid <= high)).all(-1)

@@ -1,0 +1,390 @@
+"""Is the network a few linear systems that it switches between? Each step by the linearisation of a fixed point.
+
+Around a fixed point h* at input u* the map is F(h, u) ≈ F(h*, u*) + J (h - h*) + B (u - u*). Every step of a trial
+goes to the fixed point that is nearest, or whose linearisation predicts it best; where these few linear maps explain
+the trials, and one linear map for all does not, the switching between them is the mechanism.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, Integer, Num
+
+from rnnscope import linalg, results
+from rnnscope.analyses.fixed_points import find_fixed_points
+from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.analyses.state_space.labelled import shown_states
+from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
+from rnnscope.maps import StateMap, as_map
+from rnnscope.tasks import Trials
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+BLOCK = 8_000_000  # numbers in the predictions of all fixed points that are held at once: 64 MB
+N_STARTS = 256  # of the search for fixed points
+SHOWN_TRIALS, SHOWN_POINTS = 20, 12
+
+
+@dataclass(frozen=True)
+class SwitchingLinear:
+    """Trials as segments, each with the linear map of one fixed point.
+
+    R² is the share of variance explained: 1 less squared error over squared distance from the mean, both summed over
+    units and steps. It is 1 where the linear maps are exact, and below 0 where the mean would predict better.
+
+    Attributes:
+        assigned: the fixed point of the step into the state after each input; -1 in the padding of short trials.
+        points: the fixed points.
+        n_unstable: unstable directions of each; -1 at a kink of the map.
+        occupancy: share of all steps that go to each point.
+        r2: of the next state from the state before, all steps.
+        r2_change: of the change from step to step: the same errors, but holding still explains nothing of it.
+        r2_multi_step: of the states of whole segments, predicted from the state that the segment starts from and the
+            inputs, without a look at the states between.
+        r2_point: as `r2_change`, for the steps of each point; NaN for points without a step.
+        r2_multi_step_point: as `r2_multi_step`, for the segments of each point; NaN for points without a step.
+        global_r2, global_r2_change, global_r2_multi_step: the same for one linear map of state and input for all
+            steps, fitted by least squares to one half of the trials to predict the other half, over the same segments.
+        dwell: mean length of the segments of each point, in steps; NaN for points without a step.
+        segment_length: of every segment.
+        segment_point: the fixed point of every segment.
+        transitions: how often a segment of the point (row) is followed by one of the other (column).
+        valid: where a trial goes on.
+        by: how steps were assigned: "prediction" or "distance".
+        noise, seed: the settings.
+    """
+
+    assigned: Integer[np.ndarray, "trial time"]
+    points: Float[np.ndarray, "point unit"]
+    n_unstable: Int64[np.ndarray, " point"]
+    occupancy: Float[np.ndarray, " point"]
+    r2: float
+    r2_change: float
+    r2_multi_step: float
+    r2_point: Float[np.ndarray, " point"]
+    r2_multi_step_point: Float[np.ndarray, " point"]
+    global_r2: float
+    global_r2_change: float
+    global_r2_multi_step: float
+    dwell: Float[np.ndarray, " point"]
+    segment_length: Int64[np.ndarray, " segment"]
+    segment_point: Int64[np.ndarray, " segment"]
+    transitions: Int64[np.ndarray, "point other"]
+    valid: Bool[np.ndarray, "trial time"]
+    by: str
+    noise: float
+    seed: int
+
+    def summary(self) -> str:
+        used = int((self.occupancy > 0).sum())
+        return (
+            f"{used} of {len(self.points)} fixed points in use, {len(self.segment_length)} segments of "
+            f"{self.segment_length.mean():.1f} steps in {len(self.valid)} trials: R² of one step {self.r2:.3f} "
+            f"(one linear map {self.global_r2:.3f}), of its change {self.r2_change:.3f} "
+            f"({self.global_r2_change:.3f}), over segments {self.r2_multi_step:.3f} ({self.global_r2_multi_step:.3f})"
+        )
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """Which fixed point each step of up to 20 trials goes to, and how well each predicts."""
+        return _figure(self)
+
+
+def switching_linear(
+    system: Any,
+    *,
+    fixed_points: Any = None,
+    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
+    n_trials: int = 64,
+    by: Literal["prediction", "distance"] = "prediction",
+    noise: float = 0.0,
+    seed: int = 0,
+) -> SwitchingLinear:
+    """Describe trials by the linearisations of fixed points, and compare with one linear map.
+
+    Args:
+        system: a Run, Network, torch module or StateMap.
+        fixed_points: a `FixedPoints`, or any object with `points` (point, unit), `n_unstable` (point,), and where
+            the map takes inputs the held one: `inputs` (point, input), or `input` (input,) for all. Searched for at
+            zero input if None, from 256 visited states. Slow points serve as well as fixed points.
+        inputs: what to show, or a task's trials; trials of the run's own task if None.
+        n_trials: how many trials, where `inputs` does not say.
+        by: each step goes to the point whose linearisation predicts it best ("prediction"), or to the one nearest to
+            the state before ("distance").
+        noise: standard deviation of process noise, per number of the state and step.
+        seed: of trials, initial states, noise and the search.
+
+    Raises:
+        NotApplicable: no fixed points, nothing tells what to show, or the states diverge or do not move.
+        ValueError: sizes that do not fit, fewer than two steps to predict.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> from types import SimpleNamespace
+        >>> wells = rs.FunctionMap(lambda h: np.sign(h) + 0.5 * (h - np.sign(h)), state_size=1,
+        ...                        initial=lambda n, rng: rng.standard_normal((n, 1)))
+        >>> points = SimpleNamespace(points=np.array([[-1.0], [1.0]]), n_unstable=np.array([0, 0]))
+        >>> found = switching_linear(wells, fixed_points=points, inputs=np.zeros((50, 10, 0)))
+        >>> round(found.r2, 6), round(found.r2_multi_step, 6), found.global_r2 < 0.999
+        (1.0, 1.0, True)
+    """
+    if by not in ("prediction", "distance"):
+        raise ValueError(f"by must be 'prediction' or 'distance', got {by!r}")
+    state_map = as_map(system)
+    shown = shown_states(system, inputs, n_trials, noise, seed)
+    before = np.concatenate([shown.initial[:, None], shown.states[:, :-1]], 1)
+    after, valid = shown.states, shown.valid
+    if valid.sum() < 2:
+        raise ValueError(f"at least two steps are needed, got {valid.sum()}: show more trials or longer ones")
+    if not np.ptp(after[valid], axis=0).any():
+        raise NotApplicable("the state does not move in these trials: there is nothing to predict")
+    if fixed_points is None:
+        visited = np.random.default_rng([seed, 0x5B]).permutation(shown.visited)[:N_STARTS]
+        starts = None if getattr(system, "task", None) is not None else visited
+        fixed_points = find_fixed_points(system, starts=starts, n_starts=N_STARTS, seed=seed)
+    points, held, n_unstable = _checked_points(fixed_points, state_map)
+    local = _linearise(state_map, points, held)
+    with linalg.one_thread():
+        assigned, errors = _assign(local, points, before, shown.inputs, after, valid, by)
+        segments = _segments(assigned, valid)
+        rolled = _roll(local, segments.point, segments, before, shown.inputs, after)
+        halves, one_step = _global(before, shown.inputs, after, valid)
+        global_rolled = _roll(halves, segments.trial % 2, segments, before, shown.inputs, after)
+    change = after - before
+    spread = ((after - after[valid].mean(0)) ** 2).sum(2)[valid]
+    moved = ((change - change[valid].mean(0)) ** 2).sum(2)[valid]
+    owner = assigned[valid]
+    n_points = len(points)
+    lengths = segments.stop - segments.start
+    transitions = np.zeros((n_points, n_points), np.int64)
+    follows = segments.trial[1:] == segments.trial[:-1]
+    np.add.at(transitions, (segments.point[:-1][follows], segments.point[1:][follows]), 1)
+    return SwitchingLinear(
+        assigned=assigned,
+        points=points,
+        n_unstable=n_unstable,
+        occupancy=np.bincount(owner, minlength=n_points) / len(owner),
+        r2=_r2(errors[valid], spread),
+        r2_change=_r2(errors[valid], moved),
+        r2_multi_step=_r2(rolled[valid], spread),
+        r2_point=np.array([_r2(errors[valid][owner == k], moved[owner == k]) for k in range(n_points)]),
+        r2_multi_step_point=np.array([_r2(rolled[valid][owner == k], spread[owner == k]) for k in range(n_points)]),
+        global_r2=_r2(one_step[valid], spread),
+        global_r2_change=_r2(one_step[valid], moved),
+        global_r2_multi_step=_r2(global_rolled[valid], spread),
+        dwell=np.array(
+            [lengths[segments.point == k].mean() if (owner == k).any() else np.nan for k in range(n_points)]
+        ),
+        segment_length=lengths,
+        segment_point=segments.point,
+        transitions=transitions,
+        valid=valid,
+        by=by,
+        noise=float(noise),
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class _Affine:
+    """Maps J h + B u + offset."""
+
+    offset: Float[np.ndarray, "model state"]
+    by_state: Float[np.ndarray, "model state state"]
+    by_input: Float[np.ndarray, "model state input"]
+
+
+@dataclass(frozen=True)
+class _Segments:
+    """Steps start ... stop - 1 of a trial that go to one point."""
+
+    trial: Int64[np.ndarray, " segment"]
+    start: Int64[np.ndarray, " segment"]
+    stop: Int64[np.ndarray, " segment"]
+    point: Int64[np.ndarray, " segment"]
+
+
+def _r2(errors: np.ndarray, spread: np.ndarray) -> float:
+    """NaN for no steps; 1 where there is nothing to explain and nothing wrong."""
+    if not len(errors):
+        return float("nan")
+    total, wrong = spread.sum(), errors.sum()
+    return float(1 - wrong / total) if total > 0 else float(wrong == 0)
+
+
+def _checked_points(found: Any, state_map: StateMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(points, the input held at each, unstable directions)."""
+    points, n_unstable = checked_points(found, state_map.state_size)
+    if not len(points):
+        raise NotApplicable("there are no fixed points to linearise around")
+    held = inputs_of_points(found, len(points), state_map.input_size)
+    return points, np.zeros((len(points), state_map.input_size)) if held is None else held, n_unstable
+
+
+def _linearise(state_map: StateMap, points: np.ndarray, held: np.ndarray) -> _Affine:
+    by_state, by_input = state_map.jacobian(points, held), state_map.input_jacobian(points, held)
+    offset = state_map.step(points, held)
+    offset = offset - np.einsum("kij,kj->ki", by_state, points) - np.einsum("kij,kj->ki", by_input, held)
+    return _Affine(offset, by_state, by_input)
+
+
+def _assign(
+    local: _Affine,
+    points: np.ndarray,
+    before: np.ndarray,
+    inputs: np.ndarray,
+    after: np.ndarray,
+    valid: np.ndarray,
+    by: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(point of every step, squared error of its prediction), both (trial, time)."""
+    trials, steps = np.nonzero(valid)
+    assigned, errors = np.full(valid.shape, -1), np.full(valid.shape, np.nan)
+    size = max(1, BLOCK // (len(points) * points.shape[1]))
+    for start in range(0, len(trials), size):
+        where = trials[start : start + size], steps[start : start + size]
+        predicted = before[where] @ local.by_state.swapaxes(1, 2) + inputs[where] @ local.by_input.swapaxes(1, 2)
+        wrong = ((predicted + local.offset[:, None] - after[where]) ** 2).sum(2)  # (point, step)
+        far = wrong if by == "prediction" else ((before[where] - points[:, None]) ** 2).sum(2)
+        nearest = far.argmin(0)
+        assigned[where] = nearest
+        errors[where] = wrong[nearest, np.arange(len(nearest))]
+    return assigned, errors
+
+
+def _segments(assigned: np.ndarray, valid: np.ndarray) -> _Segments:
+    begins = valid.copy()
+    begins[:, 1:] &= assigned[:, 1:] != assigned[:, :-1]
+    trial, start = np.nonzero(begins)
+    length = valid.sum(1)
+    follows = np.append(trial[1:] == trial[:-1], False)
+    stop = np.where(follows, np.append(start[1:], 0), length[trial])
+    return _Segments(trial, start, stop, assigned[trial, start])
+
+
+def _roll(
+    models: _Affine,
+    which: np.ndarray,
+    segments: _Segments,
+    before: np.ndarray,
+    inputs: np.ndarray,
+    after: np.ndarray,
+) -> Float[np.ndarray, "trial time"]:
+    """Squared errors of predictions from the start of each segment on, by the model `which` of each.
+
+    An unstable linear map that is followed for long leaves the range of numbers: such a prediction counts as very
+    wrong (1e150), not as unknown.
+    """
+    errors = np.full(after.shape[:2], np.nan)
+    state, left = before[segments.trial, segments.start], np.arange(len(segments.trial))
+    for step in range(int((segments.stop - segments.start).max())):
+        left = left[segments.start[left] + step < segments.stop[left]]
+        for model in np.unique(which[left]):
+            members = left[which[left] == model]
+            where = segments.trial[members], segments.start[members] + step
+            with np.errstate(over="ignore", invalid="ignore"):
+                moved = state[members] @ models.by_state[model].T + inputs[where] @ models.by_input[model].T
+                state[members] = moved + models.offset[model]
+                wrong = ((state[members] - after[where]) ** 2).sum(1)
+            errors[where] = np.where(wrong < 1e150, wrong, 1e150)
+    return errors
+
+
+def _global(before: np.ndarray, inputs: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[_Affine, np.ndarray]:
+    """(the linear map for the trials of each half, fitted to the other half; squared errors of one step)."""
+    size, n_inputs = before.shape[2], inputs.shape[2]
+    features = np.concatenate([before, inputs, np.ones((*valid.shape, 1))], 2)
+    errors, found = np.full(valid.shape, np.nan), []
+    for half in (0, 1):
+        own = np.arange(len(valid)) % 2 == half
+        # One trial alone has no other half: the fit is then to the very steps that it predicts.
+        others = ~own if (valid & ~own[:, None]).any() else own
+        weights = np.linalg.lstsq(features[others][valid[others]], after[others][valid[others]], rcond=None)[0]
+        errors[own] = ((features[own] @ weights - after[own]) ** 2).sum(2)
+        found.append(weights.T)
+    both = np.stack(found)
+    return _Affine(both[:, :, -1], both[:, :, :size], both[:, :, size : size + n_inputs]), errors
+
+
+def _figure(found: SwitchingLinear) -> "go.Figure":
+    from plotly.subplots import make_subplots
+
+    from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+
+    used = np.argsort(-found.occupancy, kind="stable")[: int((found.occupancy > 0).sum())]
+    named = used[: len(COLOURS)]
+    figure = make_subplots(
+        cols=2,
+        column_widths=[0.5, 0.5],
+        horizontal_spacing=0.12,
+        subplot_titles=["fixed point of each step", "R² by fixed point"],
+    )
+    figure.update_layout(template=TEMPLATE, title={"text": "Trials as switching linear systems"})
+    figure.update_annotations(font_size=13)
+    shown = found.assigned[:SHOWN_TRIALS]
+    # One colour each for the points that are used most, grey for all others; padding stays blank.
+    rank = np.full(len(found.points), len(named))
+    rank[named] = np.arange(len(named))
+    palette = [*COLOURS[: len(named)], NEUTRAL]
+    edges = np.repeat(np.linspace(0, 1, len(palette) + 1), 2)[1:-1]
+    figure.add_heatmap(
+        z=np.where(shown >= 0, rank[shown], np.nan),
+        zmin=-0.5,
+        zmax=len(palette) - 0.5,
+        colorscale=list(zip(edges, np.repeat(palette, 2), strict=True)),
+        showscale=False,
+        customdata=shown,
+        hovertemplate="trial %{y}, step %{x}: point %{customdata}<extra></extra>",
+        row=1,
+        col=1,
+    )
+    figure.update_xaxes(title_text="time (steps)", showgrid=False, col=1)
+    figure.update_yaxes(title_text="trial", showgrid=False, autorange="reversed", col=1)
+    bars = used[:SHOWN_POINTS]
+    names = [f"{k}" for k in bars]
+    for name, values, opacity in (
+        ("change in one step", found.r2_point, 1.0),
+        ("states over segments", found.r2_multi_step_point, 0.45),
+    ):
+        figure.add_bar(
+            x=names,
+            y=np.maximum(values[bars], -1),
+            name=name,
+            marker={"color": [palette[rank[k]] for k in bars], "opacity": opacity},
+            customdata=np.stack([values[bars], found.occupancy[bars], found.dwell[bars]], 1),
+            hovertemplate="point %{x}: R² %{customdata[0]:.3f}<br>%{customdata[1]:.1%} of steps, "
+            "%{customdata[2]:.1f} steps at a time<extra></extra>",
+            showlegend=False,
+            row=1,
+            col=2,
+        )
+    for name, value, style in (
+        ("all points, change in one step", found.r2_change, {"color": "black", "dash": "solid"}),
+        ("one linear map, change in one step", found.global_r2_change, {"color": "#999999", "dash": "solid"}),
+        ("all points, over segments", found.r2_multi_step, {"color": "black", "dash": "dot"}),
+        ("one linear map, over segments", found.global_r2_multi_step, {"color": "#999999", "dash": "dot"}),
+    ):
+        line = {**style, "width": 2}
+        label = f"{name}: {value:.2f}" if value > -10 else f"{name}: below −10"
+        height = max(value, -1)
+        figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=height, y1=height, line=line, row=1, col=2)
+        figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=label, row=1, col=2)
+    several = f" ({len(bars)} of {len(used)} in use)" if len(used) > len(bars) else ""
+    figure.update_xaxes(title_text=f"fixed point, most used first{several}", type="category", showgrid=False, col=2)
+    lowest = min(0.0, float(np.nanmin([found.r2_point[bars], found.r2_multi_step_point[bars]])), found.r2_multi_step)
+    lowest = min(lowest, found.r2_change, found.global_r2_change, found.global_r2_multi_step)
+    figure.update_yaxes(
+        title_text="R² (solid bar: change, pale: segments)", range=[max(lowest, -1) * 1.05, 1.05], col=2
+    )
+    figure.update_layout(
+        barmode="group",
+        legend={"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"},
+        margin={"b": 120},
+    )
+    return figure

@@ -1,0 +1,209 @@
+"""Probabilistic automata out of next-symbol predictors: of known processes, trained and written by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import rnnscope as rs
+from rnnscope import results
+from rnnscope.analyses.automata.predictor_machine import Predictor, extract_predictor
+
+DATA = Path(__file__).parents[2] / "data" / "automata"
+
+
+def golden_mean() -> np.ndarray:
+    return np.array([[[0, 0.5], [0, 0]], [[0.5, 0], [1, 0]]])
+
+
+def rrxor() -> np.ndarray:
+    """Two random bits and their exclusive or: start, after 0, after 1, then 0 due, then 1 due."""
+    process = np.zeros((2, 5, 5))
+    process[0, 0, 1] = process[1, 0, 2] = 0.5
+    process[0, 1, 3] = process[1, 1, 4] = process[0, 2, 4] = process[1, 2, 3] = 0.5
+    process[0, 3, 0] = process[1, 4, 0] = 1
+    return process
+
+
+def mess3(alpha: float = 0.85, x: float = 0.05) -> np.ndarray:
+    """The next state is the old one with 1 - 2x, and shows its own symbol with alpha."""
+    move = np.full((3, 3), x) + (1 - 3 * x) * np.eye(3)
+    show = np.full((3, 3), (1 - alpha) / 2) + (1.5 * alpha - 0.5) * np.eye(3)
+    return np.einsum("ij,jx->xij", move, show)
+
+
+PROCESSES = {"golden": golden_mean, "rrxor": rrxor, "mess3": mess3}
+
+
+def trained(name: str) -> rs.FunctionMap:
+    with np.load(DATA / f"LM_{name}.npz") as file:
+        weights = {key: torch.from_numpy(file[key]) for key in file.files}
+    n_symbols = len(weights["head.bias"])
+    rnn, head = torch.nn.GRU(n_symbols, 32), torch.nn.Linear(32, n_symbols)
+    rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
+    head.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("head.")})
+    inner, h0 = rs.wrap(rnn, readout=head), weights["h0"].double().numpy().reshape(-1)
+    return rs.FunctionMap(
+        inner.step,
+        state_size=32,
+        input_size=n_symbols,
+        readout=inner.readout,
+        readout_size=n_symbols,
+        initial=lambda n, _rng: np.tile(h0, (n, 1)),
+    )
+
+
+def ideal(process: np.ndarray) -> rs.FunctionMap:
+    """A network whose states are the belief states of the process, read out exactly."""
+    n_symbols, n_states, _ = process.shape
+    stationary = np.linalg.matrix_power(process.sum(0) / 2 + np.eye(n_states) / 2, 2**20)[0]
+
+    def step(h: np.ndarray, u: np.ndarray) -> np.ndarray:
+        joint = np.einsum("...i,xij,...x->...j", h, process, u)
+        total = joint.sum(-1, keepdims=True)
+        return np.where(total > 1e-12, joint / np.maximum(total, 1e-12), stationary)
+
+    return rs.FunctionMap(
+        step,
+        state_size=n_states,
+        input_size=n_symbols,
+        readout=lambda h: np.log(np.maximum(np.einsum("...i,xij->...x", h, process), 1e-9)),
+        readout_size=n_symbols,
+        initial=lambda n, _rng: np.tile(stationary, (n, 1)),
+    )
+
+
+def test_golden_mean_has_two_recurrent_states():
+    found = extract_predictor(trained("golden"), process=golden_mean())
+    assert found.n_recurrent == 2
+    a, b = np.flatnonzero(found.recurrent)[np.argsort(found.emission[found.recurrent, 0])]
+    assert found.emission[a, 1] > 0.99, "after a 0 comes a 1"
+    assert found.transitions[a, 1] == b
+    assert found.transitions[b].tolist() == [a, b]
+    assert found.emission[b] == pytest.approx([0.5, 0.5], abs=0.02)
+    assert found.divergence < 1e-5
+    assert found.entropy_rate == pytest.approx(2 / 3 * np.log(2), abs=0.005)
+    assert found.statistical_complexity == pytest.approx(np.log(3) - 2 / 3 * np.log(2), abs=0.005)
+    assert found.stationary[[a, b]] == pytest.approx([1 / 3, 2 / 3], abs=0.01)
+    assert found.process_divergence is not None
+    assert found.process_divergence < 2e-4
+    assert found.n_states == 3, "where it starts it cannot know which of the two it is in"
+
+
+@pytest.mark.parametrize(("name", "bound", "r2"), [("rrxor", 1e-3, 0.96), ("mess3", 5e-4, 0.999)])
+def test_many_states_come_close(name: str, bound: float, r2: float):
+    found = extract_predictor(trained(name), process=PROCESSES[name]())
+    assert found.n_states <= 32
+    assert found.divergence < bound
+    assert found.belief_r2 is not None
+    assert found.belief_r2 > r2
+    assert found.process_divergence is not None
+    assert found.process_divergence < 1e-3, "this is not the process that the network has learned"
+    assert found.tried_states.max() <= 32
+    few, many = found.tried_divergence[found.tried_states == 3], found.divergence
+    assert few[0] > 50 * many, "three states cannot be enough"
+
+
+def test_divergence_is_that_of_the_automaton_from_the_network():
+    """Recomputed word by word, on other words than those of the result."""
+    network = trained("mess3")
+    found = extract_predictor(network, n_states=6)
+    machine, rng = found.machine(), np.random.default_rng(5)
+    assert machine.kind == "probabilistic"
+    assert found.n_states <= 6
+    each = []
+    for _ in range(20):
+        state, place, total = network.initial_states(1, rng), machine.initial, 0.0
+        for _ in range(100):
+            logits = network.readout(state)[0]
+            p = np.exp(logits) / np.exp(logits).sum()
+            total += float(p @ np.log(p / found.emission[place]))
+            symbol = int(rng.choice(3, p=p))
+            state, place = network.step(state, np.eye(3)[[symbol]]), int(machine.transitions[place, symbol])
+        each.append(total / 100)
+    error = np.hypot(np.std(each) / 20**0.5, found.divergence_error)
+    assert abs(np.mean(each) - found.divergence) < 4 * error
+
+
+def test_an_ideal_predictor_gives_the_causal_states():
+    found = extract_predictor(ideal(rrxor()), process=rrxor(), n_words=300)
+    assert found.n_recurrent == 5
+    assert found.statistical_complexity == pytest.approx(np.log(3) / 3 + 2 / 3 * np.log(6), abs=1e-3)
+    assert found.entropy_rate == pytest.approx(2 / 3 * np.log(2), abs=1e-3)
+    assert found.belief_r2 == pytest.approx(1, abs=1e-6)
+    assert found.process_divergence == pytest.approx(0, abs=1e-6)
+
+
+def test_a_coin_has_one_state_and_nothing_to_decode():
+    coin = np.full((2, 1, 1), 0.5)
+    found = extract_predictor(ideal(coin), process=coin, n_words=20)
+    assert found.n_states == found.n_recurrent == 1
+    assert found.entropy_rate == pytest.approx(np.log(2))
+    assert found.statistical_complexity == 0
+    assert found.belief_r2 == 1
+
+
+def test_the_number_of_states_does_not_grow_with_the_sample():
+    network = trained("golden")
+    sizes = {extract_predictor(network, n_words=n, seed=n).n_states for n in (60, 200, 600)}
+    assert sizes == {3}
+
+
+def test_the_alphabet_renames_inputs_and_the_seed_decides():
+    process = golden_mean()
+    plain, swapped = ideal(process), ideal(process[::-1])
+    a, b = extract_predictor(plain, n_words=40, seed=1), extract_predictor(plain, n_words=40, seed=1)
+    assert a.summary() == b.summary()
+    assert np.array_equal(a.emission, b.emission)
+    crossed = rs.FunctionMap(
+        lambda h, u: swapped.step(h, u[..., ::-1]),
+        state_size=2,
+        input_size=2,
+        readout=swapped.readout,
+        readout_size=2,
+        initial=swapped.initial_states,
+    )
+    c = extract_predictor(crossed, alphabet=np.eye(2)[::-1], n_words=40)
+    assert c.n_recurrent == 2
+    assert c.emission[c.recurrent, 0].max() > 0.999, "symbol 1 is now the one that never comes twice"
+
+
+def test_saved_loaded_and_drawn(tmp_path):
+    for process in (golden_mean(), mess3(), None):
+        source = ideal(mess3() if process is None else process)
+        found = extract_predictor(source, process=process, n_words=40, length=40, n_states=4)
+        results.save_result(found, tmp_path / "p.zarr")
+        loaded = results.load_result(Predictor, tmp_path / "p.zarr")
+        assert loaded.summary() == found.summary()
+        figure = loaded.figure()
+        assert figure.data[0].x.tolist() == found.tried_states.tolist()
+        assert ("xaxis2" in figure.layout.to_plotly_json()) == (process is not None)
+        assert len(loaded.graph().layout.shapes) == found.n_states
+
+
+def test_what_cannot_be_extracted_says_why():
+    network = ideal(golden_mean())
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        (r"shape \(symbol, 2\)", {"alphabet": np.eye(3)}),
+        ("differ from one another", {"alphabet": np.zeros((2, 2))}),
+        ("one logit for each of its 3 symbols", {"alphabet": np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])}),
+        (r"process must have shape \(symbol, state, state\)", {"process": np.eye(2)}),
+        ("process has 3 symbols", {"process": mess3()}),
+        ("state 1 has 0.5", {"process": np.array([[[0, 0.5], [0, 0]], [[0.5, 0], [0.5, 0]]])}),
+        ("n_words must be at least 4", {"n_words": 3}),
+        ("length must be at least 2", {"length": 1}),
+        ("max_states must be at least 1", {"max_states": 0}),
+        ("n_states must be at least 1", {"n_states": 0}),
+    ]
+    for told, settings in wrong:
+        with pytest.raises(ValueError, match=told):
+            extract_predictor(network, **settings)
+    with pytest.raises(ValueError, match="0 outputs"):
+        extract_predictor(rs.FunctionMap(lambda h, u: h, state_size=2, input_size=2))
+    growing = rs.FunctionMap(
+        lambda h, u: 1e200 * (h + 1), state_size=2, input_size=2, readout=lambda h: h, readout_size=2
+    )
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="diverge"):
+        extract_predictor(growing)

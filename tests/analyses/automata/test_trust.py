@@ -1,0 +1,240 @@
+"""How far an extracted machine is said to be trusted, and networks that no finite machine is enough for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import rnnscope as rs
+from rnnscope import cells, results
+from rnnscope.analyses.automata import Automaton, counters, extract_automaton, trust
+from rnnscope.analyses.automata.choice import agreement, description_length, shortest, slip_rate
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.search import Search, find_machine
+from rnnscope.analyses.automata.words import access_words, draw_words
+from rnnscope.compiled import compile_machine
+from rnnscope.tasks import FormalLanguage
+from rnnscope.tasks.languages import language, tomita_machine
+from rnnscope.tasks.machine import Machine
+
+DATA = Path(__file__).parents[2] / "data" / "automata"
+
+
+def acceptor(name: str) -> Reader:
+    with np.load(DATA / f"{name}.npz") as file:
+        weights = {key: torch.from_numpy(file[key]) for key in file.files}
+    rnn = (torch.nn.GRU if "gru" in name else torch.nn.RNN)(2, 32)
+    rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
+    head = torch.nn.Linear(32, 1)
+    head.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("head.")})
+    inner, h0 = rs.wrap(rnn, readout=head), weights["h0"].double().numpy()
+    state_map = rs.FunctionMap(
+        inner.step,
+        state_size=32,
+        input_size=2,
+        readout=inner.readout,
+        readout_size=1,
+        initial=lambda n, _rng: np.tile(h0, (n, 1)),
+    )
+    return Reader(state_map, np.eye(2), lambda outputs: outputs > 0)
+
+
+def compiled(machine: Machine) -> Reader:
+    network = rs.as_map(compile_machine(machine))
+    return Reader(network, np.eye(machine.n_symbols), lambda outputs: outputs.argmax(-1, keepdims=True))
+
+
+def search(method: str = "auto", n_words: int = 300, clusters: tuple[int, ...] = (8, 32, 128), budget: int = 20_000):
+    return Search(method, clusters, "k-means", n_words, 40, 200, budget)  # type: ignore[arg-type]
+
+
+def bracket_counter() -> rs.FunctionMap:
+    """h = (depth, whether it was ever below zero): counts brackets without end."""
+
+    def step(h, u):
+        depth = h[..., 0] + u[..., 0] - u[..., 1]
+        return np.stack([depth, np.maximum(h[..., 1], depth < 0)], -1)
+
+    def accepts(h):
+        inside = (h[..., :1] == 0) & (h[..., 1:] == 0)
+        return np.where(inside, [-1.0, 1.0], [1.0, -1.0])
+
+    return rs.FunctionMap(step, state_size=2, input_size=2, readout=accepts, readout_size=2)
+
+
+@pytest.mark.parametrize("name", ["T2_gru", "T5_gru", "T2_elman", "T7_elman"])
+def test_testing_harder_does_not_change_the_machine(name):
+    reader, truth = acceptor(f"{name}_robust"), tomita_machine(int(name[1]))
+    for n_words, budget in ((300, 20_000), (3000, 200_000)):
+        found = find_machine(reader, search(n_words=n_words, budget=budget), np.random.default_rng(7))
+        assert found.machine.equivalent(truth) == (True, None), n_words
+
+
+@pytest.mark.parametrize("method", ["states", "queries", "refined"])
+def test_every_method_finds_tomita_2(method):
+    found = find_machine(acceptor("T2_elman_robust"), search(method, clusters=(8, 32)), np.random.default_rng(0))
+    assert found.machine.equivalent(tomita_machine(2)) == (True, None)
+    assert found.settled is (True if method == "refined" else None)
+
+
+def test_gaussian_mixtures_cluster_too():
+    settings = Search("states", (16,), "mixture", 200, 40, 200, 1000)
+    found = find_machine(acceptor("T4_elman_robust"), settings, np.random.default_rng(0))
+    assert found.machine.equivalent(tomita_machine(4)) == (True, None)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_networks_compiled_from_random_machines_give_them_back(seed):
+    rng = np.random.default_rng(seed)
+    n, k = int(rng.integers(2, 21)), int(rng.integers(2, 4))
+    machine = Machine(rng.integers(n, size=(n, k)), rng.integers(2, size=(n, 1)))
+    assert find_machine(compiled(machine), search(), rng).machine.equivalent(machine) == (True, None)
+
+
+def test_weak_networks_have_a_faithful_machine_of_moderate_size_on_the_front():
+    reader, rng = acceptor("T5_gru_weak"), np.random.default_rng(99)
+    found = find_machine(reader, search("states", n_words=400), np.random.default_rng(0))
+    words = np.concatenate([draw_words(500, 50, 2, kind, rng) for kind in ("uniform", "structured")])
+    wanted = reader.read(words, rng)
+    largest = found.machines[-1]
+    assert largest.n_states <= 129
+    assert agreement(largest, words, wanted).mean() > 0.982
+    costs = [description_length(m, r) for m, r in zip(found.machines, found.rates, strict=True)]
+    assert found.machine.n_states == found.machines[int(np.argmin(costs))].n_states
+
+
+def test_a_budget_that_runs_out_gives_the_best_so_far_and_says_so():
+    found = extract_automaton(
+        acceptor("T5_elman_weak").map, alphabet=np.eye(2), method="queries", budget=150, n_test_words=50
+    )
+    assert found.out_of_budget
+    assert "the best found before the budget ran out" in found.summary()
+
+
+def test_the_true_machine_is_told_from_another_one_exactly():
+    task = FormalLanguage("tomita-4")
+    exact = extract_automaton(compile_machine(tomita_machine(4)), task=task, n_test_words=100)
+    assert exact.truth_equivalent is True
+    assert exact.truth_states == 4
+    assert exact.truth_compression == exact.truth_precision == exact.truth_recall == 1.0
+    assert "equivalent to the task's machine" in exact.summary()
+    other = extract_automaton(compile_machine(tomita_machine(7)), task=task, n_test_words=100)
+    assert other.truth_equivalent is False
+    assert other.truth_word == (0, 0, 0)  # 000 is in 0*1*0*1*; no shorter word tells the two apart
+    assert "they differ after '0 0 0'" in other.summary()
+    assert other.network_truth_prefixes is not None
+    assert other.network_truth_prefixes.min() < 0.9
+
+
+def test_compression_and_distinction_see_what_a_wrong_machine_forgets_and_invents():
+    counter = language("Z5").machine
+    assert counter is not None
+    parity = Machine((np.arange(2)[:, None] + np.arange(5)) % 2, np.array([[0], [1]]))
+    right = trust.myhill_nerode(compiled(counter), counter, 100, 20, np.random.default_rng(0))
+    assert right == (1.0, 1.0, 1.0)
+    compression, precision, _ = trust.myhill_nerode(compiled(counter), parity, 100, 20, np.random.default_rng(0))
+    assert compression is not None
+    assert precision is not None
+    assert compression < 0.5
+    assert precision <= 1
+
+
+def test_drift_is_the_length_where_agreement_falls():
+    curve = np.ones((2, 101))
+    assert trust.drift_length(curve) is None
+    curve[1, 60:] = 0.5
+    assert trust.drift_length(curve) == pytest.approx(59, abs=trust.WINDOW)
+    assert trust.drift_length(np.zeros((1, 20))) in range(trust.WINDOW + 1)
+
+
+def test_the_pac_statement_is_the_exact_bound_of_words_that_never_fail():
+    found = extract_automaton(compile_machine(tomita_machine(4)), alphabet=np.eye(2), n_test_words=100)
+    assert found.pac_epsilon is not None
+    n_bounds = found.pac_epsilon.size
+    assert found.pac_epsilon == pytest.approx(1 - (0.05 / n_bounds) ** (1 / 100))
+
+
+def test_slips_are_counted_per_symbol_read_so_far():
+    agrees = np.ones((4, 10), bool)
+    agrees[0, 4:] = False
+    assert slip_rate(agrees) == pytest.approx(1 / (5 + 30))
+    assert shortest(np.arange(36).reshape(4, 9), agrees) == (0, 1, 2, 3)
+
+
+def test_the_falsifier_finds_a_rare_error_and_nothing_in_an_exact_copy():
+    truth = tomita_machine(4)
+    assert trust.falsify(compiled(truth), truth, 200, 40, np.random.default_rng(0))[3] is None
+    wrong = Machine(truth.transitions, 1 - truth.outputs)
+    _, shares, _, word = trust.falsify(compiled(truth), wrong, 200, 40, np.random.default_rng(0))
+    assert shares.min() == 1
+    assert word == ()
+
+
+def test_border_words_stay_where_the_answer_is_open():
+    machine = tomita_machine(2)
+    words = draw_words(400, 30, 2, "border", np.random.default_rng(0), machine)
+    sink = machine.transitions[machine.initial, 0]
+    alive = machine.run(words)[:, -1] != sink
+    assert alive.mean() == pytest.approx(0.5, abs=0.05)  # every second one has an edit
+    assert len(access_words(machine)) == machine.n_states
+
+
+def test_a_counter_is_no_finite_machine_and_a_stack_has_it_exactly(tmp_path):
+    found = extract_automaton(bracket_counter(), task=FormalLanguage("dyck-1", sampled_depth=6), n_test_words=50)
+    assert found.counting_pairs == ((0, 1),)
+    assert found.growth_states is not None
+    assert found.growth_states.tolist() == list(range(1, counters.DEEPEST + 2))
+    assert found.summary().startswith("not regular: states grow with the depth tested")
+    assert found.pushdown_depth_fidelity is not None
+    assert found.pushdown_depth_accuracy is not None
+    assert found.pushdown_depth_fidelity.min() == found.pushdown_depth_accuracy.min() == 1.0
+    assert found.counter_fit == pytest.approx(1)
+    results.save_result(found, tmp_path / "a.zarr")
+    stack = results.load_result(Automaton, tmp_path / "a.zarr").pushdown()
+    assert stack is not None
+    words = language("dyck-1").sample(np.full(20, 60), np.random.default_rng(0))
+    assert np.array_equal(stack.show(words), language("dyck-1").labels(words))
+
+
+def test_a_trained_counter_fails_past_its_depth_where_the_stack_does_not():
+    network = rs.Network(cells.GRU(32), 2, 2)
+    with np.load(DATA / "dyck1_gru.npz") as file:
+        network.load_state_dict({key: torch.from_numpy(file[key]) for key in file.files})
+    task = FormalLanguage("dyck-1", sampled_depth=6)
+    found = extract_automaton(network, task=task, n_test_words=50, test_lengths=(50,))
+    assert "not regular" in found.summary()
+    assert found.tested_depths is not None
+    assert found.tested_depths[-1] == 20
+    assert found.pushdown_depth_accuracy is not None
+    assert found.network_depth_accuracy is not None
+    assert found.pushdown_depth_accuracy[-1] == 1.0
+    assert found.network_depth_accuracy[-1] < 1.0
+    assert len(found.trust_figure().data) > 5  # type: ignore[arg-type]
+
+
+def test_two_kinds_of_brackets_need_a_stack():
+    truth = language("dyck-2")
+    words = counters.nested_words(100, 8, 40, [(0, 1), (2, 3)], 4, np.random.default_rng(0))
+    assert truth.labels(words[1::2])[:, -1].all()  # those without an edit are balanced
+    assert (truth.depths(words[1::2]) == 8).all()  # type: ignore[attr-defined]
+
+
+def test_states_of_the_machine_lie_where_the_network_has_them():
+    found = extract_automaton(acceptor("T4_elman_robust").map, alphabet=np.eye(2), n_test_words=50, test_lengths=(50,))
+    assert found.state_counts is not None
+    assert found.state_positions is not None
+    assert found.loop_kind is not None
+    assert found.loop_state is not None
+    assert found.loop_symbol is not None
+    assert found.state_counts.sum() == 3 * 60 * 41
+    assert found.state_positions.shape == (4, 2)
+    loops = set(zip(found.loop_state.tolist(), found.loop_symbol.tolist(), strict=True))
+    assert loops == {(0, 1), (3, 0), (3, 1)}  # 1 keeps the beginning, everything the sink
+    assert "placed by the network's states" in found.figure(layout="states").layout.title.text  # type: ignore[attr-defined]
+    assert found.to_dot().startswith("digraph")
+    assert Machine.from_json(found.to_json()).equivalent(found.machine()) == (True, None)
+    assert found.to_aalpy().size == 4
+    assert found.show(["0", "0"]) == (1,)
+    with pytest.raises(ValueError, match="'2' is no symbol"):
+        found.show(["0", "2"])

@@ -1,0 +1,135 @@
+"""Distances between states and between dynamics, against their definitions and against closed forms."""
+
+import numpy as np
+import pytest
+
+from rnnscope.analyses.similarity import (
+    conjugation_distance,
+    debiased_cka,
+    delay_coordinates,
+    fitted_dynamics,
+    procrustes_distance,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def orthogonal(n, seed=0):
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))[0]
+
+
+def test_procrustes_is_blind_to_rotation_size_and_place_and_to_nothing_else():
+    x = RNG.standard_normal((200, 6))
+    assert procrustes_distance(x, 3 * x @ orthogonal(6) + 5) < 1e-6
+    assert procrustes_distance(x, np.concatenate([x, np.zeros((200, 3))], 1) @ orthogonal(9)) < 1e-6
+    stretched = x * [3, 1, 1, 1, 1, 1]
+    found = procrustes_distance(x, stretched)
+    assert found > 0.3
+    assert procrustes_distance(stretched, x) == pytest.approx(found), "symmetric"
+
+
+def test_procrustes_of_ellipses_in_closed_form():
+    """Axes (1, 1) and (1, r) of one circle: the cosine is (1 + r) / sqrt(2 (1 + r^2))."""
+    turn = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    circle = np.stack([np.cos(turn), np.sin(turn)], 1)
+    for r in (0.0, 0.3, 2.0):
+        wanted = np.arccos((1 + r) / np.sqrt(2 * (1 + r**2)))
+        assert procrustes_distance(circle, circle * [1, r]) == pytest.approx(wanted, abs=1e-7)
+
+
+def test_cka_is_that_of_the_kernels():
+    """Unbiased HSIC by its definition, from n x n kernels without their diagonals (Song et al. 2012, equation 5)."""
+    x, y = RNG.standard_normal((30, 5)), RNG.standard_normal((30, 7))
+    y[:, :2] += x[:, :2]
+
+    def hsic(a, b):
+        n = len(a)
+        k, m = (z @ z.T for z in (a - a.mean(0), b - b.mean(0)))
+        np.fill_diagonal(k, 0)
+        np.fill_diagonal(m, 0)
+        one = np.ones(n)
+        middle = (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2))
+        return (np.trace(k @ m) + middle - 2 / (n - 2) * one @ k @ m @ one) / (n * (n - 3))
+
+    assert debiased_cka(x, y) == pytest.approx(hsic(x, y) / np.sqrt(hsic(x, x) * hsic(y, y)))
+
+
+def test_cka_of_copies_is_one_and_of_independent_states_zero_on_average():
+    x = RNG.standard_normal((60, 40))
+    assert debiased_cka(x, 2 * x @ orthogonal(40) + 1) == pytest.approx(1)
+    values = [debiased_cka(*np.random.default_rng(seed).standard_normal((2, 60, 40))) for seed in range(100)]
+    assert abs(np.mean(values)) < 4 * np.std(values) / 10, "biased CKA would be near .4 here"
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 10])
+def test_conjugate_matrices_are_at_distance_zero(n):
+    for seed in range(4):
+        a = np.random.default_rng(seed).standard_normal((n, n))
+        turn = orthogonal(n, seed)
+        found, share = conjugation_distance(a, turn @ a @ turn.T)
+        assert found < 1e-9 * np.linalg.norm(a)
+        assert share > 0
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_symmetric_matrices_are_as_far_apart_as_their_eigenvalues(n):
+    """Hoffman and Wielandt (1953): the least is reached where both are diagonal in the same order."""
+    for seed in range(4):
+        a, b = np.random.default_rng(seed).standard_normal((2, n, n))
+        a, b = a + a.T, b + b.T
+        wanted = np.linalg.norm(np.linalg.eigvalsh(a) - np.linalg.eigvalsh(b))
+        assert conjugation_distance(a, b)[0] == pytest.approx(wanted)
+
+
+def test_rotations_by_two_angles_in_closed_form():
+    """No orthogonal C changes the angle of a rotation but for its sense: the distance is 2 sqrt(1 - cos(a - b))."""
+
+    def turn(angle):
+        return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+    for a, b in ((0.3, 1.1), (0.2, -0.2), (1.0, -2.0)):
+        found, _ = conjugation_distance(turn(a), turn(b))
+        assert found == pytest.approx(2 * np.sqrt(1 - np.cos(abs(a) - abs(b))), abs=1e-7)
+
+
+def test_all_rotations_and_reflections_of_a_plane_are_not_better():
+    angles = np.linspace(0, 2 * np.pi, 20001)
+    c, s = np.cos(angles), np.sin(angles)
+    turns = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)
+    every = np.concatenate([turns, turns * [1, -1]])
+    for seed in range(6):
+        a, b = np.random.default_rng(seed).standard_normal((2, 2, 2))
+        wanted = np.linalg.norm(a - every @ b @ every.swapaxes(1, 2), axis=(1, 2)).min()
+        assert conjugation_distance(a, b)[0] == pytest.approx(wanted, abs=1e-6)
+    a, b = np.random.default_rng(5).standard_normal((2, 3, 3))
+    many = np.linalg.qr(np.random.default_rng(6).standard_normal((100000, 3, 3)))[0]
+    tried = np.linalg.norm(a - many @ b @ many.swapaxes(1, 2), axis=(1, 2)).min()
+    assert tried - 0.2 < conjugation_distance(a, b)[0] <= tried
+
+
+def test_delay_coordinates_of_a_linear_system_have_its_eigenvalues():
+    """Seen through one number alone, two delays bring the whole state back (Takens)."""
+    matrix = np.array([[0.9, -0.4, 0.0], [0.4, 0.9, 0.1], [0.0, 0.0, 0.7]])
+    states = np.empty((40, 25, 3))
+    states[:, 0] = RNG.standard_normal((40, 3))
+    for t in range(1, 25):
+        states[:, t] = states[:, t - 1] @ matrix.T
+    seen = states @ [[1.0], [0.3], [0.5]]
+    before, after = delay_coordinates(seen, np.ones((40, 25), bool), 2)
+    assert before.shape == (40 * 22, 3)
+    both = np.concatenate([before, after[-1:]])
+    assert both.std() == pytest.approx(1, abs=0.1)
+    fitted, explained = fitted_dynamics(before, after, 3)
+    assert explained == pytest.approx(1)
+    np.testing.assert_allclose(np.sort_complex(np.linalg.eigvals(fitted)), np.sort_complex(np.linalg.eigvals(matrix)))
+
+
+def test_steps_across_the_end_of_a_trial_do_not_count():
+    states = RNG.standard_normal((3, 10, 4))
+    valid = np.arange(10) < np.array([10, 6, 2])[:, None]
+    states[~valid] = np.nan
+    before, after = delay_coordinates(np.nan_to_num(states, nan=1e6), valid, 1)
+    assert len(before) == len(after) == 8 + 4
+    assert np.abs(before).max() < 20, "padding is not looked at"
+    with pytest.raises(ValueError, match="no trial has the 12 steps that 10 delays"):
+        delay_coordinates(states, valid, 10)
