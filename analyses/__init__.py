@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import TypeAdapter, ValidationError
 
-from rnnscope.analyses.automata import Automaton, extract_automaton
+from rnnscope.analyses.automata import (
+    Automaton,
+    CentroidMachine,
+    Predictor,
+    extract_automaton,
+    extract_predictor,
+    machine_of_centroids,
+)
+from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.fixed_points import (
     Basins,
     BifurcationDiagram,
@@ -36,9 +44,36 @@ from rnnscope.analyses.fixed_points import (
     linearise,
     marginal_manifolds,
 )
-from rnnscope.analyses.lyapunov import LyapunovSpectrum, lyapunov_spectrum
+from rnnscope.analyses.local_linear import LinearisationAlong, linearise_along
+from rnnscope.analyses.lyapunov import (
+    CovariantVectors,
+    FiniteTimeExponents,
+    GradientGrowth,
+    LyapunovOverTraining,
+    LyapunovSpectrum,
+    covariant_lyapunov_vectors,
+    finite_time_exponents,
+    gradient_growth,
+    lyapunov_over_training,
+    lyapunov_spectrum,
+)
 from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.analyses.state_space import StateSpace, project_states
+from rnnscope.analyses.state_space import (
+    ConditionTrajectories,
+    DemixedStates,
+    FlowField,
+    Rotations,
+    StateSpace,
+    Subspaces,
+    compare_subspaces,
+    condition_trajectories,
+    demix_states,
+    find_rotations,
+    flow_field,
+    project_chunks,
+    project_states,
+)
+from rnnscope.analyses.switching_linear import SwitchingLinear, switching_linear
 from rnnscope.results import Result
 from rnnscope.runs import Run
 from rnnscope.tasks.machine import Machine
@@ -207,29 +242,58 @@ __all__ = [
     "Automaton",
     "Basins",
     "BifurcationDiagram",
+    "CentroidMachine",
     "Certificates",
+    "Comparison",
+    "ConditionTrajectories",
     "Connections",
+    "CovariantVectors",
     "Coverage",
     "Cycles",
+    "DemixedStates",
+    "FiniteTimeExponents",
     "FixedPoints",
+    "FlowField",
+    "GradientGrowth",
     "Linearisation",
+    "LinearisationAlong",
+    "LyapunovOverTraining",
     "LyapunovSpectrum",
     "Machine",
     "MarginalManifolds",
     "NotApplicable",
+    "Predictor",
+    "Rotations",
     "StateSpace",
+    "Subspaces",
+    "SwitchingLinear",
     "analyse",
     "basin_fractions",
     "certify_fixed_points",
+    "compare_networks",
+    "compare_subspaces",
+    "condition_trajectories",
     "connect_fixed_points",
+    "covariant_lyapunov_vectors",
     "coverage",
+    "demix_states",
     "distinct_points",
     "extract_automaton",
+    "extract_predictor",
     "find_cycles",
     "find_fixed_points",
+    "find_rotations",
+    "finite_time_exponents",
+    "flow_field",
     "follow_fixed_points",
+    "gradient_growth",
     "linearise",
+    "linearise_along",
+    "lyapunov_over_training",
     "lyapunov_spectrum",
+    "machine_of_centroids",
     "marginal_manifolds",
+    "project_chunks",
     "project_states",
+    "switching_linear",
 ]

@@ -27,7 +27,7 @@ SHOWN_EIGENVALUES = 8
 
 
 @dataclass(frozen=True)
-class Linearisation:
+class LinearisationAlong:
     """The linear maps along trajectories. Entry t is of the step into the state after input t; NaN in the padding of
     short trials.
 
@@ -105,7 +105,7 @@ def linearise_along(
     n_eigenvalues: int | None = None,
     noise: float = 0.0,
     seed: int = 0,
-) -> Linearisation:
+) -> LinearisationAlong:
     """Linearise a map at every step of its trajectories.
 
     Jacobians are made, used and let go of in blocks of about 32 MB; `jacobians_along` hands them out.
@@ -153,7 +153,7 @@ def linearise_along(
         unstable = np.where(shown.valid, (np.abs(values) > 1).sum(2), np.nan)
         jump = _match(values, shown.valid)
     order = np.argsort(-np.nanmean(np.abs(values), axis=1), axis=1, kind="stable")[:, :kept]
-    return Linearisation(
+    return LinearisationAlong(
         eigenvalues=np.take_along_axis(values, order[:, None], 2),
         jump=jump,
         spectral_radius=radius,
@@ -214,7 +214,7 @@ def _match(values: np.ndarray, valid: np.ndarray) -> Float[np.ndarray, "trial ti
     return jump
 
 
-def _figure(found: Linearisation) -> "go.Figure":
+def _figure(found: LinearisationAlong) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE

@@ -66,7 +66,7 @@ def alergia(words: np.ndarray, held_out: Sampled) -> Row:
     emission = (1 - FLOOR) * emission + FLOOR / n_symbols
     state = np.full(len(held_out.symbols), number[id(model.initial_state)])
     each = np.zeros(held_out.symbols.shape)
-    for t in range(each.shape[1]):
+    for t in range(held_out.symbols.shape[1]):
         each[:, t] = divergence(held_out.probabilities[:, t], emission[state])
         state = target[state, held_out.symbols[:, t]]
     return each.mean(1), f"{len(number)}"
@@ -85,7 +85,7 @@ def em(words: np.ndarray, n_states: int, held_out: Sampled) -> Row:
     assert best is not None
     emission = (1 - FLOOR) * best.emissionprob_ + FLOOR / n_symbols
     emission /= emission.sum(1, keepdims=True)
-    hmm = HMM(best.transmat_, emission, best.startprob_)
+    hmm = HMM(best.transmat_, emission, best.startprob_)  # type: ignore[arg-type]
     after = hmm.filtered(held_out.symbols)[:, :-1] @ hmm.transition_matrix
     start = np.broadcast_to(hmm.start_distribution, (len(after), 1, n_states))
     predicted = np.concatenate([start, after], 1) @ hmm.emission_matrix

@@ -8,7 +8,6 @@ What fits no name stays "unclassified".
 """
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -119,10 +118,13 @@ class _Place:
 
 def find_events(family: Family, curve: Curve, eigenvalues: np.ndarray) -> list[Event]:
     """The events on a curve, in its order, from the eigenvalues (row, state) at its rows."""
-    rows = zip(curve.x, curve.tangents, eigenvalues, strict=True)
-    places = [_Place(x, tangent, Spectrum(values)) for x, tangent, values in rows]
+    real = np.where(np.imag(eigenvalues) == 0, np.real(eigenvalues), 0.0)
+    counts = [(real > 1).sum(1) % 2, (real < -1).sum(1) % 2, (np.abs(eigenvalues) > 1).sum(1)]
+    signatures = np.stack([curve.tangents[:, -1] > 0, *counts], 1)
     found: list[Event] = []
-    for i, (a, b) in enumerate(pairwise(places)):
+    for i in np.flatnonzero((signatures[1:] != signatures[:-1]).any(1)).tolist():
+        rows = zip(curve.x[i : i + 2], curve.tangents[i : i + 2], eigenvalues[i : i + 2], strict=True)
+        a, b = (_Place(x, tangent, Spectrum(values)) for x, tangent, values in rows)
         chord = b.x - a.x
         for event in _events_between(family, a, b, 0):
             if not any(np.linalg.norm(event.x - known.x) < SAME_EVENT for known in found):

@@ -6,7 +6,7 @@ state + 1 in scaled coordinates: h in units of `Family.scale`, and p from 0 to 1
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,8 +15,11 @@ from rnnscope import linalg
 # Where a derivative along p is by central differences, they are over this part of the axis.
 DIFFERENCE = float(np.cbrt(np.finfo(np.float64).eps))
 MOST_NEWTON_STEPS = 12
-# A Newton step of this length leaves an error of its square, far below rounding.
+# A Newton step of this length leaves an error far below rounding.
 SHORT_STEP = 1e-9
+# Where steps along a curve are longer than the first number, Newton's method ends with a step of this part of theirs:
+# the rows are polished together, when the curve is known.
+ROUGH_FROM, ROUGH = 1e-3, 0.02
 # A residual that counts as a solution where the equations are singular, as at a branch point.
 SOLVED = 1e-11
 # A chord between rows makes 5 degrees at most with the tangents at both; under 2 degrees the steps grow.
@@ -116,9 +119,12 @@ class Curve:
     closed: bool = False
 
 
-def correct(family: Family, start: np.ndarray, normal: np.ndarray, trust: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def correct(
+    family: Family, start: np.ndarray, normal: np.ndarray, trust: np.ndarray, short: float = SHORT_STEP
+) -> tuple[np.ndarray, np.ndarray]:
     """Newton's method from each row of `start`, within the plane through it that is orthogonal to the row's `normal`
-    and no further than `trust` from it: (x, whether it is a solution)."""
+    and no further than `trust` from it: (x, whether it is a solution). It ends with a step below `short`, which leaves
+    an error of about its square."""
     x, solved = start.copy(), np.zeros(len(start), bool)
     active = np.arange(len(x))
     for _ in range(MOST_NEWTON_STEPS):
@@ -140,8 +146,10 @@ def correct(family: Family, start: np.ndarray, normal: np.ndarray, trust: np.nda
         # Near a branch point the equations are all but singular, and the step of a solution is rounding.
         solved[active[~good & (size < SOLVED)]] = True
         x[active[good]] += step[good]
-        solved[active[good & (length < SHORT_STEP)]] = True
-        active = active[good & (length >= SHORT_STEP)]
+        solved[active[good & (length < short)]] = True
+        active = active[good & (length >= short)]
+    if short > SHORT_STEP:
+        return x, solved
     left = np.abs(family.residual(x)).max(-1, initial=0.0)
     return x, solved & (left < SOLVED * (1 + np.abs(x).max(-1)))
 
@@ -206,25 +214,34 @@ def follow(family: Family, x: np.ndarray, longest: float, most_rows: int) -> Cur
         tangent = np.linalg.svd(family.derivative(x[None])[0])[2][-1]
     ahead, ahead_t, last = _one_way(family, x, tangent, longest, most_rows)
     if last is None:
-        return Curve(ahead, ahead_t, (EVENT, EVENT), closed=True)
+        return _polished(family, Curve(ahead, ahead_t, (EVENT, EVENT), closed=True))
     behind, behind_t, first = _one_way(family, x, -tangent, longest, most_rows)
     rows = np.concatenate([behind[:0:-1], ahead])
     directions = np.concatenate([-behind_t[:0:-1], ahead_t])
-    return Curve(rows, directions, (LOST if first is None else first, last))
+    return _polished(family, Curve(rows, directions, (LOST if first is None else first, last)))
+
+
+def _polished(family: Family, curve: Curve) -> Curve:
+    normal = curve.tangents.copy()
+    normal[(curve.x[:, -1] == 0) | (curve.x[:, -1] == 1)] = np.eye(curve.x.shape[1])[-1]
+    x, ok = correct(family, curve.x, normal, np.full(len(normal), ROUGH * LONGEST_STEP))
+    ok[[0, -1]] = True
+    return replace(curve, x=x[ok], tangents=tangents(family, x[ok], curve.tangents[ok]))
 
 
 def _one_way(
     family: Family, x: np.ndarray, tangent: np.ndarray, longest: float, most_rows: int
 ) -> tuple[np.ndarray, np.ndarray, int | None]:
     """(rows, tangents, how it ends) from x in the direction of the tangent; it ends in None where it is back at x."""
-    rows, directions, length, end = [x], [tangent], FIRST_STEP, LOST
+    rows, directions, length, last, end = [x], [tangent], FIRST_STEP, FIRST_STEP, LOST
     while len(rows) <= most_rows:
         x, tangent = rows[-1], directions[-1]
         if (x[-1] <= 0 and tangent[-1] < 0) or (x[-1] >= 1 and tangent[-1] > 0):
             end = EDGE
             break
         length = min(length, LONGEST_STEP, longest / max(abs(tangent[-1]), 1e-12))
-        new, ok = _advance(family, x, tangent, length)
+        bend = (tangent - directions[-2]) / last if len(rows) > 1 and min(last, length) > ROUGH_FROM else 0.0
+        new, ok = _advance(family, x, tangent, x + length * tangent + length**2 / 2 * bend, length)
         direction = tangents(family, new[None], new[None] - x if length < KINK_STEP else tangent[None])[0]
         chord = (new - x) / max(float(np.linalg.norm(new - x)), 1e-300)
         # Both angles: where they differ in sign, the step has led to another piece that runs alongside.
@@ -247,6 +264,7 @@ def _one_way(
             break
         rows.append(new)
         directions.append(direction)
+        last = length
         if len(rows) > 3 and _passes(family, x, new, rows[0]):
             return np.array([*rows[:-1], rows[0]]), np.array([*directions[:-1], directions[0]]), None
         if turn > LITTLE_TURN:
@@ -262,10 +280,13 @@ def _leaves_between(x: np.ndarray, tangent: np.ndarray, new: np.ndarray, directi
     return bool(along.max() > max(1.0, x[-1], new[-1]) + 1e-9 or along.min() < min(0.0, x[-1], new[-1]) - 1e-9)
 
 
-def _advance(family: Family, x: np.ndarray, tangent: np.ndarray, length: float) -> tuple[np.ndarray, bool]:
+def _advance(
+    family: Family, x: np.ndarray, tangent: np.ndarray, guess: np.ndarray, length: float
+) -> tuple[np.ndarray, bool]:
     """The solution one step on; at an end of the axis, exactly there."""
     trust = np.array([(0.5 if length >= KINK_STEP else 2.0) * length])
-    new, ok = correct(family, (x + length * tangent)[None], tangent[None], trust)
+    short = ROUGH * length if length > ROUGH_FROM else SHORT_STEP
+    new, ok = correct(family, guess[None], tangent[None], trust, short)
     if not ok[0] or 0 <= new[0, -1] <= 1:
         return new[0], bool(ok[0])
     edge = float(new[0, -1] > 1)

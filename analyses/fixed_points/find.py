@@ -374,11 +374,12 @@ def _conditions(
         held, which = np.unique(each, axis=0, return_inverse=True)
         return held, which.ravel(), begin
     held = np.zeros((1, size)) if input is None else np.array(input, np.float64)
+    given = held.shape
     if held.ndim == 1:
         held = held[None]
     if held.ndim != 2 or held.shape[1] != size or not len(held):
         shapes = f"({size},) or (condition, {size})"
-        raise ValueError(f"the map takes {takes}: input must have shape {shapes}, got {np.shape(input)}")
+        raise ValueError(f"the map takes {takes}: input must have shape {shapes}, got {given}")
     _check_finite("input", held)
     return held, np.repeat(np.arange(len(held)), len(begin)), np.tile(begin, (len(held), 1))
 

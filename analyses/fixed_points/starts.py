@@ -71,6 +71,7 @@ def default_starts(
 def bounds(state_map: StateMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which coordinates the domain bounds on both sides; their bounds, 0 for the others."""
     if state_map.domain is None:
-        return np.zeros(state_map.state_size, bool), *np.zeros((2, state_map.state_size))
-    bounded = np.isfinite(state_map.domain).all(0)
-    return bounded, *np.where(bounded, state_map.domain, 0.0)
+        return np.zeros(state_map.state_size, bool), np.zeros(state_map.state_size), np.zeros(state_map.state_size)
+    bounded = np.atleast_1d(np.isfinite(state_map.domain).all(axis=0))
+    low, high = np.where(bounded, state_map.domain, 0.0)
+    return bounded, low, high

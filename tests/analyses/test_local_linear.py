@@ -9,7 +9,7 @@ import torch
 import rnnscope as rs
 from rnnscope import results
 from rnnscope.analyses import NotApplicable, local_linear
-from rnnscope.analyses.local_linear import Linearisation, jacobians_along, linearise_along
+from rnnscope.analyses.local_linear import LinearisationAlong, jacobians_along, linearise_along
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 
@@ -101,7 +101,7 @@ def test_it_survives_saving_and_draws(tmp_path):
     module, inputs = gru()
     found = linearise_along(module, inputs=inputs)
     results.save_result(found, tmp_path / "l.zarr")
-    again = results.load_result(Linearisation, tmp_path / "l.zarr")
+    again = results.load_result(LinearisationAlong, tmp_path / "l.zarr")
     assert again.summary() == found.summary()
     np.testing.assert_array_equal(again.eigenvalues, found.eigenvalues)
     assert {"|λ|, 8 of 16", "largest stretch", "input channel 2"} <= {trace.name for trace in again.figure().data}

@@ -200,8 +200,7 @@ def test_products_of_gaussian_matrices_have_newmans_exponents():
 def test_random_tanh_networks_of_100_units(gain, lambda_1, deviation, dimension):
     # Three networks differ from three others by as much as networks differ among themselves.
     found = [
-        lyapunov_spectrum(random_network(100, gain, seed), n_exponents=40, n_steps=500, n_starts=2)
-        for seed in range(3)
+        lyapunov_spectrum(random_network(100, gain, seed), n_exponents=40, n_steps=500, n_starts=2) for seed in range(3)
     ]
     first = np.array([each.exponents[0] for each in found])
     spread = np.hypot(deviation, first.std(ddof=1))
