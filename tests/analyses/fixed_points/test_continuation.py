@@ -1,5 +1,6 @@
 """Branches and bifurcations that are known in closed form, or that a second method finds."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def consistent(found: BifurcationDiagram) -> None:
     for branch in range(len(found)):
         rows = np.flatnonzero(found.branch == branch)
         assert (np.diff(found.value[rows]) > 0).all(), "a branch goes one way along the axis"
-        for a, b in zip(rows[:-1], rows[1:], strict=True):
+        for a, b in itertools.pairwise(rows):
             if found.n_unstable[a] != found.n_unstable[b]:
                 here = (found.event_branches == branch).any(1)
                 low, high = found.value[a] - found.event_error - 1e-9, found.value[b] + found.event_error + 1e-9
@@ -78,9 +79,7 @@ def consistent(found: BifurcationDiagram) -> None:
 
 
 def test_saddle_node():
-    found = follow_fixed_points(
-        lambda p: scalar(lambda x: x + p - x**2), values=np.linspace(-1, 1, 11), starts=STARTS
-    )
+    found = follow_fixed_points(lambda p: scalar(lambda x: x + p - x**2), values=np.linspace(-1, 1, 11), starts=STARTS)
     consistent(found)
     assert found.event_names == ["saddle-node"]
     assert abs(found.event_value[0]) < 1e-9
@@ -165,7 +164,7 @@ def test_the_logistic_map_flips_at_3_and_leaves_its_domain_at_1():
     inner = found.event_branches[1, 0]
     assert found.branch_ends[inner].tolist() == [DOMAIN, EDGE]
     r = found.value[found.branch == inner]
-    np.testing.assert_allclose(found.point[found.branch == inner, 0], 1 - 1 / r, atol=1e-9)
+    np.testing.assert_allclose(found.point[found.branch == inner, 0], 1 - 1 / r, atol=1e-7)
     np.testing.assert_allclose(found.eigenvalue[found.branch == inner], 2 - r, atol=1e-6)
 
 
@@ -238,7 +237,7 @@ def test_two_units_that_inhibit_each_other():
 def test_what_happens_twice_at_once_is_not_guessed():
     # Eigenvalues w and -w pass the unit circle together.
     found = follow_fixed_points(lambda w: tanh_map([[0, -w], [-w, 0]]), values=np.linspace(0.5, 1.6, 5))
-    at_once = np.flatnonzero(np.abs(found.event_point).max(1) < 1e-6)
+    at_once = np.flatnonzero(np.abs(found.event_point).max(1) < 1e-5)
     assert [found.event_names[i] for i in at_once] == ["unclassified"]
     assert found.event_value[at_once[0]] == pytest.approx(1, abs=1e-6)
     assert {len(found.at(value)) for value in found.values[found.values > 1]} == {3}
@@ -269,7 +268,7 @@ def test_a_random_network_bifurcates_where_its_eigenvalues_say():
 def test_an_input_takes_the_memories_of_a_flip_flop_away(kind):
     module, data = flip_flop(kind)
     weights = {name: value.clone() for name, value in module.state_dict().items()}
-    found = follow_fixed_points(module, inputs=np.array([[0.0, 0, 0], [0.2, 0, 0]]))
+    found = follow_fixed_points(module, inputs=np.array([[0.0, 0, 0], [0.2, 0, 0]]), n_starts=512)
     consistent(found)
     assert len(found) == 27
     none = found.at(0.0)
@@ -367,7 +366,7 @@ def test_points_end_where_they_leave_the_domain():
 def test_a_map_without_fixed_points_has_no_branch():
     found = follow_fixed_points(lambda p: scalar(lambda x: x + 1 + p), values=[0.0, 1.0], starts=STARTS)
     assert len(found) == 0
-    assert found.summary().startswith("no branch of fixed points over parameter from 0 to 1: no event")
+    assert found.summary().startswith("no branches of fixed points over parameter from 0 to 1: no event")
     assert "no fixed point found" in found.figure().layout.annotations[0].text
     assert from_xarray(BifurcationDiagram, to_xarray(found)).summary() == found.summary()
 
