@@ -519,7 +519,7 @@ def test_the_result_survives_and_its_figure_shows_all():
         found.figure(output=0)
     with pytest.raises(ValueError, match="unit must be from 0 to 0, got 3"):
         found.figure(unit=3)
-    with pytest.raises(ValueError, match="nearest of `values` is 0.1"):
+    with pytest.raises(ValueError, match=r"nearest of `values` is 0\.1"):
         found.at(0.08)
 
 
