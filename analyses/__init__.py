@@ -86,6 +86,7 @@ class Analysis:
     Attributes:
         name: the key in `ANALYSES`, and the name under which a run keeps the result.
         title: for people.
+        group: the heading that it stands under, one of `GROUPS`.
         verb: the function that answers it, verb(system, *, settings..., seed=0).
         result: the class of the answer.
         uses: argument of the verb -> name of the analysis whose saved result goes there, if the run has one.
@@ -93,6 +94,7 @@ class Analysis:
 
     name: str
     title: str
+    group: str
     verb: Callable[..., Any]
     result: type[Any]
     uses: Mapping[str, str] = field(default_factory=dict)
@@ -127,22 +129,51 @@ class Analysis:
         return found
 
 
+GROUPS = ("State space", "Fixed points", "Lyapunov exponents", "Local linear view", "Automata")
 FROM_FIXED_POINTS = {"fixed_points": "fixed_points"}
+_SPACE, _POINTS, _LYAPUNOV, _LINEAR, _AUTOMATA = GROUPS
 
+# An analysis stands below those whose results it uses.
 ANALYSES: Mapping[str, Analysis] = MappingProxyType(
     {
         entry.name: entry
         for entry in (
-            Analysis("fixed_points", "Fixed points", find_fixed_points, FixedPoints),
-            Analysis("linearisation", "Linearisation", linearise, Linearisation, FROM_FIXED_POINTS),
-            Analysis("connections", "Connections", connect_fixed_points, Connections, FROM_FIXED_POINTS),
-            Analysis("basins", "Basins of attraction", basin_fractions, Basins, FROM_FIXED_POINTS),
-            Analysis("manifolds", "Continuous attractors", marginal_manifolds, MarginalManifolds, FROM_FIXED_POINTS),
-            Analysis("cycles", "Cycles", find_cycles, Cycles),
-            Analysis("bifurcations", "Bifurcations", follow_fixed_points, BifurcationDiagram),
-            Analysis("lyapunov", "Lyapunov exponents", lyapunov_spectrum, LyapunovSpectrum),
-            Analysis("state_space", "State space", project_states, StateSpace, FROM_FIXED_POINTS),
-            Analysis("automaton", "Automaton", extract_automaton, Automaton),
+            Analysis("fixed_points", "Fixed points", _POINTS, find_fixed_points, FixedPoints),
+            Analysis("linearisation", "Linearisation", _POINTS, linearise, Linearisation, FROM_FIXED_POINTS),
+            Analysis("connections", "Connections", _POINTS, connect_fixed_points, Connections, FROM_FIXED_POINTS),
+            Analysis("basins", "Basins of attraction", _POINTS, basin_fractions, Basins, FROM_FIXED_POINTS),
+            Analysis(
+                "manifolds",
+                "Continuous attractors",
+                _POINTS,
+                marginal_manifolds,
+                MarginalManifolds,
+                FROM_FIXED_POINTS,
+            ),
+            Analysis("cycles", "Cycles", _POINTS, find_cycles, Cycles),
+            Analysis("bifurcations", "Bifurcations", _POINTS, follow_fixed_points, BifurcationDiagram),
+            Analysis("lyapunov", "Lyapunov exponents", _LYAPUNOV, lyapunov_spectrum, LyapunovSpectrum),
+            Analysis("finite_time", "Finite-time exponents", _LYAPUNOV, finite_time_exponents, FiniteTimeExponents),
+            Analysis(
+                "covariant", "Covariant Lyapunov vectors", _LYAPUNOV, covariant_lyapunov_vectors, CovariantVectors
+            ),
+            Analysis("gradients", "Growth of gradients", _LYAPUNOV, gradient_growth, GradientGrowth),
+            Analysis(
+                "lyapunov_over_training",
+                "Exponents over training",
+                _LYAPUNOV,
+                lyapunov_over_training,
+                LyapunovOverTraining,
+            ),
+            Analysis("state_space", "State space", _SPACE, project_states, StateSpace, FROM_FIXED_POINTS),
+            Analysis("conditions", "Average trajectories", _SPACE, condition_trajectories, ConditionTrajectories),
+            Analysis("demixing", "Demixed components", _SPACE, demix_states, DemixedStates),
+            Analysis("subspaces", "Subspaces", _SPACE, compare_subspaces, Subspaces),
+            Analysis("rotations", "Rotations", _SPACE, find_rotations, Rotations),
+            Analysis("flow_field", "Flow field", _SPACE, flow_field, FlowField, FROM_FIXED_POINTS),
+            Analysis("local_linear", "Along trajectories", _LINEAR, linearise_along, LinearisationAlong),
+            Analysis("switching_linear", "Switching linear description", _LINEAR, switching_linear, SwitchingLinear),
+            Analysis("automaton", "Automaton", _AUTOMATA, extract_automaton, Automaton),
         )
     }
 )
@@ -171,8 +202,8 @@ def analyse(
 ) -> Analysed:
     """Run several analyses on a run, in the order of the registry, and keep each result with it.
 
-    An analysis that does not apply to the run is skipped with its reason, and the others go on. Any other error ends
-    it; what was found before is kept.
+    An analysis that does not apply to the run is skipped with its reason, which the run keeps, and the others go on.
+    Any other error ends it; what was found before is kept.
 
     Args:
         run: what to look at.
@@ -202,6 +233,8 @@ def analyse(
             continue
         run.save_result(entry.name, found)
         results[entry.name] = found
+    names_done = {entry.name for entry in wanted}
+    run.save_skipped({name: why for name, why in run.skipped.items() if name not in names_done} | skipped)
     return Analysed(results, skipped)
 
 
@@ -237,6 +270,7 @@ def _is_array(annotation: Any) -> bool:
 
 __all__ = [
     "ANALYSES",
+    "GROUPS",
     "Analysed",
     "Analysis",
     "Automaton",

@@ -12,9 +12,9 @@ from typing import Any
 
 import xarray as _  # noqa: F401 - here, because plotly takes up pandas half-imported while another thread loads it
 
-from rnnscope.analyses import ANALYSES
+from rnnscope.analyses import ANALYSES, GROUPS
 from rnnscope.figures import training_figure
-from rnnscope.runs import Run, RunError, load_run
+from rnnscope.runs import SKIPPED, Run, RunError, load_run
 
 # The card of the loss stands beside those of the analyses.
 TRAINING = "training"
@@ -22,10 +22,11 @@ TRAINING = "training"
 
 @dataclass(frozen=True)
 class Missing:
-    """Why there is no figure, and the command that makes it, if one does."""
+    """Why there is no figure: it can be made by a command, or does not apply to the run, or something is wrong."""
 
     reason: str
     command: str | None = None
+    applies: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,24 @@ def find_run(folder: Path, name: str) -> Run | None:
         return None
 
 
+def groups() -> dict[str, dict[str, str]]:
+    """The headings of the page, and under each the names of its figures and their titles."""
+    of_analyses = {
+        group: {name: entry.title for name, entry in ANALYSES.items() if entry.group == group} for group in GROUPS
+    }
+    return {**of_analyses, "Training": {TRAINING: "Loss and metrics"}}
+
+
 def cards() -> dict[str, str]:
-    """The names of all figures, and their titles: the state space first, which the others are about."""
-    names = sorted(ANALYSES, key=lambda name: name != "state_space")
-    return {**{name: ANALYSES[name].title for name in names}, TRAINING: "Training"}
+    """The names of all figures in the order of the page, and their titles."""
+    return {name: title for group in groups().values() for name, title in group.items()}
 
 
 def stamps(run: Run) -> dict[str, int]:
-    """When what each figure shows was written, in nanoseconds; figures that there is nothing for are left out."""
+    """When what the page shows was written, in nanoseconds, by figure; what there is not is left out."""
     places = {name: run.path / "results" / f"{name}.zarr" for name in ANALYSES}
     places[TRAINING] = run.path / "history.csv"
+    places[SKIPPED] = run.path / "results" / SKIPPED
     found: dict[str, int] = {}
     for name, place in places.items():
         try:
@@ -93,6 +102,8 @@ def draw(run: Run, name: str) -> Drawn | Missing:
     if stamp is None:
         if name == TRAINING:
             return Missing("Training has not logged a step yet.")
+        if name in run.skipped:
+            return Missing(f"This analysis does not apply to the run: {run.skipped[name]}.", applies=False)
         return Missing(
             "This analysis was not run yet.", shlex.join(["rnnscope", "analyze", str(run.path), "--only", name])
         )

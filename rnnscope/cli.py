@@ -250,10 +250,13 @@ def list_(
             for name, preset in rs.PRESETS.items():
                 _say(f"{name:<12} {preset.about}: {preset.task}, {preset.cell}")
         case "analyses":
-            from rnnscope.analyses import ANALYSES
+            from rnnscope.analyses import ANALYSES, GROUPS
 
-            for name, analysis in ANALYSES.items():
-                _say(f"{name:<14} {analysis.title}")
+            for group in GROUPS:
+                _say(group)
+                for name, analysis in ANALYSES.items():
+                    if analysis.group == group:
+                        _say(f"  {name:<24}{analysis.title}")
         case "runs":
             for run in rs.list_runs(folder):
                 _say(f"{run.name:<40} {run.status:<9} {', '.join(run.results) or 'not analysed'}")

@@ -5,6 +5,7 @@
     checkpoints/00000500.safetensors   the weights at chosen steps and at the end, for analysis
     resume.safetensors          weights, optimiser and curriculum at the last save, for going on
     results/<analysis>.zarr     what analyses found
+    results/not_applicable.json which analyses do not apply, and why
 
 Everything is plain JSON, CSV, safetensors or Zarr: loading a run executes no code from it. Every file is written
 beside its place and moved there, so that a crash leaves the old one or the new one.
@@ -40,6 +41,7 @@ from rnnscope.training_settings import Training
 from rnnscope.version import __version__
 
 SCHEMA = 1
+SKIPPED = "not_applicable.json"
 Status = Literal["training", "learned", "finished", "diverged"]
 R = TypeVar("R")
 
@@ -174,6 +176,21 @@ class Run:
     def results(self) -> list[str]:
         """The names of the results that are kept with the run."""
         return sorted(p.stem for p in (self.path / "results").glob("*.zarr") if not p.name.startswith("."))
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Analyses that were asked for and do not apply to this run, each with why; empty if that file is damaged."""
+        try:
+            found = json.loads((self.path / "results" / SKIPPED).read_text())
+        except (OSError, ValueError):
+            return {}
+        return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+    def save_skipped(self, reasons: Mapping[str, str]) -> None:
+        """Keep why analyses do not apply, in place of what was kept before."""
+        if reasons or self.skipped:
+            (self.path / "results").mkdir(exist_ok=True)
+            write_atomically(self.path / "results" / SKIPPED, (json.dumps(dict(reasons), indent=2) + "\n").encode())
 
     def __str__(self) -> str:
         return f"{self.name} ({self.status})"

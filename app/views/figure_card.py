@@ -67,6 +67,8 @@ def blank() -> tuple[Any, ...]:
 
 
 def _why(missing: Missing) -> list[Any]:
+    if not missing.applies:
+        return [html.P(missing.reason)]
     if missing.command is None:
         return [html.Strong("This figure cannot be drawn"), html.P(missing.reason, className="error")]
     return [

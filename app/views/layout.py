@@ -40,7 +40,7 @@ def page(folder: Path) -> dmc.MantineProvider:
         ],
         className="bar",
     )
-    board = html.Div([figure_card.view(name, title) for name, title in library.cards().items()], className="board")
+    boards = [_board(heading, cards) for heading, cards in library.groups().items()]
     return dmc.MantineProvider(
         [
             dcc.Location(id="url", refresh="callback-nav"),
@@ -51,10 +51,16 @@ def page(folder: Path) -> dmc.MantineProvider:
                     run_table.view(),
                     html.Div(id="notice"),
                     # Hidden, not taken away, where there is no run: figures keep their place and their WebGL context.
-                    html.Div([run_header.frame(), board], id="chosen", className="hidden"),
+                    html.Div([run_header.frame(), *boards], id="chosen", className="hidden"),
                 ]
             ),
         ],
         forceColorScheme="light",
         theme={"fontFamily": FONT, "primaryColor": "blue", "defaultRadius": "md"},
     )
+
+
+def _board(heading: str, cards: dict[str, str]) -> html.Section:
+    """A heading and its figures."""
+    views = [figure_card.view(name, title) for name, title in cards.items()]
+    return html.Section([html.H2(heading, className="board-head"), html.Div(views, className="board")])

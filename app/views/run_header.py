@@ -8,7 +8,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Output, html
 
-from rnnscope.app.library import TRAINING, Drawn, Missing, cards
+from rnnscope.app.library import TRAINING, Drawn, Missing, groups
 from rnnscope.app.views.run_table import STATUS_COLOURS
 from rnnscope.app.views.words import brief, headline, sizes
 from rnnscope.runs import Run, RunError
@@ -23,12 +23,13 @@ STATUS_WORDS = {
 
 def frame() -> html.Section:
     """The header, empty. The findings stay in place: each figure's callback fills its own line."""
-    analyses = {name: title for name, title in cards().items() if name != TRAINING}
-    findings = [
-        part
-        for name, title in analyses.items()
-        for part in (html.Dt(html.A(title, href=f"#card-{name}")), html.Dd(id=f"finding-{name}"))
-    ]
+    findings: list[Any] = []
+    for heading, figures in groups().items():
+        if TRAINING in figures:
+            continue
+        findings.append(html.Div(heading, className="findings-head"))
+        for name, title in figures.items():
+            findings += [html.Dt(html.A(title, href=f"#card-{name}")), html.Dd(id=f"finding-{name}")]
     return html.Section(
         [
             html.Div(id="run-head", className="run-head"),
@@ -74,6 +75,8 @@ def finding(card: str, drawn: Drawn | Missing | None) -> list[Any]:
     match drawn:
         case Drawn():
             return [drawn.summary, ""]
+        case Missing(applies=False):
+            return ["does not apply: see its card below", "faint"]
         case Missing(command=None):
             return ["cannot be shown: see its card below", "bad"]
         case Missing():

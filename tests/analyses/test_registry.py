@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rnnscope import analyses, cells, tasks
-from rnnscope.analyses import ANALYSES, Analysis, NotApplicable, analyse
+from rnnscope.analyses import ANALYSES, GROUPS, Analysis, NotApplicable, analyse
 from rnnscope.results import save_result
 from rnnscope.runs import Run, RunError, blank_network, checkpoint_path, create_run, update_record, write_tensors
 
@@ -35,9 +35,22 @@ def test_order_names_and_shape_of_the_entries():
         "cycles",
         "bifurcations",
         "lyapunov",
+        "finite_time",
+        "covariant",
+        "gradients",
+        "lyapunov_over_training",
         "state_space",
+        "conditions",
+        "demixing",
+        "subspaces",
+        "rotations",
+        "flow_field",
+        "local_linear",
+        "switching_linear",
         "automaton",
     ]
+    assert {entry.group for entry in ANALYSES.values()} == set(GROUPS)
+    names = list(ANALYSES)
     for name, entry in ANALYSES.items():
         assert entry.name == name
         assert dataclasses.is_dataclass(entry.result)
@@ -46,6 +59,7 @@ def test_order_names_and_shape_of_the_entries():
         assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in rest)
         assert "seed" in inspect.signature(entry.verb).parameters
         assert set(entry.uses) <= set(inspect.signature(entry.verb).parameters)
+        assert all(names.index(used) < names.index(name) for used in entry.uses.values())
         assert entry.verb.__name__ in analyses.__all__
         assert entry.result.__name__ in analyses.__all__
         assert callable(entry.result.figure)
@@ -81,13 +95,18 @@ def test_an_analysis_that_does_not_apply_does_not_stop_the_others(tmp_path, monk
         raise NotApplicable("needs a clock")
 
     entries = {
-        "refused": Analysis("refused", "Refused", refuse, analyses.Automaton),
+        "refused": Analysis("refused", "Refused", GROUPS[0], refuse, analyses.Automaton),
         "state_space": ANALYSES["state_space"],
     }
     monkeypatch.setattr(analyses, "ANALYSES", entries)
     found = analyse(run)
-    assert found.skipped == {"refused": "needs a clock"}
+    assert found.skipped == {"refused": "needs a clock"} == run.skipped
     assert list(found.results) == ["state_space"] == run.results
+    analyse(run, ["state_space"])
+    assert run.skipped == {"refused": "needs a clock"}  # it was not asked again
+    entries["refused"] = Analysis("refused", "Refused", GROUPS[0], ANALYSES["state_space"].verb, analyses.StateSpace)
+    analyse(run, ["refused"])
+    assert run.skipped == {}
 
 
 def test_a_refused_setting_is_an_error_and_keeps_what_was_found_before(tmp_path, monkeypatch):
@@ -160,10 +179,12 @@ def test_unknown_names_and_broken_runs_are_errors(tmp_path):
 
 
 def test_every_kind_of_result_survives_saving(tmp_path):
-    run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
+    run = untrained(tmp_path / "run", tasks.FlipFlop(2), cells.Vanilla(8))
+    network = blank_network(run.task, run.cell, run.settings, torch.Generator().manual_seed(1))
+    write_tensors(checkpoint_path(run.path, 1), network.state_dict())
     settings = {
         "fixed_points": {"n_starts": 16},
-        "bifurcations": {"inputs": np.array([[0.0], [0.5]]), "n_starts": 16},
+        "bifurcations": {"inputs": np.array([[0.0, 0.0], [0.5, 0.0]]), "n_starts": 16},
         "lyapunov": {"n_steps": 50, "transient": 10},
         "automaton": {"n_test_words": 20},
     }
