@@ -53,7 +53,13 @@ _COLUMNS = [
         "valueFormatter": {"function": "params.value == null ? '' : d3.format(',.1f')(params.value)"},
         **_NUMBER,
     },
-    {"field": "analyses", "minWidth": 230, "flex": 5, "tooltipField": "analyses"},
+    {
+        "field": "analyses",  # filtered by name; there is room for how many they are
+        "minWidth": 110,
+        "flex": 2,
+        "tooltipField": "analyses",
+        "valueFormatter": {"function": "params.data.analyses_text"},
+    },
 ]
 _THEME = (
     "themeQuartz.withParams({fontFamily: 'inherit', fontSize: 13, headerFontSize: 12, headerFontWeight: 600, "
@@ -105,7 +111,7 @@ def note(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _bare_row(name: str) -> dict[str, Any]:
-    return {"name": name, "status": UNREADABLE, "score_text": ""}
+    return {"name": name, "status": UNREADABLE, "score_text": "", "analyses_text": ""}
 
 
 def _row(name: str, run: Run) -> dict[str, Any]:
@@ -127,5 +133,6 @@ def _full_row(name: str, run: Run) -> dict[str, Any]:
         "score_text": "" if score is None else f"{metric} {score:.4g}",
         "steps": run.record.get("steps_done"),
         "seconds": run.record.get("seconds"),
-        "analyses": ", ".join(name.replace("_", " ") for name in run.results) or "none yet",
+        "analyses": ", ".join(name.replace("_", " ") for name in run.results),
+        "analyses_text": str(len(run.results) or "none yet"),
     }
