@@ -15,11 +15,12 @@ from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope import linalg, results
-from rnnscope.analyses.lyapunov.frames import LOST, next_interval
+from rnnscope.analyses.lyapunov.frames import limits_of, next_interval
 from rnnscope.analyses.lyapunov.orbits import Orbits, orbits_of, time_step
-from rnnscope.analyses.lyapunov.spectrum import checked_count
+from rnnscope.analyses.lyapunov.settings import check_whole, checked_count
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import jvp
+from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -118,7 +119,7 @@ def covariant_lyapunov_vectors(
     *,
     n_vectors: int | None = None,
     input: ArrayLike | None = None,
-    inputs: ArrayLike | None = None,
+    inputs: ArrayLike | Trials | None = None,
     n_steps: int = 200,
     transient: int = 200,
     settling: int = 200,
@@ -154,15 +155,9 @@ def covariant_lyapunov_vectors(
         >>> np.abs(found.vectors[0, 0]).round(3).tolist(), float(found.angle.min().round(3))
         ([[0.851, 0.526], [0.526, 0.851]], 90.0)
     """
-    for name, value, least in (
-        ("n_steps", n_steps, 1),
-        ("transient", transient, 0),
-        ("settling", settling, 1),
-        ("n_times", n_times, 1),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    check_whole(
+        n_steps=(n_steps, 1), transient=(transient, 0), settling=(settling, 1), n_times=(n_times, 1), seed=(seed, 0)
+    )
     rng = np.random.default_rng([seed, 0x1F])
     orbits = orbits_of(
         system,
@@ -175,7 +170,7 @@ def covariant_lyapunov_vectors(
         noise=noise,
         rng=rng,
     )
-    k = checked_count(n_vectors, orbits.state_map.state_size)
+    k = checked_count("n_vectors", n_vectors, orbits.state_map.state_size, "the map's state size")
     n_times = min(n_times, n_steps + 1)
     time = np.unique(np.round(np.linspace(0, n_steps, n_times)).astype(int))
     with np.errstate(all="ignore"), linalg.one_thread():
@@ -223,6 +218,7 @@ def _forward(orbits: Orbits, k: int, transient: int, wanted: np.ndarray, rng: np
     frame, _ = linalg.qr(frame_rng.standard_normal((n_starts, n, k)))
     diverged_at, resolved = np.full(n_starts, -1), np.ones(k, bool)
     times, factors, frames = [], [], {0: frame} if wanted[0] == 0 else {}
+    limits = limits_of(orbits.state_map)
     stops, every, since, visited = {*wanted.tolist(), total}, 1, 0, []
     for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng)):
         if t in stops:
@@ -238,10 +234,10 @@ def _forward(orbits: Orbits, k: int, transient: int, wanted: np.ndarray, rng: np
         frame[~alive], r[~alive] = np.eye(n, k), np.eye(k)
         grown = np.log(np.abs(np.diagonal(r, axis1=1, axis2=2)))
         behind = grown.max(1, keepdims=True) - grown
-        every = next_interval(every, since, float(behind.max()))
+        every = next_interval(every, since, float(behind.max()), limits)
         since = 0
         if t + 1 > transient:
-            resolved &= (behind <= LOST).all(0)
+            resolved &= (behind <= limits.lost).all(0)
             times.append(t + 1)
             factors.append(r)
         if t + 1 in stops:

@@ -13,10 +13,10 @@ from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope import linalg, results
-from rnnscope.analyses.lyapunov.frames import Frame
+from rnnscope.analyses.lyapunov.frames import Frame, check_jacobian, limits_of
 from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
 from rnnscope.analyses.lyapunov.recorded import labels_of, record
-from rnnscope.analyses.lyapunov.spectrum import checked_count
+from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.maps import StateMap, jvp, vjp
 from rnnscope.tasks import Trials
 
@@ -170,13 +170,11 @@ def finite_time_exponents(
         noise=noise,
         seed=seed,
     )
-    k = checked_count(n_exponents, shown.state_map.state_size)
+    k = checked_count("n_exponents", n_exponents, shown.state_map.state_size, "the map's state size")
     n_trials, total = shown.valid.shape
     places, names = labels_of(shown, label, trial_labels)
-    size = total if window is None else window
-    n_windows = total // size if size >= 1 else 0
-    if n_windows < 1:
-        raise ValueError(f"window must be from 1 to {total}, the steps of the longest trial, got {window}")
+    size = checked_count("window", window, total, "the steps of the longest trial")
+    n_windows = total // size
     cut = (n_trials * n_windows, size)
     states, inputs_, valid = (
         part[:, : n_windows * size].reshape(*cut, *part.shape[2:]) for part in (shown.states, shown.inputs, shown.valid)
@@ -192,6 +190,8 @@ def finite_time_exponents(
         with np.errstate(all="ignore"), linalg.one_thread():
             windows = _Windows(shown.state_map, states[there], inputs_[there], valid[there])
             logs[there], converged[there] = _log_singular_values(windows, k, np.random.default_rng([seed, 0x1D]))
+            bad = there & np.isnan(logs).any(1)
+            check_jacobian(shown.state_map, states[bad], inputs_[bad])
     with np.errstate(invalid="ignore"):
         exponents = (logs / length[:, None]).reshape(n_trials, n_windows, k)
     return FiniteTimeExponents(
@@ -274,7 +274,7 @@ def _all(
     vectors = rng.standard_normal((n_windows, n, min(n, k + SPARE)))
     logs, agree, todo = np.full((n_windows, k), np.nan), np.zeros(n_windows, bool), np.arange(n_windows)
     for sweep in range(MOST_SWEEPS):
-        frame = Frame(vectors[todo])
+        frame = Frame(vectors[todo], limits_of(windows.state_map))
         for i in range(n_steps):
             frame.vectors = windows.product(frame.vectors, todo, i, sweep % 2 == 0)
             frame.step(last=i == n_steps - 1)

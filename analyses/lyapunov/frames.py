@@ -13,13 +13,29 @@ from jaxtyping import Bool, Float, Integer
 
 from rnnscope import linalg
 from rnnscope.analyses.lyapunov.orbits import Orbits
-from rnnscope.maps import jvp
+from rnnscope.maps import StateMap, jvp
 
-# Logarithms of ratios of growth between two reductions. The interval is chosen to keep the largest to the smallest
-# near the first: the rounding error (1e-16) times it is what is lost of the smallest. Past the second only rounding
-# errors are left. A frame past the third is badly conditioned: then QR takes the place of elimination.
-MOST_SPREAD, LOST, ILL = np.log(1e10), np.log(1e14), np.log(1e8)
+# Rounding, relative; that of a Jacobian by finite differences is larger, which its map tells as `jacobian_error`.
+ROUNDING = 1e-16
+# Between two reductions the ratio of the largest growth to the smallest, times the error of the Jacobian, is lost of
+# the smallest. The interval is chosen to keep this near the first; past the second only errors are left.
+ACCEPTED, LOST = 1e-6, 1e-2
+# A frame past this ratio, a logarithm, is badly conditioned: then QR takes the place of elimination.
+ILL = np.log(1e8)
 MOST_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of the ratio of growths between two reductions, as logarithms: `accepted` of the chosen interval, and `lost`."""
+
+    accepted: float
+    lost: float
+
+
+def limits_of(state_map: StateMap) -> Limits:
+    error = max(getattr(state_map, "jacobian_error", 0.0), ROUNDING)
+    return Limits(float(np.log(ACCEPTED / error)), float(np.log(LOST / error)))
 
 
 class Frame:
@@ -32,13 +48,13 @@ class Frame:
         logs: what the reductions took out of each so far, as logarithms, (start, k).
         alive: False for starts that are left out, such as those whose vectors were not finite.
         resolved: False where a vector shrank to the rounding error of the largest between two reductions, (k,).
-        every: steps between two reductions.
+        every: steps between two reductions; where it is not chosen here, the most that there were.
         spread: the largest ratio of growths between two reductions, as a logarithm.
     """
 
-    def __init__(self, vectors: Float[np.ndarray, "start state k"], every: int | None = None) -> None:
-        self._fixed, self._since, self._reduce = every is not None, 0, linalg.lower_factor
-        self.every = every or 1
+    def __init__(self, vectors: Float[np.ndarray, "start state k"], limits: Limits, asked: int | None = None) -> None:
+        self._limits, self._asked, self._since, self._reduce = limits, asked, 0, linalg.lower_factor
+        self.every = 1
         self.vectors, _ = linalg.qr(vectors)
         self.alive = np.ones(len(vectors), bool)
         self.begin()
@@ -47,11 +63,13 @@ class Frame:
         """Count from here."""
         n_starts, _, k = self.vectors.shape
         self.logs, self.resolved, self.spread = np.zeros((n_starts, k)), np.ones(k, bool), 0.0
+        if self._asked:
+            self.every = 1
 
     def step(self, last: bool = False) -> bool:
         """Reduce the frame where it is time to, or where this is the last step before its growth is asked for."""
         self._since += 1
-        if self._since < self.every and not last:
+        if self._since < (self._asked or self.every) and not last:
             return False
         vectors, diagonal = self._reduce(self.vectors, True)  # they are nobody else's
         grown = np.log(np.abs(diagonal))
@@ -60,10 +78,12 @@ class Frame:
         self.vectors, self.logs = vectors, self.logs + grown
         behind = grown[self.alive].max(1, keepdims=True) - grown[self.alive]
         spread = float(behind.max(initial=0.0))
-        self.resolved &= (behind <= LOST).all(0)
+        self.resolved &= (behind <= self._limits.lost).all(0)
         self.spread = max(self.spread, spread)
-        if not self._fixed:
-            self.every = next_interval(self.every, self._since, spread)
+        if self._asked:
+            self.every = max(self.every, self._since)
+        else:
+            self.every = next_interval(self.every, self._since, spread, self._limits)
         self._since = 0
         return True
 
@@ -87,8 +107,8 @@ class Growth:
             for starts that diverged.
         resolved, every, spread: as of `Frame`.
         diverged_at: the step at which a state or a tangent vector was no longer finite; -1 for never.
-        separation: the largest distance between starts at the end, in units of that at the beginning; None where they
-            were not shown the same, or have noise of their own.
+        separation: the largest distance at the end between states that were shown the same, in units of that at the
+            beginning; None where there were none.
     """
 
     logs: Float[np.ndarray, "record start exponent"]
@@ -119,16 +139,21 @@ def grow(
         rng: for the frame to begin with, and process noise.
     """
     n_starts, n = orbits.begin.shape
-    noise_rng, frame_rng = rng.spawn(2)  # the noise does not depend on k
-    frame = Frame(frame_rng.standard_normal((n_starts, n, k)), qr_every)
+    noise_rng, frame_rng, twin_rng = rng.spawn(3)  # the noise does not depend on k
+    frame = Frame(frame_rng.standard_normal((n_starts, n, k)), limits_of(orbits.state_map), qr_every)
+    twins = orbits.twins(twin_rng)
+    first_twins = None if twins is None else twins.copy()
     diverged_at, records, states = np.full(n_starts, -1), [], orbits.begin
     stops = {transient, *(transient + ends).tolist()}
-    for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng), 1):
+    for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng, twins), 1):
         frame.vectors = jvp(orbits.state_map, states, shown, frame.vectors)
         frame.alive &= diverged_at < 0
         if not frame.step(last=t in stops):
             continue
-        diverged_at[(diverged_at < 0) & ~frame.alive] = t
+        lost = (diverged_at < 0) & ~frame.alive
+        if lost.any():
+            check_jacobian(orbits.state_map, states[lost], shown[lost])
+            diverged_at[lost] = t
         if (diverged_at >= 0).all():
             break
         if t == transient:
@@ -143,15 +168,35 @@ def grow(
         every=frame.every,
         spread=frame.spread,
         diverged_at=diverged_at,
-        separation=_separation(orbits, states, diverged_at < 0),
+        separation=_separation(orbits, states, first_twins, twins, diverged_at < 0),
     )
 
 
-def next_interval(every: int, since: int, spread: float) -> int:
-    if spread > MOST_SPREAD:
+def next_interval(every: int, since: int, spread: float, limits: Limits) -> int:
+    if spread > limits.accepted:
         return max(1, min(every, since - 1))
-    longer = since == every and spread * (since + 1) / since <= MOST_SPREAD
+    longer = since == every and spread * (since + 1) / since <= limits.accepted
     return min(every + 1, MOST_STEPS) if longer else every
+
+
+def check_jacobian(
+    state_map: StateMap, states: Float[np.ndarray, "*batch state"], inputs: Float[np.ndarray, "*batch input"]
+) -> None:
+    """That a vector is no longer a number where states go on being finite is no divergence.
+
+    Raises:
+        ValueError: the Jacobian is not a number at a state that the map takes to a finite one.
+    """
+    if not len(states):
+        return
+    goes_on = np.isfinite(state_map.step(states, inputs)).all(-1)
+    bad = np.isnan(state_map.jacobian(states, inputs)).any((-2, -1)) & goes_on
+    if bad.any():
+        state = np.array2string(states[bad][0], precision=4, threshold=8)
+        raise ValueError(
+            f"the Jacobian is not a number at the state {state}, though the next state is finite: correct the map's "
+            "jacobian, or leave it out for finite differences"
+        )
 
 
 def _qr(vectors: np.ndarray, _: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -159,8 +204,21 @@ def _qr(vectors: np.ndarray, _: bool) -> tuple[np.ndarray, np.ndarray]:
     return q, np.diagonal(r, axis1=1, axis2=2)
 
 
-def _separation(orbits: Orbits, end: np.ndarray, alive: np.ndarray) -> float | None:
-    if not orbits.shared or orbits.noise or alive.sum() < 2:
+def _separation(
+    orbits: Orbits,
+    end: np.ndarray,
+    first_twins: np.ndarray | None,
+    last_twins: np.ndarray | None,
+    alive: np.ndarray,
+) -> float | None:
+    """Between each start and its twin, or between starts that are all shown the same."""
+    if first_twins is not None and last_twins is not None:
+        before, after = first_twins - orbits.begin, last_twins - end
+    elif orbits.shared and not orbits.noise and alive.sum() > 1:
+        before, after = (x[alive][1:] - x[alive][0] for x in (orbits.begin, end))
+    else:
         return None
-    before, after = (np.linalg.norm(x[alive][1:] - x[alive][0], axis=1).max() for x in (orbits.begin, end))
-    return float(after / before) if before > 0 else None
+    begin, end = (np.linalg.norm(x, axis=1).max() for x in (before, after))
+    if not begin > 0:
+        return None
+    return float(end / begin) if np.isfinite(end) else np.inf

@@ -13,8 +13,10 @@ from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope import linalg, results
+from rnnscope.analyses.lyapunov.frames import check_jacobian
 from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
 from rnnscope.analyses.lyapunov.recorded import Recorded, record
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.maps import vjp
 from rnnscope.tasks import Trials
 
@@ -135,8 +137,7 @@ def gradient_growth(
         >>> np.exp(found.log_norm[0, :4]).round(3)
         array([1.   , 0.5  , 0.25 , 0.125])
     """
-    if n_vectors < 1:
-        raise ValueError(f"n_vectors must be at least 1, got {n_vectors}")
+    check_whole(n_vectors=(n_vectors, 1))
     shown = record(
         system,
         input=input,
@@ -152,6 +153,8 @@ def gradient_growth(
     with np.errstate(all="ignore"), linalg.one_thread():
         log_norm = _back(shown, vectors)
         rate = _rates(log_norm)
+        bad = np.isnan(rate) & (shown.diverged_at < 0)
+        check_jacobian(shown.state_map, shown.states[bad], shown.inputs[bad])
     return GradientGrowth(
         log_norm=log_norm,
         lag=np.arange(log_norm.shape[1]),

@@ -8,7 +8,11 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.maps import StateMap, as_map
+from rnnscope.tasks import Trials
+
+DRIVEN = ("task trials", "given inputs")
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,27 @@ class Orbits:
     noise: float
     shared: bool
 
+    def twins(self, rng: np.random.Generator) -> Float[np.ndarray, "start state"] | None:
+        """Where each start is shown something else, or has noise of its own: another state beside each, to be shown the
+        same, which tells whether starts are forgotten. It is that of the next start, or a random one where these are
+        equal. None where there is no such need, where nothing drives the map, or states were given.
+        """
+        if self.drive not in DRIVEN or self.given is not None or (self.shared and not self.noise):
+            return None
+        others = np.roll(self.begin, 1, axis=0)
+        equal = (others == self.begin).all(1, keepdims=True)
+        return np.where(equal, _default_starts(self.state_map, len(self.begin), rng), others)
+
     def walk(
-        self, diverged_at: Integer[np.ndarray, " start"], rng: np.random.Generator
+        self,
+        diverged_at: Integer[np.ndarray, " start"],
+        rng: np.random.Generator,
+        twins: Float[np.ndarray, "start state"] | None = None,
     ) -> Iterator[tuple[Float[np.ndarray, "start state"], Float[np.ndarray, "start input"]]]:
         """The states before each step and the inputs of that step.
 
         A start whose state is no longer finite is noted in `diverged_at`, by the number of steps taken, and stands
-        still from there on.
+        still from there on. `twins` are kept where they are before that step, with the same inputs and noise.
         """
         n_steps = self.inputs.shape[1]
         if self.given is not None:
@@ -49,16 +67,20 @@ class Orbits:
                 diverged_at[(ends == t) & (diverged_at < 0)] = t
                 yield np.where((t < ends)[:, None], self.given[:, t], self.begin), self.inputs[:, t]
             return
-        states = self.begin
+        n, pairs = len(self.begin), 1 if twins is None else 2
+        states = self.begin if twins is None else np.concatenate([self.begin, twins])
         for t in range(n_steps):
             shown = self.inputs[:, t]
-            yield states, shown
+            if twins is not None:
+                twins[:], shown = states[n:], np.concatenate([shown, shown])
+            yield states[:n], shown[:n]
             new = self.state_map.step(states, shown)
             if self.noise:
-                new = new + self.noise * rng.standard_normal(new.shape)
+                new = new + self.noise * np.tile(rng.standard_normal(self.begin.shape), (pairs, 1))
             lost = np.any(~np.isfinite(new), axis=1)
+            lost[n:] = False  # a twin may go where it goes
             if lost.any():
-                diverged_at[lost & (diverged_at < 0)] = t + 1
+                diverged_at[lost[:n] & (diverged_at < 0)] = t + 1
                 new = np.where(lost[:, None], states, new)
             states = new
 
@@ -67,7 +89,7 @@ def orbits_of(
     system: Any,
     *,
     input: ArrayLike | None,
-    inputs: ArrayLike | None,
+    inputs: ArrayLike | Trials | None,
     starts: ArrayLike | None,
     trajectory: ArrayLike | None,
     n_starts: int,
@@ -76,8 +98,7 @@ def orbits_of(
     rng: np.random.Generator,
 ) -> Orbits:
     """Trajectories of `total` steps; the arguments are those of `lyapunov_spectrum`."""
-    if n_starts < 1:
-        raise ValueError(f"n_starts must be at least 1, got {n_starts}")
+    check_whole(n_starts=(n_starts, 1))
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise is a standard deviation: it must be finite and not negative, got {noise}")
     if input is not None and inputs is not None:
@@ -87,19 +108,26 @@ def orbits_of(
     state_map = as_map(system, input=input)
     given = None if trajectory is None else _checked_trajectory(trajectory, state_map.state_size, total)
     begin = None if starts is None else _checked_starts(starts, state_map.state_size)
-    shown = None if inputs is None else _checked_inputs(inputs, state_map.input_size, total)
+    source, shown = getattr(system, "task", None) if state_map.input_size else None, None
+    if isinstance(inputs, Trials):
+        source = inputs
+    elif inputs is not None:
+        source, shown = None, _checked_inputs(inputs, state_map.input_size, total)
+    at_work = source is not None
     if given is not None:
         begin = np.where(np.isfinite(given[:, 0]), given[:, 0], 0.0)
     if begin is not None:
         n_starts = len(begin)
     elif shown is not None and shown.ndim == 3:
         n_starts = len(shown)
-    task = getattr(system, "task", None)
-    at_work = shown is None and task is not None and state_map.input_size > 0
     if at_work and given is not None:
-        raise ValueError("a trajectory of a driven run needs the inputs that drove it: give inputs as well")
+        raise ValueError(
+            "a trajectory of a driven run needs the inputs that drove it: give inputs as well, an array "
+            f"(time, {state_map.input_size}) or (start, time, {state_map.input_size})"
+        )
     if at_work:
-        shown = _task_inputs(task, n_starts, total, rng)
+        streams = [_stream(_unpadded(source, rng), total) for _ in range(n_starts)]
+        shown = _checked_inputs(np.stack(streams), state_map.input_size, total)
     if begin is None:
         begin = state_map.initial_states(n_starts, rng) if at_work else _default_starts(state_map, n_starts, rng)
     if shown is None:
@@ -149,8 +177,9 @@ def _checked_starts(starts: ArrayLike, size: int) -> np.ndarray:
 def _checked_inputs(inputs: ArrayLike, input_size: int, total: int) -> np.ndarray:
     shown = np.asarray(inputs, np.float64)
     if shown.ndim not in (2, 3) or shown.shape[-1] != input_size:
+        remedy = ": give numpy.reshape(inputs, (-1, 1))" if shown.ndim == input_size == 1 else ""
         raise ValueError(
-            f"inputs must have shape (time, {input_size}) or (start, time, {input_size}), got {shown.shape}"
+            f"inputs must have shape (time, {input_size}) or (start, time, {input_size}), got {shown.shape}{remedy}"
         )
     if shown.shape[-2] < total:
         raise ValueError(
@@ -162,21 +191,24 @@ def _checked_inputs(inputs: ArrayLike, input_size: int, total: int) -> np.ndarra
     return shown[..., :total, :]
 
 
-def _task_inputs(
-    task: Any, n_starts: int, total: int, rng: np.random.Generator
-) -> Float[np.ndarray, "start time input"]:
-    """Whole trials one after another, without their padding, a stream of its own for each start."""
-    streams = []
-    for _ in range(n_starts):
-        parts, have = [], 0
-        while have < total:
-            trials = task.sample(8, rng)
-            length = trials.info.get("length", np.full(len(trials), trials.inputs.shape[1]))
-            for trial, end in zip(trials.inputs, length, strict=True):
-                parts.append(trial[: int(end)])
-                have += int(end)
-        streams.append(np.concatenate(parts)[:total])
-    return np.stack(streams).astype(np.float64)
+def _unpadded(source: Any, rng: np.random.Generator) -> Iterator[Float[np.ndarray, "time input"]]:
+    """Trials without end and without padding: new ones of a task, or those given, in another order each time."""
+    while True:
+        trials = source if isinstance(source, Trials) else source.sample(8, rng)
+        length = np.asarray(trials.info.get("length", np.full(len(trials), trials.inputs.shape[1])))
+        if not length.sum():
+            raise ValueError(f"the trials, inputs of shape {trials.inputs.shape}, have no steps: give longer ones")
+        for i in rng.permutation(len(trials)) if trials is source else range(len(trials)):
+            yield trials.inputs[i, : int(length[i])].astype(np.float64)
+
+
+def _stream(trials: Iterator[Float[np.ndarray, "time input"]], total: int) -> Float[np.ndarray, "time input"]:
+    """Whole trials one after another."""
+    parts, have = [], 0
+    while have < total:
+        parts.append(next(trials))
+        have += len(parts[-1])
+    return np.concatenate(parts)[:total]
 
 
 def _default_starts(state_map: StateMap, n_starts: int, rng: np.random.Generator) -> Float[np.ndarray, "start state"]:

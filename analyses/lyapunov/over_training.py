@@ -8,11 +8,13 @@ from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope import results
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
+from rnnscope.analyses.lyapunov.trust import clear_sign
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.network import Network
 from rnnscope.runs import Run
-from rnnscope.tasks import Task
+from rnnscope.tasks import Task, Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -62,7 +64,7 @@ class LyapunovOverTraining:
         if not len(known):
             return f"no Lyapunov exponents: at all {n} checkpoints all starts diverged or forgot at once"
         begin, end = known[0], known[-1]
-        signs = np.sign(first[known]) * (np.abs(first[known]) > 2 * np.nan_to_num(self.standard_error[known, 0]))
+        signs = clear_sign(first[known], self.standard_error[known, 0])
         clear = signs[signs != 0]
         changes = int((np.diff(clear) != 0).sum())
         diverged = int((self.n_diverged > 0).sum())
@@ -104,7 +106,7 @@ def lyapunov_over_training(
     n_checkpoints: int = 20,
     n_exponents: int | None = None,
     input: ArrayLike | None = None,
-    inputs: ArrayLike | None = None,
+    inputs: ArrayLike | Trials | None = None,
     n_steps: int = 300,
     transient: int = 100,
     n_starts: int = 5,
@@ -124,8 +126,7 @@ def lyapunov_over_training(
     """
     if not isinstance(system, Run):
         raise NotApplicable(f"only a Run has checkpoints, got a {type(system).__name__}")
-    if n_checkpoints < 2:
-        raise ValueError(f"n_checkpoints must be at least 2, got {n_checkpoints}")
+    check_whole(n_checkpoints=(n_checkpoints, 2))
     kept = system.checkpoints
     if len(kept) < 2:
         raise NotApplicable(f"{system.name} has {len(kept)} checkpoint: train it with more to see a course")

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.orbits import orbits_of
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.maps import StateMap, as_map
 from rnnscope.simulation import simulate
 from rnnscope.tasks import Trials
@@ -50,14 +51,7 @@ def record(
 ) -> Recorded:
     """Trials that are given, or of the run's own task, from the states that trials start from; without either, as many
     stretches of `n_steps` from random starts after a transient."""
-    for name, value, least in (
-        ("n_trials", n_trials, 1),
-        ("n_steps", n_steps, 1),
-        ("transient", transient, 0),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    check_whole(n_trials=(n_trials, 1), n_steps=(n_steps, 1), transient=(transient, 0), seed=(seed, 0))
     if input is not None and inputs is not None:
         raise ValueError("both input (held constant) and inputs (trials) are given: choose one")
     at_work = inputs is None and input is None and getattr(system, "task", None) is not None

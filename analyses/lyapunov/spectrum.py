@@ -6,6 +6,7 @@ al., Meccanica 15, 1980; Geist et al., Prog. Theor. Phys. 83, 1990; for recurren
 Research 5, 2023).
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,10 @@ from numpy.typing import ArrayLike
 
 from rnnscope import linalg, results
 from rnnscope.analyses.lyapunov.frames import Growth, grow
-from rnnscope.analyses.lyapunov.orbits import orbits_of, rate_unit, time_step
+from rnnscope.analyses.lyapunov.orbits import DRIVEN, orbits_of, rate_unit, time_step
+from rnnscope.analyses.lyapunov.settings import check_whole, checked_count
+from rnnscope.analyses.lyapunov.trust import BLOCKS, clear_sign, standard_error, starts_agree
+from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,10 +27,8 @@ if TYPE_CHECKING:
 
 # A record costs a QR, so there is one in so many steps, but never fewer than 20, nor more than 100.
 STEPS_PER_RECORD = 40
-BLOCKS = 10
 # Starts have merged when their distance fell to this part of what it was.
 MERGED = 1e-3
-DRIVEN = ("task trials", "given inputs")
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,28 @@ class LyapunovSpectrum:
             neither says anything.
         per_start: the exponents along each start's trajectory; NaN where it diverged.
         drift: mean over the second half of the run minus mean over the first.
-        converged: |drift| and the standard error are at most `tolerance` * max(1, |λ|), and the exponent is resolved.
-        resolved: False where the direction shrank to the rounding error (1e-14 of the largest) within one
-            interval of `qr_every` steps. It is forgotten within these steps; the exponent is then a bound from above
-            (with `qr_every` = 1 near -36, or -inf), as for the dead units of a ReLU network.
+        agree: False where starts differ by far more than their own blocks of time explain, as on several attractors.
+            The mean is then the exponent of none of them.
+        converged: |drift| and the standard error are known and at most `allowed`, starts agree, and the exponent is
+            resolved.
+        resolved: False where the direction shrank to the rounding error (1e-14 of the largest; 1e-8 for a Jacobian by
+            finite differences) within one interval of `qr_every` steps. It is forgotten within these steps; the
+            exponent is then a bound from above (with `qr_every` = 1 near -36, or -inf), as for the dead units of a
+            ReLU network.
         time: steps after the transient, where `convergence` was recorded.
         convergence: the running estimates up to then.
         diverged_at: the step, counted from the start, at which a state or a tangent vector was no longer finite;
             -1 for never.
         state_size: of the map; with fewer exponents than that, the rest of the spectrum is not known.
         n_steps, transient: steps averaged, and steps before them.
-        qr_every: steps between two reductions of the frame; where it was chosen from the stretching, that at the end.
-        spread: the largest ratio of two directions' growths within one such interval; times 1e-16 it is the relative
-            error of the smallest.
-        separation: the largest distance between starts at the end, in units of that at the beginning; None where
-            they were not shown the same, or have noise of their own.
+        qr_every: steps between two reductions of the frame; where it was chosen from the stretching, that at the end,
+            else the most that there were: `convergence` may ask for shorter ones.
+        qr_asked: the interval that was asked for; None where it was chosen.
+        spread: the largest ratio of two directions' growths within one such interval; times 1e-16 (1e-10 for a Jacobian
+            by finite differences) it is the relative error of the smallest.
+        separation: the largest distance at the end between states that were shown the same, in units of that at the
+            beginning: between starts, or, where each has inputs or noise of its own, from each to a second state
+            beside it; inf where such a one diverged. None where there were no two, or nothing drives the map.
         dt: what a step is in units of time; None for a map proper.
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
         noise: standard deviation of process noise.
@@ -66,6 +75,7 @@ class LyapunovSpectrum:
     standard_error: Float[np.ndarray, " exponent"]
     per_start: Float[np.ndarray, "start exponent"]
     drift: Float[np.ndarray, " exponent"]
+    agree: Bool[np.ndarray, " exponent"]
     converged: Bool[np.ndarray, " exponent"]
     resolved: Bool[np.ndarray, " exponent"]
     time: Integer[np.ndarray, " time"]
@@ -75,6 +85,7 @@ class LyapunovSpectrum:
     n_steps: int
     transient: int
     qr_every: int
+    qr_asked: int | None
     spread: float
     separation: float | None
     dt: float | None
@@ -110,23 +121,35 @@ class LyapunovSpectrum:
         return float(self.exponents[self.exponents > 0].sum())
 
     @property
+    def allowed(self) -> Float[np.ndarray, " exponent"]:
+        """The most that drift and standard error may be, in nats per step: `tolerance`, relative where |rate| > 1."""
+        return _allowed(self.exponents, self.tolerance, self.dt)
+
+    @property
     def sign(self) -> int:
-        """Of the first exponent: 1 or -1; 0 where it is within two standard errors of 0, or not known."""
-        with np.errstate(invalid="ignore"):
-            clear = np.abs(self.exponents[0]) > 2 * np.nan_to_num(self.standard_error[0])
-        return int(np.sign(self.exponents[0])) if clear else 0
+        """Of the first exponent: 1 or -1; 0 where it is within two standard errors of 0 (or 1e-9), has no error, or
+        where starts disagree and have not all the same sign."""
+        if self.agree[0]:
+            return int(clear_sign(self.exponents[:1], self.standard_error[:1])[0])
+        signs = np.unique(np.sign(self.per_start[self.diverged_at < 0, 0]))
+        return int(signs[0]) if len(signs) == 1 else 0
 
     @property
     def echo_state(self) -> bool | None:
         """Whether the input decides the state and the start is forgotten (the echo state property, along these
-        trajectories): λ_1 < 0, and where all starts were shown the same, they came together. Several attractors have
-        λ_1 < 0 and keep their starts apart. None for a map that is not driven, and where the sign of λ_1, or whether
-        starts merge, is open."""
+        trajectories): λ_1 < 0, no start diverged, and states that were shown the same came together. Several
+        attractors have λ_1 < 0 and keep their starts apart. None for a map that is not driven, where no two states
+        were shown the same, and where the sign of λ_1, or whether states merge, is open."""
         if self.drive not in DRIVEN:
             return None
-        if self.sign >= 0:
-            return None if self.sign == 0 else False
-        if self.separation is None or self.separation <= MERGED:
+        if (self.diverged_at >= 0).any() or self.sign > 0:
+            return False
+        apart = self.separation is not None and self.separation > MERGED
+        if apart and not self.agree[0]:
+            return False
+        if self.sign == 0 or self.separation is None:
+            return None
+        if not apart:
             return True
         long_enough = self.exponents[0] * (self.transient + self.n_steps) < 2 * np.log(MERGED)
         return False if long_enough else None
@@ -153,23 +176,51 @@ class LyapunovSpectrum:
     def _first(self) -> str:
         if self.converged[0]:
             return "converged" if self.sign else "converged, sign open"
-        if not self.resolved[0]:
-            return "NOT resolved"
-        if not np.isfinite(self.drift[0]):
-            return "NOT converged: too short to compare its halves"
-        return f"NOT converged: halves differ by {abs(self.drift[0]) / (self.dt or 1.0):.2g}"
+        return f"NOT converged: {self._fault()}" if self.resolved[0] else "NOT resolved"
+
+    def _fault(self) -> str:
+        scale, drift, error = self.dt or 1.0, abs(self.drift[0]), self.standard_error[0]
+        if not self.agree[0]:
+            return f"starts disagree, {self._groups()}"
+        if not np.isfinite(drift):
+            return "too short to compare its halves"
+        if np.isnan(error):
+            return "too short for an error, with one start"
+        halves = f"halves differ by {drift / scale:.2g}" if drift > self.allowed[0] else ""
+        scatter = f"the standard error is {error / scale:.2g}" if error > self.allowed[0] else ""
+        return f"{' and '.join(filter(None, (halves, scatter)))}, more than {self.allowed[0] / scale:.2g}"
+
+    def _groups(self) -> str:
+        """The starts by λ_1, in groups that are further apart than all scatter."""
+        first = np.sort(self.per_start[self.diverged_at < 0, 0]) / (self.dt or 1.0)
+        groups = np.split(first, np.flatnonzero(np.diff(first) > first.std()) + 1)
+        if len(groups) == 1:
+            return f"from {first[0]:.4f} to {first[-1]:.4f}"
+        return f"{len(groups)} groups: " + ", ".join(f"{len(each)} near {each.mean():.4f}" for each in groups)
 
     def _others(self) -> str:
         known = len(self.exponents)
         told = f"{known} of {self.state_size} exponents, {int(self.converged.sum())} converged"
-        below = known - int(self.resolved.sum())
-        return told + (f", {below} forgotten within {_steps(self.qr_every)}" if below else "")
+        return "; ".join(filter(None, (told, self._lost())))
+
+    def _lost(self) -> str:
+        n = int((~self.resolved).sum())
+        if not n:
+            return ""
+        if self.qr_asked is None or self.qr_every == 1:
+            return f"{n} forgotten within {'a step' if self.qr_every == 1 else f'{self.qr_every} steps'}"
+        which = "exponent is" if n == 1 else f"{n} exponents are"
+        return (
+            f"qr_every={self.qr_asked} is too long: the last {which} lost in rounding errors within {self.qr_every} "
+            "steps; leave it out, and the interval is chosen from the stretching"
+        )
 
     def _memory(self) -> str:
-        if self.echo_state is None:
-            return ""
-        whose = "neighbouring starts" if self.separation is None else "starts"
-        return f"{whose} are forgotten (echo state property)" if self.echo_state else f"{whose} are not forgotten"
+        if self.echo_state is not None:
+            return "starts are forgotten (echo state property)" if self.echo_state else "starts are not forgotten"
+        if self.drive in DRIVEN and self.sign < 0 and self.separation is None:
+            return "neighbours merge; several different starts with the same inputs would tell whether all do"
+        return ""
 
     def to_xarray(self) -> "xr.Dataset":
         """Labelled arrays; the settings are attributes."""
@@ -187,7 +238,7 @@ def lyapunov_spectrum(
     *,
     n_exponents: int | None = None,
     input: ArrayLike | None = None,
-    inputs: ArrayLike | None = None,
+    inputs: ArrayLike | Trials | None = None,
     n_steps: int = 1000,
     transient: int = 200,
     n_starts: int = 10,
@@ -210,12 +261,13 @@ def lyapunov_spectrum(
         n_exponents: how many, the largest first; all if None. An LSTM has two per unit.
         input: an input to hold, (input,).
         inputs: a sequence to show, (time, input) for all starts or (start, time, input), of `transient + n_steps`
-            steps at least.
+            steps at least; or a task's trials, which each start is shown one after another, in an order of its own.
         n_steps: steps to average over.
         transient: steps before, in which the state and the frame settle.
         n_starts: number of trajectories, where neither `starts` nor `inputs` says.
         qr_every: steps between reductions of the frame. None: as many, up to 10, as keep the largest stretching of one
-            direction against another near 1e10 at most, watched all along.
+            direction against another near 1e10 at most (1e4 for a Jacobian by finite differences), watched all along.
+            Where a given one is too long for the last exponents, there is a warning.
         starts: the states to start from, (start, state). If None: for a run at work, those its trials start from;
             else at random from the domain, and where it has no bound the map's own initial states plus Gaussian
             noise of standard deviation .1.
@@ -227,7 +279,9 @@ def lyapunov_spectrum(
         seed: for starts, trials and noise.
 
     Raises:
-        ValueError: an argument out of range or of the wrong shape.
+        TypeError: a number of steps, starts or exponents, or a seed, that is no whole number.
+        ValueError: an argument out of range or of the wrong shape; a Jacobian that is not a number at a state from
+            which the map goes on.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -237,14 +291,9 @@ def lyapunov_spectrum(
         >>> found.exponents.sum().round(4)  # ln 0.3
         np.float64(-1.204)
     """
-    for name, value, least in (
-        ("n_steps", n_steps, 1),
-        ("transient", transient, 0),
-        ("qr_every", 1 if qr_every is None else qr_every, 1),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    check_whole(n_steps=(n_steps, 1), transient=(transient, 0), seed=(seed, 0))
+    if qr_every is not None:
+        check_whole(qr_every=(qr_every, 1))
     if not 0 <= tolerance < np.inf:
         raise ValueError(f"tolerance must be a number that is not negative, got {tolerance}")
     rng = np.random.default_rng([seed, 0x1A])
@@ -259,18 +308,19 @@ def lyapunov_spectrum(
         noise=noise,
         rng=rng,
     )
-    k = checked_count(n_exponents, orbits.state_map.state_size)
+    k = checked_count("n_exponents", n_exponents, orbits.state_map.state_size, "the map's state size")
     dt = time_step(orbits.state_map)
     with np.errstate(all="ignore"), linalg.one_thread():
         growth = grow(orbits, k, transient=transient, ends=_records(n_steps), qr_every=qr_every, rng=rng)
-        statistics = _statistics(growth, _records(n_steps), tolerance * (dt or 1.0))
-    return LyapunovSpectrum(
+        statistics = _statistics(growth, _records(n_steps), tolerance, dt)
+    found = LyapunovSpectrum(
         **statistics,
         diverged_at=growth.diverged_at,
         state_size=orbits.state_map.state_size,
         n_steps=n_steps,
         transient=transient,
         qr_every=growth.every,
+        qr_asked=qr_every,
         spread=float(np.exp(growth.spread)),
         separation=growth.separation,
         dt=dt,
@@ -279,13 +329,9 @@ def lyapunov_spectrum(
         tolerance=float(tolerance),
         seed=seed,
     )
-
-
-def checked_count(n_exponents: int | None, size: int) -> int:
-    k = size if n_exponents is None else n_exponents
-    if not 1 <= k <= size:
-        raise ValueError(f"n_exponents must be from 1 to {size}, the map's state size, got {k}")
-    return k
+    if qr_every is not None and found.qr_every > 1 and not found.resolved.all():
+        warnings.warn(found._lost(), stacklevel=2)
+    return found
 
 
 def _records(n_steps: int) -> Integer[np.ndarray, " record"]:
@@ -294,45 +340,31 @@ def _records(n_steps: int) -> Integer[np.ndarray, " record"]:
     return np.unique(np.round(np.linspace(0, n_steps, n + 1)).astype(int)[1:].clip(1))
 
 
-def _statistics(growth: Growth, ends: np.ndarray, tolerance: float) -> dict[str, np.ndarray]:
+def _statistics(growth: Growth, ends: np.ndarray, tolerance: float, dt: float | None) -> dict[str, np.ndarray]:
     """The array fields of the result, from the starts that did not diverge."""
     good, n_steps = growth.diverged_at < 0, ends[-1]
-    per_start = growth.logs[-1] / n_steps
-    mean = growth.logs[:, good].mean(1) if good.any() else np.full_like(growth.logs[:, 0], np.nan)
+    logs = growth.logs[:, good] if good.any() else np.full_like(growth.logs[:, :1], np.nan)
+    mean = logs.mean(1)
     curve = mean / ends[:, None]
     middle = int(np.searchsorted(ends, n_steps / 2))
     later = n_steps - ends[middle]  # 0 where the run is one interval, which has no halves
     drift = (mean[-1] - mean[middle]) / later - curve[middle] if later else np.full_like(curve[0], np.nan)
-    error = np.fmax(_error_over_starts(per_start[good]), _error_over_time(mean, ends))
-    near = np.fmax(np.abs(drift), error) <= tolerance * np.maximum(1, np.abs(curve[-1]))
+    error, allowed = standard_error(logs, ends), _allowed(curve[-1], tolerance, dt)
+    agree = starts_agree(logs, ends, allowed)
+    near = np.maximum(np.abs(drift), error) <= allowed  # not where one of them is not known
     order = np.argsort(-curve[-1], kind="stable")  # nearly equal ones come out in either order
     return {
         "exponents": curve[-1][order],
         "standard_error": error[order],
-        "per_start": per_start[:, order],
+        "per_start": growth.logs[-1][:, order] / n_steps,
         "drift": drift[order],
-        "converged": (near & growth.resolved & np.isfinite(drift))[order],
+        "agree": agree[order],
+        "converged": (near & agree & growth.resolved)[order],
         "resolved": growth.resolved[order],
         "time": ends,
         "convergence": curve[:, order],
     }
 
 
-def _error_over_starts(per_start: Float[np.ndarray, "start exponent"]) -> Float[np.ndarray, " exponent"]:
-    n, k = per_start.shape
-    return per_start.std(0, ddof=1) / np.sqrt(n) if n > 1 else np.full(k, np.nan)
-
-
-def _error_over_time(
-    mean: Float[np.ndarray, "record exponent"], ends: Integer[np.ndarray, " record"]
-) -> Float[np.ndarray, " exponent"]:
-    if len(ends) % BLOCKS:
-        return np.full(mean.shape[1], np.nan)
-    each = len(ends) // BLOCKS
-    steps = np.diff(ends[each - 1 :: each], prepend=0)
-    blocks = np.diff(mean[each - 1 :: each], axis=0, prepend=0.0) / steps[:, None]
-    return blocks.std(0, ddof=1) / np.sqrt(BLOCKS)
-
-
-def _steps(n: int) -> str:
-    return "a step" if n == 1 else f"{n} steps"
+def _allowed(exponents: Float[np.ndarray, " exponent"], tolerance: float, dt: float | None) -> np.ndarray:
+    return tolerance * np.maximum(dt or 1.0, np.abs(exponents))

@@ -21,6 +21,9 @@ from rnnscope.maps.state_map import (
     repeat,
 )
 
+# The relative error of central differences of a smooth map.
+DIFFERENCES = 1e-10
+
 
 class FunctionMap:
     """A map from plain functions of numpy arrays, batched over leading axes: the Henon map, a flow's time step.
@@ -84,6 +87,8 @@ class FunctionMap:
                 raise ValueError(f"{name} must be a finite number, at least 0, got {value}")
         self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
         self.dt = None if dt is None else float(dt)
+        # Relative; what a chain of them adds up to is for analyses to weigh.
+        self.jacobian_error = DIFFERENCES if jacobian is None else 0.0
         self._step, self._jacobian, self._input_jacobian = step, jacobian, input_jacobian
         self._readout, self._initial, self._pieces = readout, initial, pieces
         self._lipschitz, self._rounding = jacobian_lipschitz, rounding

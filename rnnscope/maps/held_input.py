@@ -33,6 +33,7 @@ class HeldInput:
         self.state_size, self.input_size = map.state_size, 0
         self.domain, self.readout_size = map.domain, map.readout_size
         self.dt: float | None = getattr(map, "dt", None)
+        self.jacobian_error: float = getattr(map, "jacobian_error", 0.0)
 
     def _held(self, states: States) -> Array:
         return np.broadcast_to(self.input, (*states.shape[:-1], len(self.input)))

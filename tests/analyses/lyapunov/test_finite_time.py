@@ -144,8 +144,37 @@ def test_results_survive_xarray():
         ({"trial_labels": [0] * 6, "label": "kind"}, "choose one"),
         ({"inputs": np.zeros((3, 10, 4))}, r"\(trial, time, 2\), got \(3, 10, 4\)"),
         ({"input": [0.0, 0.0]}, "choose one"),
+        ({"inputs": np.zeros((3, 0, 2))}, r"at least one trial and one step, got shape \(3, 0, 2\)"),
+        ({"inputs": np.zeros((0, 9, 2))}, r"at least one trial and one step, got shape \(0, 9, 2\)"),
+        ({"inputs": np.full((2, 9, 2), np.nan)}, "inputs must be finite numbers, and are not in trial 0 at step 0"),
     ],
 )
 def test_bad_input_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         finite_time_exponents(driven(), **{"inputs": trials(), **arguments})
+
+
+def test_trials_must_be_finite_where_they_are_shown():
+    shown = trials()
+    shown.inputs[1, 9] = np.nan  # in the padding
+    assert np.isfinite(finite_time_exponents(driven(), inputs=shown).exponents).all()
+    shown.inputs[3, 9] = np.nan
+    with pytest.raises(ValueError, match="inputs must be finite numbers, and are not in trial 3 at step 9"):
+        finite_time_exponents(driven(), inputs=shown)
+    shown.info["length"][:] = 0
+    with pytest.raises(ValueError, match="at least one trial and one step"):
+        finite_time_exponents(driven(), inputs=shown)
+
+
+def test_what_is_no_whole_number_is_named(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a user has no run-time check of annotations
+    with pytest.raises(TypeError, match=r"window must be a whole number from 1 to 12, the steps .*, got 4\.0"):
+        finite_time_exponents(driven(), inputs=trials(), window=4.0)
+    with pytest.raises(TypeError, match=r"n_steps must be a whole number of at least 1, got 100\.0"):
+        finite_time_exponents(driven(), n_steps=100.0)
+
+
+def test_a_jacobian_that_is_not_a_number_is_refused():
+    broken = rs.FunctionMap(lambda x: x / 2, jacobian=lambda x: np.full((*x.shape, 2), np.nan), state_size=2)
+    with pytest.raises(ValueError, match="the Jacobian is not a number at the state"):
+        finite_time_exponents(broken, n_steps=5)

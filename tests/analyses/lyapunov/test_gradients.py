@@ -120,8 +120,16 @@ def test_results_survive_xarray():
         ({"directions": np.ones((2, 5))}, r"\(vector, 6\).*got \(2, 5\)"),
         ({"directions": np.zeros((1, 6))}, "none of them a row of zeros"),
         ({"inputs": np.zeros((3, 10, 4))}, r"\(trial, time, 2\), got \(3, 10, 4\)"),
+        ({"inputs": np.zeros((3, 0, 2))}, r"at least one trial and one step, got shape \(3, 0, 2\)"),
+        ({"inputs": np.full((2, 9, 2), np.inf)}, "inputs must be finite numbers"),
     ],
 )
 def test_bad_input_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         gradient_growth(a_module(torch.nn.RNN), **arguments)
+
+
+def test_a_jacobian_that_is_not_a_number_is_refused():
+    broken = rs.FunctionMap(lambda x: x / 2, jacobian=lambda x: np.full((*x.shape, 2), np.nan), state_size=2)
+    with pytest.raises(ValueError, match="the Jacobian is not a number at the state"):
+        gradient_growth(broken, n_steps=5)

@@ -159,8 +159,27 @@ def test_a_run_is_driven_by_whole_trials_of_its_task():
     found = lyapunov_spectrum(run, n_steps=100, transient=20, n_starts=3)
     assert found.drive == "task trials"
     np.testing.assert_allclose(found.per_start, np.log(0.5))
-    assert found.separation is None
+    assert found.separation < 1e-30, "a second state beside each start is shown the same"
     assert lyapunov_spectrum(run, input=[0.25], n_steps=50).exponents[0] == pytest.approx(np.log(0.25))
+
+
+def test_trials_that_are_given_are_shown_without_their_padding():
+    inputs = np.full((3, 8, 1), 7.0, np.float32)  # padding that would be noticed
+    inputs[0, :2], inputs[1, :5], inputs[2, :8] = 0.5, 0.25, 0.125
+    shown = Trials(inputs, inputs, np.ones((3, 8), bool), {"length": np.array([2, 5, 8])})
+    net = rs.FunctionMap(lambda x, u: u * x, jacobian=lambda x, u: u[..., None], state_size=1, input_size=1)
+    found = lyapunov_spectrum(net, inputs=shown, n_steps=150, transient=0, n_starts=4)
+    assert found.drive == "task trials"
+    np.testing.assert_allclose(found.exponents, (2 * np.log(0.5) + 5 * np.log(0.25) + 8 * np.log(0.125)) / 15)
+    orders = lyapunov_spectrum(net, inputs=shown, n_steps=5, transient=0, n_starts=8)
+    assert np.unique(orders.per_start.round(6)).size > 1, "each start has an order of its own"
+    with pytest.raises(ValueError, match=r"inputs must have shape \(time, 2\).*got \(4, 100, 1\)"):
+        lyapunov_spectrum(torch.nn.RNN(2, 3), inputs=shown, n_steps=80, transient=20, n_starts=4)
+    with pytest.raises(ValueError, match="needs the inputs that drove it"):
+        lyapunov_spectrum(net, inputs=shown, trajectory=np.zeros((1, 1200, 1)))
+    empty = Trials(inputs, inputs, np.ones((3, 8), bool), {"length": np.zeros(3, int)})
+    with pytest.raises(ValueError, match=r"trials, inputs of shape \(3, 8, 1\), have no steps"):
+        lyapunov_spectrum(net, inputs=empty)
 
 
 def test_an_lstm_has_two_exponents_a_unit_and_a_stack_those_of_all_layers():
@@ -218,11 +237,37 @@ def test_the_qr_interval_is_chosen_from_the_stretching_seen():
 
 
 def test_an_interval_that_is_too_long_says_which_exponents_it_spoils():
-    found = lyapunov_spectrum(linear(np.diag([1.0, 0.5, 1e-3])), n_steps=100, transient=40, n_starts=1, qr_every=20)
+    settings = {"transient": 40, "n_starts": 1, "qr_every": 20}
+    with pytest.warns(UserWarning, match="qr_every=20 is too long: the last exponent is lost.*; leave it out"):
+        found = lyapunov_spectrum(linear(np.diag([1.0, 0.5, 1e-3])), n_steps=100, **settings)
     assert found.resolved.tolist() == [True, True, False]
     assert found.converged.tolist() == [True, True, False]
     np.testing.assert_allclose(found.exponents[:2], np.log([1.0, 0.5]), atol=1e-9)
-    assert "3 of 3 exponents, 2 converged, 1 forgotten within 20 steps" in found.summary()
+    assert "3 of 3 exponents, 2 converged; qr_every=20 is too long: the last exponent is lost" in found.summary()
+    assert found.qr_every == 5, "the records asked for reductions every 5 steps"
+    assert found.qr_asked == 20
+    whole = lyapunov_spectrum(linear(np.diag([1.0, 0.5, 0.25])), n_steps=1000, **settings)
+    assert whole.qr_every == 20
+    assert whole.resolved.all()
+
+
+def test_the_warning_of_a_long_interval_names_just_the_exponents_that_it_spoils(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the check takes longer than all the steps
+    data = np.load(DATA / "random_tanh128_g1.5.npz")
+    module = torch.nn.RNN(1, 128, bias=False).double()
+    with torch.no_grad():
+        module.weight_hh_l0.copy_(torch.from_numpy(data["W"]))
+        module.weight_ih_l0.zero_()
+    settings = {"starts": data["initial_states"][:1], "n_steps": 200, "transient": 0}
+    fine = lyapunov_spectrum(module, qr_every=1, **settings)
+    assert fine.resolved.all()
+    with pytest.warns(UserWarning, match="qr_every=10 is too long"):
+        coarse = lyapunov_spectrum(module, qr_every=10, **settings)
+    # The states are the same: what differs is lost in the interval.
+    error = np.abs(coarse.exponents - fine.exponents)
+    assert error[~coarse.resolved].max() > 0.1
+    assert error[coarse.resolved].max() < 0.01
+    assert f"the last {(~coarse.resolved).sum()} exponents are lost" in coarse.summary()
 
 
 def test_a_direction_that_is_forgotten_at_once_does_not_hide_that_the_first_has_converged():
@@ -352,6 +397,7 @@ def test_results_survive_xarray():
         ({"inputs": np.zeros((300, 2))}, "300 steps, transient . n_steps asks for 1200"),
         ({"inputs": np.zeros((3, 1200, 2)), "starts": np.zeros((2, 4))}, "3 starts, but there are 2"),
         ({"inputs": np.full((1200, 2), np.nan)}, "inputs must be finite"),
+        ({"inputs": np.zeros(1200)}, r"or \(start, time, 2\), got \(1200,\)$"),
         ({"inputs": np.zeros((1200, 2)), "input": [0.0, 0.0]}, "choose one"),
         ({"input": [0.0]}, r"\(2,\)"),
         ({"starts": np.zeros((2, 5))}, r"\(start, 4\).*got \(2, 5\)"),
@@ -364,3 +410,31 @@ def test_results_survive_xarray():
 def test_bad_input_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         lyapunov_spectrum(torch.nn.RNN(2, 4), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"n_steps": 100.0}, "n_steps must be a whole number of at least 1, got 100.0"),
+        ({"transient": "9"}, "transient must be a whole number of at least 0, got '9'"),
+        ({"n_starts": 2.5}, "n_starts must be a whole number"),
+        ({"n_exponents": 1.5}, "n_exponents must be a whole number from 1 to 4, the map.s state size, got 1.5"),
+        ({"qr_every": 1.5}, "qr_every must be a whole number of at least 1, got 1.5"),
+        ({"seed": None}, "seed must be a whole number of at least 0, got None"),
+    ],
+)
+def test_what_is_no_whole_number_is_named(arguments, words, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a user has no run-time check of annotations
+    with pytest.raises(TypeError, match=words):
+        lyapunov_spectrum(torch.nn.RNN(2, 4), **arguments)
+
+
+def test_one_input_without_an_axis_of_its_own_gets_the_remedy():
+    with pytest.raises(ValueError, match=r"got \(1200,\): give numpy.reshape\(inputs, \(-1, 1\)\)"):
+        lyapunov_spectrum(torch.nn.RNN(1, 4), inputs=[0.0] * 1200)
+
+
+def test_a_jacobian_that_is_not_a_number_is_no_divergence():
+    broken = rs.FunctionMap(lambda x: x / 2, jacobian=lambda x: np.full((*x.shape, 2), np.nan), state_size=2)
+    with pytest.raises(ValueError, match=r"the Jacobian is not a number at the state \[.*correct the map's jacobian"):
+        lyapunov_spectrum(broken, n_steps=20)
