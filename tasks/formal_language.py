@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64, Integer, Num
-from pydantic import StrictFloat, StrictInt
+from pydantic import StrictBool, StrictFloat, StrictInt
 from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import bit_streams
@@ -22,11 +22,12 @@ ATTEMPTS = 20
 class FormalLanguage:
     """Read a word symbol by symbol, one-hot, and tell after each whether what was read so far is in the language.
 
+    By default every trial opens with a step without a symbol, all zeros, after which the empty word is asked for.
     A share `balance` of the words is in the language, all words of a length equally likely; of the others a share
     `border` is one edit (a symbol changed, left out, put in, or two swapped) away from a word of the language, and the
     rest is uniform. For languages of more than two classes (groups, arithmetic) all words are uniform. The label is
-    that of every prefix; `mask` is True within the word. `info`: "length", and "source" (0 uniform, 1 in the language,
-    2 at its border).
+    that of every prefix, the empty one too after an opening step; `mask` is True up to the end of the word. `info`:
+    "length" in steps, the opening one included, and "source" (0 uniform, 1 in the language, 2 at its border).
 
     Args:
         language: its name, see `rnnscope.tasks.languages.language`: "tomita-4", "parity", "even-pairs", "arithmetic-5",
@@ -36,6 +37,7 @@ class FormalLanguage:
             range half as likely as the one before).
         balance, border: shares, see above.
         held_out_lengths: longer than any word shown; `sample_held_out` draws them.
+        empty_word: whether trials have the opening step, and ask for the empty word.
         sampled_depth: for unbounded brackets, how deep the words shown go; None: no limit.
 
     Raises:
@@ -47,7 +49,7 @@ class FormalLanguage:
         >>> task = FormalLanguage("tomita-1", lengths=(3, 3))
         >>> trials = task.sample(4, np.random.default_rng(0))
         >>> trials.inputs.shape, task.ground_truth.n_states
-        ((4, 3, 2), 2)
+        ((4, 4, 2), 2)
     """
 
     language: str
@@ -57,6 +59,7 @@ class FormalLanguage:
     border: StrictFloat = 0.5
     held_out_lengths: tuple[StrictInt, ...] = (50, 100, 200)
     sampled_depth: StrictInt | None = None
+    empty_word: StrictBool = True
 
     def __post_init__(self) -> None:
         shortest, longest = self.lengths
@@ -113,6 +116,11 @@ class FormalLanguage:
     def alphabet(self) -> Float32[np.ndarray, "symbol input"]:
         return np.eye(self.input_size, dtype=np.float32)
 
+    @property
+    def opening(self) -> Float32[np.ndarray, "time input"]:
+        """What is shown before the first symbol."""
+        return np.zeros((int(self.empty_word), self.input_size), np.float32)
+
     def sample(self, n_trials: int, rng: np.random.Generator) -> Trials:
         """Draw trials. Raises ValueError where `n_trials` is below 1."""
         check_count("n_trials", n_trials)
@@ -124,7 +132,7 @@ class FormalLanguage:
         return self._trials(shortest + np.minimum((place * span).astype(np.int64), span - 1), rng)
 
     def sample_held_out(self, n_trials: int, length: int, rng: np.random.Generator) -> Trials:
-        """Trials of one length, drawn like those of training: for the `held_out_lengths`, or any other."""
+        """Trials of one length in symbols, drawn like those of training: for the `held_out_lengths`, or any other."""
         check_count("n_trials", n_trials)
         check_count("length", length)
         return self._trials(np.full(n_trials, length), rng)
@@ -166,9 +174,12 @@ class FormalLanguage:
                 found[wrong, : again.shape[1]] = again
             words[rows, : found.shape[1]] = found
         within = np.arange(words.shape[1]) < lengths[:, None]
-        targets = self._words.labels(words)[:, 1:, None]
-        inputs = (self.alphabet[words] * within[..., None]).astype(np.float32)
-        return Trials(inputs, targets, within, {"length": lengths, "source": source})
+        symbols = (self.alphabet[words] * within[..., None]).astype(np.float32)
+        inputs = np.concatenate([np.tile(self.opening, (len(words), 1, 1)), symbols], 1)
+        n_opening = len(self.opening)
+        asked = np.column_stack([np.ones((len(words), n_opening), bool), within])
+        targets = self._words.labels(words)[:, 1 - n_opening :, None]
+        return Trials(inputs, targets, asked, {"length": lengths + n_opening, "source": source})
 
     def _uniform(self, lengths: Int64[np.ndarray, " word"], rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
         words = rng.integers(len(self.symbols), size=(len(lengths), int(lengths.max(initial=0))))

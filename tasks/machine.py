@@ -111,13 +111,14 @@ class Machine:
         end = self.run(words)[:, -1] if words.shape[1] else np.full(len(words), self.initial)
         return self.outputs[end, 0] == 1
 
-    def minimise(self) -> "Machine":
-        """The smallest machine with the same outputs after every word.
+    def minimise(self, *, empty_word: bool = True) -> "Machine":
+        """The smallest machine with the same outputs after every word; without `empty_word`, after every other word
+        than the empty one.
 
         Its states are numbered in the order in which a search from the initial state, symbol by symbol, meets
         them: two equivalent machines have the same arrays after it.
         """
-        return minimal_form(self)[0]
+        return minimal_form(self, empty_word=empty_word)[0]
 
     def product(self, other: "Machine", combine: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> "Machine":
         """The machine that runs both Moore machines side by side, and shows `combine(mine, theirs)`, (state, head)
@@ -282,12 +283,15 @@ class Machine:
         return "\n".join([*lines, "}"]) + "\n"
 
 
-def minimal_form(machine: Machine) -> tuple[Machine, Int64[np.ndarray, " state"]]:
+def minimal_form(machine: Machine, *, empty_word: bool = True) -> tuple[Machine, Int64[np.ndarray, " state"]]:
     """The minimal machine, and the state of it that each state of `machine` became; -1 where none can be reached.
 
     Partition refinement after Moore (1956): states stay together while they show the same (and emit alike) and their
-    successors are together. Unreachable states are dropped first.
+    successors are together. Unreachable states are dropped first. Without `empty_word` the start shows what makes a
+    Moore machine smallest, what it did show among equals.
     """
+    if not empty_word and machine.outputs.ndim == 2 and machine.emission is None:
+        return _with_free_start(machine)
     small, place = _reachable(machine)
     transitions, n = small.transitions, small.n_states
     shown = small.outputs.reshape(n, -1)
@@ -311,6 +315,22 @@ def minimal_form(machine: Machine) -> tuple[Machine, Int64[np.ndarray, " state"]
     rows = member[order]
     emission = None if small.emission is None else small.emission[rows]
     return Machine(number[merged[order]], small.outputs[rows], 0, emission), classes
+
+
+def _with_free_start(machine: Machine) -> tuple[Machine, Int64[np.ndarray, " state"]]:
+    start, own = machine.n_states, machine.outputs[machine.initial]
+    found = []
+    for shown in (own, *np.unique(machine.outputs, axis=0)):
+        begun = Machine(
+            np.vstack([machine.transitions, machine.transitions[machine.initial]]),
+            np.vstack([machine.outputs, shown]),
+            start,
+        )
+        small, classes = minimal_form(begun)
+        # The old start may not be reached any more: what begins there is in the new one.
+        classes[machine.initial] = classes[start] if classes[machine.initial] < 0 else classes[machine.initial]
+        found.append((small, classes[:start]))
+    return min(found, key=lambda pair: pair[0].n_states)
 
 
 def _reachable(machine: Machine) -> tuple[Machine, Int64[np.ndarray, " state"]]:

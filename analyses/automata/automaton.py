@@ -55,7 +55,8 @@ class Automaton:
             all this, the share of words that do disagree, and how many there were (`trust.falsify`).
         falsifier_word: the shortest word found after which machine and network differ; None if none was.
         truth_equivalent: whether the machine is equivalent to the task's true one, decided exactly; None where the
-            task has no machine over these symbols. The empty word is left out, which no trial asks for.
+            task has no machine over these symbols. The empty word is left out where no
+            trial asks for it.
         truth_word: the shortest word after which they differ.
         truth_states: of the task's machine, minimal.
         truth_compression, truth_precision, truth_recall: compression and distinction of the network by the task's

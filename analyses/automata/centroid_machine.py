@@ -105,7 +105,7 @@ def machine_of_centroids(
     alphabet: ArrayLike | None = None,
     n_words: int = 500,
     length: int = 40,
-    trust_start: bool = False,
+    trust_start: bool | None = None,
     seed: int = 0,
 ) -> CentroidMachine:
     """The machine that the centroids of a state-regularised network make.
@@ -117,8 +117,8 @@ def machine_of_centroids(
         alphabet: the input vector of each symbol; the task's if None, without a task one-hot vectors.
         n_words: words to count in, and as many to compare on.
         length: symbols in a word; not used where a task draws them.
-        trust_start: whether what the network shows before the first symbol counts. Trials rarely ask for it; where it
-            does not count, the start shows what makes the machine smallest.
+        trust_start: whether what the network shows before the first symbol counts; where not, the start shows what
+            makes the machine smallest. None: where trials ask for it, which those with an `opening` do.
         seed: of the words.
 
     Raises:
@@ -149,7 +149,9 @@ def machine_of_centroids(
     # A move that never happens leads nowhere.
     nowhere = np.arange(n_centroids + 1)[:, None]
     transitions = np.where(counts.sum(2) > 0, counts.argmax(2), nowhere).astype(np.int64)
-    machine, state = _smallest(transitions, _majorities(seen, within, n_centroids), trust_start)
+    asked = len(_opening(task)) > 0 if trust_start is None else trust_start
+    nodes = Machine(transitions, _majorities(seen, within, n_centroids), n_centroids)
+    machine, state = minimal_form(nodes, empty_word=asked)
 
     fresh, fresh_lengths = _words(task, vectors, n_words, length, rng)
     wanted = _read(network, fresh, vectors, task, rng).shown[:, 1:]
@@ -195,12 +197,18 @@ def _words(
     if task is None:
         return rng.integers(len(vectors), size=(n_words, length)), np.full(n_words, length)
     trials = task.sample(n_words, rng)
-    distance = np.abs(trials.inputs[:, :, None] - vectors).max(-1)
+    n_opening = len(_opening(task))
+    distance = np.abs(trials.inputs[:, n_opening:, None] - vectors).max(-1)
     is_symbol = distance.min(-1) < 1e-6
-    lengths = np.where(trials.mask, np.arange(1, trials.mask.shape[1] + 1), 0).max(1)
+    lengths = np.where(trials.mask, np.arange(1, trials.mask.shape[1] + 1), 0).max(1) - n_opening
     if not (is_symbol | (np.arange(is_symbol.shape[1]) >= lengths[:, None])).all():
         raise ValueError("trials of the task hold inputs that are no symbols of the alphabet: give alphabet=")
     return distance.argmin(-1), lengths
+
+
+def _opening(task: Task | None) -> Float[np.ndarray, "time input"]:
+    """What trials show before the first symbol."""
+    return np.asarray(getattr(task, "opening", np.empty((0, 1))), np.float64)
 
 
 def _read(
@@ -213,6 +221,8 @@ def _read(
     cell: Any = network.cell
     dynamics: StateRegularizedDynamics = cell.dynamics()
     state = cell.initial_state(len(words), torch.Generator().manual_seed(int(rng.integers(2**62))))
+    for vector in _opening(task):
+        state = dynamics.assign(state, torch.from_numpy(np.tile(vector, (len(words), 1)))) @ dynamics.centroids
     chosen, weight, shown = [], [], [network.read(state).numpy()]
     for t in range(words.shape[1]):
         assigned = dynamics.assign(state, torch.from_numpy(vectors[words[:, t]]))
@@ -237,18 +247,3 @@ def _majorities(seen: _Seen, within: np.ndarray, n_centroids: int) -> Int64[np.n
     votes = np.zeros((n_centroids + 1, len(kinds)))
     np.add.at(votes, (node, kind.reshape(-1)), 1)
     return kinds[votes.argmax(1)]
-
-
-def _smallest(
-    transitions: Int64[np.ndarray, "node symbol"], outputs: Int64[np.ndarray, "node head"], trust_start: bool
-) -> tuple[Machine, Int64[np.ndarray, " node"]]:
-    """The minimal machine from the last node on; where the start is not trusted, with the output there that makes it
-    smallest, the network's own among equals."""
-    start = len(transitions) - 1
-    options = [outputs[start]] if trust_start else [outputs[start], *np.unique(outputs[:-1], axis=0)]
-    found = []
-    for option in options:
-        shown = outputs.copy()
-        shown[start] = option
-        found.append(minimal_form(Machine(transitions, shown, start)))
-    return min(found, key=lambda pair: pair[0].n_states)

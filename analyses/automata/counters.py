@@ -81,7 +81,7 @@ def growth(reader: Reader, machine: Machine, rng: np.random.Generator) -> Growth
     k = reader.n_symbols
     a, b, n = (grid.ravel() for grid in np.meshgrid(range(k), range(k), range(DEEPEST + 1), indexing="ij"))
     # All words a^n b^m at once: a word of n symbols is padded in front, by starting n steps from the end late.
-    state = reader.map.initial_states(len(n), rng)
+    state = reader.initial_states(len(n), rng)
     for t in range(DEEPEST):
         moved = reader.map.step(state, reader.alphabet[a])
         state = np.where((t < n)[:, None], moved, state)

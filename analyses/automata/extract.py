@@ -7,6 +7,7 @@ called one here.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -60,7 +61,8 @@ def extract_automaton(
 
     Args:
         system: a Run, Network, torch module or StateMap, with a readout.
-        task: what inputs and outputs mean; the Run's own if None.
+        task: what inputs and outputs mean; the Run's own if None. For a network that was not trained on the task's
+            `opening`, give the task without it: `FormalLanguage(..., empty_word=False)`.
         alphabet: the input vector of each symbol, in place of the task's.
         labels: outputs (..., output) -> whole numbers (..., head), the decisions of the network. None: the
             task's; without a task, whether a single output is positive, or which of several is the largest.
@@ -109,15 +111,15 @@ def extract_automaton(
             "rs.wrap(module, readout=...) or rs.FunctionMap(..., readout=..., readout_size=...)"
         )
     rng = np.random.default_rng([seed, 0xA0])
+    opening = np.zeros((0, state_map.input_size))
     if alphabet is None and task is not None:
-        alphabet = task.alphabet
+        alphabet, opening = task.alphabet, getattr(task, "opening", opening)
     if alphabet is not None:
-        reader = _reader(state_map, alphabet, labels, task)
-        usual = SYMBOL_LENGTH if task is None else task.sample(64, np.random.default_rng(0)).inputs.shape[1]
-        usual = length or usual
+        reader = replace(_reader(state_map, alphabet, labels, task), opening=opening)
+        length = length or _usual_length(task, len(opening))
         candidates, n_words = _candidates(n_clusters, CANDIDATES), min(n_words or 300, max(budget, 2))
-        search = Search(method, candidates, clusterer, n_words, usual, max_states, budget)
-        lengths = np.unique([usual, *(n for n in test_lengths if n > usual)])
+        search = Search(method, candidates, clusterer, n_words, length, max_states, budget)
+        lengths = np.unique([length, *(n for n in test_lengths if n > length)])
         return _from_symbols(reader, task, search, lengths, n_test_words or 1000, seed)
     if task is not None and task.loss == "sinkhorn":
         if labels is not None:
@@ -142,8 +144,12 @@ def _from_symbols(
     # A stream of random numbers for each step: words to learn from and words to test with have nothing in common.
     learning, testing, doubting, placing = (np.random.default_rng([seed, 0xA0, i]) for i in range(4))
     found = find_machine(reader, search, learning)
-    machine = found.machine
-    tried = [each.minimise() for each in found.machines]
+    # Where no trial asks what is shown before the first symbol, the start may show anything.
+    asked = task is None or len(reader.opening) > 0
+    machine, tried = (found.machine.minimise(empty_word=asked), [m.minimise(empty_word=asked) for m in found.machines])
+    counting = _counting(reader, task, found.machine, doubting)
+    if not asked:
+        reader = replace(reader, empty_word=machine.outputs[machine.initial])
     fields = trust.fidelity(reader, machine, lengths, n_test_words, testing)
     n_pairs, n_doubts = min(PAIRS, n_test_words), max(search.n_words, n_test_words // 3)
     alike = trust.myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
@@ -155,7 +161,7 @@ def _from_symbols(
         fields |= trust.task_accuracy(reader, task, machine, n_test_words, testing)
         fields |= trust.against_truth(reader, task, machine, lengths, n_test_words, doubting)
     fields |= dynamics.locate(reader, machine, int(lengths[0]), placing)
-    fields |= _counting(reader, task, machine, doubting)
+    fields |= counting
     empty = np.zeros((machine.n_states, 0))
     return Automaton(
         kind="moore",
@@ -289,6 +295,13 @@ def _reader(
     if labels is None:
         labels = _decide if task is None else task.labels
     return Reader(state_map, vectors, labels)
+
+
+def _usual_length(task: Task | None, n_opening: int) -> int:
+    """In symbols: of the longest of the task's trials."""
+    if task is None:
+        return SYMBOL_LENGTH
+    return task.sample(64, np.random.default_rng(0)).inputs.shape[1] - n_opening
 
 
 def _decide(outputs: np.ndarray) -> np.ndarray:

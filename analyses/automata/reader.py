@@ -1,7 +1,7 @@
 """A network as something that reads words of symbols and shows decisions."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int64, Num
@@ -18,13 +18,17 @@ class Reader:
         map: the network.
         alphabet: the input of each symbol.
         labels: outputs (..., output) -> decisions (..., head).
-        start: the state that every word starts from; None: the network's own initial states.
+        start: the state that every word starts from; None: the network's own initial states, after `opening`.
+        opening: inputs that are shown before the first symbol.
+        empty_word: what counts as shown before the first symbol; None: what the network does show.
     """
 
     map: StateMap
     alphabet: Float[np.ndarray, "symbol input"]
     labels: Callable[[np.ndarray], np.ndarray]
     start: Float[np.ndarray, " unit"] | None = None
+    opening: Num[np.ndarray, "opening_time _"] = field(default_factory=lambda: np.empty((0, 1)))
+    empty_word: Int64[np.ndarray, " head"] | None = None
 
     @property
     def n_symbols(self) -> int:
@@ -50,7 +54,12 @@ class Reader:
 
     def initial_states(self, n_words: int, rng: np.random.Generator) -> Float[np.ndarray, "word unit"]:
         """States before the first symbol."""
-        return self.map.initial_states(n_words, rng) if self.start is None else np.tile(self.start, (n_words, 1))
+        if self.start is not None:
+            return np.tile(self.start, (n_words, 1))
+        state = self.map.initial_states(n_words, rng)
+        for shown in self.opening:
+            state = self.map.step(state, np.tile(np.asarray(shown, np.float64), (n_words, 1)))
+        return state
 
     def prefixes(
         self, inputs: Num[np.ndarray, "word time input"], rng: np.random.Generator
@@ -66,7 +75,10 @@ class Reader:
         self, inputs: Num[np.ndarray, "word time input"], rng: np.random.Generator
     ) -> Int64[np.ndarray, "word prefix head"]:
         """The decisions after every prefix, the empty one first; no states are kept."""
-        return np.stack([self.show(state) for state in self.prefixes(inputs, rng)], 1)
+        shown = np.stack([self.show(state) for state in self.prefixes(inputs, rng)], 1)
+        if self.empty_word is not None:
+            shown[:, 0] = self.empty_word
+        return shown
 
     def read(
         self, words: Int64[np.ndarray, "word time"], rng: np.random.Generator

@@ -205,5 +205,5 @@ def _same(a: Machine, b: Machine) -> bool:
 
 
 def _constant(reader: Reader, rng: np.random.Generator) -> Machine:
-    shown = reader.show(reader.map.initial_states(1, rng))
+    shown = reader.show(reader.initial_states(1, rng))
     return Machine(np.zeros((1, reader.n_symbols), np.int64), shown)

@@ -171,13 +171,14 @@ def against_truth(
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Machine and network against the true language of the task, where it has one over the same symbols. What is shown
-    before the first symbol does not count: no trial asks for it."""
+    before the first symbol counts only where trials have an opening, and ask for it."""
+    asked = len(reader.opening) > 0
     truth = getattr(task, "ground_truth", None)
     fields: dict[str, Any] = {}
     if isinstance(truth, Machine):
         if truth.outputs.ndim != 2 or truth.n_symbols != machine.n_symbols or truth.n_heads != machine.n_heads:
             return {}
-        same, word = _begun(machine).equivalent(_begun(truth))
+        same, word = machine.equivalent(truth) if asked else _begun(machine).equivalent(_begun(truth))
         fields = {"truth_equivalent": same, "truth_word": word, "truth_states": truth.minimise().n_states}
         sampler = truth
         mine = myhill_nerode(reader, truth, min(200, n_words), int(lengths[0]), rng)
@@ -191,7 +192,7 @@ def against_truth(
         words = draw_words(n_words, int(lengths[-1]), machine.n_symbols, distribution, rng, sampler)
         wanted = _shown(truth, words) if isinstance(truth, Machine) else truth.labels(words)[..., None]
         for who, shown in enumerate((_shown(machine, words), reader.read(words, rng))):
-            found[who, row] = [(shown[:, 1 : n + 1] == wanted[:, 1 : n + 1]).all(-1).mean() for n in lengths]
+            found[who, row] = [(shown == wanted)[:, 1 - asked : n + 1].all(-1).mean() for n in lengths]
     return fields | {"machine_truth_prefixes": found[0], "network_truth_prefixes": found[1]}
 
 
@@ -204,17 +205,19 @@ def task_accuracy(
     if task.loss == "sinkhorn":
         return {}
     wanted = trials.targets if task.loss == "cross_entropy" else task.labels(trials.targets)
-    steps = np.arange(trials.mask.shape[1])
-    end = np.where(trials.mask, steps, -1).max(1)
-    is_symbol = np.all(np.abs(trials.inputs[:, :, None] - reader.alphabet) < 1e-6, axis=-1)
-    readable = np.all(is_symbol.any(-1) | (steps > end[:, None]), axis=1) & (end >= 0)
+    end = np.where(trials.mask, np.arange(trials.mask.shape[1]), -1).max(1)
+    n_opening = len(reader.opening)
+    inputs, n_read = trials.inputs[:, n_opening:], end + 1 - n_opening
+    is_symbol = np.all(np.abs(inputs[:, :, None] - reader.alphabet) < 1e-6, axis=-1)
+    beyond = np.arange(inputs.shape[1]) >= n_read[:, None]
+    readable = np.all(is_symbol.any(-1) | beyond, axis=1) & (end >= 0) & (n_read >= 0)
     if not readable.any():
         return {}
-    each, end = np.arange(int(readable.sum())), end[readable]
-    wanted = wanted[readable][each, end]
+    each, n_read = np.arange(int(readable.sum())), n_read[readable]
+    wanted = wanted[readable][each, end[readable]]
     words = is_symbol[readable].argmax(-1)  # symbol 0 in the padding, which comes after all that is compared
-    shown = reader.decide(trials.inputs[readable], rng)[each, end + 1]
-    right = np.all(machine.outputs[machine.run(words)[each, end]] == wanted, axis=-1)
+    shown = reader.decide(inputs[readable], rng)[each, n_read]
+    right = np.all(_shown(machine, words)[each, n_read] == wanted, axis=-1)
     low, high = binomial_bounds(np.array([right.mean()]), len(each))
     return {
         "machine_accuracy": float(right.mean()),

@@ -160,18 +160,30 @@ def test_trials_have_their_shares():
     ends = trials.targets[np.arange(4000), lengths - 1, 0]
     assert (ends[source == 1] == 1).all()
     assert (ends[source != 1] == 0).all()
-    assert lengths.min() == 2
-    assert lengths.max() == 40
+    assert lengths.min() == 3, "two symbols after the opening step"
+    assert lengths.max() == 41
     np.testing.assert_array_equal(trials.mask.sum(1), lengths)
-    words = trials.inputs.argmax(-1)
+    np.testing.assert_array_equal(trials.inputs[:, :1], np.tile(task.opening, (4000, 1, 1)))
+    assert (trials.targets[:, 0] == 1).all(), "the empty word has an even number of each symbol"
+    words = trials.inputs[:, 1:].argmax(-1)
     labels = task.ground_truth.outputs[task.ground_truth.run(words)]
-    np.testing.assert_array_equal(labels[trials.mask], trials.targets[trials.mask])
+    np.testing.assert_array_equal(labels[trials.mask[:, 1:]], trials.targets[:, 1:][trials.mask[:, 1:]])
+
+
+def test_without_the_empty_word_trials_begin_at_once():
+    asked, unasked = (FormalLanguage("tomita-1", lengths=(4, 4), empty_word=asks) for asks in (True, False))
+    with_it, without = (task.sample(20, np.random.default_rng(0)) for task in (asked, unasked))
+    np.testing.assert_array_equal(with_it.inputs[:, 1:], without.inputs)
+    np.testing.assert_array_equal(with_it.targets[:, 1:], without.targets)
+    assert (without.info["length"] == 4).all()
+    assert unasked.opening.shape == (0, 2)
 
 
 def test_border_words_are_one_edit_away():
     task = FormalLanguage("tomita-2", lengths=(6, 9), balance=0.0, border=1.0)
     trials = task.sample(300, np.random.default_rng(0))
-    for word, length in zip(trials.inputs.argmax(-1), trials.info["length"], strict=True):
+    for word, n_steps in zip(trials.inputs[:, 1:].argmax(-1), trials.info["length"], strict=True):
+        length = n_steps - 1
         text = "".join(map(str, word[:length]))
         near = {text[:i] + c + text[i + 1 :] for i in range(length) for c in "01"}
         near |= {text[:i] + text[i + 1 :] for i in range(length)}
@@ -184,8 +196,8 @@ def test_held_out_words_are_as_long_as_asked_and_as_deep():
     trials = FormalLanguage("dyck-2", lengths=(2, 40), sampled_depth=6).sample_held_out(
         200, 100, np.random.default_rng(0)
     )
-    assert (trials.info["length"] == 100).all()
-    assert Dyck(2).depths(trials.inputs.argmax(-1)).max() <= 6
+    assert trials.inputs.shape[1] == 101, "100 symbols after the opening step"
+    assert Dyck(2).depths(trials.inputs[:, 1:].argmax(-1)).max() <= 6
 
 
 def test_geometric_lengths_favour_short_words():
@@ -193,6 +205,7 @@ def test_geometric_lengths_favour_short_words():
         FormalLanguage("parity", lengths=(1, 40), length_distribution="geometric")
         .sample(4000, np.random.default_rng(0))
         .info["length"]
+        - 1
     )
     quarters = np.histogram(lengths, [1, 11, 21, 31, 41])[0] / 4000
     np.testing.assert_allclose(quarters[1:] / quarters[:-1], 0.5, atol=0.08)

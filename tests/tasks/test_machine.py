@@ -1,5 +1,7 @@
 """The automaton type against AALpy's machines and against truths that are known by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from aalpy.automata import MealyMachine, MealyState, MooreMachine, MooreState
@@ -227,3 +229,33 @@ def test_bad_words_and_comparisons_are_refused():
         EVEN_ONES.equivalent(Machine(np.array([[0]]), np.array([[0]])))
     with pytest.raises(ValueError, match="names for 2 symbols"):
         EVEN_ONES.to_dot(("a",))
+
+
+@given(machines())
+def test_without_the_empty_word_the_form_has_a_state_for_each_class_of_the_other_words(machine: Machine):
+    small = machine.minimise(empty_word=False)
+    for first in range(machine.n_symbols):
+        mine, theirs = (replace(m, initial=int(m.transitions[m.initial, first])) for m in (small, machine))
+        assert mine.equivalent(theirs) == (True, None)
+
+    def alike(a: int, b: int) -> bool:
+        return replace(machine, initial=a).equivalent(replace(machine, initial=b))[0]
+
+    reached, layer = set(), set(machine.transitions[machine.initial].tolist())
+    while layer:
+        reached |= layer
+        layer = {t for s in layer for t in machine.transitions[s].tolist()} - reached
+    classes: list[int] = []
+    for state in reached:
+        if not any(alike(state, other) for other in classes):
+            classes.append(state)
+    begins = machine.transitions[machine.initial].tolist()
+    shared = any(all(map(alike, machine.transitions[s].tolist(), begins)) for s in classes)
+    assert small.n_states == len(classes) + (not shared)
+
+
+def test_a_start_that_shows_something_else_costs_no_state():
+    # Zeros are even or odd in number; before the first symbol it shows 1, though no zero was read.
+    parity = Machine(np.array([[2, 1], [2, 1], [1, 2]]), np.array([[1], [0], [1]]))
+    assert parity.minimise().n_states == 3
+    assert parity.minimise(empty_word=False).n_states == 2

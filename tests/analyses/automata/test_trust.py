@@ -113,7 +113,7 @@ def test_a_budget_that_runs_out_gives_the_best_so_far_and_says_so():
 
 
 def test_the_true_machine_is_told_from_another_one_exactly():
-    task = FormalLanguage("tomita-4")
+    task = FormalLanguage("tomita-4", empty_word=False)
     exact = extract_automaton(compile_machine(tomita_machine(4)), task=task, n_test_words=100)
     assert exact.truth_equivalent is True
     assert exact.truth_states == 4
@@ -181,7 +181,9 @@ def test_border_words_stay_where_the_answer_is_open():
 
 
 def test_a_counter_is_no_finite_machine_and_a_stack_has_it_exactly(tmp_path):
-    found = extract_automaton(bracket_counter(), task=FormalLanguage("dyck-1", sampled_depth=6), n_test_words=50)
+    found = extract_automaton(
+        bracket_counter(), task=FormalLanguage("dyck-1", sampled_depth=6, empty_word=False), n_test_words=50
+    )
     assert found.counting_pairs == ((0, 1),)
     assert found.growth_states is not None
     assert found.growth_states.tolist() == list(range(1, counters.DEEPEST + 2))
@@ -201,7 +203,7 @@ def test_a_trained_counter_fails_past_its_depth_where_the_stack_does_not():
     network = rs.Network(cells.GRU(32), 2, 2)
     with np.load(DATA / "dyck1_gru.npz") as file:
         network.load_state_dict({key: torch.from_numpy(file[key]) for key in file.files})
-    task = FormalLanguage("dyck-1", sampled_depth=6)
+    task = FormalLanguage("dyck-1", sampled_depth=6, empty_word=False)
     found = extract_automaton(network, task=task, n_test_words=50, test_lengths=(50,))
     assert "not regular" in found.summary()
     assert found.tested_depths is not None
