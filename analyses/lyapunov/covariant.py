@@ -15,9 +15,10 @@ from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope import linalg, results
-from rnnscope.analyses.lyapunov.frames import limits_of, next_interval
+from rnnscope.analyses.lyapunov.frames import check_jacobian, limits_of, next_interval
 from rnnscope.analyses.lyapunov.orbits import Orbits, orbits_of, time_step
 from rnnscope.analyses.lyapunov.settings import check_whole, checked_count
+from rnnscope.analyses.lyapunov.trust import BLOCKS, ZERO, clear_sign, standard_error
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import jvp
 from rnnscope.tasks import Trials
@@ -38,14 +39,17 @@ class CovariantVectors:
         vectors: of length 1, as columns; NaN for starts that diverged.
         states: where they stand.
         time: steps after the transient.
-        exponents: growth of the frame between the first and the last of these times, nats per step.
+        exponents: growth of the frame in the `n_steps`, nats per step.
+        standard_error: of the exponents, as of a `LyapunovSpectrum`.
         covariant_exponents: growth of the vectors themselves in that time; the same for long times.
-        angle: smallest angle between the span of the expanding vectors and that of the others, in degrees; NaN where
-            all or none expand, or the start diverged.
+        angle: smallest angle between the span of the expanding vectors and that of the contracting ones, in degrees;
+            NaN where there are not both, where the start diverged, and everywhere where it has not settled.
         pair_angle: median over starts and times of the angle between each two vectors, 0 to 90 degrees.
         discrepancy: the largest angle, in radians, between what two beginnings of the way back lead to.
+        angle_discrepancy: the largest difference in radians of `angle` between these two; None where there is no angle.
         diverged_at: the step, counted from the start, at which a start was no longer finite; -1 for never.
-        n_expanding: exponents above 0.
+        n_expanding, n_neutral: vectors whose exponents are above 0, and in between, where they are within two standard
+            errors of 0; the others contract.
         n_forgotten: directions that shrink to the rounding error between two QR steps. They and those after them have
             no covariant vectors.
         state_size: of the map.
@@ -60,12 +64,15 @@ class CovariantVectors:
     states: Float[np.ndarray, "start time state"]
     time: Integer[np.ndarray, " time"]
     exponents: Float[np.ndarray, " vector"]
+    standard_error: Float[np.ndarray, " vector"]
     covariant_exponents: Float[np.ndarray, " vector"]
     angle: Float[np.ndarray, "start time"]
     pair_angle: Float[np.ndarray, "vector vector"]
     discrepancy: Float[np.ndarray, " vector"]
     diverged_at: Integer[np.ndarray, " start"]
+    angle_discrepancy: float | None
     n_expanding: int
+    n_neutral: int
     n_forgotten: int
     state_size: int
     n_steps: int
@@ -81,36 +88,60 @@ class CovariantVectors:
         """(vector,) whether both beginnings lead to the same vector, within .01 radians."""
         return self.discrepancy <= SETTLED
 
+    @property
+    def degenerate(self) -> np.ndarray:
+        """(vector,) not settled, and with an exponent that is within its error that of the vector before, as those of
+        complex pairs are: there is then no direction of its own to settle in."""
+        error = 2 * np.hypot(self.standard_error[1:], self.standard_error[:-1])
+        return ~self.settled & np.append(False, -np.diff(self.exponents) <= np.fmax(error, ZERO))
+
     def summary(self) -> str:
         n, lost = len(self.diverged_at), int((self.diverged_at >= 0).sum())
         diverged = f"{lost} of {n} starts diverged" if lost else ""
         if lost == n:
             return f"no covariant Lyapunov vectors: {diverged}"
-        k, settled = len(self.exponents), int(self.settled.sum())
-        known = self.angle[np.isfinite(self.angle)]
-        if known.size:
-            angles = (
-                f"the {self.n_expanding} expanding and the {k - self.n_expanding} other directions are "
-                f"{np.median(known):.3g}° apart (median), at least {known.min():.2g}°"
-            )
-        else:
-            angles = "no direction expands" if self.n_expanding == 0 else "all directions expand"
         parts = [
-            f"{k} covariant Lyapunov vectors of {self.state_size} at {len(self.time)} times on {n - lost} trajectories",
-            "all settled" if settled == k else f"{settled} settled, {k - settled} NOT (longer settling may help)",
-            angles,
+            f"{len(self.exponents)} covariant Lyapunov vectors of {self.state_size} at {len(self.time)} times on "
+            f"{n - lost} trajectories",
+            self._settling(),
+            self._between(),
             f"{self.n_forgotten} {_forgotten(self.n_forgotten)}" if self.n_forgotten else "",
             self.drive,
             diverged,
         ]
         return "; ".join(part for part in parts if part)
 
+    def _settling(self) -> str:
+        k, settled, equal = len(self.exponents), int(self.settled.sum()), int(self.degenerate.sum())
+        if settled == k:
+            return "all settled"
+        why = [
+            f"{equal} of (nearly) equal exponents" if equal else "",
+            f"{k - settled - equal} that longer settling may help" if k - settled - equal else "",
+        ]
+        return f"{settled} settled, {k - settled} NOT: {' and '.join(filter(None, why))}"
+
+    def _between(self) -> str:
+        contracting = len(self.exponents) - self.n_expanding - self.n_neutral
+        kinds = (self.n_expanding, "expands", "expand"), (self.n_neutral, "is neutral", "are neutral")
+        counts = ", ".join(
+            f"{n or 'no'} {'direction ' if n < 2 else 'directions '}{one if n < 2 else many}"
+            for n, one, many in (*kinds, (contracting, "contracts", "contract"))
+            if n or one == "expands"
+        )
+        if self.angle_discrepancy is None:
+            return counts
+        known = self.angle[np.isfinite(self.angle)]
+        if not known.size:
+            return f"{counts}, at angles that have NOT settled"
+        return f"{counts}, {np.median(known):.3g}° from those that expand (median), at least {known.min():.3g}°"
+
     def to_xarray(self) -> "xr.Dataset":
         """Labelled arrays; the settings are attributes."""
         return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
-        """Angles between each two vectors, and those between expanding and other directions."""
+        """Angles between each two vectors, and those between expanding and contracting directions."""
         return _figure(self)
 
 
@@ -174,10 +205,10 @@ def covariant_lyapunov_vectors(
     n_times = min(n_times, n_steps + 1)
     time = np.unique(np.round(np.linspace(0, n_steps, n_times)).astype(int))
     with np.errstate(all="ignore"), linalg.one_thread():
-        way = _forward(orbits, k, transient, transient + time, rng)
+        way = _forward(orbits, k, transient, transient + n_steps, transient + time, rng)
         if not way.n_resolved and (way.diverged_at < 0).any():
             raise NotApplicable("all directions are forgotten within a step: there are no covariant vectors")
-        found = _backward(way, transient, rng)
+        found = _backward(way, transient, n_steps, rng)
     return CovariantVectors(
         **found,
         states=way.states,
@@ -211,7 +242,7 @@ class _Way:
     n_resolved: int
 
 
-def _forward(orbits: Orbits, k: int, transient: int, wanted: np.ndarray, rng: np.random.Generator) -> _Way:
+def _forward(orbits: Orbits, k: int, transient: int, end: int, wanted: np.ndarray, rng: np.random.Generator) -> _Way:
     n_starts, n = orbits.begin.shape
     total = orbits.inputs.shape[1]
     noise_rng, frame_rng = rng.spawn(2)
@@ -219,17 +250,19 @@ def _forward(orbits: Orbits, k: int, transient: int, wanted: np.ndarray, rng: np
     diverged_at, resolved = np.full(n_starts, -1), np.ones(k, bool)
     times, factors, frames = [], [], {0: frame} if wanted[0] == 0 else {}
     limits = limits_of(orbits.state_map)
-    stops, every, since, visited = {*wanted.tolist(), total}, 1, 0, []
+    keep, every, since, visited = set(wanted.tolist()), 1, 0, []
+    stops = {*keep, end, total}
     for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng)):
-        if t in stops:
+        if t in keep:
             visited.append(states.copy())
         frame = jvp(orbits.state_map, states, shown, frame)
         since += 1
         if since < every and t + 1 not in stops:
             continue
         frame, r = linalg.qr(frame)
-        lost = ~np.isfinite(r).all((1, 2))
-        diverged_at[lost & (diverged_at < 0)] = t + 1
+        lost = ~np.isfinite(r).all((1, 2)) & (diverged_at < 0)
+        check_jacobian(orbits.state_map, states[lost], shown[lost])
+        diverged_at[lost] = t + 1
         alive = diverged_at < 0
         frame[~alive], r[~alive] = np.eye(n, k), np.eye(k)
         grown = np.log(np.abs(np.diagonal(r, axis1=1, axis2=2)))
@@ -240,51 +273,63 @@ def _forward(orbits: Orbits, k: int, transient: int, wanted: np.ndarray, rng: np
             resolved &= (behind <= limits.lost).all(0)
             times.append(t + 1)
             factors.append(r)
-        if t + 1 in stops:
+        if t + 1 in keep:
             frames[t + 1] = frame
     n_resolved = k if resolved.all() else int(resolved.argmin())
-    frames.pop(total, None)
     return _Way(times, factors, frames, np.stack(visited, 1), diverged_at, n_resolved)
 
 
-def _backward(way: _Way, transient: int, rng: np.random.Generator) -> dict[str, Any]:
+def _backward(way: _Way, transient: int, n_steps: int, rng: np.random.Generator) -> dict[str, Any]:
     """The array fields of the result that the way back gives."""
-    k, n_starts = way.n_resolved, len(way.diverged_at)
-    wanted = sorted(way.frames)
+    k, n_starts, end = way.n_resolved, len(way.diverged_at), transient + n_steps
     good = way.diverged_at < 0
     two = [_unit(np.triu(rng.standard_normal((n_starts, k, k)))) for _ in range(2)]
-    kept, apart = {}, np.zeros(k)
-    grown, frame_grown = np.zeros((n_starts, k)), np.zeros((n_starts, k))
-    ends = [*way.times]
-    for i in range(len(ends) - 1, -1, -1):
-        if ends[i] in way.frames:
-            kept[ends[i]] = two[0]
+    kept, apart, grown = {}, np.zeros(k), np.zeros((n_starts, k))
+    for time, factor in zip([*way.times[::-1], transient], [*way.factors[::-1], None], strict=True):
+        if time in way.frames:
+            kept[time] = two
             apart = np.maximum(apart, _apart(*two)[good].max(0, initial=0.0))
-        r = way.factors[i][:, :k, :k]
-        raw = [linalg.solve(r, c) for c in two]
-        if ends[i] <= wanted[-1]:
+        if factor is None:
+            break
+        raw = [linalg.solve(factor[:, :k, :k], c) for c in two]
+        if time <= end:
             grown -= np.log(np.linalg.norm(raw[0], axis=1))
-            frame_grown += np.log(np.abs(np.diagonal(r, axis1=1, axis2=2)))
         two = [_unit(np.triu(c)) for c in raw]
-    if wanted[0] == transient:
-        kept[transient] = two[0]
-        apart = np.maximum(apart, _apart(*two)[good].max(0, initial=0.0))
-    vectors = np.stack([way.frames[t][:, :, :k] @ kept[t] for t in wanted], 1)
-    vectors[~good] = np.nan
-    steps = wanted[-1] - wanted[0]
-    unknown = np.full(k, np.nan)
-    some = bool(good.any()) and steps > 0
-    exponents = frame_grown[good].mean(0) / steps if some else unknown
-    n_expanding = int((exponents > 0).sum())
+    vectors, others = (
+        np.stack([way.frames[t][:, :, :k] @ kept[t][i] for t in sorted(way.frames)], 1) for i in range(2)
+    )
+    vectors[~good], unknown = np.nan, np.full(k, np.nan)
+    exponents, error = _exponents(way, transient, n_steps, good) if good.any() else (unknown, unknown)
+    sign = clear_sign(exponents, error)
+    n_expanding, n_contracting = (int(np.cumprod(one_way).sum()) for one_way in (sign > 0, sign[::-1] < 0))
+    angle, other_angle = (_angles_between(each, n_expanding, n_contracting) for each in (vectors, others))
+    moved = np.radians(np.abs(angle - other_angle)[good])
+    angle_apart = float(moved.max()) if np.isfinite(moved).any() else None
+    if angle_apart is not None and angle_apart > SETTLED:
+        angle = np.full_like(angle, np.nan)
     return {
         "vectors": vectors,
         "exponents": exponents,
-        "covariant_exponents": grown[good].mean(0) / steps if some else unknown,
-        "angle": _split_angles(vectors, n_expanding),
+        "standard_error": error,
+        "covariant_exponents": grown[good].mean(0) / n_steps if good.any() else unknown,
+        "angle": angle,
         "pair_angle": _pair_angles(vectors[good]),
         "discrepancy": apart if good.any() else unknown,
+        "angle_discrepancy": angle_apart,
         "n_expanding": n_expanding,
+        "n_neutral": k - n_expanding - n_contracting,
     }
+
+
+def _exponents(
+    way: _Way, transient: int, n_steps: int, good: np.ndarray
+) -> tuple[Float[np.ndarray, " vector"], Float[np.ndarray, " vector"]]:
+    """(growth of the frame per step in the time of the vectors, its standard error)."""
+    k, times = way.n_resolved, np.array([t for t in way.times if t <= transient + n_steps]) - transient
+    diagonals = [np.diagonal(r[good, :k, :k], axis1=1, axis2=2) for r in way.factors[: len(times)]]
+    logs = np.cumsum(np.log(np.abs(diagonals)), axis=0)
+    ends = np.unique(np.searchsorted(times, np.linspace(0, n_steps, BLOCKS + 1)[1:]))
+    return logs[-1].mean(0) / n_steps, standard_error(logs[ends], times[ends])
 
 
 def _unit(columns: np.ndarray) -> np.ndarray:
@@ -297,15 +342,18 @@ def _apart(one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, "start vecto
     return 2 * np.arcsin(np.minimum(1.0, np.linalg.norm(one - sign * other, axis=1) / 2))
 
 
-def _split_angles(vectors: Float[np.ndarray, "start time state vector"], j: int) -> Float[np.ndarray, "start time"]:
+def _angles_between(
+    vectors: Float[np.ndarray, "start time state vector"], n_first: int, n_last: int
+) -> Float[np.ndarray, "start time"]:
+    """The smallest between the spans of so many of the first and of the last vectors, in degrees."""
     n_starts, n_times, n, k = vectors.shape
     angles = np.full((n_starts, n_times), np.nan)
     good = np.isfinite(vectors).all((1, 2, 3))
-    if 0 < j < k and good.any():
+    if n_first and n_last and good.any():
         flat = vectors[good].reshape(-1, n, k)
-        (one, _), (other, _) = linalg.qr(flat[..., :j]), linalg.qr(flat[..., j:])
+        (one, _), (other, _) = linalg.qr(flat[..., :n_first]), linalg.qr(flat[..., k - n_last :])
         # The sine keeps small angles: |(1 - P) x| for the x of the other span that is nearest.
-        smaller, larger = (one, other) if j <= k - j else (other, one)
+        smaller, larger = (one, other) if n_first <= n_last else (other, one)
         cosine = linalg.svd(larger.swapaxes(1, 2) @ smaller)[1]
         sine = linalg.svd(smaller - larger @ (larger.swapaxes(1, 2) @ smaller))[1]
         angles[good] = np.degrees(np.arctan2(sine.min(1), cosine.max(1))).reshape(good.sum(), n_times)
@@ -358,7 +406,7 @@ def _figure(found: CovariantVectors) -> "go.Figure":
             axis(tickmode="linear", tick0=1, dtick=1, row=1, col=1)
     figure.update_yaxes(autorange="reversed", constrain="domain", scaleanchor="x", row=1, col=1)
     figure.update_xaxes(constrain="domain", row=1, col=1)
-    figure.update_xaxes(title_text="smallest angle, expanding to others", ticksuffix="°", row=1, col=2)
+    figure.update_xaxes(title_text="smallest angle, expanding to contracting", ticksuffix="°", row=1, col=2)
     figure.update_yaxes(title_text="share of states", rangemode="tozero", row=1, col=2)
     if known.size:
         bins = {"start": 0, "end": 90 if known.max() > 30 else 1.05 * max(known.max(), 1e-3)}
@@ -368,6 +416,6 @@ def _figure(found: CovariantVectors) -> "go.Figure":
         )
         figure.update_xaxes(range=[0, bins["end"]], row=1, col=2)
     else:
-        text = "no direction expands" if found.n_expanding == 0 else "all directions expand"
+        text = found._between().replace(", ", "<br>")
         figure.add_annotation(text=text, x=0.5, y=0.5, xref="x2 domain", yref="y2 domain", showarrow=False)
     return figure

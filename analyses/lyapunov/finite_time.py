@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 AGREE, MOST_SWEEPS = 1e-4, 60
 # States of up to so many numbers go through the product in all directions, larger ones in so many more than wanted.
 WHOLE, SPARE = 96, 24
-# A σ below e^-23 of the largest is not read off the product.
-DEEP = 23.0
 
 
 @dataclass(frozen=True)
@@ -232,7 +230,7 @@ def _log_singular_values(
 ) -> tuple[Float[np.ndarray, "window exponent"], Bool[np.ndarray, " window"]]:
     """(ln σ of the product of the Jacobians of each window, whether found to `AGREE`)."""
     near, near_agree = _largest(windows, k, rng)
-    deep = near < near[:, :1] - DEEP
+    deep = near < near[:, :1] - limits_of(windows.state_map).accepted
     if not deep.any():
         return near, near_agree
     far, far_agree = _all(windows, k, rng)
@@ -244,6 +242,7 @@ def _largest(
 ) -> tuple[Float[np.ndarray, "window exponent"], Bool[np.ndarray, " window"]]:
     """From what the whole product does to a space of more directions than wanted; exact where that is all of them."""
     n_windows, n_steps, n = windows.states.shape
+    deep = limits_of(windows.state_map).accepted  # a σ further below the largest is not read off the product
     width = n if n <= WHOLE else min(n, k + SPARE)
     vectors, _ = linalg.qr(rng.standard_normal((n_windows, n, width)))
     logs, agree, todo = np.full((n_windows, k), np.nan), np.zeros(n_windows, bool), np.arange(n_windows)
@@ -256,7 +255,7 @@ def _largest(
             scale = scale + np.log(size)
         vectors[todo], r = linalg.qr(moved)
         found = scale[:, None] + np.log(linalg.singular_values(r)[:, :k])
-        known = found >= found[:, :1] - DEEP
+        known = found >= found[:, :1] - deep
         same = ((np.abs(found - logs[todo]) <= AGREE) | ~known).all(1) | (width == n) | (found == -np.inf).all(1)
         logs[todo], agree[todo] = found, same & ~np.isnan(found).any(1)
         todo = todo[~same & ~np.isnan(found).any(1)]

@@ -1,5 +1,6 @@
 """Covariant Lyapunov vectors where they are known."""
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -133,6 +134,88 @@ def test_vectors_that_have_no_time_to_settle_say_so():
     assert "settled)" in found.figure().layout.title.text
 
 
+def lorenz():
+    """A step of .02 units of time by a fourth-order Runge-Kutta method, and the flow, which is the neutral direction."""
+
+    def flow(v):
+        x, y, z = np.moveaxis(v, -1, 0)
+        return np.stack([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z], -1)
+
+    def step(v):
+        a = flow(v)
+        b = flow(v + 0.01 * a)
+        c = flow(v + 0.01 * b)
+        return v + 0.02 / 6 * (a + 2 * b + 2 * c + flow(v + 0.02 * c))
+
+    return rs.FunctionMap(step, state_size=3, dt=0.02), flow
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_neutral_direction_of_a_flow_is_told_apart_and_is_that_of_the_flow(seed, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the check takes longer than all the steps
+    state_map, flow = lorenz()
+    starts = [0, 0, 25] + 10 * np.random.default_rng(seed).uniform(-1, 1, (8, 3))
+    found = covariant_lyapunov_vectors(
+        state_map, starts=starts, n_steps=900, transient=300, settling=400, n_times=10, seed=seed
+    )
+    assert (found.n_expanding, found.n_neutral) == (1, 1), f"{found.exponents} +- {found.standard_error}"
+    assert found.settled.all()
+    along = flow(found.states)
+    along /= np.linalg.norm(along, axis=-1, keepdims=True)
+    assert sine(along, found.vectors[..., 1]).max() < 0.02
+    between = np.degrees(np.arcsin(sine(found.vectors[..., 0], found.vectors[..., 2])))
+    np.testing.assert_allclose(found.angle, between, atol=1e-3)  # without the neutral one
+    assert "1 direction expands, 1 direction is neutral, 1 direction contracts, " in found.summary()
+    assert f"at least {between.min():.3g}°" in found.summary()
+
+
+def test_where_all_is_neutral_nothing_expands():
+    found = covariant_lyapunov_vectors(linear(np.eye(2)), n_steps=20, transient=5, settling=5)
+    assert (found.n_expanding, found.n_neutral) == (0, 2)
+    assert found.degenerate.tolist() == [False, True]
+    assert "1 settled, 1 NOT: 1 of (nearly) equal exponents" in found.summary()
+    assert "no direction expands, 2 directions are neutral" in found.summary()
+    assert "longer settling" not in found.summary()
+
+
+def test_a_complex_pair_has_no_vectors_of_its_own_but_its_plane_has_an_angle():
+    turn = 0.8 * np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
+    blocks, basis = np.zeros((3, 3)), np.array([[1.0, 0.4, 0.3], [0.2, 1.0, -0.5], [-0.3, 0.1, 1.0]])
+    blocks[0, 0], blocks[1:, 1:] = 1.2, turn
+    found = covariant_lyapunov_vectors(
+        linear(basis @ blocks @ np.linalg.inv(basis)), starts=np.zeros((2, 3)), n_steps=60, transient=60, settling=60
+    )
+    assert found.settled.tolist() == [True, True, False]
+    assert found.degenerate.tolist() == [False, False, True]
+    assert "1 NOT: 1 of (nearly) equal exponents" in found.summary()
+    plane = np.linalg.qr(basis[:, 1:])[0]
+    line = basis[:, 0] / np.linalg.norm(basis[:, 0])
+    truth = np.degrees(np.arcsin(np.linalg.norm(line - plane @ (plane.T @ line))))
+    np.testing.assert_allclose(found.angle, truth, atol=1e-6)
+    assert f"{truth:.3g}° from those that expand (median), at least {truth:.3g}°" in found.summary()
+
+
+def test_angles_that_have_not_settled_are_withheld():
+    tilted = np.array([[1.2, 0.3, 0.5], [0, 1.001, 0.4], [0, 0, 0.5]])
+    settings = {"starts": np.zeros((3, 3)), "n_steps": 20}
+    found = covariant_lyapunov_vectors(linear(tilted), transient=60, settling=2, **settings)
+    assert found.angle_discrepancy > 0.01
+    assert np.isnan(found.angle).all()
+    assert "at angles that have NOT settled" in found.summary()
+    assert "that longer settling may help" in found.summary()
+    assert "NOT settled" in found.figure().layout.annotations[-1].text
+    longer = covariant_lyapunov_vectors(linear(tilted), transient=2000, settling=80, **settings)
+    assert longer.angle_discrepancy < 1e-6
+    assert np.isfinite(longer.angle).all()
+
+
+def test_one_time_has_the_exponents_of_all_steps():
+    one, many = (covariant_lyapunov_vectors(henon(), n_steps=60, n_times=n) for n in (1, 5))
+    assert one.vectors.shape[1] == 1
+    np.testing.assert_allclose(one.exponents, many.exponents, atol=1e-9)
+    assert one.n_expanding == 1
+
+
 def test_directions_that_are_forgotten_have_no_vectors():
     found = covariant_lyapunov_vectors(linear([[1.1, 0.3, 1], [0, 0.5, 1], [0, 0, 0]]), starts=np.zeros((2, 3)))
     assert found.vectors.shape[3] == 2
@@ -175,7 +258,7 @@ def test_a_network_under_input():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"n_vectors": 5}, "from 1 to 4"),
+        ({"n_vectors": 5}, "n_vectors must be from 1 to 4, the map's state size, got 5"),
         ({"settling": 0}, "settling must be at least 1"),
         ({"n_times": 0}, "n_times must be at least 1"),
         ({"inputs": np.zeros((300, 2))}, "300 steps, .* asks for 600"),

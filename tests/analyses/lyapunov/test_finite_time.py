@@ -61,6 +61,15 @@ def test_trials_of_several_lengths(k):
     assert found.converged.all()
 
 
+def test_finite_differences_serve_for_a_missing_jacobian():
+    net, shown = driven(), trials()
+    plain = rs.FunctionMap(net._step, state_size=5, input_size=2, initial=net._initial)
+    found = finite_time_exponents(plain, inputs=shown, n_exponents=5)
+    exact = finite_time_exponents(net, inputs=shown, n_exponents=5)
+    np.testing.assert_allclose(found.exponents, exact.exponents, atol=1e-4)
+    assert np.ptp(exact.exponents, axis=2).max() * 12 > np.log(1e10), "the last is below what differences leave"
+
+
 def test_windows_and_labels():
     shown = trials()
     found = finite_time_exponents(driven(), inputs=shown, window=4, label="kind")

@@ -154,6 +154,37 @@ def test_henon():
     assert found.entropy_rate == pytest.approx(0.419, abs=0.005)
 
 
+def test_without_a_jacobian_the_interval_allows_for_the_error_of_differences():
+    # ln|det J| is ln .3 at every point, so nothing but the error of the differences is in the sum.
+    plain = rs.FunctionMap(henon()._step, state_size=2)
+    found = lyapunov_spectrum(plain, n_steps=300, n_starts=10)
+    assert found.exponents.sum() == pytest.approx(np.log(0.3), abs=1e-9)
+    assert found.qr_every < lyapunov_spectrum(henon(), n_steps=300, n_starts=10).qr_every
+
+    weight = np.random.default_rng(0).normal(0, 1.5 / np.sqrt(60), (60, 60))
+
+    def step(x):
+        return np.tanh(x @ weight.T)
+
+    def jacobian(x):
+        return (1 - step(x) ** 2)[..., None] * weight
+
+    settings = {"starts": np.random.default_rng(1).uniform(-1, 1, (1, 60)), "n_steps": 60, "transient": 0}
+    exact = lyapunov_spectrum(rs.FunctionMap(step, jacobian=jacobian, state_size=60), qr_every=1, **settings)
+    ours = lyapunov_spectrum(rs.FunctionMap(step, state_size=60), **settings)
+    assert ours.resolved.all()
+    np.testing.assert_allclose(ours.exponents, exact.exponents, atol=2e-6)
+    # Where the interval that is asked for spoils some, they are named.
+    with pytest.warns(UserWarning, match="qr_every=10 is too long"):
+        asked = lyapunov_spectrum(rs.FunctionMap(step, state_size=60), qr_every=10, **{**settings, "n_steps": 200})
+    again = lyapunov_spectrum(
+        rs.FunctionMap(step, jacobian=jacobian, state_size=60), qr_every=1, **{**settings, "n_steps": 200}
+    )
+    error = np.abs(asked.exponents - again.exponents)
+    assert error[asked.resolved].max() < 0.01
+    assert error[~asked.resolved].max() > error[asked.resolved].max()
+
+
 def test_ikeda():
     found = spectrum_on(ikeda(), [0.5, 0.0], 0.3, n_starts=200, n_steps=1000)
     near(found.exponents, [0.506, -0.717])
@@ -177,6 +208,13 @@ def test_lorenz_in_units_of_time():
     assert found.dt == 0.01
     assert "nats per unit of time" in found.summary()
     assert found.rates[0] == pytest.approx(0.9056, abs=3 * found.standard_error[0] / found.dt)
+
+
+def test_the_sum_of_the_lorenz_flow_is_exact_where_the_method_of_integration_is():
+    # The divergence is -41/3 everywhere. That of a Runge-Kutta step has an error of dt^4, 1e-4 at dt = .01.
+    for dt, error in ((0.001, 2e-8), (0.00025, 1e-10)):
+        found = spectrum_on(lorenz(dt), [0.0, 0.0, 25.0], 15.0, n_starts=4, n_steps=100, transient=50)
+        assert found.rates.sum() == pytest.approx(-41 / 3, abs=error), f"dt = {dt}"
 
 
 def test_products_of_gaussian_matrices_have_newmans_exponents():
