@@ -1,9 +1,9 @@
 """How alike are two sets of states, or two dynamics? Distances that no rotation of state space changes.
 
 Procrustes: the angle between two shapes after the best rotation (Williams et al., NeurIPS 2021). CKA: how alike
-the similarities between states are, linear and without the bias of few states (Kornblith et al., ICML 2019; Song et
-al., JMLR 13, 2012). Dynamics: linear maps fitted to delay embeddings, compared after the best rotation (dynamical
-similarity analysis; Ostrow et al., NeurIPS 2023).
+the similarities between states are, linear or by a Gaussian kernel, without the bias of few states (Kornblith et al.,
+ICML 2019; Song et al., JMLR 13, 2012). Dynamics: linear maps fitted to delay embeddings, compared after the best
+rotation (dynamical similarity analysis; Ostrow et al., NeurIPS 2023).
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,18 @@ from rnnscope.analyses.state_space.principal import principal_components
 
 FILLED = 1e-10  # share of the variance below which a direction counts as empty
 MOST_UNITS = 50  # principal components of the states that go into a delay embedding
-STEPS = 200  # of the search for the best rotation
+STEPS, FREE_STEPS = 200, 40  # of the search for the best rotation; those before a search may be given up
 
 
 def procrustes_distance(x: Float[np.ndarray, "point unit"], y: Float[np.ndarray, "point other"]) -> float:
     """The angle in radians, from 0 to π/2, between states of two networks at the same inputs, centred, scaled to the
     same size and rotated (or reflected) onto one another; the smaller set of units is filled up with zeros."""
     x, y = (centred / np.linalg.norm(centred) for centred in (x - x.mean(0), y - y.mean(0)))
-    overlap = np.linalg.svd(x.T @ y, compute_uv=False).sum()
-    return float(np.arccos(np.clip(overlap, 0.0, 1.0)))
+    left, _, right = np.linalg.svd(x.T @ y)
+    size = max(x.shape[1], y.shape[1])
+    # By the chord: the arccos of an overlap near 1 has lost half of its digits.
+    x, y = (np.pad(z, ((0, 0), (0, size - z.shape[1]))) for z in (x @ left, y @ right.T))
+    return float(2 * np.arcsin(min(np.linalg.norm(x - y) / 2, 1.0)))
 
 
 def debiased_cka(x: Float[np.ndarray, "point unit"], y: Float[np.ndarray, "point other"]) -> float:
@@ -44,11 +47,39 @@ def _dependence(x: np.ndarray, y: np.ndarray) -> float:
     return both + rows[0].sum() * rows[1].sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * (rows[0] @ rows[1])
 
 
+def debiased_kernel_cka(x: Float[np.ndarray, "point unit"], y: Float[np.ndarray, "point other"]) -> float:
+    """The same with Gaussian kernels, each as wide as the median distance between its states: similarities of near
+    states count, those of far ones hardly do. It forms kernels of point x point numbers."""
+    kernels = [_gaussian_kernel(z) for z in (x, y)]
+    norms = _dependence_of_kernels(kernels[0], kernels[0]) * _dependence_of_kernels(kernels[1], kernels[1])
+    return float(_dependence_of_kernels(*kernels) / np.sqrt(norms)) if norms > 0 else 0.0
+
+
+def _gaussian_kernel(x: np.ndarray) -> Float[np.ndarray, "point point"]:
+    from scipy.spatial.distance import pdist, squareform
+
+    square = pdist(x, "sqeuclidean")
+    width = np.median(square)
+    # Where most states are one and the same, the others tell how far is far.
+    return squareform(np.exp(-square / (2 * (width or square.mean() or 1.0))))
+
+
+def _dependence_of_kernels(k: np.ndarray, m: np.ndarray) -> float:
+    """The unbiased Hilbert-Schmidt criterion of kernels whose diagonal is 0, up to a factor."""
+    n, rows = len(k), (k.sum(0), m.sum(0))
+    both = (k * m).sum() + rows[0].sum() * rows[1].sum() / ((n - 1) * (n - 2))
+    return float(both - 2 / (n - 2) * (rows[0] @ rows[1]))
+
+
 def delay_coordinates(
-    states: Float[np.ndarray, "trial time unit"], valid: Bool[np.ndarray, "trial time"], n_delays: int
-) -> tuple[Float[np.ndarray, "pair filled"], Float[np.ndarray, "pair filled"]]:
+    states: Float[np.ndarray, "trial time unit"],
+    valid: Bool[np.ndarray, "trial time"],
+    n_delays: int,
+    most: int | None = None,
+) -> tuple[Float[np.ndarray, "pair kept"], Float[np.ndarray, "pair kept"], Float[np.ndarray, " kept"]]:
     """(before, after) a step: states with those of the `n_delays` steps before, in principal components of unit
-    variance, as many as are filled.
+    variance, as many as are filled, or the `most` largest; and the share of the variance that each held before it was
+    scaled.
 
     Two linear systems that a change of basis makes one have the same coordinates up to a rotation.
 
@@ -67,10 +98,10 @@ def delay_coordinates(
         )
     embedded = np.concatenate([reduced[:, n_delays - k : n_delays - k + n_steps] for k in range(n_delays + 1)], 2)
     rows = principal_components(embedded[whole])
-    filled = rows.ratio > FILLED
+    filled = np.flatnonzero(rows.ratio > FILLED)[:most]
     coordinates = (embedded - rows.mean) @ (rows.components[filled] / np.sqrt(rows.variance[filled])[:, None]).T
     pairs = whole[:, 1:]
-    return coordinates[:, :-1][pairs], coordinates[:, 1:][pairs]
+    return coordinates[:, :-1][pairs], coordinates[:, 1:][pairs], rows.ratio[filled]
 
 
 def fitted_dynamics(
@@ -113,11 +144,11 @@ def conjugation_distance(
     damping = np.full(len(rotations), 1e-3)
     floor = (1e-14 * np.linalg.norm(a)) ** 2
     active = np.arange(len(rotations))
-    for _ in range(STEPS):
+    for step in range(STEPS):
         if not len(active):
             break
         now = turned[active]
-        moves = (basis @ now[:, None] - now[:, None] @ basis).reshape(len(active), len(rows), -1)
+        moves = _moves(now, rows, columns).reshape(len(active), len(rows), -1)
         square = moves @ moves.swapaxes(1, 2)
         slope = (moves @ (a - now).reshape(len(active), -1, 1))[..., 0]
         scale = np.einsum("kii->k", square) / len(rows)
@@ -130,13 +161,26 @@ def conjugation_distance(
         better = found < cost[active]
         gained = cost[active] - found
         turned[active[better]] = tried[better]
-        done = (found < floor) | (better & (gained < 1e-12 * cost[active])) | (~better & (damping[active] > 1e8))
+        done = (found < floor) | (better & (gained < 1e-9 * cost[active])) | (~better & (damping[active] > 1e8))
         cost[active[better]] = found[better]
         damping[active] *= np.where(better, 0.2, 5.0)
+        if step >= FREE_STEPS:
+            # At the pace of this step, it would not come down to the best in those that are left.
+            done |= better & (cost[active] - (STEPS - step) * gained > cost.min())
         active = active[~done]
     distances = np.sqrt(cost)
     best = distances.min()
     return float(best), float((distances <= 1.01 * best + 1e-6 * np.linalg.norm(a)).mean())
+
+
+def _moves(b: Float[np.ndarray, "k n n"], rows: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "k pair n n"]:
+    """S B - B S for every S with 1 at (row, column) and -1 at (column, row), without products: most of S is 0."""
+    moves, pair = np.zeros((len(b), len(rows), *b.shape[1:])), np.arange(len(rows))
+    moves[:, pair, rows] += b[:, columns]
+    moves[:, pair, columns] -= b[:, rows]
+    moves[:, pair, :, columns] -= b[:, :, rows].transpose(2, 0, 1)
+    moves[:, pair, :, rows] += b[:, :, columns].transpose(2, 0, 1)
+    return moves
 
 
 def _laid_on(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "n n"]:
@@ -171,3 +215,23 @@ def _triangular_basis(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
         sizes.append(2)
     basis, r = np.linalg.qr(np.stack(columns, 1))
     return basis * np.where(np.diag(r) < 0, -1.0, 1.0), sizes
+
+
+def scaled_to_plane(distance: Float[np.ndarray, "n n"]) -> tuple[Float[np.ndarray, "n 2"], float]:
+    """(places in a plane whose distances are as like these as can be, their stress: root of the squared error relative
+    to the squared distances). Classical scaling, then majorisation of the stress (de Leeuw 1977)."""
+    n = len(distance)
+    centre = np.eye(n) - 1 / n
+    values, vectors = np.linalg.eigh(-0.5 * centre @ distance**2 @ centre)
+    places = vectors[:, ::-1][:, :2] * np.sqrt(np.maximum(values[::-1][:2], 0.0))
+    total = (distance**2).sum()
+    if not total:
+        return np.zeros((n, 2)), 0.0
+    for _ in range(300):
+        apart = np.linalg.norm(places[:, None] - places, axis=2)
+        ratio = np.divide(distance, apart, out=np.zeros_like(distance), where=apart > 1e-12 * distance.max())
+        weights = -ratio
+        weights[np.diag_indices(n)] = ratio.sum(1)
+        places = weights @ places / n
+    apart = np.linalg.norm(places[:, None] - places, axis=2)
+    return places, float(np.sqrt(((apart - distance) ** 2).sum() / total))

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.simulation import Trajectories, simulate
-from rnnscope.tasks import Task, Trials
+from rnnscope.tasks import Task
 
 TARGET, TRIAL = "target", "trial"  # labels that every run with targets, and every set of trials, has
 
@@ -55,7 +56,14 @@ class Conditions:
     titles: tuple[str, ...]
 
 
-def shown_states(system: Any, inputs: Any, n_trials: int, noise: float, seed: int) -> Trajectories:
+def shown_states(
+    system: Any,
+    inputs: Any,
+    n_trials: int,
+    noise: float,
+    seed: int,
+    initial: Float[np.ndarray, "trial state"] | None = None,
+) -> Trajectories:
     """Trajectories on `inputs`, or on the run's own task.
 
     Raises:
@@ -66,9 +74,9 @@ def shown_states(system: Any, inputs: Any, n_trials: int, noise: float, seed: in
         raise NotApplicable(
             "nothing tells what to show the network: give inputs= as (trial, time, input), or a task's trials"
         )
-    if not isinstance(inputs, Trials) and inputs is not None:
-        inputs = np.asarray(inputs, np.float64)
-    shown = simulate(system, inputs, n_trials=n_trials, noise=noise, seed=seed)
+    if inputs is None:
+        check_whole(n_trials=(n_trials, 1))
+    shown = simulate(system, inputs, n_trials=n_trials, initial=initial, noise=noise, seed=seed)
     bad = shown.valid & ~np.isfinite(shown.states).all(-1)
     if bad.any():
         trial, step = np.argwhere(bad)[0]

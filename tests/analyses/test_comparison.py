@@ -1,15 +1,19 @@
 """Networks that are the same in disguise, and networks that are not."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 
 import rnnscope as rs
 from rnnscope import results
-from rnnscope.analyses import NotApplicable
+from rnnscope.analyses import NotApplicable, comparison_stability, find_fixed_points
 from rnnscope.analyses.comparison import Comparison, compare_networks
+from rnnscope.analyses.comparison_stability import conjugated
+from rnnscope.analyses.similarity import conjugation_distance, delay_coordinates, fitted_dynamics
 from rnnscope.tasks import FlipFlop
 
 INPUTS = np.random.default_rng(0).standard_normal((20, 30, 2))
@@ -36,16 +40,78 @@ def linear(matrix, basis):
     return rs.FunctionMap(lambda h: h @ whole.T, state_size=len(matrix), initial=start)
 
 
-@pytest.mark.parametrize("method", ["procrustes", "cka", "dsa"])
+@pytest.fixture
+def short(monkeypatch):
+    """Fewer steps and starts: annotations are checked at every one of them."""
+    for name, value in (
+        ("N_STEPS", 120),
+        ("TRANSIENT", 20),
+        ("N_STARTS", 5),
+        ("N_SEARCHES", 64),
+        ("CONNECTION_STEPS", 200),
+    ):
+        monkeypatch.setattr(comparison_stability, name, value)
+
+
+@pytest.mark.parametrize("method", ["procrustes", "cka", "kernel_cka", "dsa"])
 def test_a_rotated_copy_is_no_farther_than_the_noise_floor_and_another_network_is(method):
     one, other = network(0), network(1)
-    found = compare_networks([one, rotated(one), other], method=method, inputs=INPUTS)
-    assert found.floor.max() < 1e-5, "nothing is drawn at random here"
-    assert found.distance[0, 1] < 1e-5
+    found = compare_networks([one, rotated(one), other], method=method, inputs=INPUTS, rank=6)
+    assert found.distance[0, 1] < 1e-6
+    assert not found.above[0, 1], "what rounding leaves is no difference"
     assert found.distance[0, 2] > 0.1
     assert found.distance[0, 2] == pytest.approx(found.distance[1, 2], rel=1e-3)
     np.testing.assert_allclose(found.distance, found.distance.T)
     np.testing.assert_allclose(np.diag(found.distance), 0)
+    if method != "dsa":
+        assert found.floor.max() <= 1e-6, "nothing is drawn at random here"
+        assert found.above.sum() == 4
+        assert "2 of 3 pairs above it" in found.summary()
+
+
+def test_the_floor_of_dynamics_is_the_distance_of_a_network_from_itself_on_other_trials():
+    one = network(0)
+    inputs = np.random.default_rng(5).standard_normal((24, 40, 30, 2))
+    floor = compare_networks([one, rotated(one)], method="dsa", inputs=inputs[0], rank=4)
+    fits = []
+    for shown in inputs:
+        before, after, _ = delay_coordinates(rs.simulate(one, shown).states, np.ones((40, 30), bool), 4, 4)
+        fits.append(fitted_dynamics(before, after, 4)[0])
+    wanted = np.median([conjugation_distance(a, b)[0] for a, b in pairwise(fits)])
+    assert np.mean(floor.floor_median) == pytest.approx(wanted, rel=0.4)
+    assert not floor.above.any()
+    alone = compare_networks([one, network(1)], method="dsa", inputs=INPUTS[:1])
+    assert np.isnan(alone.floor).all(), "of one trial and without noise, nothing tells what another would be"
+    assert "noise floor not known" in alone.summary()
+
+
+def test_the_floor_has_the_noise_that_distances_have():
+    """A network and its mirror image differ by noise alone: they lie as far apart as rotated copies do."""
+    one = network(3)
+    mirror = rs.FunctionMap(lambda h, u: -one.step(-h, u), state_size=8, input_size=2)
+    ratios, above = [], 0
+    for seed in range(12):
+        found = compare_networks([one, mirror], inputs=INPUTS[:8], noise=0.1, seed=seed)
+        ratios.append(found.distance[0, 1] / found.floor_median.mean())
+        above += found.above[0, 1]
+    assert np.median(ratios) == pytest.approx(1, abs=0.1)
+    assert above <= 4, "about one in ten of such pairs passes the larger of two floors of six draws each"
+
+
+def test_copies_and_networks_start_from_the_same_random_states():
+    """Without noise nothing else is random: the floor is rounding, and a network that was changed a little above it."""
+    rng = np.random.default_rng(0)
+    start = lambda n, rng: rng.standard_normal((n, 8))  # noqa: E731
+    w = 1.2 * rng.standard_normal((8, 8)) / np.sqrt(8)
+    changed = w + 0.02 * rng.standard_normal((8, 8))
+    maps = [
+        rs.FunctionMap(lambda h, m=m: np.tanh(h @ m.T), state_size=8, initial=start) for m in (w, w.copy(), changed)
+    ]
+    found = compare_networks(maps, inputs=np.zeros((40, 20, 0)))
+    assert found.distance[0, 1] < 1e-12
+    assert found.floor.max() <= 1e-6
+    assert found.above[0, 2]
+    assert not found.above[0, 1]
 
 
 def test_conjugate_linear_systems_move_alike_and_look_different():
@@ -73,7 +139,7 @@ def test_noise_has_a_floor():
     assert found.distance[0, 1] < 2 * found.floor.max()
 
 
-def test_exponents_tell_stability_apart():
+def test_exponents_tell_stability_apart(short):
     shrink = [
         rs.FunctionMap(
             lambda h, r=r: r * h, state_size=2, jacobian=lambda h, r=r: np.broadcast_to(r * np.eye(2), (*h.shape, 2))
@@ -87,6 +153,39 @@ def test_exponents_tell_stability_apart():
     assert found.floor.max() < 1e-12
 
 
+def test_exponents_are_those_under_the_inputs_that_are_shown(short):
+    """h' = g u h: the exponent is the mean of ln |g u| over the trials, whatever their order."""
+    gates = [rs.FunctionMap(lambda h, u, g=g: g * u * h, state_size=1, input_size=1) for g in (1.0, 0.5)]
+    inputs = np.exp(np.random.default_rng(0).standard_normal((2, 10, 1)) - 1)  # six rounds after the transient
+    found = compare_networks(gates, method="lyapunov", inputs=inputs)
+    wanted = np.log(inputs).mean()
+    np.testing.assert_allclose(found.exponents[:, 0], [wanted, wanted + np.log(0.5)], atol=1e-3)
+    assert found.distance[0, 1] == pytest.approx(np.log(2), abs=1e-6)
+    steady = compare_networks(gates, method="lyapunov", input=[0.5])
+    np.testing.assert_allclose(steady.exponents[:, 0], np.log([0.5, 0.25]), atol=1e-9)
+
+
+def test_noise_reaches_the_exponents_and_their_floor_is_measured(short):
+    """Of tanh(2 h) at its fixed points, without noise and with much of it: the noise visits the steep middle."""
+    maps = [rs.FunctionMap(lambda h, g=g: np.tanh(g * h), state_size=1, domain=(-1, 1)) for g in (2.0, 2.2)]
+    quiet, loud = (compare_networks(maps, method="lyapunov", noise=noise) for noise in (0.0, 0.5))
+    assert (loud.exponents > quiet.exponents + 0.1).all()
+    assert quiet.floor.max() < 1e-6
+    assert (loud.floor > 1e-3).all()
+    assert loud.distance[0, 1] < 10 * loud.floor.max()
+
+
+def test_a_conjugated_map_is_the_same_in_other_coordinates():
+    turn = np.linalg.qr(np.random.default_rng(1).standard_normal((8, 8)))[0]
+    one = network(2)
+    other = conjugated(one, turn)
+    h, u = np.random.default_rng(2).standard_normal((5, 8)), np.random.default_rng(3).standard_normal((5, 2))
+    np.testing.assert_allclose(other.step(h @ turn.T, u), one.step(h, u) @ turn.T, atol=1e-13)
+    plain = rs.FunctionMap(other.step, state_size=8, input_size=2)  # derivatives by differences
+    np.testing.assert_allclose(other.jacobian(h, u), plain.jacobian(h, u), atol=1e-7)
+    np.testing.assert_allclose(other.input_jacobian(h, u), plain.input_jacobian(h, u), atol=1e-7)
+
+
 def test_fixed_points_tell_skeletons_apart():
     def wells(gain):
         return rs.FunctionMap(lambda h: np.tanh(gain * h), state_size=1, domain=(-1, 1))
@@ -96,6 +195,33 @@ def test_fixed_points_tell_skeletons_apart():
     assert found.distance[1, 2] == 0
     assert found.distance[0, 1] == pytest.approx(2 / 4), "1 and 0 against 2 and 1"
     np.testing.assert_allclose(found.floor, 0)
+
+
+def test_fixed_points_at_a_held_input_and_who_joins_whom(short):
+    """tanh(2 h + u): at u = 0 a saddle whose two branches end at the two stable points, at u = 3 one point."""
+    maps = [rs.FunctionMap(lambda h, u, g=g: np.tanh(g * h + u), state_size=1, input_size=1) for g in (2.0, 2.5)]
+    spread = lambda n, rng: rng.uniform(-1, 1, (n, 1))  # noqa: E731
+    maps = [rs.FunctionMap(m.step, state_size=1, input_size=1, domain=(-1, 1), initial=spread) for m in maps]
+    found = compare_networks(maps, method="fixed_points")
+    assert found.n_fixed_points.tolist() == [[2, 1]] * 2
+    assert found.n_connections.tolist() == [[[0, 0], [2, 0]]] * 2
+    held = compare_networks(maps, method="fixed_points", input=[3.0])
+    assert held.n_fixed_points.tolist() == [[1]] * 2
+    assert held.n_connections.tolist() == [[[0]]] * 2
+
+
+def test_exponents_and_fixed_points_stand_beside_any_distance(short):
+    maps = [rs.FunctionMap(network(k, size=3, gain=2).step, state_size=3, input_size=2, domain=(-1, 1)) for k in (0, 1)]
+    found = compare_networks(maps, inputs=INPUTS, beside=("lyapunov", "fixed_points"))
+    alone = compare_networks(maps, method="lyapunov", inputs=INPUTS)
+    assert found.method == "procrustes"
+    np.testing.assert_array_equal(found.exponents, alone.exponents)
+    for k, state_map in enumerate(maps):
+        points = find_fixed_points(state_map, n_starts=100, seed=7)  # other starts, and more
+        np.testing.assert_array_equal(
+            found.n_fixed_points[k][points.n_unstable], np.bincount(points.n_unstable)[points.n_unstable]
+        )
+    assert [a.text for a in found.figure().layout.annotations][2:] == ["Lyapunov exponents", "fixed points"]
 
 
 def test_the_floor_of_fixed_points_is_what_half_a_search_misses():
@@ -172,13 +298,37 @@ def test_networks_of_a_run_see_its_task_and_may_differ_in_size(tmp_path):
         ({"names": ["a", "a"]}, "names must be 2 different ones"),
         ({"groups": ["a"]}, "groups must have one entry for each of the 2 networks, got 1"),
         ({"rank": 0}, "rank must be at least 1"),
+        ({"rank": 2.5}, "rank must be a whole number"),
         ({"n_delays": -1}, "n_delays must be at least 0"),
+        ({"n_copies": 1}, "n_copies must be at least 2"),
         ({"method": "dsa", "n_delays": 40}, "no trial has the 42 steps"),
+        ({"method": "shape"}, "unknown method 'shape'"),
+        ({"beside": "shape"}, "beside can be 'lyapunov', 'fixed_points' or both, got 'shape'"),
+        ({"method": "fixed_points"}, "nothing that is compared here depends on inputs"),
+        ({"input": [0.0, 0.0]}, "nothing that is compared here depends on input:"),
+        ({"exponents": [1, 2]}, "exponents must be what lyapunov_spectrum returned for each network, got int"),
+        ({"fixed_points": [SimpleNamespace(exponents=0)] * 2}, "fixed_points must be what find_fixed_points returned"),
+        ({"inputs": "ab"}, "inputs must be numbers of shape"),
+        ({"inputs": np.full((2, 5, 2), np.nan)}, "inputs must be finite numbers, and are not in trial 0 at step 0"),
+        ({"inputs": np.zeros((0, 5, 2))}, "at least one trial and one step"),
     ],
 )
-def test_bad_settings(given, message):
-    with pytest.raises(ValueError, match=message):
-        compare_networks([network(0), network(1)], inputs=INPUTS, **given)
+def test_bad_settings(given, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the check of annotations would come first
+    with pytest.raises((ValueError, TypeError), match=message):
+        compare_networks([network(0), network(1)], **{"inputs": INPUTS, **given})
+
+
+def test_errors_name_the_network(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(TypeError, match="systems must be a list of networks, at least two, got FunctionMap"):
+        compare_networks(network(0))
+    lost = rs.FunctionMap(lambda h, u: h * np.nan, state_size=3, input_size=2)
+    well = rs.FunctionMap(network(0, size=3).step, state_size=3, input_size=2, domain=(-1, 1))
+    with pytest.raises(ValueError, match=r"^lost: the map gives no finite state"):
+        compare_networks([well, lost], method="fixed_points", names=["well", "lost"])
+    with pytest.raises(NotApplicable, match=r"^lost: the states diverge"):
+        compare_networks([network(0), lost], inputs=INPUTS, names=["well", "lost"])
 
 
 def test_what_cannot_be_compared():

@@ -1,11 +1,14 @@
 """Distances between states and between dynamics, against their definitions and against closed forms."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 from rnnscope.analyses.similarity import (
     conjugation_distance,
     debiased_cka,
+    debiased_kernel_cka,
     delay_coordinates,
     fitted_dynamics,
     procrustes_distance,
@@ -59,6 +62,35 @@ def test_cka_of_copies_is_one_and_of_independent_states_zero_on_average():
     assert debiased_cka(x, 2 * x @ orthogonal(40) + 1) == pytest.approx(1)
     values = [debiased_cka(*np.random.default_rng(seed).standard_normal((2, 60, 40))) for seed in range(100)]
     assert abs(np.mean(values)) < 4 * np.std(values) / 10, "biased CKA would be near .4 here"
+
+
+def test_kernel_cka_is_that_of_gaussian_kernels_as_wide_as_the_median_distance():
+    """Unbiased HSIC as the mean of a fourth-order kernel over all ordered quadruples of different points."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((7, 3))
+    y = np.tanh(x @ rng.standard_normal((3, 4)))
+
+    def kernel(z):
+        apart = np.linalg.norm(z[:, None] - z, axis=2)
+        return np.exp(-(apart**2) / (2 * np.median(apart[np.triu_indices(7, 1)]) ** 2))
+
+    def hsic(k, m):
+        every = permutations(range(7), 4)
+        return np.mean([k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in every])
+
+    k, m = kernel(x), kernel(y)
+    wanted = hsic(k, m) / np.sqrt(hsic(k, k) * hsic(m, m))
+    assert debiased_kernel_cka(x, y) == pytest.approx(wanted)
+    assert debiased_kernel_cka(x, 3 * x @ orthogonal(3) + 1) == pytest.approx(1)
+    apart = [debiased_kernel_cka(*np.random.default_rng(seed).standard_normal((2, 40, 20))) for seed in range(60)]
+    assert abs(np.mean(apart)) < 4 * np.std(apart) / np.sqrt(60), "0 on average for independent states"
+
+
+def test_a_small_procrustes_angle_keeps_its_digits():
+    """Axes (1, 1) and (1, 1 + e) of a circle are e / 2 apart; the arccos of the overlap would round it to 0."""
+    turn = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    circle = np.stack([np.cos(turn), np.sin(turn)], 1)
+    assert procrustes_distance(circle, circle * [1, 1 + 1e-9]) == pytest.approx(5e-10, rel=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 10])
@@ -115,7 +147,7 @@ def test_delay_coordinates_of_a_linear_system_have_its_eigenvalues():
     for t in range(1, 25):
         states[:, t] = states[:, t - 1] @ matrix.T
     seen = states @ [[1.0], [0.3], [0.5]]
-    before, after = delay_coordinates(seen, np.ones((40, 25), bool), 2)
+    before, after, _ = delay_coordinates(seen, np.ones((40, 25), bool), 2)
     assert before.shape == (40 * 22, 3)
     both = np.concatenate([before, after[-1:]])
     assert both.std() == pytest.approx(1, abs=0.1)
@@ -128,7 +160,7 @@ def test_steps_across_the_end_of_a_trial_do_not_count():
     states = RNG.standard_normal((3, 10, 4))
     valid = np.arange(10) < np.array([10, 6, 2])[:, None]
     states[~valid] = np.nan
-    before, after = delay_coordinates(np.nan_to_num(states, nan=1e6), valid, 1)
+    before, after, _ = delay_coordinates(np.nan_to_num(states, nan=1e6), valid, 1)
     assert len(before) == len(after) == 8 + 4
     assert np.abs(before).max() < 20, "padding is not looked at"
     with pytest.raises(ValueError, match="no trial has the 12 steps that 10 delays"):

@@ -1,0 +1,175 @@
+"""How far apart are networks in what their states look like, or in how these move? And how far from themselves?
+
+The floor is measured as the distances are: every network is run again several times, each time in a state space that
+was rotated at random and with process noise of its own, and these copies are compared with one another. They start
+from the same initial states and see the same inputs, as the networks do; for dynamics, where trials need not
+correspond, each copy sees other trials (drawn with replacement), as many.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from rnnscope import linalg
+from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.analyses.similarity import (
+    conjugation_distance,
+    debiased_cka,
+    debiased_kernel_cka,
+    delay_coordinates,
+    fitted_dynamics,
+    procrustes_distance,
+)
+from rnnscope.analyses.state_space.labelled import shown_states
+from rnnscope.maps import as_map
+from rnnscope.simulation import Trajectories
+
+MOST_STATES = 1000  # whose kernels are formed
+MOST_RANK, HELD = 10, 0.99  # of the linear dynamics, where no rank is asked for
+# Distances below these are rounding: the angle of a CKA near 1 has half of the digits.
+ROUNDING = {"procrustes": 1e-7, "cka": 1e-6, "kernel_cka": 1e-6, "dsa": 1e-6}
+
+
+@dataclass(frozen=True)
+class StateDistances:
+    """The fields of a `Comparison` that are made of states, and all distances between copies of a network."""
+
+    distance: Float[np.ndarray, "network other"]
+    of_copies: Float[np.ndarray, "network draw"]
+    agreement: Float[np.ndarray, "network other"]
+    explained: Float[np.ndarray, " network"] | None
+    held: Float[np.ndarray, " network"] | None
+    rank: int
+
+
+def compare_states(
+    systems: Sequence[Any],
+    names: Sequence[str],
+    method: str,
+    shown: Any,
+    *,
+    rank: int | None,
+    n_delays: int,
+    n_restarts: int,
+    n_copies: int,
+    noise: float,
+    seed: int,
+) -> StateDistances:
+    """Distances of `compare_networks`, for the methods that look at states."""
+    rng = np.random.default_rng([seed, 0xC0])
+    runs = [
+        _run(system, name, shown, noise, seed, (k, 0))
+        for k, (system, name) in enumerate(zip(systems, names, strict=True))
+    ]
+    chosen = _chosen(runs[0], method, rng)
+    if method == "dsa":
+        coordinates = [delay_coordinates(run.states, run.valid, n_delays, rank or MOST_RANK) for run in runs]
+        rank = _rank(rank, [share for _, _, share in coordinates])
+        fits = [fitted_dynamics(before, after, rank) for before, after, _ in coordinates]
+        items, explained = [fit[0] for fit in fits], np.array([fit[1] for fit in fits])
+        held = np.array([share[:rank].sum() for _, _, share in coordinates])
+        between: Callable[..., tuple[float, float]] = partial(
+            conjugation_distance, n_restarts=n_restarts, seed=(seed, 0xD5)
+        )
+    else:
+        rank, explained, held = 0, None, None
+        between = partial(_angle, method)
+        items = [run.visited[chosen] for run in runs]
+    n = len(systems)
+    distance, agreement = np.zeros((n, n)), np.ones((n, n))
+    for a, b in combinations(range(n), 2):
+        found = between(items[a], items[b])
+        distance[[a, b], [b, a]], agreement[[a, b], [b, a]] = found
+    if method == "dsa" and len(runs[0].states) == 1 and not noise:
+        of_copies = np.full((n, 1), np.nan)  # one trial, and no noise: nothing tells what another would be
+    else:
+        draws = []
+        for k, run in enumerate(runs):
+            # Where nothing is drawn at random all copies are the same, and two are enough.
+            again = [run] * (n_copies if method == "dsa" else 2)
+            if noise:
+                again = [_run(systems[k], names[k], shown, noise, seed, (k, 1 + c)) for c in range(n_copies)]
+            copies = [_rotated(copy, rng) for copy in again]
+            alike = _refitted(copies, n_delays, rank, rng) if method == "dsa" else [c.visited[chosen] for c in copies]
+            draws.append([between(x, y)[0] for x, y in combinations(alike, 2)])
+        of_copies = np.maximum(draws, ROUNDING[method])
+    return StateDistances(distance, of_copies, agreement, explained, held, rank)
+
+
+def to_show(systems: Sequence[Any], inputs: Any, n_trials: int, seed: int) -> Any:
+    """The inputs, or trials of the first system that has a task; None where there is none."""
+    task = next((task for task in (getattr(s, "task", None) for s in systems) if task is not None), None)
+    if inputs is not None or task is None:
+        return inputs
+    return task.sample(n_trials, np.random.default_rng([seed, 0xC0]))
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Errors say which network they are about."""
+    try:
+        yield
+    except NotApplicable as error:
+        raise NotApplicable(f"{name}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _run(system: Any, name: str, shown: Any, noise: float, seed: int, copy: tuple[int, int]) -> Trajectories:
+    """The same initial states for every network and copy, where these have as many numbers; noise of its own."""
+    with named(name):
+        initial = None
+        if shown is not None:
+            initial = as_map(system).initial_states(len(shown), np.random.default_rng([seed, 0x1C]))
+        own = int(np.random.default_rng([seed, 0xC1, *copy]).integers(2**31))
+        run = shown_states(system, shown, 0, noise, own, initial)
+    if not np.ptp(run.visited, axis=0).any():
+        raise NotApplicable(f"{name} does not move: there is nothing to compare")
+    return run
+
+
+def _rotated(run: Trajectories, rng: np.random.Generator) -> Trajectories:
+    size = run.states.shape[2]
+    turn = linalg.qr(rng.standard_normal((1, size, size)))[0][0]
+    return Trajectories(run.inputs, run.states @ turn, run.initial @ turn, run.valid)
+
+
+def _rank(asked: int | None, shares: list[np.ndarray]) -> int:
+    """Where none is asked for, as many dimensions as hold 99 % of the variance of every network."""
+    if asked is None:
+        asked = min(MOST_RANK, max(int((share.cumsum() < HELD).sum() + 1) for share in shares))
+    return min(asked, *map(len, shares))
+
+
+def _refitted(copies: list[Trajectories], n_delays: int, rank: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """The dynamics of each copy from as many trials, drawn with replacement."""
+    fitted = []
+    for copy in copies:
+        drawn = rng.integers(len(copy.states), size=len(copy.states))
+        fitted.append(delay_coordinates(copy.states[drawn], copy.valid[drawn], n_delays, rank))
+    rank = min(rank, *(before.shape[1] for before, _, _ in fitted))
+    return [fitted_dynamics(before, after, rank)[0] for before, after, _ in fitted]
+
+
+def _chosen(run: Trajectories, method: str, rng: np.random.Generator) -> np.ndarray | slice:
+    """The states that geometry is compared at, the same for all networks."""
+    n_states = int(run.valid.sum())
+    if method == "kernel_cka" and n_states > MOST_STATES:
+        return np.sort(rng.choice(n_states, MOST_STATES, replace=False))
+    if n_states < 4 and method in ("cka", "kernel_cka"):
+        raise ValueError(f"CKA without bias needs at least 4 states, got {n_states}: show more trials or longer ones")
+    return slice(None)
+
+
+def _angle(method: str, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """(distance, 1: there is no search that could fail)."""
+    if method == "procrustes":
+        return procrustes_distance(x, y), 1.0
+    cosine = debiased_cka(x, y) if method == "cka" else debiased_kernel_cka(x, y)
+    return float(np.arccos(np.clip(cosine, 0.0, 1.0))), 1.0
