@@ -205,10 +205,11 @@ def covariant_lyapunov_vectors(
     n_times = min(n_times, n_steps + 1)
     time = np.unique(np.round(np.linspace(0, n_steps, n_times)).astype(int))
     with np.errstate(all="ignore"), linalg.one_thread():
-        way = _forward(orbits, k, transient, transient + n_steps, transient + time, rng)
+        blocks = np.unique(np.round(np.linspace(0, n_steps, BLOCKS + 1)).astype(int)[1:].clip(1))
+        way = _forward(orbits, k, transient, transient + blocks, transient + time, rng)
         if not way.n_resolved and (way.diverged_at < 0).any():
             raise NotApplicable("all directions are forgotten within a step: there are no covariant vectors")
-        found = _backward(way, transient, n_steps, rng)
+        found = _backward(way, transient, blocks, rng)
     return CovariantVectors(
         **found,
         states=way.states,
@@ -242,7 +243,9 @@ class _Way:
     n_resolved: int
 
 
-def _forward(orbits: Orbits, k: int, transient: int, end: int, wanted: np.ndarray, rng: np.random.Generator) -> _Way:
+def _forward(
+    orbits: Orbits, k: int, transient: int, blocks: np.ndarray, wanted: np.ndarray, rng: np.random.Generator
+) -> _Way:
     n_starts, n = orbits.begin.shape
     total = orbits.inputs.shape[1]
     noise_rng, frame_rng = rng.spawn(2)
@@ -251,7 +254,7 @@ def _forward(orbits: Orbits, k: int, transient: int, end: int, wanted: np.ndarra
     times, factors, frames = [], [], {0: frame} if wanted[0] == 0 else {}
     limits = limits_of(orbits.state_map)
     keep, every, since, visited = set(wanted.tolist()), 1, 0, []
-    stops = {*keep, end, total}
+    stops = {*keep, *blocks.tolist(), total}
     for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng)):
         if t in keep:
             visited.append(states.copy())
@@ -279,9 +282,9 @@ def _forward(orbits: Orbits, k: int, transient: int, end: int, wanted: np.ndarra
     return _Way(times, factors, frames, np.stack(visited, 1), diverged_at, n_resolved)
 
 
-def _backward(way: _Way, transient: int, n_steps: int, rng: np.random.Generator) -> dict[str, Any]:
+def _backward(way: _Way, transient: int, blocks: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
     """The array fields of the result that the way back gives."""
-    k, n_starts, end = way.n_resolved, len(way.diverged_at), transient + n_steps
+    k, n_starts, n_steps = way.n_resolved, len(way.diverged_at), int(blocks[-1])
     good = way.diverged_at < 0
     two = [_unit(np.triu(rng.standard_normal((n_starts, k, k)))) for _ in range(2)]
     kept, apart, grown = {}, np.zeros(k), np.zeros((n_starts, k))
@@ -292,14 +295,14 @@ def _backward(way: _Way, transient: int, n_steps: int, rng: np.random.Generator)
         if factor is None:
             break
         raw = [linalg.solve(factor[:, :k, :k], c) for c in two]
-        if time <= end:
+        if time <= transient + n_steps:
             grown -= np.log(np.linalg.norm(raw[0], axis=1))
         two = [_unit(np.triu(c)) for c in raw]
     vectors, others = (
         np.stack([way.frames[t][:, :, :k] @ kept[t][i] for t in sorted(way.frames)], 1) for i in range(2)
     )
     vectors[~good], unknown = np.nan, np.full(k, np.nan)
-    exponents, error = _exponents(way, transient, n_steps, good) if good.any() else (unknown, unknown)
+    exponents, error = _exponents(way, transient, blocks, good) if good.any() else (unknown, unknown)
     sign = clear_sign(exponents, error)
     n_expanding, n_contracting = (int(np.cumprod(one_way).sum()) for one_way in (sign > 0, sign[::-1] < 0))
     angle, other_angle = (_angles_between(each, n_expanding, n_contracting) for each in (vectors, others))
@@ -322,14 +325,14 @@ def _backward(way: _Way, transient: int, n_steps: int, rng: np.random.Generator)
 
 
 def _exponents(
-    way: _Way, transient: int, n_steps: int, good: np.ndarray
+    way: _Way, transient: int, blocks: np.ndarray, good: np.ndarray
 ) -> tuple[Float[np.ndarray, " vector"], Float[np.ndarray, " vector"]]:
     """(growth of the frame per step in the time of the vectors, its standard error)."""
-    k, times = way.n_resolved, np.array([t for t in way.times if t <= transient + n_steps]) - transient
-    diagonals = [np.diagonal(r[good, :k, :k], axis1=1, axis2=2) for r in way.factors[: len(times)]]
+    k, until = way.n_resolved, int(np.searchsorted(way.times, transient + blocks[-1])) + 1
+    diagonals = [np.diagonal(r[good, :k, :k], axis1=1, axis2=2) for r in way.factors[:until]]
     logs = np.cumsum(np.log(np.abs(diagonals)), axis=0)
-    ends = np.unique(np.searchsorted(times, np.linspace(0, n_steps, BLOCKS + 1)[1:]))
-    return logs[-1].mean(0) / n_steps, standard_error(logs[ends], times[ends])
+    ends = np.searchsorted(way.times, transient + blocks)  # there is a QR at each
+    return logs[-1].mean(0) / blocks[-1], standard_error(logs[ends], blocks)
 
 
 def _unit(columns: np.ndarray) -> np.ndarray:

@@ -350,6 +350,10 @@ def _figure(found: FiniteTimeExponents) -> "go.Figure":
     if through:
         figure.add_hline(y=0, **{**zero, "col": 2})
         figure.update_xaxes(title_text="time in the trial" + (" (steps)" if found.dt is None else ""), row=1, col=2)
-        figure.update_yaxes(title_text=f"λ₁, mean ± standard deviation ({unit})", row=1, col=2)
+        figure.update_yaxes(title_text=f"λ₁ ({unit})", row=1, col=2)
+        figure.add_annotation(
+            text="mean ± standard deviation", x=1, y=1, xref="x2 domain", yref="y2 domain", xanchor="right",
+            yanchor="bottom", showarrow=False,
+        )  # fmt: skip
     figure.update_layout(legend={"x": 1.01, "y": 1, "xanchor": "left"})
     return figure

@@ -224,8 +224,17 @@ def _figure(found: LyapunovOverTraining) -> "go.Figure":
             row=2,
             col=1,
         )
-        ticks = "D2" if np.nanmax(found.loss) > 4 * np.nanmin(found.loss) else "D1"
-        figure.update_yaxes(title_text="loss (log scale)", type="log", dtick=ticks, tickformat="~g", row=2, col=1)
+        figure.update_yaxes(title_text="loss (log scale)", type="log", **_loss_axis(found.loss), row=2, col=1)
     figure.update_xaxes(title_text="training step", row=1 + with_loss, col=1)
     figure.update_layout(legend={"x": 1.01, "y": 1, "xanchor": "left"})
     return figure
+
+
+def _loss_axis(loss: Float[np.ndarray, " checkpoint"]) -> dict[str, Any]:
+    """Range and ticks of a logarithmic axis so low that a decade has room for four labels."""
+    shown = loss[np.isfinite(loss) & (loss > 0)]
+    low, high = np.log10(shown.min()), np.log10(shown.max())
+    margin = max(0.1 * (high - low), 0.02)
+    ticks = {float(f"{value:.2g}") for value in np.logspace(low, high, 4)}
+    marks = {"dtick": 1} if high - low > 1.5 else {"tickvals": sorted(ticks)}
+    return {**marks, "range": [low - margin, high + margin], "tickformat": "~g"}

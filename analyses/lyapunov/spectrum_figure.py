@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # The axis ends below so many times the median of the resolved exponents; what lies lower is marked at its edge.
 REACH = 12
+# So few exponents are all shown where they are resolved: a flow's last one is often far below its others.
+FEW = 4
 N_CURVES = 4
 
 
@@ -44,10 +46,10 @@ def _exponents(figure: "go.Figure", found: Any) -> None:
     errors = np.nan_to_num(found.standard_error) / (found.dt or 1.0)
     index = np.arange(1, k + 1)
     sure = found.resolved & np.isfinite(rates)
-    reach = REACH * max(np.abs(np.median(rates[sure])), np.abs(rates[0]), 1e-6) if sure.any() else np.inf
+    reach = REACH * max(np.abs(np.median(rates[sure])), np.abs(rates[0]), 1e-6) if k > FEW and sure.any() else np.inf
     shown = sure & (rates >= -reach)
-    low = min(0.0, rates[shown].min(initial=0.0)) if shown.any() else -1.0
-    high = max(0.0, rates[shown].max(initial=0.0)) if shown.any() else 0.0
+    low = (rates - errors)[shown].min(initial=0.0) if shown.any() else -1.0
+    high = (rates + errors)[shown].max(initial=0.0)
     span = max(high - low, 1e-6)
     below = ~shown & ~np.isnan(rates)
     edge = low - 0.06 * span
@@ -76,8 +78,8 @@ def _exponents(figure: "go.Figure", found: Any) -> None:
         lowest = rates[below].min()
         text = f"▼ {int(below.sum())} lower, down to {'−∞' if np.isinf(lowest) else f'{lowest:.3g}'.replace('-', '−')}"
         figure.add_annotation(
-            text=text, x=0.02, y=0.08, xref="x domain", yref="y domain", xanchor="left", showarrow=False,
-            font={"color": COLOURS[1], "size": 13}, bgcolor="rgba(255,255,255,.8)",
+            text=text, x=1, y=1, xref="x domain", yref="y domain", xanchor="right", yanchor="bottom", showarrow=False,
+            font={"color": COLOURS[1], "size": 13},
         )  # fmt: skip
     figure.add_hline(y=0, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"}, **left)
     figure.update_yaxes(range=[(edge if below.any() else low) - 0.06 * span, high + 0.08 * span], row=1, col=1)

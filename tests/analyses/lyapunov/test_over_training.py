@@ -56,6 +56,18 @@ def test_at_work_it_is_driven_by_the_task_and_goes_by_the_spectrum_of_the_run(tm
     np.testing.assert_array_equal(found.standard_error[-1], last.standard_error)
 
 
+def test_the_loss_axis_has_few_ticks_within_its_range(tmp_path):
+    for name, gains, ticks in (
+        ("one value", {0: 0.5, 10: 0.6}, (2.0,)),
+        ("three", {0: 0.5, 150: 0.6, 300: 0.7}, (0.5, 0.79, 1.3, 2.0)),
+    ):
+        found = lyapunov_over_training(a_run(tmp_path / name, gains), n_steps=20, transient=5, n_starts=2)
+        axis = found.figure().layout.yaxis2
+        assert axis.tickvals == ticks, name
+        low, high = 10.0 ** np.array(axis.range)
+        assert low < min(ticks) <= max(ticks) < high, name
+
+
 def test_some_of_many_checkpoints(tmp_path):
     run = a_run(tmp_path / "run", dict.fromkeys(range(0, 90, 10), 0.5))
     found = lyapunov_over_training(run, n_checkpoints=3, n_steps=20, transient=5, n_starts=2, n_exponents=2)

@@ -289,7 +289,19 @@ def test_the_axis_of_the_figure_is_not_flattened_by_the_tail():
     assert high >= 0
     marks = [trace for trace in figure.data if trace.marker.symbol == "triangle-down"]
     assert [len(trace.x) for trace in marks] == [2]
-    assert "▼ 2 lower, down to −∞" in [note.text for note in figure.layout.annotations]
+    (note,) = [note for note in figure.layout.annotations if note.text == "▼ 2 lower, down to −∞"]
+    assert (note.y, note.yanchor) == (1, "bottom"), "above the panel, where it hides nothing"
+
+
+def test_of_few_exponents_none_is_left_out_of_the_figure():
+    # Like a flow: the second is neutral, the last far below.
+    found = lyapunov_spectrum(linear(np.diag([1.01, 1.0, 0.85])), n_steps=100, n_starts=2)
+    figure = found.figure()
+    np.testing.assert_allclose(figure.data[0].y, np.log([1.01, 1.0, 0.85]), atol=0.005)
+    low, high = figure.layout.yaxis.range
+    assert low < np.log(0.85)
+    assert high > np.log(1.01)
+    assert not [trace for trace in figure.data if trace.marker.symbol == "triangle-down"]
 
 
 def test_trajectories_that_diverge_say_when_and_leave_the_others_alone():
