@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnscope.network import Network
-from rnnscope.sinkhorn import sinkhorn_divergence
+from rnnscope.sinkhorn import sinkhorn_divergence, sinkhorn_energy
 
 SINKHORN_BLUR = 0.2  # the paper's, in units of one-hot symbols
 
@@ -44,6 +44,7 @@ def emission_divergence(
     targets: Integer[Tensor, "trial time one"],
     generator: torch.Generator,
     with_constant: bool,
+    unbiased: bool = False,
 ) -> Float[Tensor, ""]:
     """Sinkhorn divergence between sequences emitted by the network and sequences of the process (Torre et al. 2025).
 
@@ -52,13 +53,16 @@ def emission_divergence(
 
     Args:
         with_constant: whether the value has the term of the targets alone, which has no gradient.
+        unbiased: compare halves of the batch with one another, and no sequence with itself (`sinkhorn_energy`;
+            Salimans et al. 2018): the divergence itself is lowest for emission that is less varied than the targets.
     """
     logits = network.read(states)
     if not bool(torch.isfinite(logits).all()):
         return logits.sum() * torch.nan  # weights that diverged: a loss that says so, for the trainer to see
     emitted = gumbel_one_hot(logits, generator)
     wanted = functional.one_hot(targets[..., 0], emitted.shape[-1]).to(emitted.dtype)
-    return sinkhorn_divergence(emitted.flatten(1), wanted.flatten(1), blur=SINKHORN_BLUR, with_constant=with_constant)
+    distance = sinkhorn_energy if unbiased else sinkhorn_divergence
+    return distance(emitted.flatten(1), wanted.flatten(1), blur=SINKHORN_BLUR, with_constant=with_constant)
 
 
 def gumbel_one_hot(

@@ -19,6 +19,7 @@ _EMISSION = Training(
     betas=(0.9, 0.9),
     decay=Decay("cosine", final=0.05),  # the last steps average over the noise of the divergence
     clip=0.9,
+    unbiased_from=0,  # with the divergence itself, symbols that are rare and moves between states come out too rare
     readout_bias=False,
     evaluate_every=100,
     evaluation_trials=2048,

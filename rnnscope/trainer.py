@@ -155,7 +155,8 @@ class Trainer:
                 return losses.mean_squared_error(self.network, states, targets, mask)
             case "sinkhorn":
                 # The constant costs time and moves no weight: only rows of the history need it.
-                return losses.emission_divergence(self.network, states, targets, generator, with_constant=logged)
+                unbiased = self.training.unbiased_from is not None and self.step >= self.training.unbiased_from
+                return losses.emission_divergence(self.network, states, targets, generator, logged, unbiased)
 
     # Curriculum
 

@@ -26,6 +26,9 @@ class Training:
         clip: gradients are scaled down to this norm; None leaves them.
         noise: standard deviation of process noise during training.
         curriculum: the schedule of heads of a multi-head task; None trains all of them from the start.
+        unbiased_from: of emission, the step from which the loss is the minibatch energy distance between independent
+            halves of the batch (Salimans et al., ICLR 2018; see `sinkhorn_energy`) in place of the Sinkhorn divergence,
+            whose least value for finite batches is not at the true distribution; None keeps the divergence.
         readout_bias: whether the readout has a bias.
         evaluate_every: steps between evaluations on fresh trials, and between saves.
         evaluation_trials: trials in an evaluation.
@@ -47,6 +50,7 @@ class Training:
     clip: float | None = 1.0
     noise: float = 0.0
     curriculum: Curriculum | None = None
+    unbiased_from: int | None = None
     readout_bias: bool = True
     evaluate_every: int = 50
     evaluation_trials: int = 1024
@@ -66,6 +70,11 @@ class Training:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if self.clip is not None and self.clip <= 0:
             raise ValueError(f"clip must be positive, or None for no clipping, got {self.clip}")
+        if self.unbiased_from is not None and not (self.unbiased_from >= 0 and self.batch_size >= 2):
+            raise ValueError(
+                "unbiased_from must be a step, from 0 on, and batch_size at least 2, because the batch is halved: got "
+                f"{self.unbiased_from} and {self.batch_size}"
+            )
         if self.noise < 0:
             raise ValueError(f"noise is a standard deviation and cannot be negative, got {self.noise}")
         for beta in self.betas:

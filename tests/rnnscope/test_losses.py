@@ -1,5 +1,6 @@
 """Losses against torch's own on the masked entries, and the emission of symbols against softmax."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -7,7 +8,8 @@ from torch.nn import functional
 import rnnscope as rs
 from rnnscope import cells, losses
 from rnnscope.losses import gumbel_one_hot
-from rnnscope.sinkhorn import sinkhorn_divergence
+from rnnscope.sinkhorn import sinkhorn_divergence, sinkhorn_energy
+from rnnscope.training import Progress
 
 N_HEADS, N_CLASSES = 3, 4
 
@@ -97,6 +99,8 @@ def test_emission_divergence():
     emitted = gumbel_one_hot(network.read(states), seeded(4))
     wanted = torch.nn.functional.one_hot(targets[..., 0], 4).double()
     torch.testing.assert_close(found, sinkhorn_divergence(emitted.flatten(1), wanted.flatten(1), blur=0.2))
+    unbiased = losses.emission_divergence(network, states, targets, seeded(4), with_constant=True, unbiased=True)
+    torch.testing.assert_close(unbiased, sinkhorn_energy(emitted.flatten(1), wanted.flatten(1), blur=0.2))
     assert torch.autograd.grad(found, states)[0].any()
     # A network that is sure of the targets emits them, and the divergence is nil.
     sure = rs.Network(cells.Vanilla(4), 2, 4, readout_bias=False, generator=seeded())
@@ -105,3 +109,33 @@ def test_emission_divergence():
     exact = functional.one_hot(targets[..., 0], 4).float()
     nil = losses.emission_divergence(sure, exact, targets, seeded(5), with_constant=True)
     assert abs(nil.item()) < 1e-4
+
+
+def test_the_unbiased_loss_begins_at_its_step_and_resumes_bit_for_bit(tmp_path):
+    task, cell = rs.tasks.HMMEmission("linear_chain:2", noise_size=4, length=8), cells.Vanilla(6)
+    settings = {"steps": 12, "batch_size": 16, "evaluate_every": 4, "evaluation_trials": 32, "log_every": 1}
+    settings |= {"stop_when_learned": False, "folder": tmp_path}
+
+    def run(name: str, **more: object) -> rs.Run:
+        return rs.train(task, cell, name=name, **{"progress": False, **settings, **more})
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 9:
+            raise KeyboardInterrupt
+
+    biased, whole = run("biased", unbiased_from=None), run("whole", unbiased_from=5)
+    before, after = (slice(0, 5), slice(5, 12))
+    np.testing.assert_array_equal(whole.history["loss"][before], biased.history["loss"][before])
+    assert (whole.history["loss"][after] != biased.history["loss"][after]).all()
+    with pytest.raises(KeyboardInterrupt):
+        run("cut", unbiased_from=5, on_progress=stop)
+    resumed = run("cut", unbiased_from=5, resume=True)
+    np.testing.assert_array_equal(resumed.history["loss"], whole.history["loss"])
+    for name, value in resumed.network().state_dict().items():
+        assert torch.equal(value, whole.network().state_dict()[name]), f"{name} differs after resuming"
+
+
+@pytest.mark.parametrize("settings", [{"unbiased_from": -1}, {"unbiased_from": 0, "batch_size": 1}], ids=str)
+def test_an_unbiased_loss_that_cannot_be_is_refused(settings: dict[str, int]):
+    with pytest.raises(ValueError, match="unbiased_from must be a step"):
+        rs.Training(**settings)

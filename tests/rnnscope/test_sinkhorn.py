@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnscope import sinkhorn
-from rnnscope.sinkhorn import sinkhorn_divergence
+from rnnscope.sinkhorn import sinkhorn_divergence, sinkhorn_energy
 
 SETTINGS = [
     {"blur": 0.2, "scaling": math.sqrt(0.5)},
@@ -214,6 +214,60 @@ def test_points_in_one_place():
     here = torch.ones(4, 2)
     assert float(sinkhorn_divergence(here, here)) == 0
     assert float(sinkhorn_divergence(here, here[:2] + 1)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["unequal", "sequences"])
+def test_energy_is_made_of_geomloss_transports(name: str):
+    x, y = clouds(name)
+    settings = {"blur": 0.2, "scaling": math.sqrt(0.5), "diameter": 8.0}
+    import geomloss
+
+    cost = geomloss.SamplesLoss("sinkhorn", p=2, debias=False, backend="tensorized", **settings)
+
+    def wanted(x: Tensor, y: Tensor) -> Tensor:
+        (x1, x2), (y1, y2) = ((c[: len(c) // 2], c[len(c) // 2 :]) for c in (x, y))
+        return cost(x1, y1) + cost(x2, y2) - cost(x1, x2) - cost(y1, y2)
+
+    found, expected = (value_and_gradients(f, x, y) for f in (lambda x, y: sinkhorn_energy(x, y, **settings), wanted))
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+    bare = value_and_gradients(lambda x, y: sinkhorn_energy(x, y, **settings, with_constant=False), x, y)
+    torch.testing.assert_close(bare[1], found[1], rtol=0, atol=0)
+    y1, y2 = y[: len(y) // 2], y[len(y) // 2 :]
+    assert float(bare[0] - found[0]) == pytest.approx(float(cost(y1, y2)), rel=1e-8)
+
+
+def test_energy_is_least_at_the_truth_where_the_divergence_is_not():
+    """Coins: the exact expectation, over all outcomes of four tosses each, of one that shows 1 with probability p
+    against one that shows it with .1."""
+    outcomes = torch.cartesian_prod(torch.arange(3), torch.arange(3))  # ones among the first two tosses and the last
+
+    def tosses(ones: Tensor) -> Tensor:
+        return torch.cat([(torch.arange(2) < n).double() for n in ones])[:, None]
+
+    value = {
+        distance: torch.tensor(
+            [[float(distance(tosses(a), tosses(b), scaling=0.5)) for b in outcomes] for a in outcomes]
+        )
+        for distance in (sinkhorn_divergence, sinkhorn_energy)
+    }
+
+    def expected(distance: Callable[..., Tensor], p: float) -> float:
+        each = [torch.tensor([(1 - q) ** 2, 2 * q * (1 - q), q**2]) for q in (p, 0.1)]
+        x, y = (torch.outer(two, two).flatten() for two in each)
+        return float(x @ value[distance] @ y)
+
+    divergence, energy = ([expected(d, p) for p in (0.0, 0.1, 0.2)] for d in (sinkhorn_divergence, sinkhorn_energy))
+    assert divergence[0] < divergence[1], "here the divergence prefers a coin that never shows 1"
+    assert abs(energy[1]) < 1e-6, f"at the truth {energy[1]} is expected, not 0"
+    assert min(energy[0], energy[2]) > 0.001, f"wrong coins should cost more than the true one: {energy}"
+
+
+def test_energy_needs_halves():
+    with pytest.raises(ValueError, match="y has one point, which has no halves"):
+        sinkhorn_energy(torch.zeros(4, 2), torch.zeros(1, 2))
+    with pytest.raises(ValueError, match=r"blur is 0\.0"):
+        sinkhorn_energy(torch.zeros(4, 2), torch.zeros(4, 2), blur=0.0)
 
 
 @pytest.mark.parametrize(
