@@ -1,13 +1,17 @@
 """A finite machine as arrays: words run by the thousand, the minimal form, equivalence decided exactly."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Integer
 
-SUM_TOLERANCE = 1e-8
+from rnnscope.tasks.dot import read_dot, write_dot
+from rnnscope.tasks.partition import behaviour_classes
+
+SUM_TOLERANCE = 1e-8  # a symbol that is less likely is never emitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +20,8 @@ class Machine:
 
     A Moore machine shows an output in each state, a Mealy machine with each step; a DFA is a Moore machine with one
     head that shows 0 or 1. With `emission` it is a probabilistic automaton, which writes what it would read: the next
-    symbol is drawn from the state's distribution, and leads on to the next state.
+    symbol is drawn from the state's distribution, and leads on to the next state. Nested lists do for arrays. Machines
+    are equal (`==`) when their arrays are; `equivalent` compares what they do.
 
     Attributes:
         transitions: [s, a] is the state after symbol a in state s.
@@ -26,12 +31,13 @@ class Machine:
         emission: the distribution of the next symbol in each state; None for a machine that only reads.
 
     Raises:
-        ValueError: no state or symbol, shapes that do not fit, a state that there is not, no distribution.
+        ValueError: no state or symbol, shapes that do not fit, an entry that is no whole number, a state that there is
+            not, no distribution.
 
     Example:
         >>> import numpy as np
         >>> from rnnscope.tasks.machine import Machine
-        >>> parity = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
+        >>> parity = Machine([[0, 1], [1, 0]], [[0], [1]])
         >>> parity.show(np.array([[1, 0, 1]]))[..., 0]
         array([[1, 1, 0]])
     """
@@ -42,9 +48,12 @@ class Machine:
     emission: Float64[np.ndarray, "state symbol"] | None = None
 
     def __post_init__(self) -> None:
-        shape, n_states = self.transitions.shape, len(self.transitions)
-        if self.transitions.ndim != 2 or 0 in shape:
+        for name, value in _arrays(vars(self)).items():
+            object.__setattr__(self, name, value)
+        shape = self.transitions.shape
+        if len(shape) != 2 or 0 in shape:
             raise ValueError(f"transitions must be (state, symbol) with at least one each, got {shape}")
+        n_states = shape[0]
         if self.outputs.shape[:-1] not in ((n_states,), shape):
             wanted = f"({n_states}, head) or ({n_states}, {shape[1]}, head)"
             raise ValueError(f"outputs must have shape {wanted}, for {n_states} states, got {self.outputs.shape}")
@@ -56,10 +65,17 @@ class Machine:
             if self.outputs.ndim == 3:
                 raise ValueError("a Mealy machine cannot emit: give outputs (state, head), or no emission")
             sums = self.emission.sum(1) if self.emission.shape == shape else np.zeros(1)
-            if self.emission.shape != shape or self.emission.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
+            # Asked this way round, NaN is refused.
+            if not (self.emission.min(initial=0) >= 0 and np.abs(sums - 1).max() <= SUM_TOLERANCE):
                 raise ValueError(
                     f"emission must be a distribution over {shape[1]} symbols for each of {n_states} states"
                 )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Machine) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
 
     @property
     def kind(self) -> str:
@@ -112,8 +128,8 @@ class Machine:
         return self.outputs[end, 0] == 1
 
     def minimise(self, *, empty_word: bool = True) -> "Machine":
-        """The smallest machine with the same outputs after every word; without `empty_word`, after every other word
-        than the empty one.
+        """The smallest machine with the same outputs after every word (that can be emitted); without `empty_word`,
+        after every other word than the empty one.
 
         Its states are numbered in the order in which a search from the initial state, symbol by symbol, meets
         them: two equivalent machines have the same arrays after it.
@@ -190,7 +206,7 @@ class Machine:
 
         Decided exactly, by breadth-first search through pairs of states. The empty word () is a word for Moore
         machines; a Mealy machine shows nothing before the first symbol. Emissions are outputs here: states with
-        other distributions differ.
+        other distributions differ, and only words that both can emit count.
 
         Raises:
             ValueError: the machines read different numbers of symbols, have different numbers of heads, or are of
@@ -217,8 +233,9 @@ class Machine:
             if wrong.size:
                 return False, _path(came_from, int(wrong[0]), n_symbols)
             a, b = np.divmod(layer, other.n_states)
-            following = (self.transitions[a] * other.n_states + other.transitions[b]).ravel()
-            arrow = (layer[:, None] * n_symbols + np.arange(n_symbols)).ravel()
+            possible = self._possible[a] & other._possible[b]
+            following = (self.transitions[a] * other.n_states + other.transitions[b])[possible]
+            arrow = (layer[:, None] * n_symbols + np.arange(n_symbols))[possible]
             first = np.sort(np.unique(following, return_index=True)[1])  # words stay in alphabetical order
             first = first[~seen[following[first]]]
             layer = following[first]
@@ -226,11 +243,30 @@ class Machine:
             came_from[layer] = arrow[first]
         return True, None
 
-    def to_json(self) -> str:
-        """The machine as JSON; `Machine.from_json` reads it."""
+    def to_dict(self) -> dict[str, Any]:
+        """The machine as plain lists, which JSON and TOML can hold; `Machine.from_dict` reads it."""
         emission = None if self.emission is None else self.emission.tolist()
         fields = {"transitions": self.transitions.tolist(), "outputs": self.outputs.tolist(), "initial": self.initial}
-        return json.dumps({**fields, "emission": emission})
+        return {**fields, "emission": emission}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Machine":
+        """The inverse of `to_dict`; `initial` is 0 and `emission` None if they are missing.
+
+        Raises:
+            ValueError: these are no machine's fields.
+        """
+        needed, known = {"transitions", "outputs"}, {"transitions", "outputs", "initial", "emission"}
+        if not needed <= fields.keys() <= known:
+            raise ValueError(
+                f"a machine has transitions (state, symbol), outputs (state, head), initial and, where it emits, "
+                f"emission; got {', '.join(map(str, fields)) or 'nothing'}"
+            )
+        return cls(**_arrays(fields))
+
+    def to_json(self) -> str:
+        """The machine as JSON; `Machine.from_json` reads it."""
+        return json.dumps(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> "Machine":
@@ -241,14 +277,9 @@ class Machine:
         """
         try:
             fields = json.loads(text)
-            emission = None if fields.get("emission") is None else np.array(fields["emission"], np.float64)
-            transitions, outputs = (np.array(fields[name], np.int64) for name in ("transitions", "outputs"))
-            return cls(transitions, outputs, int(fields.get("initial", 0)), emission)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"this is no machine in JSON ({error}): it needs transitions (state, symbol), outputs (state, head) "
-                "and initial"
-            ) from error
+            return cls.from_dict(fields if isinstance(fields, dict) else {})
+        except ValueError as error:
+            raise ValueError(f"this is no machine in JSON: {error}") from error
 
     def _want_dfa(self, what: str) -> None:
         if self.kind != "DFA":
@@ -258,8 +289,13 @@ class Machine:
         if self.n_symbols != other.n_symbols:
             raise ValueError(f"machines with {self.n_symbols} and {other.n_symbols} symbols cannot be compared")
 
+    @property
+    def _possible(self) -> Bool[np.ndarray, "state symbol"]:
+        return np.ones(self.transitions.shape, bool) if self.emission is None else self.emission > SUM_TOLERANCE
+
     def to_dot(self, symbols: tuple[str, ...] | None = None) -> str:
-        """The machine in Graphviz's language; `symbols` names the symbols ("0", "1", ... if None).
+        """The machine in Graphviz's language; `symbols` names the symbols ("0", "1", ... if None). `Machine.from_dot`
+        reads it; probabilities, rounded in the labels, stand in comments in full.
 
         Raises:
             ValueError: not one name for each symbol.
@@ -267,86 +303,80 @@ class Machine:
         names = tuple(map(str, range(self.n_symbols))) if symbols is None else symbols
         if len(names) != self.n_symbols:
             raise ValueError(f"{len(names)} names for {self.n_symbols} symbols")
-        lines = ["digraph machine {", "  rankdir=LR; node [shape=circle];", '  start [shape=point, label=""];']
-        moore = self.outputs.ndim == 2
-        for state in range(self.n_states):
-            label = _listed(self.outputs[state]) if moore else str(state)
-            lines.append(f"  q{state} [label={_quoted(label)}];")
-        lines.append(f"  start -> q{self.initial};")
-        for (source, target), read in grouped_edges(self.transitions).items():
-            parts = [names[a] for a in read]
-            if not moore:
-                parts = [f"{part}/{_listed(self.outputs[source, a])}" for part, a in zip(parts, read, strict=True)]
-            if self.emission is not None:
-                parts = [f"{part}: {self.emission[source, a]:.3g}" for part, a in zip(parts, read, strict=True)]
-            lines.append(f"  q{source} -> q{target} [label={_quoted(', '.join(parts))}];")
-        return "\n".join([*lines, "}"]) + "\n"
+        return write_dot(grouped_edges(self.transitions), self.outputs, self.initial, self.emission, names)
+
+    @classmethod
+    def from_dot(cls, text: str, symbols: tuple[str, ...] | None = None) -> "Machine":
+        """A machine out of Graphviz's language, as `to_dot` or AALpy writes it: see `rnnscope.tasks.dot.read_dot`.
+
+        Symbols are numbered in the order of `symbols`; if None, by their value where all are numbers, else by alphabet.
+
+        Raises:
+            ValueError: the text is no machine, or has a symbol that is not in `symbols`.
+        """
+        return cls.from_dict(read_dot(text, symbols))
 
 
 def minimal_form(machine: Machine, *, empty_word: bool = True) -> tuple[Machine, Int64[np.ndarray, " state"]]:
     """The minimal machine, and the state of it that each state of `machine` became; -1 where none can be reached.
 
-    Partition refinement after Moore (1956): states stay together while they show the same (and emit alike) and their
-    successors are together. Unreachable states are dropped first. Without `empty_word` the start shows what makes a
-    Moore machine smallest, what it did show among equals.
+    States stay together while they show the same (and emit alike) and their successors are together: see
+    `behaviour_classes`. Unreachable states are dropped; symbols that a state cannot emit lead it to itself. Without
+    `empty_word` the start shows what makes a Moore machine smallest, what it did show among equals.
     """
     if not empty_word and machine.outputs.ndim == 2 and machine.emission is None:
         return _with_free_start(machine)
     small, place = _reachable(machine)
-    transitions, n = small.transitions, small.n_states
-    shown = small.outputs.reshape(n, -1)
+    shown = small.outputs.reshape(small.n_states, -1)
     if small.emission is not None:
         shown = np.column_stack([shown, np.rint(small.emission / SUM_TOLERANCE).astype(np.int64)])
-    block = np.unique(shown, axis=0, return_inverse=True)[1].reshape(-1)
-    n_blocks = 0
-    while block.max() + 1 > n_blocks:
-        n_blocks = int(block.max()) + 1
-        for symbol in range(machine.n_symbols):
-            # Refining symbol by symbol keeps the signature one number, which sorts much faster than rows do.
-            block = np.unique(block * n + block[transitions[:, symbol]], return_inverse=True)[1]
-
-    member = np.unique(block, return_index=True)[1]
-    merged = block[transitions[member]]
-    order = _search_order(merged, int(block[small.initial]))
-    number = np.empty(n_blocks, np.int64)
-    number[order] = np.arange(n_blocks)
+    label = shown[:, 0] if shown.shape[1] == 1 else np.unique(shown, axis=0, return_inverse=True)[1].reshape(-1)
+    block = behaviour_classes(small.transitions, label)
+    # States come in the order of the search: so do the classes, by the first state of each.
+    rows = np.sort(np.unique(block, return_index=True)[1])
+    number = np.empty(len(rows), np.int64)
+    number[block[rows]] = np.arange(len(rows))
     classes = np.full(machine.n_states, -1, np.int64)
     classes[place >= 0] = number[block[place[place >= 0]]]
-    rows = member[order]
     emission = None if small.emission is None else small.emission[rows]
-    return Machine(number[merged[order]], small.outputs[rows], 0, emission), classes
+    return Machine(number[block[small.transitions[rows]]], small.outputs[rows], 0, emission), classes
 
 
 def _with_free_start(machine: Machine) -> tuple[Machine, Int64[np.ndarray, " state"]]:
+    """A start of its own, which nothing leads back to, is one state more unless it shows what a state with the same
+    successors shows."""
     start, own = machine.n_states, machine.outputs[machine.initial]
-    found = []
-    for shown in (own, *np.unique(machine.outputs, axis=0)):
-        begun = Machine(
-            np.vstack([machine.transitions, machine.transitions[machine.initial]]),
-            np.vstack([machine.outputs, shown]),
-            start,
-        )
-        small, classes = minimal_form(begun)
-        # The old start may not be reached any more: what begins there is in the new one.
-        classes[machine.initial] = classes[start] if classes[machine.initial] < 0 else classes[machine.initial]
-        found.append((small, classes[:start]))
-    return min(found, key=lambda pair: pair[0].n_states)
+
+    def begun(shown: Int64[np.ndarray, " head"]) -> tuple[Machine, Int64[np.ndarray, " state"]]:
+        transitions = np.vstack([machine.transitions, machine.transitions[machine.initial]])
+        return minimal_form(Machine(transitions, np.vstack([machine.outputs, shown]), start))
+
+    alone, _ = begun(np.full_like(own, machine.outputs.max() + 1))
+    alike = (alone.transitions[1:] == alone.transitions[0]).all(1)
+    choices = np.unique(alone.outputs[1:][alike], axis=0)
+    small, classes = begun(own if not len(choices) or (choices == own).all(1).any() else choices[0])
+    # The old start may not be reached any more: what begins there is in the new one.
+    classes[machine.initial] = classes[start] if classes[machine.initial] < 0 else classes[machine.initial]
+    return small, classes[:start]
 
 
 def _reachable(machine: Machine) -> tuple[Machine, Int64[np.ndarray, " state"]]:
-    """Without the states that no word reaches, and the new number of each state, -1 for those."""
-    reached = np.zeros(machine.n_states, bool)
-    layer = np.array([machine.initial])
-    while layer.size:
-        reached[layer] = True
-        following = np.unique(machine.transitions[layer])
-        layer = following[~reached[following]]
-    kept = np.flatnonzero(reached)
+    """Without the states that no word reaches, in the order in which a search meets them, symbol by symbol; and the new
+    number of each state, -1 for those left out."""
+    itself = np.arange(machine.n_states)[:, None]
+    transitions = machine.transitions
+    if machine.emission is not None:
+        transitions = np.where(machine._possible, transitions, itself)
+    order, seen = [machine.initial], {machine.initial}
+    for state in order:  # grows while it is read
+        for target in transitions[state].tolist():
+            if target not in seen:
+                seen.add(target)
+                order.append(target)
     place = np.full(machine.n_states, -1)
-    place[kept] = np.arange(len(kept))
-    emission = None if machine.emission is None else machine.emission[kept]
-    initial = int(place[machine.initial])
-    return Machine(place[machine.transitions[kept]], machine.outputs[kept], initial, emission), place
+    place[order] = np.arange(len(order))
+    emission = None if machine.emission is None else machine.emission[order]
+    return Machine(place[transitions[order]], machine.outputs[order], 0, emission), place
 
 
 def _as_moore(machine: Machine) -> Machine:
@@ -369,16 +399,6 @@ def grouped_edges(transitions: Int64[np.ndarray, "state symbol"]) -> dict[tuple[
     return edges
 
 
-def _search_order(transitions: Int64[np.ndarray, "state symbol"], initial: int) -> list[int]:
-    order, seen = [initial], {initial}
-    for state in order:  # grows while it is read
-        for target in transitions[state].tolist():
-            if target not in seen:
-                seen.add(target)
-                order.append(target)
-    return order
-
-
 def _path(came_from: np.ndarray, pair: int, n_symbols: int) -> tuple[int, ...]:
     word = []
     while came_from[pair] >= 0:
@@ -387,9 +407,27 @@ def _path(came_from: np.ndarray, pair: int, n_symbols: int) -> tuple[int, ...]:
     return tuple(reversed(word))
 
 
-def _listed(outputs: np.ndarray) -> str:
-    return ",".join(map(str, outputs.tolist()))
+def _arrays(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a machine as it keeps them, out of nested lists or arrays of other types."""
+    initial = _numbers("initial", fields.get("initial", 0))
+    if initial.ndim:
+        raise ValueError(f"initial must be one state, got {initial.tolist()}")
+    emission = fields.get("emission")
+    return {
+        "transitions": _numbers("transitions", fields["transitions"]),
+        "outputs": _numbers("outputs", fields["outputs"]),
+        "initial": int(initial),
+        "emission": None if emission is None else _numbers("emission", emission, fractions=True),
+    }
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _numbers(name: str, values: Any, *, fractions: bool = False) -> np.ndarray:
+    """As int64 (as float64 with `fractions`), if that loses nothing."""
+    wanted = "probabilities" if fractions else "whole numbers"
+    try:
+        found = np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name} must be an array of {wanted}: {error}") from None
+    if found.size and found.dtype.kind not in ("biuf" if fractions else "biu"):
+        raise ValueError(f"{name} must be {wanted}, got {found.dtype} (as {found.flat[0]!r})")
+    return found.astype(np.float64 if fractions else np.int64, copy=False)

@@ -1,11 +1,17 @@
 """The automaton type against AALpy's machines and against truths that are known by hand."""
 
+import contextlib
+import json
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
-from aalpy.automata import MealyMachine, MealyState, MooreMachine, MooreState
-from hypothesis import given
+from aalpy.automata import Dfa, DfaState, MealyMachine, MealyState, MooreMachine, MooreState
+from aalpy.utils import save_automaton_to_file
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnscope.tasks.machine import Machine, minimal_form
@@ -127,12 +133,44 @@ def test_json_round_trip(machine: Machine):
     assert np.array_equal(back.transitions, machine.transitions)
     assert np.array_equal(back.outputs, machine.outputs)
     assert (back.initial, back.emission) == (machine.initial, None)
+    assert back == machine
+    assert hash(back) == hash(machine)
+    assert back != replace(machine, outputs=machine.outputs + 1)
 
 
 def test_what_is_no_machine_in_json_is_refused():
-    for text in ("[1, 2]", "{}", '{"transitions": [[0, 5]], "outputs": [[0]]}', "no json"):
-        with pytest.raises(ValueError, match="no machine in JSON"):
+    good = {"transitions": [[0, 0]], "outputs": [[0]]}
+    for text, reason in (
+        ("[1, 2]", "got nothing"),
+        ("{}", "got nothing"),
+        ("no json", "Expecting value"),
+        (json.dumps({**good, "transitions": [[0, 5]]}), "states outside 0 ... 0"),
+        (json.dumps({**good, "transitions": [[0.7, 0]]}), "transitions must be whole numbers, got float64"),
+        (json.dumps({**good, "transitions": [[0], [0, 1]]}), "transitions must be an array"),
+        (json.dumps({**good, "outputs": [["yes"]]}), "outputs must be whole numbers"),
+        (json.dumps({**good, "initial": 0.5}), "initial must be whole numbers"),
+        (json.dumps({**good, "initial": [0]}), "initial must be one state"),
+        (json.dumps({**good, "emission": [[float("nan"), 1]]}), "emission must be a distribution"),
+        (json.dumps({**good, "emission": [[None, 1]]}), "emission must be probabilities"),
+        (json.dumps({**good, "start": 0}), "got transitions, outputs, start"),
+    ):
+        with pytest.raises(ValueError, match=f"no machine in JSON.*{reason}"):
             Machine.from_json(text)
+
+
+def test_lists_do_for_arrays_and_fractions_do_not(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the check of annotations would come first
+    listed = Machine([[0, 1], [1, 0]], [[True], [False]])  # type: ignore[arg-type]
+    assert listed == EVEN_ONES
+    assert listed.outputs.dtype == listed.transitions.dtype == np.int64
+    for transitions, outputs, words in (
+        (np.array([[0.0, 1.5], [1, 0]]), [[1], [0]], "transitions must be whole numbers, got float64"),
+        ([[0, 1], [1, 0]], np.array([[0.5], [1]]), "outputs must be whole numbers"),
+        (0, [[1]], "at least one each"),
+        ([[0, 1], [1, 0]], [1, 0], r"outputs must have shape \(2, head\)"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            Machine(transitions, outputs)  # type: ignore[arg-type]
 
 
 def test_words_of_a_dfa_are_sampled_uniformly():
@@ -174,6 +212,21 @@ def test_a_probabilistic_automaton_emits_its_process():
         Machine(golden.transitions, golden.outputs, 0, np.array([[0.5, 0.6], [0.0, 1.0]]))
 
 
+def test_words_that_cannot_be_emitted_tell_no_machines_apart():
+    golden = Machine(np.array([[1, 0], [1, 0]]), np.zeros((2, 1), np.int64), 0, np.array([[0.5, 0.5], [0.0, 1.0]]))
+    # 00 leads to a state of its own, but never comes.
+    trapped = Machine(
+        np.array([[1, 0], [2, 0], [2, 2]]),
+        np.zeros((3, 1), np.int64),
+        0,
+        np.array([[0.5, 0.5], [0.0, 1.0], [0.3, 0.7]]),
+    )
+    assert golden.equivalent(trapped) == (True, None)
+    assert trapped.equivalent(golden) == (True, None)
+    assert trapped.minimise().n_states == 2
+    assert golden.equivalent(replace(trapped, outputs=np.array([[0], [1], [0]]))) == (False, (0,))
+
+
 def test_only_a_dfa_accepts():
     moore = Machine(np.array([[0, 0]]), np.array([[3]]))
     for act in (lambda: moore.accepts(np.array([[0]])), moore.complement, lambda: moore.count_words(2)):
@@ -194,12 +247,54 @@ def test_the_word_that_tells_two_languages_apart():
     assert EVEN_ONES.equivalent(Machine(np.array([[0, 0]]), np.array([[0]]))) == (False, ())
 
 
+def filled_table(machine: Machine) -> int:
+    """The number of classes of reachable states by the textbook's table of pairs, filled until nothing changes."""
+    reached = {machine.initial}
+    while (more := reached | {int(t) for s in reached for t in machine.transitions[s]}) != reached:
+        reached = more
+    kept = sorted(reached)
+    place = np.full(machine.n_states, -1)
+    place[kept] = np.arange(len(kept))
+    transitions, shown = place[machine.transitions[kept]], machine.outputs[kept]
+    apart = (shown[:, None] != shown).any(-1)
+    while True:
+        wider = apart | np.any([apart[np.ix_(row, row)] for row in transitions.T], axis=0)
+        if (wider == apart).all():
+            return len(np.unique(apart, axis=0))
+        apart = wider
+
+
+@settings(max_examples=50)
+@given(st.integers(2, 60), st.integers(1, 3), st.floats(0, 0.3), st.integers(1, 3), st.integers(0, 2**32 - 1))
+def test_chains_with_some_jumps_have_as_many_classes_as_the_table_of_pairs(n, n_symbols, jumps, n_marked, seed):
+    """Chains split by one class a round, which takes the second way of refining."""
+    rng = np.random.default_rng(seed)
+    transitions = np.tile((np.arange(n)[:, None] + 1) % n, n_symbols)
+    transitions = np.where(rng.random(transitions.shape) < jumps, rng.integers(n, size=transitions.shape), transitions)
+    outputs = np.zeros((n, 1), np.int64)
+    outputs[rng.integers(n, size=n_marked)] = 1
+    machine = Machine(transitions, outputs)
+    small = machine.minimise()
+    assert machine.equivalent(small) == (True, None)
+    assert small.n_states == filled_table(machine)
+
+
 def test_a_thousand_states():
     n = 1000
-    ring = Machine(
-        np.stack([(np.arange(n) + 1) % n, np.zeros(n, int)], 1), (np.arange(n) % 10 == 0).astype(int)[:, None]
-    )
+    time = np.arange(n)
+    onwards = (time + 1) % n
+    marks = np.zeros((n, 1), np.int64)
+    marks[0] = 1
+    ring = Machine(np.stack([onwards, np.zeros(n, int)], 1), (time % 10 == 0).astype(int)[:, None])
     assert ring.minimise().n_states == 10
+    for turn, (wanted, why) in {
+        n: (n, "each state is at its own distance from the mark"),
+        20: (20, "marks every 20 states"),
+    }.items():
+        marked = (time % turn == 0).astype(int)[:, None]
+        assert Machine(np.stack([onwards, onwards], 1), marked).minimise().n_states == wanted, why
+    counter = Machine(np.stack([np.minimum(time + 1, n - 1), np.maximum(time - 1, 0)], 1), marks)
+    assert counter.minimise().n_states == n, "up and down"
 
 
 def test_dot_names_states_symbols_and_the_start():
@@ -207,6 +302,81 @@ def test_dot_names_states_symbols_and_the_start():
     assert 'q0 -> q1 [label="one"];' in text
     assert "start -> q0;" in text
     assert 'q1 [label="0"];' in text
+    assert Machine.from_dot(text, ("zero", "one")) == EVEN_ONES
+
+
+@settings(max_examples=20)
+@given(machines(n_symbols=3, n_outputs=3), st.integers(0, 2**32 - 1))
+def test_dot_round_trip(moore: Machine, seed: int):
+    rng = np.random.default_rng(seed)
+    shape = moore.transitions.shape
+    mealy = Machine(moore.transitions, rng.integers(-2, 2, size=(*shape, 2)), moore.initial)
+    emits = replace(moore, emission=rng.dirichlet(np.ones(3), moore.n_states))
+    for machine in (moore, mealy, emits):
+        assert Machine.from_dot(machine.to_dot()) == machine
+        for names in (("(", "[", ")"), ('say "a"', "b\\", "->")):
+            assert Machine.from_dot(machine.to_dot(names), names) == machine
+
+
+@settings(max_examples=20)
+@given(machines(n_symbols=2))
+def test_dot_that_aalpy_writes(machine: Machine):
+    oracle = in_aalpy(machine)
+    assert Machine.from_dot(written(oracle)) == machine
+    dfa = Dfa(DfaState("a", True), [])
+    dfa.states = [dfa.initial_state, DfaState("b")]
+    for state in dfa.states:
+        state.transitions = {"x": dfa.states[0], "y": dfa.states[1]}
+    assert Machine.from_dot(written(dfa)) == Machine(np.array([[0, 1], [0, 1]]), np.array([[1], [0]]))
+    mealy = MealyMachine(MealyState("a"), [])
+    mealy.states = [mealy.initial_state]
+    mealy.initial_state.transitions = {0: mealy.initial_state, 1: mealy.initial_state}
+    mealy.initial_state.output_fun = {0: (1, 2), 1: (3, 4)}
+    assert Machine.from_dot(written(mealy)) == Machine(np.array([[0, 0]]), np.array([[[1, 2], [3, 4]]]))
+
+
+def written(automaton) -> str:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
+        save_automaton_to_file(automaton, f"{folder}/it", "dot")
+        return Path(folder, "it.dot").read_text()
+
+
+def test_dot_written_by_hand():
+    text = """
+    digraph { // no two ones in a row
+        node [shape = doublecircle] ok; one
+        node [shape = circle]; bad
+        start [shape=point]; start -> ok;
+        ok -> ok [label=0] ok -> one [label=1]
+        one -> ok [label=0]; one -> bad [label="1"]
+        bad -> bad [label="0, 1"]
+    }"""
+    assert Machine.from_dot(text) == Machine(np.array([[0, 1], [0, 2], [2, 2]]), np.array([[1], [1], [0]]))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("graph { a -- b }", "another graph"),
+        ("digraph { start -> a; a -> a [label=0]", "ends before"),
+        ("digraph { a -> a [label=0] }", "has 0"),
+        ("digraph { s -> a; t -> a; a -> a [label=0] }", "has 2"),
+        ("digraph { s -> a; a -> a [label=0]; a -> b [label=0] }", "two arrows leave state 'a' with symbol '0'"),
+        ("digraph { s -> a; a -> b [label=0] }", "no arrow leaves state 'b' with symbol '0'"),
+        ('digraph { s -> a; a -> a [label="0/up"] }', "whole numbers, got 'up'"),
+        ("digraph { subgraph { a } }", "subgraphs are not read"),
+        ("digraph { s -> a; a -> a [label] }", "'label' has no value"),
+        ("digraph { ~ }", "cannot be read from"),
+        ('digraph { s -> a; a -> a [label="x:0.5"]; a -> a [label="y:0.5"]}', "this one reads x, y"),
+        ("digraph { s -> a }", "at least one each"),
+        ("", "ends before"),
+    ],
+)
+def test_what_is_no_machine_in_dot_is_told(text, words):
+    with pytest.raises(ValueError, match=words):
+        Machine.from_dot(text)
+    with pytest.raises(ValueError, match="'b' of this DOT is not among 0"):
+        Machine.from_dot("digraph { s -> a; a -> a [label=b] }", ("0",))
 
 
 @pytest.mark.parametrize(
