@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Num
 
 from rnnscope import linalg, results
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.maps import StateMap, as_map
 from rnnscope.simulation import Trajectories
@@ -134,7 +135,8 @@ def linearise_along(
     state_map = as_map(system)
     size = state_map.state_size
     kept = size if n_eigenvalues is None else n_eigenvalues
-    if not 1 <= kept <= size:
+    check_whole(n_eigenvalues=(kept, 1))
+    if kept > size:
         raise ValueError(f"n_eigenvalues must be from 1 to {size}, the map's state size, got {kept}")
     shown = shown_states(system, inputs, n_trials, noise, seed)
     shape = shown.valid.shape

@@ -1,8 +1,9 @@
 """Is the network a few linear systems that it switches between? Each step by the linearisation of a fixed point.
 
 Around a fixed point h* at input u* the map is F(h, u) ≈ F(h*, u*) + J (h - h*) + B (u - u*). Every step of a trial
-goes to the fixed point that is nearest, or whose linearisation predicts it best; where these few linear maps explain
-the trials, and one linear map for all does not, the switching between them is the mechanism.
+goes to the fixed point that is nearest; where these few linear maps explain the trials, and one linear map for all
+does not, the switching between them is the mechanism. A step can also be given to the point whose linearisation
+predicts it best. That looks at the answer first: many points, fixed or not, will then do well.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from jaxtyping import Bool, Float, Int64, Integer, Num
 
 from rnnscope import linalg, results
 from rnnscope.analyses.fixed_points import find_fixed_points
+from rnnscope.analyses.fixed_points.starts import default_starts
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 BLOCK = 8_000_000  # numbers in the predictions of all fixed points that are held at once: 64 MB
-N_STARTS = 256  # of the search for fixed points
+N_STARTS = 512  # of the search for fixed points
+START_NOISE = np.array([0.0, 0.1, 0.5])  # on visited states, as a fraction of each unit's deviation
 SHOWN_TRIALS, SHOWN_POINTS = 20, 12
 
 
@@ -42,18 +45,21 @@ class SwitchingLinear:
         occupancy: share of all steps that go to each point.
         r2: of the next state from the state before, all steps.
         r2_change: of the change from step to step: the same errors, but holding still explains nothing of it.
+        best_r2, best_r2_change: the same where every step goes to the point that predicts it best, which is chosen
+            after the fact: what these points can explain at most.
         r2_multi_step: of the states of whole segments, predicted from the state that the segment starts from and the
             inputs, without a look at the states between.
         r2_point: as `r2_change`, for the steps of each point; NaN for points without a step.
         r2_multi_step_point: as `r2_multi_step`, for the segments of each point; NaN for points without a step.
         global_r2, global_r2_change, global_r2_multi_step: the same for one linear map of state and input for all
             steps, fitted by least squares to one half of the trials to predict the other half, over the same segments.
+            Of a single trial the halves are its first and second half.
         dwell: mean length of the segments of each point, in steps; NaN for points without a step.
         segment_length: of every segment.
         segment_point: the fixed point of every segment.
         transitions: how often a segment of the point (row) is followed by one of the other (column).
         valid: where a trial goes on.
-        by: how steps were assigned: "prediction" or "distance".
+        by: how steps were assigned: "distance" or "prediction".
         noise, seed: the settings.
     """
 
@@ -63,6 +69,8 @@ class SwitchingLinear:
     occupancy: Float[np.ndarray, " point"]
     r2: float
     r2_change: float
+    best_r2: float
+    best_r2_change: float
     r2_multi_step: float
     r2_point: Float[np.ndarray, " point"]
     r2_multi_step_point: Float[np.ndarray, " point"]
@@ -80,11 +88,14 @@ class SwitchingLinear:
 
     def summary(self) -> str:
         used = int((self.occupancy > 0).sum())
+        rule = "steps to the nearest" if self.by == "distance" else "steps to the best predictor, chosen after the fact"
+        best = f", the best point of each step {self.best_r2_change:.3f}" if self.by == "distance" else ""
         return (
-            f"{used} of {len(self.points)} fixed points in use, {len(self.segment_length)} segments of "
+            f"{used} of {len(self.points)} fixed points in use ({rule}), {len(self.segment_length)} segments of "
             f"{self.segment_length.mean():.1f} steps in {len(self.valid)} trials: R² of one step {self.r2:.3f} "
             f"(one linear map {self.global_r2:.3f}), of its change {self.r2_change:.3f} "
-            f"({self.global_r2_change:.3f}), over segments {self.r2_multi_step:.3f} ({self.global_r2_multi_step:.3f})"
+            f"({self.global_r2_change:.3f}{best}), over segments {self.r2_multi_step:.3f} "
+            f"({self.global_r2_multi_step:.3f})"
         )
 
     def to_xarray(self) -> "xr.Dataset":
@@ -102,7 +113,7 @@ def switching_linear(
     fixed_points: Any = None,
     inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
     n_trials: int = 64,
-    by: Literal["prediction", "distance"] = "prediction",
+    by: Literal["distance", "prediction"] = "distance",
     noise: float = 0.0,
     seed: int = 0,
 ) -> SwitchingLinear:
@@ -112,11 +123,12 @@ def switching_linear(
         system: a Run, Network, torch module or StateMap.
         fixed_points: a `FixedPoints`, or any object with `points` (point, unit), `n_unstable` (point,), and where
             the map takes inputs the held one: `inputs` (point, input), or `input` (input,) for all. Searched for at
-            zero input if None, from 256 visited states. Slow points serve as well as fixed points.
+            zero input if None, from 512 starts: the states visited in these trials with noise, and where the map has a
+            finite domain some at random from it. Slow points serve as well as fixed points.
         inputs: what to show, or a task's trials; trials of the run's own task if None.
         n_trials: how many trials, where `inputs` does not say.
-        by: each step goes to the point whose linearisation predicts it best ("prediction"), or to the one nearest to
-            the state before ("distance").
+        by: each step goes to the point nearest to the state before ("distance"), or to the one whose linearisation
+            predicts it best ("prediction").
         noise: standard deviation of process noise, per number of the state and step.
         seed: of trials, initial states, noise and the search.
 
@@ -134,8 +146,8 @@ def switching_linear(
         >>> round(found.r2, 6), round(found.r2_multi_step, 6), found.global_r2 < 0.999
         (1.0, 1.0, True)
     """
-    if by not in ("prediction", "distance"):
-        raise ValueError(f"by must be 'prediction' or 'distance', got {by!r}")
+    if by not in ("distance", "prediction"):
+        raise ValueError(f"by must be 'distance' or 'prediction', got {by!r}")
     state_map = as_map(system)
     shown = shown_states(system, inputs, n_trials, noise, seed)
     before = np.concatenate([shown.initial[:, None], shown.states[:, :-1]], 1)
@@ -145,17 +157,17 @@ def switching_linear(
     if not np.ptp(after[valid], axis=0).any():
         raise NotApplicable("the state does not move in these trials: there is nothing to predict")
     if fixed_points is None:
-        visited = np.random.default_rng([seed, 0x5B]).permutation(shown.visited)[:N_STARTS]
-        starts = None if getattr(system, "task", None) is not None else visited
-        fixed_points = find_fixed_points(system, starts=starts, n_starts=N_STARTS, seed=seed)
+        starts = default_starts(state_map, shown.visited, N_STARTS, START_NOISE, seed)
+        fixed_points = find_fixed_points(system, starts=starts, visited=shown.visited, certify=False, seed=seed)
     points, held, n_unstable = _checked_points(fixed_points, state_map)
     local = _linearise(state_map, points, held)
     with linalg.one_thread():
-        assigned, errors = _assign(local, points, before, shown.inputs, after, valid, by)
+        assigned, errors, best = _assign(local, points, before, shown.inputs, after, valid, by)
         segments = _segments(assigned, valid)
-        rolled = _roll(local, segments.point, segments, before, shown.inputs, after)
-        halves, one_step = _global(before, shown.inputs, after, valid)
-        global_rolled = _roll(halves, segments.trial % 2, segments, before, shown.inputs, after)
+        rolled = _roll(local, assigned, segments, before, shown.inputs, after)
+        halves = _halves(valid)
+        fitted, one_step = _global(before, shown.inputs, after, valid, halves)
+        global_rolled = _roll(fitted, halves, segments, before, shown.inputs, after)
     change = after - before
     spread = ((after - after[valid].mean(0)) ** 2).sum(2)[valid]
     moved = ((change - change[valid].mean(0)) ** 2).sum(2)[valid]
@@ -172,6 +184,8 @@ def switching_linear(
         occupancy=np.bincount(owner, minlength=n_points) / len(owner),
         r2=_r2(errors[valid], spread),
         r2_change=_r2(errors[valid], moved),
+        best_r2=_r2(best[valid], spread),
+        best_r2_change=_r2(best[valid], moved),
         r2_multi_step=_r2(rolled[valid], spread),
         r2_point=np.array([_r2(errors[valid][owner == k], moved[owner == k]) for k in range(n_points)]),
         r2_multi_step_point=np.array([_r2(rolled[valid][owner == k], spread[owner == k]) for k in range(n_points)]),
@@ -242,10 +256,10 @@ def _assign(
     after: np.ndarray,
     valid: np.ndarray,
     by: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """(point of every step, squared error of its prediction), both (trial, time)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(point of every step, squared error of its prediction, the least of any point), all (trial, time)."""
     trials, steps = np.nonzero(valid)
-    assigned, errors = np.full(valid.shape, -1), np.full(valid.shape, np.nan)
+    assigned, errors, best = np.full(valid.shape, -1), np.full(valid.shape, np.nan), np.full(valid.shape, np.nan)
     size = max(1, BLOCK // (len(points) * points.shape[1]))
     for start in range(0, len(trials), size):
         where = trials[start : start + size], steps[start : start + size]
@@ -255,7 +269,8 @@ def _assign(
         nearest = far.argmin(0)
         assigned[where] = nearest
         errors[where] = wrong[nearest, np.arange(len(nearest))]
-    return assigned, errors
+        best[where] = wrong.min(0)
+    return assigned, errors, best
 
 
 def _segments(assigned: np.ndarray, valid: np.ndarray) -> _Segments:
@@ -270,13 +285,13 @@ def _segments(assigned: np.ndarray, valid: np.ndarray) -> _Segments:
 
 def _roll(
     models: _Affine,
-    which: np.ndarray,
+    which: Integer[np.ndarray, "trial time"],
     segments: _Segments,
     before: np.ndarray,
     inputs: np.ndarray,
     after: np.ndarray,
 ) -> Float[np.ndarray, "trial time"]:
-    """Squared errors of predictions from the start of each segment on, by the model `which` of each.
+    """Squared errors of predictions from the start of each segment on, by the model `which` of each step.
 
     An unstable linear map that is followed for long leaves the range of numbers: such a prediction counts as very
     wrong (1e150), not as unknown.
@@ -285,8 +300,9 @@ def _roll(
     state, left = before[segments.trial, segments.start], np.arange(len(segments.trial))
     for step in range(int((segments.stop - segments.start).max())):
         left = left[segments.start[left] + step < segments.stop[left]]
-        for model in np.unique(which[left]):
-            members = left[which[left] == model]
+        chosen = which[segments.trial[left], segments.start[left] + step]
+        for model in np.unique(chosen):
+            members = left[chosen == model]
             where = segments.trial[members], segments.start[members] + step
             with np.errstate(over="ignore", invalid="ignore"):
                 moved = state[members] @ models.by_state[model].T + inputs[where] @ models.by_input[model].T
@@ -296,17 +312,24 @@ def _roll(
     return errors
 
 
-def _global(before: np.ndarray, inputs: np.ndarray, after: np.ndarray, valid: np.ndarray) -> tuple[_Affine, np.ndarray]:
-    """(the linear map for the trials of each half, fitted to the other half; squared errors of one step)."""
+def _halves(valid: np.ndarray) -> Int64[np.ndarray, "trial time"]:
+    """Which half of the data a step belongs to: every other trial, or of a single one the second half of its steps."""
+    if len(valid) == 1:
+        return (np.arange(valid.shape[1]) >= valid.sum() // 2).astype(np.int64)[None]
+    return np.broadcast_to(np.arange(len(valid))[:, None] % 2, valid.shape)
+
+
+def _global(
+    before: np.ndarray, inputs: np.ndarray, after: np.ndarray, valid: np.ndarray, halves: np.ndarray
+) -> tuple[_Affine, np.ndarray]:
+    """(the linear map for the steps of each half, fitted to the other half; squared errors of one step)."""
     size, n_inputs = before.shape[2], inputs.shape[2]
     features = np.concatenate([before, inputs, np.ones((*valid.shape, 1))], 2)
     errors, found = np.full(valid.shape, np.nan), []
     for half in (0, 1):
-        own = np.arange(len(valid)) % 2 == half
-        # One trial alone has no other half: the fit is then to the very steps that it predicts.
-        others = ~own if (valid & ~own[:, None]).any() else own
-        weights = np.linalg.lstsq(features[others][valid[others]], after[others][valid[others]], rcond=None)[0]
-        errors[own] = ((features[own] @ weights - after[own]) ** 2).sum(2)
+        own, others = (valid & (halves == k) for k in (half, 1 - half))
+        weights = np.linalg.lstsq(features[others], after[others], rcond=None)[0]
+        errors[own] = ((features[own] @ weights - after[own]) ** 2).sum(1)
         found.append(weights.T)
     both = np.stack(found)
     return _Affine(both[:, :, -1], both[:, :, :size], both[:, :, size : size + n_inputs]), errors

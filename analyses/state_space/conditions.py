@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64, Num
 from numpy.typing import ArrayLike
 
 from rnnscope import results
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.state_space.labelled import conditions_of, labelled_states
 from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.tasks import Trials
@@ -128,8 +129,7 @@ def condition_trajectories(
         >>> found.conditions, found.speed[:, 0].tolist()
         (('push right', 'push up'), [1.0, 2.0])
     """
-    if n_components < 1:
-        raise ValueError(f"n_components must be at least 1, got {n_components}")
+    check_whole(n_components=(n_components, 1))
     shown = labelled_states(
         system,
         inputs=inputs,

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int64, Num
 from numpy.typing import ArrayLike
 
 from rnnscope import linalg, results
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.demixing_figure import demixing_figure
 from rnnscope.analyses.state_space.labelled import Conditions, Labelled, conditions_of, labelled_states
@@ -173,8 +174,7 @@ def demix_states(
         >>> dict(zip(found.parts, found.variance.tolist()))
         {'time': 8.25, 'side': 1.0}
     """
-    if n_components < 1:
-        raise ValueError(f"n_components must be at least 1, got {n_components}")
+    check_whole(n_components=(n_components, 1))
     if not 0 <= regularisation < np.inf:
         raise ValueError(f"regularisation must be a number that is not negative, got {regularisation}")
     shown = labelled_states(
@@ -190,6 +190,8 @@ def demix_states(
     )
     if len(shown.names) > MOST_LABELS:
         raise ValueError(f"at most {MOST_LABELS} labels can be told apart, got {', '.join(shown.names)}")
+    if TIME in shown.names:
+        raise ValueError(f"a label cannot be called {TIME!r}, which names what all conditions share: rename it")
     conditions = conditions_of(shown)
     _check_complete(shown, conditions)
     n_units = shown.states.shape[2]

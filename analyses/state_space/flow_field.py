@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import ArrayLike
 
 from rnnscope import results
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.flow_figure import flow_figure
 from rnnscope.analyses.state_space.principal import principal_components
@@ -111,10 +112,17 @@ class FlowField:
         points += f"; {self.n_elsewhere} fixed points at other inputs left out" * bool(self.n_elsewhere)
         outside = f", {1 - self.inside.mean():.0%} of them outside the network's domain" * (not self.inside.all())
         return (
-            f"flow on {size}{outside} in the plane of {' and '.join(self.axis_names)}: "
+            f"flow on {size}{outside} in the {self._plane()}: "
             f"{self.out_of_plane_share:.1%} of the squared flow leads out of the plane; "
             f"speed {speed.min():.2g} to {speed.max():.2g} per step{points}"
         )
+
+    def _plane(self) -> str:
+        """The axes, with what both are made of named once."""
+        first, second = (name.split(" of ", 1) for name in self.axis_names)
+        if len(first) == len(second) == 2 and first[1] == second[1]:
+            return f"{first[0]}-{second[0]} plane of {first[1]}"
+        return f"plane of {' and '.join(self.axis_names)}"
 
     def to_xarray(self) -> "xr.Dataset":
         """Labelled arrays; the settings are attributes."""
@@ -173,8 +181,7 @@ def flow_field(
         >>> found.out_of_plane_share, bool(np.allclose(found.nullcline(0)[:, 0], 0))
         (0.0, True)
     """
-    if n_grid < 5:
-        raise ValueError(f"n_grid must be at least 5, got {n_grid}")
+    check_whole(n_grid=(n_grid, 5), n_trials=(n_trials, 1))
     if not 0 <= near < np.inf:
         raise ValueError(f"near must be a number that is not negative, got {near}")
     if plane not in ("visited", "fixed_points"):
@@ -184,7 +191,11 @@ def flow_field(
     if directions is not None and through is not None:
         raise ValueError("both directions and through tell what the plane is: choose one")
     driven = as_map(system)
-    held = np.zeros(driven.input_size) if input is None else np.array(input, np.float64)
+    held = (
+        np.zeros(driven.input_size)
+        if input is None
+        else _checked("input", input, np.shape(input) or (driven.input_size,))
+    )
     state_map = as_map(driven, input=held)
     size = state_map.state_size
     if size < 2:
@@ -218,8 +229,8 @@ def flow_field(
     if extent is None:
         left, right, bottom, top = _extent((cloud - middle) @ axes.T)
     else:
-        left, right, bottom, top = (float(value) for value in extent)
-    if not (left < right and bottom < top and np.isfinite([left, right, bottom, top]).all()):
+        left, right, bottom, top = _checked("extent", extent, (4,)).tolist()
+    if not (left < right and bottom < top):
         raise ValueError(f"extent must be (left, right, bottom, top) in increasing order, got {extent}")
     longer = max(right - left, top - bottom)
     x, y = (np.linspace(a, b, max(5, round(n_grid * (b - a) / longer))) for a, b in ((left, right), (bottom, top)))
@@ -281,8 +292,11 @@ def _visited(system: Any, state_map: StateMap, n_trials: int, seed: int) -> Floa
     return states
 
 
-def _checked(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    found = np.array(value, np.float64)
+def _checked(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        found = np.array(value, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be finite numbers of shape {shape}, got {value!r:.60}") from None
     if found.shape != shape or not np.isfinite(found).all():
         raise ValueError(f"{name} must be finite numbers of shape {shape}, got shape {found.shape}")
     return found

@@ -172,12 +172,22 @@ def _labels(
     n_trials = len(shown.states)
     pool: dict[str, np.ndarray] = {}
     if given is not None:
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                "trial_labels must be a dictionary, name -> one value a trial, such as {'side': [0, 1, ...]}, "
+                f"got {type(given).__name__}"
+            )
         pool = {name: np.asarray(values) for name, values in given.items()}
         for name, values in pool.items():
             if values.shape != (n_trials,):
                 raise ValueError(
                     f"trial_labels[{name!r}] must have one value for each of the {n_trials} trials, "
                     f"got shape {values.shape}"
+                )
+            if values.dtype.kind not in "biufUS":
+                raise ValueError(
+                    f"trial_labels[{name!r}] must be numbers or words, one kind for all trials, got "
+                    f"{values[:3].tolist()} ...: leave out the trials without a label"
                 )
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 raise ValueError(f"trial_labels[{name!r}] must be finite: leave out the trials without a label")
@@ -222,7 +232,7 @@ def _aligned(
     if window is None:
         begin, end = first, last
     else:
-        begin, end = window
+        begin, end = checked_pair("window", window, "(first step, step after the last)")
         if not first <= begin < end <= last:
             raise ValueError(
                 f"window = ({begin}, {end}) must lie in ({first}, {last}), the steps from {align!r} that all trials "
@@ -236,6 +246,18 @@ def _aligned(
     time = np.arange(begin, end)
     states = shown.states[np.arange(len(length))[:, None], event[:, None] + time]
     return states, time, align
+
+
+def checked_pair(name: str, pair: Any, what: str, kinds: tuple[type, ...] = (int, np.integer)) -> tuple[Any, Any]:
+    """Two whole numbers, or what else `kinds` allows.
+
+    Raises:
+        TypeError: anything else.
+    """
+    parts = tuple(pair) if isinstance(pair, Sequence | np.ndarray) and not isinstance(pair, str) else ()
+    if len(parts) != 2 or not all(isinstance(part, kinds) and not isinstance(part, bool) for part in parts):
+        raise TypeError(f"{name} must be two steps, {what}, got {pair!r}")
+    return parts[0], parts[1]
 
 
 def event_steps(shown: Trajectories, event: str) -> Int64[np.ndarray, " trial"]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Num
 
 from rnnscope import results
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.state_space.labelled import shown_states, target_labels
 from rnnscope.analyses.state_space.principal import (
     Principal,
@@ -130,8 +131,8 @@ def project_states(
         ([0.6, 0.8], 1.0)
     """
     _check_components(n_components)
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    if chunk_size is not None:
+        check_whole(chunk_size=(chunk_size, 1))
     total = n_trials if inputs is None else len(inputs)
     if chunk_size is None or chunk_size >= total:
         first = shown_states(system, inputs, n_trials, noise, seed)
@@ -193,7 +194,8 @@ def project_chunks(
 
 
 def _check_components(n_components: int) -> None:
-    if not 1 <= n_components <= KEPT:
+    check_whole(n_components=(n_components, 1))
+    if n_components > KEPT:
         raise ValueError(f"n_components must lie in 1 ... {KEPT}, got {n_components}")
 
 

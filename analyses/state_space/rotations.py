@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64, Num
 from numpy.typing import ArrayLike
 
 from rnnscope import linalg, results
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.conditions import add_condition_legend, condition_styles
 from rnnscope.analyses.state_space.labelled import conditions_of, labelled_states
@@ -151,10 +152,9 @@ def find_rotations(
         >>> round(found.r2_skew, 6), round(2 * np.pi * float(found.frequency[0]), 6)
         (1.0, 0.3)
     """
+    check_whole(n_components=(n_components, 0), n_surrogates=(n_surrogates, 1))
     if n_components < 2 or n_components % 2:
         raise ValueError(f"n_components must be even, two for each plane, got {n_components}")
-    if n_surrogates < 1:
-        raise ValueError(f"n_surrogates must be at least 1, got {n_surrogates}")
     shown = labelled_states(
         system,
         inputs=inputs,

@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import Float, Int64, Num
 
 from rnnscope import linalg, results
+from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.analyses.state_space.labelled import event_steps, shown_states
+from rnnscope.analyses.state_space.labelled import checked_pair, event_steps, shown_states
 from rnnscope.analyses.state_space.principal import Principal, principal_components
 from rnnscope.simulation import Trajectories
 from rnnscope.tasks import Trials
@@ -134,10 +135,7 @@ def compare_subspaces(
         >>> found.angles[0, 1].round().tolist()
         [0.0, 90.0]
     """
-    if n_components is not None and n_components < 1:
-        raise ValueError(f"n_components must be at least 1, got {n_components}")
-    if n_random < 1:
-        raise ValueError(f"n_random must be at least 1, got {n_random}")
+    check_whole(n_components=(1 if n_components is None else n_components, 1), n_random=(n_random, 1))
     shown = [shown_states(system, inputs, n_trials, noise, seed)]
     for other in others:
         given = shown[0].inputs if shown[0].trials is None else shown[0].trials
@@ -175,7 +173,10 @@ def _epochs(
     onsets = sorted((name for name in info if name.endswith("_onset")), key=lambda name: np.mean(info[name]))
     limits: dict[str, tuple[Any, Any]]
     if epochs is not None:
-        limits = {name: (limits[0], limits[1]) for name, limits in epochs.items()}
+        what = "(first step, step after the last), each a number or an event"
+        limits = {
+            name: checked_pair(f"epochs[{name!r}]", each, what, (int, np.integer, str)) for name, each in epochs.items()
+        }
     elif several:
         limits = {"": ("start", "end")}
     elif onsets:
@@ -192,8 +193,11 @@ def _epochs(
     spans = {}
     for name, (begin, end) in limits.items():
         inside = (steps >= step(begin)) & (steps < step(end)) & shown.valid
-        if inside.sum() >= 2:
+        outside = [k for k in (begin, end) if isinstance(k, int | np.integer) and not 0 <= k <= len(steps)]
+        if inside.sum() >= 2 and not outside:
             spans[name] = inside
+        elif inside.sum() >= 2:
+            raise ValueError(f"the epoch {name!r} names step {outside[0]}, and the trials have steps 0 to {len(steps)}")
         elif epochs is not None:
             raise ValueError(f"the epoch {name!r}, {begin} to {end}, has {inside.sum()} states of these trials, not 2")
     return spans

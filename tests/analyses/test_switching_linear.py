@@ -99,6 +99,67 @@ def test_the_baseline_predicts_trials_that_it_was_not_fitted_to():
     assert switching_linear(squash, fixed_points=origin, inputs=np.zeros((2, 4, 0))).global_r2 < 0.9
 
 
+def test_a_single_trial_is_predicted_by_what_was_fitted_to_its_other_half():
+    """Least squares by hand on each half; over segments too every step is predicted by the other half's map."""
+    inputs = pulses(1, 40)
+    found = switching_linear(MAP, fixed_points=POINTS, inputs=inputs)
+    after = rs.simulate(MAP, inputs).states[0]
+    before = np.concatenate([np.zeros((1, 3)), after[:-1]])
+    rows = np.concatenate([before, inputs[0], np.ones((40, 1))], 1)
+    wrong, maps = [], []
+    for own, others in ((slice(0, 20), slice(20, 40)), (slice(20, 40), slice(0, 20))):
+        maps.append(np.linalg.lstsq(rows[others], after[others], rcond=None)[0])
+        wrong.append(((rows[own] @ maps[-1] - after[own]) ** 2).sum())
+    spread = ((after - after.mean(0)) ** 2).sum()
+    assert found.global_r2 == pytest.approx(1 - sum(wrong) / spread)
+    state, errors, owner = before[0], 0.0, found.assigned[0]
+    for t in range(40):
+        state = before[t] if t and owner[t] != owner[t - 1] else state
+        state = np.concatenate([state, inputs[0, t], [1.0]]) @ maps[t >= 20]
+        errors += ((state - after[t]) ** 2).sum()
+    assert found.global_r2_multi_step == pytest.approx(1 - errors / spread)
+
+
+def test_the_nearest_point_is_the_default_and_the_best_is_reported_beside_it():
+    """Points that are no fixed points predict well when each step may choose among many, and not when the nearest
+    must serve."""
+    rng = np.random.default_rng(0)
+    weights = 1.5 * rng.standard_normal((4, 4)) / 2
+    squash = rs.FunctionMap(
+        lambda h: np.tanh(h @ weights.T), state_size=4, initial=lambda n, rng: rng.standard_normal((n, 4))
+    )
+    anywhere = SimpleNamespace(points=rng.uniform(-1, 1, (100, 4)), n_unstable=np.zeros(100, int))
+    near, best = (
+        switching_linear(squash, fixed_points=anywhere, inputs=np.zeros((20, 10, 0)), **given)
+        for given in ({}, {"by": "prediction"})
+    )
+    states = rs.simulate(squash, np.zeros((20, 10, 0)))
+    before = np.concatenate([states.initial[:, None], states.states[:, :-1]], 1)
+    far = np.linalg.norm(before[:, :, None] - anywhere.points, axis=3)
+    np.testing.assert_array_equal(near.assigned, far.argmin(2))
+    assert near.best_r2_change == pytest.approx(best.r2_change)
+    assert near.best_r2 == pytest.approx(best.r2)
+    assert 1 - best.r2_change < (1 - near.r2_change) / 3, "a choice among a hundred flatters"
+    assert "steps to the nearest" in near.summary()
+    assert f"the best point of each step {near.best_r2_change:.3f}" in near.summary()
+    assert "chosen after the fact" in best.summary()
+
+
+def test_the_search_finds_all_fixed_points_of_a_map_that_is_no_run():
+    """Three flip-flops side by side, h' = tanh(2 h + u): 3 x 3 x 3 fixed points, of which trials visit the stable 8."""
+    bits = rs.FunctionMap(
+        lambda h, u: np.tanh(2 * h + u),
+        jacobian=lambda h, u: 2 * (1 - np.tanh(2 * h + u) ** 2)[..., None] * np.eye(3),
+        state_size=3,
+        input_size=3,
+        domain=(-1, 1),
+    )
+    kicks = 4.0 * np.random.default_rng(0).choice([-1, 0, 0, 0, 1], (16, 30, 3))
+    found = switching_linear(bits, inputs=kicks)
+    assert len(found.points) == 27
+    assert np.bincount(found.n_unstable).tolist() == [8, 12, 6, 1]
+
+
 def test_every_point_has_its_own_input():
     """Around h at input u the map is linear, at another input it is another one: the offset tells the two apart."""
     gated = rs.FunctionMap(lambda h, u: 0.5 * h + u**2, state_size=1, input_size=1)
@@ -106,11 +167,11 @@ def test_every_point_has_its_own_input():
     points = SimpleNamespace(
         points=np.array([[2.0], [8.0]]), n_unstable=np.array([0, 0]), inputs=np.array([[-1.0], [2.0]]), input=None
     )
-    found = switching_linear(gated, fixed_points=points, inputs=inputs)
+    found = switching_linear(gated, fixed_points=points, inputs=inputs, by="prediction")
     assert found.r2 == pytest.approx(1)
     np.testing.assert_array_equal(found.assigned, inputs[..., 0] > 0)
     one = SimpleNamespace(points=np.array([[2.0], [8.0]]), n_unstable=np.array([0, 0]), input=np.array([-1.0]))
-    assert switching_linear(gated, fixed_points=one, inputs=inputs).r2 < 0.99
+    assert switching_linear(gated, fixed_points=one, inputs=inputs, by="prediction").r2 < 0.99
 
 
 def test_multi_step_errors_add_up_as_they_should():
