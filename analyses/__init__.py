@@ -86,7 +86,7 @@ class Analysis:
     Attributes:
         name: the key in `ANALYSES`, and the name under which a run keeps the result.
         title: for people.
-        group: the heading that it stands under, one of `GROUPS`.
+        group: the heading that it stands under; one of `GROUPS` for all in `ANALYSES`.
         verb: the function that answers it, verb(system, *, settings..., seed=0).
         result: the class of the answer.
         uses: argument of the verb -> name of the analysis whose saved result goes there, if the run has one.
@@ -177,6 +177,9 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
         )
     }
 )
+
+# Of several networks at once: no run keeps it.
+COMPARISON = Analysis("comparison", "Comparison of networks", "Several networks", compare_networks, Comparison)
 
 
 @dataclass(frozen=True)
@@ -270,6 +273,7 @@ def _is_array(annotation: Any) -> bool:
 
 __all__ = [
     "ANALYSES",
+    "COMPARISON",
     "GROUPS",
     "Analysed",
     "Analysis",

@@ -1,14 +1,12 @@
 """The command line. It stands on top of everything and adds nothing: each command is one call of the Python API."""
 
-import dataclasses
 import inspect
 import json
 import os
 import shutil
 import sys
 import tomllib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, no_type_check
 
@@ -17,19 +15,27 @@ import yaml
 
 import rnnscope as rs
 from rnnscope.cells import CELLS, cell_from_config
-from rnnscope.cli_settings import check_keys, merge, named_config, parse_settings, split_commas
+from rnnscope.cli_settings import (
+    Folder,
+    Formats,
+    Overwrite,
+    Runs,
+    Seed,
+    Set,
+    check_folder,
+    check_keys,
+    known_names,
+    load_runs,
+    merge,
+    named_config,
+    parse_settings,
+    split_commas,
+)
 from rnnscope.tasks import TASKS, task_from_config, to_config
 from rnnscope.training import Training, change_settings
 
 INTERRUPTED = 130
 DEMO = ("parity", "dms", "hmm-2")
-Folder = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random: the same seed gives the same result.")]
-Runs = Annotated[list[Path], typer.Argument(help="Run folders, as `rnnscope train` makes them.", metavar="RUN...")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting; may be repeated. VALUE is JSON or plain text."),
-]
 
 app = typer.Typer(
     name="rnnscope",
@@ -163,9 +169,9 @@ def analyze(
     from rnnscope.analyses import ANALYSES, analyse
 
     changes = merge(context.meta.get("tables", {}), parse_settings(set_, tuple(ANALYSES)))
-    names = _known(only, ANALYSES, "analysis")
+    names = None if only is None else known_names(only, ANALYSES, "analysis")
     changes = {name: ANALYSES[name].checked(given) for name, given in changes.items()}
-    for label, run in _load(runs).items():
+    for label, run in load_runs(runs).items():
         _say(label)
         try:
             done = analyse(run, names, seed=seed, settings=changes, on_progress=_say_analysis)
@@ -181,11 +187,8 @@ def analyze(
 def figures(
     runs: Runs,
     out: Annotated[Path, typer.Option(help="Where to; must be new or empty.")] = Path("figures"),
-    format_: Annotated[
-        list[str] | None,
-        typer.Option("--format", "-f", help="png, svg, pdf, html: comma-separated, or repeated.", show_default="png"),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Write into a folder that has files already.")] = False,
+    format_: Formats = None,
+    overwrite: Overwrite = False,
     width: Annotated[int, typer.Option(help="In CSS pixels.")] = 900,
     height: Annotated[int, typer.Option(help="In CSS pixels.")] = 620,
     config: Config = None,
@@ -197,13 +200,10 @@ def figures(
     from rnnscope.figures import check_formats, write_figures
 
     formats = check_formats(["png"] if format_ is None else split_commas(format_))
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file: give a folder with --out")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise ValueError(f"{out} has files already: give another --out, or --overwrite to replace figures in it")
+    check_folder(out, overwrite)
     drawn: dict[str, Any] = {}
     damaged: list[str] = []
-    for label, run in _load(runs).items():
+    for label, run in load_runs(runs).items():
         for name, figure in _figures_of(run, damaged).items():
             file = f"{label}-{name}".replace("/", "-")
             if file in drawn:
@@ -213,6 +213,55 @@ def figures(
     _say(f"{len(written)} files in {out}")
     if damaged:
         raise ValueError(f"{len(damaged)} could not be drawn: {'; '.join(damaged)}")
+
+
+@app.command()
+@no_type_check
+def compare(
+    context: typer.Context,
+    runs: Runs,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to compare by, comma-separated or repeated: procrustes, cka, kernel_cka, dsa, lyapunov, "
+            "fixed_points.",
+            show_default="procrustes,dsa",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where to; must be new or empty.")] = Path("comparison"),
+    format_: Formats = None,
+    overwrite: Overwrite = False,
+    set_: Set = None,
+    seed: Seed = 0,
+    config: Config = None,
+) -> None:
+    """Compare networks: the distances between them beside the noise floor, and a map of all.
+
+    `rnnscope compare runs/* --by dsa,procrustes --set comparison.beside=fixed_points`
+
+    Keys of --set begin with comparison.; the results are kept beside the figures, one Zarr folder each.
+    """
+    from rnnscope.analyses import COMPARISON
+    from rnnscope.analyses.comparison import UNITS
+    from rnnscope.figures import check_formats, write_figures
+    from rnnscope.results import save_result
+
+    formats = check_formats(["png"] if format_ is None else split_commas(format_))
+    changes = merge(context.meta.get("tables", {}), parse_settings(set_, ("comparison",)))["comparison"]
+    settings = {"seed": seed, **COMPARISON.checked(changes)}
+    if "method" in settings:
+        raise ValueError("comparison.method is given with --by")
+    check_folder(out, overwrite)
+    methods = known_names(split_commas(by or ["procrustes,dsa"]), UNITS, "distance")
+    loaded = load_runs(runs)
+    drawn: dict[str, Any] = {}
+    for method in dict.fromkeys(methods):
+        found = COMPARISON.verb(list(loaded.values()), **{"names": list(loaded), **settings, "method": method})
+        _say(found.summary())
+        save_result(found, out / f"{method}.zarr")
+        drawn[method] = found.figure()
+    written = write_figures(drawn, out, formats)
+    _say(f"{len(drawn)} results and {len(written)} figures in {out}")
 
 
 @app.command("app")
@@ -356,32 +405,17 @@ def main(arguments: list[str] | None = None) -> None:
 # typer carries its own copy of click, whose place has moved before: the base of its public errors is what we mean.
 _CommandLineError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
-_TABLES = {"train": lambda: ("task", "cell", "training"), "analyze": lambda: _analysis_names()}
+_TABLES = {
+    "train": lambda: ("task", "cell", "training"),
+    "analyze": lambda: _analysis_names(),
+    "compare": lambda: ("comparison",),
+}
 
 
 def _analysis_names() -> tuple[str, ...]:
     from rnnscope.analyses import ANALYSES
 
     return tuple(ANALYSES)
-
-
-def _load(paths: Iterable[Path]) -> dict[str, rs.Run]:
-    """The runs by name; those of one name with the folders above as well, as far as it takes to tell them apart."""
-    runs = {run.path.resolve(): run for run in (rs.load_run(path) for path in paths)}
-    depths = dict.fromkeys(runs, 1)
-    while True:
-        labels = {path: "/".join(path.parts[-depth:]) for path, depth in depths.items()}
-        seen = Counter(labels.values())
-        if max(seen.values(), default=1) == 1:
-            return {labels[path]: dataclasses.replace(run, path=path) for path, run in runs.items()}
-        depths = {path: depth + (seen[labels[path]] > 1) for path, depth in depths.items()}
-
-
-def _known(names: list[str] | None, known: Mapping[str, Any], what: str) -> list[str] | None:
-    for name in names or []:
-        if name not in known:
-            raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
-    return names
 
 
 def _fields(kind: type) -> str:

@@ -1,12 +1,31 @@
-"""What users write after --set and in settings files, as plain dicts for the commands."""
+"""What users write on the command line and in settings files, as plain values for the commands."""
 
+import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+import rnnscope as rs
 from rnnscope.presets import PRESETS
 from rnnscope.tasks import to_config
+
+# Options that several commands have.
+Folder = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", "-f", help="png, svg, pdf, html: comma-separated, or repeated.", show_default="png"),
+]
+Overwrite = Annotated[bool, typer.Option(help="Write into a folder that has files already.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random: the same seed gives the same result.")]
+Runs = Annotated[list[Path], typer.Argument(help="Run folders, as `rnnscope train` makes them.", metavar="RUN...")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting; may be repeated. VALUE is JSON or plain text."),
+]
 
 
 def parse_settings(pairs: list[str] | None, groups: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -65,3 +84,29 @@ def check_keys(table: Mapping[Any, Any], path: Path) -> None:
 
 def split_commas(values: Iterable[str]) -> list[str]:
     return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def check_folder(out: Path, overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file: give a folder with --out")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise ValueError(f"{out} has files already: give another --out, or --overwrite to replace what is in it")
+
+
+def load_runs(paths: Iterable[Path]) -> dict[str, rs.Run]:
+    """The runs by name; those of one name with the folders above as well, as far as it takes to tell them apart."""
+    runs = {run.path.resolve(): run for run in (rs.load_run(path) for path in paths)}
+    depths = dict.fromkeys(runs, 1)
+    while True:
+        labels = {path: "/".join(path.parts[-depth:]) for path, depth in depths.items()}
+        seen = Counter(labels.values())
+        if max(seen.values(), default=1) == 1:
+            return {labels[path]: dataclasses.replace(run, path=path) for path, run in runs.items()}
+        depths = {path: depth + (seen[labels[path]] > 1) for path, depth in depths.items()}
+
+
+def known_names(names: list[str], known: Mapping[str, Any], what: str) -> list[str]:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+    return names
