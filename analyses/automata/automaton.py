@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
-FAITHFUL = 0.9  # below this agreement after the last symbol the summary warns
+FAITHFUL = 0.9  # below this agreement the summary warns
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Automaton:
         fidelity_prefixes: fraction of all prefixes that agree; no bounds, since those of one word depend on each
             other.
         agreement_at: share of the test words after whose first 0, 1, 2 ... symbols machine and network show the same.
-        drift_length: the last length up to which, on words of every distribution, they agree after 98 % of the words;
-            None where they still do at the longest tested.
+        drift_lengths: of each distribution, the last length before the first after which they agree on fewer than
+            98 % of the words, and surely so (the upper bound lies below); None where there is no such length.
         pac_epsilon: with probability 1 - `pac_delta`, for all distributions and lengths at once, machine and network
             disagree at any prefix of a word with a probability below this; from `n_test_words` words each.
         compression: share of pairs of words with the same state of the machine that the network treats alike, shown
@@ -52,7 +52,7 @@ class Automaton:
         distinction_precision, distinction_recall: of the shortest suffixes that tell two states apart, the share of
             the network's that are the machine's, and of the machine's that are the network's.
         falsifier_kinds, falsifier_wrong, falsifier_words: kinds of words on which disagreement was looked for after
-            all this, the share of words that do disagree, and how many there were (`trust.falsify`).
+            all this, the share that disagree within each of `lengths`, and how many there were (`trust.falsify`).
         falsifier_word: the shortest word found after which machine and network differ; None if none was.
         truth_equivalent: whether the machine is equivalent to the task's true one, decided exactly; None where the
             task has no machine over these symbols. The empty word is left out where no
@@ -159,14 +159,14 @@ class Automaton:
     tried_transitions: Int64[np.ndarray, "tried_state symbol"] | None = None
     tried_outputs: Int64[np.ndarray, "tried_state head"] | None = None
     agreement_at: Float[np.ndarray, "distribution prefix"] | None = None
-    drift_length: int | None = None
+    drift_lengths: tuple[int | None, ...] = ()
     pac_epsilon: Float[np.ndarray, "distribution length"] | None = None
     pac_delta: float | None = None
     compression: float | None = None
     distinction_precision: float | None = None
     distinction_recall: float | None = None
     falsifier_kinds: tuple[str, ...] = ()
-    falsifier_wrong: Float[np.ndarray, " falsifier_kind"] | None = None
+    falsifier_wrong: Float[np.ndarray, "falsifier_kind length"] | None = None
     falsifier_words: Int64[np.ndarray, " falsifier_kind"] | None = None
     falsifier_word: tuple[int, ...] | None = None
     truth_equivalent: bool | None = None
@@ -293,14 +293,30 @@ class Automaton:
         """The row of `word_distributions` whose words agree least at every prefix: what the headline is about."""
         return int(self.fidelity_words[:, 0].argmin())
 
+    @property
+    def drift_length(self) -> int | None:
+        """The least of `drift_lengths`: up to there machine and network go together on words of every distribution."""
+        return min((length for length in self.drift_lengths if length is not None), default=None)
+
+    def _warning(self) -> str:
+        """What the summary has to begin with where the machine is not to be taken for the network's."""
+        budget = "the best found before the budget ran out: " if self.out_of_budget else ""
+        if self.fidelity_last[:, 0].min() < FAITHFUL:
+            return f"{budget}NOT faithful: "
+        if self.fidelity_words[:, 0].min() < FAITHFUL:
+            return f"{budget}NOT faithful, except at the end of words: "
+        # Words of up to 2 n - 2 symbols tell any two machines of n states apart: less is no test.
+        if self.drift_length is not None and self.drift_length < 2 * self.n_states - 2:
+            return f"{budget}NOT faithful past {self.drift_length} symbols: "
+        longest = int(self.lengths[-1])
+        return budget if longest >= 2 * self.n_states - 2 else f"{budget}tested up to {longest} symbols only: "
+
     def _moore_summary(self) -> str:
         worst = self.worst_distribution
-        faithful = "" if self.fidelity_words[:, 0].min() >= FAITHFUL else "faithful at the end of words only: "
-        faithful = faithful if self.fidelity_last[:, 0].min() >= FAITHFUL else "NOT faithful: "
         last, every, longer = self.fidelity_last, self.fidelity_words, self.lengths[-1]
         parts = [
-            f"{faithful}{_states(self.n_states)}; of {self.n_test_words} {self.word_distributions[worst]} words of "
-            f"{self.lengths[0]} symbols {percent(last[worst, 0])} agree with the network at the end, "
+            f"{self._warning()}{_states(self.n_states)}; of {self.n_test_words} {self.word_distributions[worst]} words "
+            f"of {self.lengths[0]} symbols {percent(last[worst, 0])} agree with the network at the end, "
             f"{percent(every[worst, 0])} (95 % sure: at least {percent(self.fidelity_words_low[worst, 0])}) "
             f"after every prefix; of {longer} symbols {percent(last[:, -1].min())} and {percent(every[:, -1].min())}"
         ]
@@ -318,12 +334,22 @@ class Automaton:
                     f"a pushdown automaton agrees on {percent(self.pushdown_depth_fidelity[-1])} of prefixes at depth "
                     f"{self.tested_depths[-1]}",
                 )
+        if self.pac_epsilon is not None and self.pac_delta is not None:
+            parts.append(
+                f"with a probability of {percent(1 - self.pac_delta)}, at most "
+                f"{np.ceil(1e4 * self.pac_epsilon[:, 0].max()) / 100:.4g} % of words of {self.lengths[0]} symbols, of "
+                "whichever kind, disagree anywhere"
+            )
         if self.drift_length is not None:
-            parts.append(f"they part (98 % agree no more) past {self.drift_length} symbols")
+            kind = self.word_distributions[self.drift_lengths.index(self.drift_length)]
+            parts.append(f"95 % sure: they part (98 % agree no more) past {self.drift_length} symbols of {kind} words")
         if self.falsifier_wrong is not None and self.falsifier_words is not None:
-            n, wrong = self.falsifier_words, self.falsifier_wrong
-            found = int(np.rint(n * wrong).sum())
-            parts.append(f"a further search found {found or 'no'} disagreements in {n.sum()} words")
+            found = np.rint(self.falsifier_words @ self.falsifier_wrong).astype(int).tolist()
+            beyond = f" and {found[-1] or 'no'} within {longer}" if len(found) > 1 else ""
+            parts.append(
+                f"a further search of {self.falsifier_words.sum()} words found {found[0] or 'no'} disagreements within "
+                f"{self.lengths[0]} symbols{beyond}"
+            )
         if self.truth_equivalent is not None:
             parts.append(
                 "equivalent to the task's machine"
@@ -335,8 +361,6 @@ class Automaton:
                 f"right on the task: machine {percent(self.machine_accuracy)}, network "
                 f"{percent(self.network_accuracy or 0.0)} of {self.n_task_trials} trials"
             )
-        if self.out_of_budget:
-            parts.append("the best found before the budget ran out")
         return "; ".join(parts)
 
     def _spelled(self, word: tuple[int, ...] | None) -> str:

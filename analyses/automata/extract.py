@@ -154,7 +154,7 @@ def _from_symbols(
     n_pairs, n_doubts = min(PAIRS, n_test_words), max(search.n_words, n_test_words // 3)
     alike = trust.myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
     fields |= dict(zip(("compression", "distinction_precision", "distinction_recall"), alike, strict=True))
-    doubts = trust.falsify(reader, machine, n_doubts, int(lengths[0]), doubting)
+    doubts = trust.falsify(reader, machine, n_doubts, lengths, doubting)
     names = ("falsifier_kinds", "falsifier_wrong", "falsifier_words", "falsifier_word")
     fields |= dict(zip(names, doubts, strict=True))
     if task is not None:

@@ -17,9 +17,9 @@ from rnnscope.tasks import Task
 from rnnscope.tasks.languages import Language
 from rnnscope.tasks.machine import Machine
 
-CONFIDENCE = 0.95
-LEAST_AGREEMENT = 0.98  # at every length up to which network and machine are said to go together
-WINDOW = 5  # lengths that are averaged for it
+DELTA = 0.05  # probability that a bound fails
+CONFIDENCE = 1 - DELTA
+LEAST_AGREEMENT = 0.98  # where surely fewer words agree, network and machine have parted
 MAX_SUFFIXES = 64
 LONGEST_PUMPED = 4
 
@@ -41,8 +41,7 @@ def fidelity(
         visits[machine.initial] += n_words
     last_bounds, whole_bounds = (binomial_bounds(np.array(each), n_words) for each in (last, whole))
     # All at once: each bound with its share of the probability that any fails.
-    delta = 1 - CONFIDENCE
-    surely = binomial_bounds(np.array(whole), n_words, 1 - 2 * delta / np.size(whole))[0]
+    surely = binomial_bounds(np.array(whole), n_words, 1 - 2 * DELTA / np.size(whole))[0]
     return {
         "word_distributions": DISTRIBUTIONS,
         "lengths": lengths,
@@ -55,20 +54,20 @@ def fidelity(
         "fidelity_prefixes": np.array(prefixes),
         "agreement_at": np.stack(curves),
         "pac_epsilon": 1 - surely,
-        "pac_delta": delta,
-        "drift_length": drift_length(np.stack(curves)),
+        "pac_delta": DELTA,
+        "drift_lengths": drift_lengths(np.stack(curves), n_words),
         "occupancy": visits / visits.sum(),
     }
 
 
-def drift_length(agreement_at: Float[np.ndarray, "distribution prefix"]) -> int | None:
-    """The last length up to which, on words of every distribution, network and machine agree after 98 % of words;
-    None where they still do at the longest, 0 where they never did."""
-    worst = agreement_at.min(0)
-    window = min(WINDOW, len(worst))
-    mean = np.convolve(worst, np.ones(window) / window, "valid")
-    low = np.flatnonzero(mean < LEAST_AGREEMENT)
-    return None if not len(low) else int(max(low[0] + window // 2 - 1, 0))
+def drift_lengths(agreement_at: Float[np.ndarray, "distribution prefix"], n_words: int) -> tuple[int | None, ...]:
+    """For each distribution the last length before network and machine part, None where they do not.
+
+    They have parted at the first length after which fewer than 98 % of words agree, and surely so: the upper bound lies
+    below. A share of 98.1 % would otherwise pass for drift in some samples, and not in others.
+    """
+    parted = binomial_bounds(agreement_at, n_words)[1] < LEAST_AGREEMENT
+    return tuple(max(int(row.argmax()) - 1, 0) if row.any() else None for row in parted)
 
 
 def binomial_bounds(fractions: np.ndarray, n: int, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
@@ -126,19 +125,20 @@ def myhill_nerode(
 
 
 def falsify(
-    reader: Reader, machine: Machine, n_words: int, length: int, rng: np.random.Generator
-) -> tuple[tuple[str, ...], Float[np.ndarray, " kind"], Int64[np.ndarray, " kind"], tuple[int, ...] | None]:
-    """Look for disagreement on kinds of words that extraction and fidelity do not use, about `n_words` of each.
+    reader: Reader, machine: Machine, n_words: int, lengths: Int64[np.ndarray, " length"], rng: np.random.Generator
+) -> tuple[tuple[str, ...], Float[np.ndarray, "kind length"], Int64[np.ndarray, " kind"], tuple[int, ...] | None]:
+    """Look for disagreement on kinds of words that extraction and fidelity do not use, about `n_words` of each, up to
+    the longest of `lengths`: an extractor that tries long words has to be doubted on long ones.
 
     "covering": the shortest word to each state, each symbol, and then every short suffix (as Chow's W-method has it,
     IEEE Transactions on Software Engineering 1978). "sticky": each symbol repeated for a while. "pumped": u v v v ... w
     with short u, v, w.
 
     Returns:
-        the kinds, the share of words of each that disagree at any prefix, how many words there were, and the shortest
-        word that disagrees.
+        the kinds, the share of words of each that disagree within so many symbols, how many words there were, and the
+        shortest word that disagrees.
     """
-    k = machine.n_symbols
+    k, length = machine.n_symbols, int(lengths[-1])
     sets: dict[str, np.ndarray] = {"covering": _covering(machine, n_words, rng)}
     stays = rng.random((n_words, length)) < rng.choice([0.6, 0.8, 0.95], size=(n_words, 1))
     drawn = rng.integers(k, size=(n_words, length))
@@ -147,16 +147,17 @@ def falsify(
     sets["sticky"] = np.take_along_axis(drawn, since, 1)
     begin = rng.integers(LONGEST_PUMPED + 1, size=(n_words, 1))
     period = rng.integers(1, LONGEST_PUMPED + 1, size=(n_words, 1))
-    end = rng.integers(length // 2, length, size=(n_words, 1))
+    reach = rng.choice(lengths, size=(n_words, 1))  # what comes after the repetition is read at every length
+    end = rng.integers(reach // 2, reach)
     t = np.arange(length)
     inside = (t >= begin) & (t < end)
     sets["pumped"] = np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1)
     shares, counts, found = [], [], None
     for words in sets.values():
         agrees = agreement(machine, words, reader.read(words, rng))
-        shares.append(float((~agrees.all(1)).mean()))
+        shares.append([(~agrees[:, : n + 1].all(1)).mean() for n in lengths])
         counts.append(len(words))
-        if shares[-1]:
+        if shares[-1][-1]:
             word = shortest(words, agrees)
             found = word if found is None or len(word) < len(found) else found
     return tuple(sets), np.array(shares), np.array(counts), found

@@ -7,7 +7,6 @@ import numpy as np
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-WINDOW = 6  # lengths that are averaged
 DASHES = ("solid", "dash", "dot")
 
 
@@ -32,7 +31,7 @@ def trust_figure(automaton: Any) -> "go.Figure":
         figure.add_vline(x=automaton.drift_length, line={"color": NEUTRAL, "width": 1, "dash": "dot"}, row=1, col=1)  # type: ignore[arg-type]
         figure.add_annotation(
             x=automaton.drift_length, y=1, yref="y domain", yanchor="bottom", showarrow=False, row=1, col=1,
-            text=f"98 % up to {automaton.drift_length}", font={"size": 12},
+            text=f"they part past {automaton.drift_length}", font={"size": 12},
         )  # fmt: skip
     figure.update_xaxes(title_text="symbols read", row=1, col=1)
     figure.update_yaxes(title_text="share of words that agree", row=1, col=1)

@@ -140,12 +140,64 @@ def test_compression_and_distinction_see_what_a_wrong_machine_forgets_and_invent
     assert precision <= 1
 
 
-def test_drift_is_the_length_where_agreement_falls():
+def test_drift_is_the_last_length_before_agreement_surely_falls():
     curve = np.ones((2, 101))
-    assert trust.drift_length(curve) is None
-    curve[1, 60:] = 0.5
-    assert trust.drift_length(curve) == pytest.approx(59, abs=trust.WINDOW)
-    assert trust.drift_length(np.zeros((1, 20))) in range(trust.WINDOW + 1)
+    assert trust.drift_lengths(curve, 1000) == (None, None)
+    curve[1, 60::2] = 0.5  # an error of even lengths only is one
+    assert trust.drift_lengths(curve, 1000) == (None, 59)
+    assert trust.drift_lengths(np.zeros((1, 20)), 1000) == (0,)
+
+
+def test_drift_needs_as_many_errors_as_no_sample_of_98_percent_has():
+    """The threshold by scipy's own exact test, in place of the quantiles of a beta distribution."""
+    from scipy.stats import binomtest
+
+    for n in (100, 1000):
+        (drift,) = trust.drift_lengths(np.arange(n, -1, -1)[None] / n, n)  # one word less agrees at each length
+        assert drift is not None
+        still, parted = (binomtest(n - wrong, n).proportion_ci(0.95).high for wrong in (drift, drift + 1))
+        assert still >= 0.98 > parted, f"{drift} errors of {n} words are still possible, one more is not"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_drift_past_length_50_is_found_in_every_sample(seed: int):
+    lengths = np.array([40, 50, 100])
+    fields = trust.fidelity(acceptor("T7_gru_robust"), tomita_machine(7), lengths, 1000, np.random.default_rng(seed))
+    uniform, *others = fields["drift_lengths"]
+    assert 79 <= uniform <= 83, "on 40,000 words of its own the share of uniform words falls below 98 % at 81"
+    assert all(50 <= other < 100 for other in others), f"none of {others} may depend on chance"
+
+
+def test_drift_and_fidelity_do_not_contradict_each_other():
+    """T5_gru errs at even lengths only: no mean over neighbours may hide it."""
+    reader, lengths = acceptor("T5_gru_robust"), np.arange(20, 61, 2)
+    fields = trust.fidelity(reader, tomita_machine(5), lengths, 1000, np.random.default_rng(0))
+    drift = fields["drift_lengths"][1]
+    high = fields["fidelity_last_high"][1]
+    assert drift is not None
+    assert (high[lengths <= drift] >= 0.98).all(), "up to the drift 98 % are within the bounds"
+    assert high[lengths == drift + 1] < 0.98, "and right after it they are not"
+
+
+def test_what_is_no_certificate_does_not_read_like_one():
+    """Tomita 2 has three states; with two the machine is right at the end of nearly all words."""
+    network, settings = (
+        acceptor("T2_gru_robust").map,
+        {"alphabet": np.eye(2), "n_test_words": 200, "test_lengths": ()},
+    )
+    cases = (
+        ("NOT faithful, except at the end of words: 2 states", {"method": "states", "n_clusters": 2}),
+        ("the best found before the budget ran out: NOT faithful, except at the end of words", {"budget": 1}),
+        (
+            "NOT faithful past 1 symbols: 2 states",
+            {"method": "states", "n_clusters": 2, "length": 1, "test_lengths": (50,)},
+        ),
+        ("tested up to 1 symbols only: 2 states", {"n_clusters": 2, "length": 1, "method": "states"}),
+    )
+    for begins, changed in cases:
+        found = extract_automaton(network, **(settings | changed))
+        assert found.n_states == 2, f"{changed}: too good to test the warning on"
+        assert found.summary().startswith(begins), f"{changed}: {found.summary()}"
 
 
 def test_the_pac_statement_is_the_exact_bound_of_words_that_never_fail():
@@ -153,6 +205,9 @@ def test_the_pac_statement_is_the_exact_bound_of_words_that_never_fail():
     assert found.pac_epsilon is not None
     n_bounds = found.pac_epsilon.size
     assert found.pac_epsilon == pytest.approx(1 - (0.05 / n_bounds) ** (1 / 100))
+    assert found.pac_delta == 0.05
+    told = f"with a probability of 95 %, at most {np.ceil(1e4 * found.pac_epsilon[0, 0]) / 100:.4g} % of words of 40"
+    assert told in found.summary()
 
 
 def test_slips_are_counted_per_symbol_read_so_far():
@@ -164,11 +219,33 @@ def test_slips_are_counted_per_symbol_read_so_far():
 
 def test_the_falsifier_finds_a_rare_error_and_nothing_in_an_exact_copy():
     truth = tomita_machine(4)
-    assert trust.falsify(compiled(truth), truth, 200, 40, np.random.default_rng(0))[3] is None
+    lengths = np.array([10, 40])
+    assert trust.falsify(compiled(truth), truth, 200, lengths, np.random.default_rng(0))[3] is None
     wrong = Machine(truth.transitions, 1 - truth.outputs)
-    _, shares, _, word = trust.falsify(compiled(truth), wrong, 200, 40, np.random.default_rng(0))
+    _, shares, _, word = trust.falsify(compiled(truth), wrong, 200, lengths, np.random.default_rng(0))
+    assert shares.shape == (3, 2)
     assert shares.min() == 1
     assert word == ()
+
+
+def test_the_falsifier_reads_words_as_long_as_the_extractor_did():
+    """A clock that strikes once, after 100 symbols, and a machine that never does: nothing shorter tells them apart."""
+    clock = Machine(np.minimum(np.arange(1, 103), 101)[:, None].repeat(2, 1), (np.arange(102) == 100)[:, None] * 1)
+    never = Machine(np.zeros((1, 2), np.int64), np.zeros((1, 1), np.int64))
+    found = trust.falsify(compiled(clock), never, 50, np.array([40, 120]), np.random.default_rng(0))
+    kinds, shares, _, word = found
+    long = np.array(kinds) != "covering"
+    assert (shares[:, 0] == 0).all(), "within 40 symbols there is no difference"
+    assert (shares[long, 1] == 1).all(), "within 120 there is one in every word"
+    assert word is not None
+    assert len(word) == 100
+
+
+def test_the_falsifier_finds_the_drift_of_a_network_that_is_exact_on_short_words():
+    reader, truth, rng = acceptor("T7_elman_robust"), tomita_machine(7), np.random.default_rng(0)
+    _, shares, counts, _ = trust.falsify(reader, truth, 333, np.array([40, 50, 100, 200]), rng)
+    assert counts @ shares[:, 0] == 0, "up to length 40 it is trained to be right"
+    assert counts @ shares[:, -1] > 10, "3 % of structured words of 200 symbols are wrong: a search has to find some"
 
 
 def test_border_words_stay_where_the_answer_is_open():
