@@ -1,6 +1,7 @@
 """Take recurrent neural networks apart: train on small tasks, dissect the dynamics, see the mechanism."""
 
 from rnnscope import cells, tasks
+from rnnscope.compiled import compile_machine
 from rnnscope.maps import FunctionMap, StateMap, as_map, wrap
 from rnnscope.network import Network
 from rnnscope.presets import PRESETS, Preset, default_training, preset
@@ -26,6 +27,7 @@ __all__ = [
     "__version__",
     "as_map",
     "cells",
+    "compile_machine",
     "default_training",
     "evaluate",
     "list_runs",

@@ -27,17 +27,24 @@ def compile_machine(machine: Machine, *, gain: float = 40.0) -> Network:
         gain: 40 saturates every unit exactly in float64; smaller values, down to about 8, leave it smooth.
 
     Raises:
-        ValueError: the machine is probabilistic, or the gain too small for it to be exact.
+        TypeError: it is no machine.
+        ValueError: the machine is probabilistic or shows negative numbers, or the gain is too small for it to be exact.
 
     Example:
-        >>> import numpy as np, torch
-        >>> from rnnscope.compiled import compile_machine
+        >>> import torch, rnnscope as rs
         >>> from rnnscope.tasks.machine import Machine
-        >>> odd = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
-        >>> outputs, _ = compile_machine(odd)(torch.eye(2)[torch.tensor([[1, 0, 1, 1]])])
+        >>> odd = Machine([[0, 1], [1, 0]], [[0], [1]])
+        >>> outputs, _ = rs.compile_machine(odd)(torch.eye(2)[torch.tensor([[1, 0, 1, 1]])])
         >>> outputs.argmax(-1).tolist()
         [[1, 1, 0, 1]]
     """
+    if not isinstance(machine, Machine):
+        raise TypeError(
+            f"only a Machine can be compiled, got {machine!r}; rnnscope.tasks.regex.regex_machine makes one of a "
+            "regular expression, rnnscope.tasks.languages.language(name).machine is that of a named language"
+        )
+    if machine.outputs.min() < 0:
+        raise ValueError(f"outputs become classes 0, 1, ...; this machine shows {machine.outputs.min()}: renumber them")
     if machine.emission is not None:
         raise ValueError("a probabilistic machine emits at random; only one that reads can be compiled")
     n_states, n_symbols = machine.transitions.shape

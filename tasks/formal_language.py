@@ -1,11 +1,12 @@
 """Membership in a formal language, asked for after every symbol; the true machine travels with the task."""
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64, Integer, Num
-from pydantic import StrictBool, StrictFloat, StrictInt
+from pydantic import PlainSerializer, PlainValidator, StrictBool, StrictFloat, StrictInt
 from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import bit_streams
@@ -18,6 +19,19 @@ UNIFORM, MEMBER, BORDER = range(3)
 ATTEMPTS = 20
 
 
+def _source(value: Any) -> str | Machine:
+    """What `to_config` writes for a machine as the machine; a machine or a name unchanged."""
+    if isinstance(value, Mapping):
+        return Machine.from_dict(value)
+    if not isinstance(value, str | Machine):
+        raise ValueError(f"give the name of a language, as 'tomita-4', or a Machine, not {type(value).__name__}")
+    return value
+
+
+def _plain(value: str | Machine) -> str | dict[str, Any]:
+    return value.to_dict() if isinstance(value, Machine) else value
+
+
 @dataclass(frozen=True, config=SETTINGS)
 class FormalLanguage:
     """Read a word symbol by symbol, one-hot, and tell after each whether what was read so far is in the language.
@@ -25,13 +39,15 @@ class FormalLanguage:
     By default every trial opens with a step without a symbol, all zeros, after which the empty word is asked for.
     A share `balance` of the words is in the language, all words of a length equally likely; of the others a share
     `border` is one edit (a symbol changed, left out, put in, or two swapped) away from a word of the language, and the
-    rest is uniform. For languages of more than two classes (groups, arithmetic) all words are uniform. The label is
-    that of every prefix, the empty one too after an opening step; `mask` is True up to the end of the word. `info`:
-    "length" in steps, the opening one included, and "source" (0 uniform, 1 in the language, 2 at its border).
+    rest is uniform. In the language of arithmetic are the expressions that have a value. Where every word has its class
+    and none is outside (groups, machines with more than two outputs), all words are uniform. The label is that of every
+    prefix, the empty one too after an opening step; `mask` is True up to the end of the word. `info`: "length" in
+    steps, the opening one included, and "source" (0 uniform, 1 in the language, 2 at its border).
 
     Args:
         language: its name, see `rnnscope.tasks.languages.language`: "tomita-4", "parity", "even-pairs", "arithmetic-5",
-            "Z5", "S3", "anbn", "dyck-1", "dyck-2-depth-3", "regex:(01)*".
+            "Z5", "S3", "anbn", "dyck-1", "dyck-2-depth-3", "regex:(01)*"; or a `Machine` of your own: a DFA, or a Moore
+            machine with one head.
         lengths: the shortest and the longest word.
         length_distribution: "uniform", or "geometric" for more short words than long ones (each quarter of the
             range half as likely as the one before).
@@ -52,7 +68,7 @@ class FormalLanguage:
         ((4, 4, 2), 2)
     """
 
-    language: str
+    language: Annotated[str | Machine, PlainValidator(_source), PlainSerializer(_plain)]
     lengths: tuple[StrictInt, StrictInt] = (1, 40)
     length_distribution: Literal["uniform", "geometric"] = "uniform"
     balance: StrictFloat = 0.5
@@ -72,15 +88,22 @@ class FormalLanguage:
             check_count("held_out_lengths", length)
         if self.sampled_depth is not None:
             check_count("sampled_depth", self.sampled_depth)
-            if not isinstance(language(self.language), Dyck):
-                raise ValueError(f"sampled_depth is for unbounded brackets (dyck-1, dyck-2), not for {self.language}")
-        if self.balance > 0 and not self._words.has_words(longest)[shortest:].any():
-            raise ValueError(f"{self.language} has no word of length {shortest} to {longest}; give other lengths")
+            if not isinstance(self._words, Dyck):
+                raise ValueError(f"sampled_depth is for unbounded brackets (dyck-1, dyck-2), not for {self._name}")
+        possible = self._words.has_words(longest + 1)
+        if self.balance > 0 and not possible[shortest : longest + 1].any():
+            raise ValueError(f"{self._name} has no word of length {shortest} to {longest}; give other lengths")
+        if self.border > 0 and not possible.any():
+            raise ValueError(f"{self._name} has no word of up to {longest + 1} symbols, so no border: give border=0.0")
 
     @cached_property
     def _words(self) -> Language:
         found = language(self.language)
         return Dyck(found.n_types, self.sampled_depth) if isinstance(found, Dyck) else found
+
+    @property
+    def _name(self) -> str:
+        return self.language if isinstance(self.language, str) else "this machine"
 
     @property
     def ground_truth(self) -> Machine | Language:
@@ -156,7 +179,7 @@ class FormalLanguage:
 
     def _trials(self, lengths: Int64[np.ndarray, " trial"], rng: np.random.Generator) -> Trials:
         source = np.full(len(lengths), UNIFORM)
-        if self._words.n_classes == 2:
+        if self._words.outside is not None:
             chosen = rng.random(len(lengths))
             source[chosen < self.balance] = MEMBER
             source[chosen >= 1 - (1 - self.balance) * self.border] = BORDER
@@ -165,7 +188,7 @@ class FormalLanguage:
         for kind, draw in ((UNIFORM, self._uniform), (MEMBER, self._words.sample), (BORDER, self._edited)):
             rows = np.flatnonzero(source == kind)
             found = draw(lengths[rows], rng)
-            for _ in range(ATTEMPTS if kind != MEMBER and self._words.n_classes == 2 else 0):
+            for _ in range(ATTEMPTS if kind != MEMBER and self._words.outside is not None else 0):
                 wrong = np.flatnonzero(self._unwanted(found, lengths[rows]))
                 if not len(wrong):
                     break
@@ -205,7 +228,8 @@ class FormalLanguage:
         swap = (change == 0) & (rng.random(n) < 0.5) & (lengths > 1)
         left = np.minimum(place, np.maximum(last - 1, 0))
         pair = np.take_along_axis(words, np.column_stack([left, np.minimum(left + 1, len(time) - 1)]), 1)
-        new = (words[np.arange(n), np.minimum(place[:, 0], len(time) - 1)] + rng.integers(1, n_symbols, n)) % n_symbols
+        shift = rng.integers(1, max(n_symbols, 2), n)
+        new = (words[np.arange(n), np.minimum(place[:, 0], len(time) - 1)] + shift) % n_symbols
         new = np.where(change == 1, rng.integers(n_symbols, size=n), new)
         rows = np.flatnonzero(swap)
         words[rows, left[rows, 0]], words[rows, left[rows, 0] + 1] = pair[rows, 1], pair[rows, 0]
@@ -218,7 +242,7 @@ class FormalLanguage:
 
     def _unwanted(self, words: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Words that are in the language after all, or deeper than words shown may be."""
-        ends = self._words.labels(words)[np.arange(len(words)), lengths] == 1
+        ends = self._words.labels(words)[np.arange(len(words)), lengths] != self._words.outside
         if isinstance(self._words, Dyck) and self._words.sampled_depth is not None:
             inside = np.where(np.arange(words.shape[1]) < lengths[:, None], words, 1)
             ends |= self._words.depths(inside) > self._words.sampled_depth

@@ -1,7 +1,7 @@
 """Formal languages with their true recognisers: Tomita's, groups, arithmetic, brackets, counters.
 
-A language labels every prefix of a word with a class; most have two, out (0) and in (1). Regular ones are given by a
-`Machine`, the others by a stack or a counter.
+A language labels every prefix of a word with a class; most have two, outside (0) and in the language (1). Regular ones
+are given by a `Machine`, the others by a stack or a counter.
 """
 
 import re
@@ -26,6 +26,7 @@ class Language(Protocol):
     Attributes:
         symbols: their names.
         n_classes: classes of words, at least 2.
+        outside: the class of the words that are not in the language; None where every word is in it, as in groups.
         machine: the minimal machine, where there is a finite one; else None.
     """
 
@@ -34,6 +35,8 @@ class Language(Protocol):
     @property
     def n_classes(self) -> int: ...
     @property
+    def outside(self) -> int | None: ...
+    @property
     def machine(self) -> Machine | None: ...
 
     def labels(self, words: Integer[np.ndarray, "word time"]) -> Int64[np.ndarray, "word prefix"]:
@@ -41,7 +44,7 @@ class Language(Protocol):
         ...
 
     def has_words(self, longest: int) -> Bool[np.ndarray, " length"]:
-        """For each length from 0 to `longest`, whether any word of that length is in the language (of class 1)."""
+        """For each length from 0 to `longest`, whether any word of that length is in the language."""
         ...
 
     def sample(self, lengths: Int64[np.ndarray, " word"], rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
@@ -51,14 +54,29 @@ class Language(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RegularLanguage:
-    """A language with a finite machine (a Moore machine with one head, whose outputs are the classes)."""
+    """A language with a finite machine.
+
+    Args:
+        machine: a Moore machine with one head, whose outputs are the classes.
+        symbols: their names.
+        valueless: the class of the words that are not in the language, where there are more than two classes; None:
+            every word is in it. Of two classes 0 is the one outside.
+
+    Raises:
+        ValueError: the machine is of another kind, or there is not one name for each symbol.
+    """
 
     machine: Machine
     symbols: tuple[str, ...]
+    valueless: int | None = None
 
     def __post_init__(self) -> None:
-        if self.machine.outputs.ndim != 2 or self.machine.n_heads != 1:
-            raise ValueError(f"a language needs a Moore machine with one head, got a {self.machine.kind} machine")
+        machine = self.machine
+        if machine.kind not in ("DFA", "Moore") or machine.n_heads != 1 or machine.outputs.min() < 0:
+            raise ValueError(
+                "a language needs a Moore machine with one head that shows classes 0, 1, ..., got a "
+                f"{machine.kind} machine with {machine.n_heads} heads that shows {machine.outputs.min()} at least"
+            )
         if len(self.symbols) != self.machine.n_symbols:
             raise ValueError(f"{len(self.symbols)} names for {self.machine.n_symbols} symbols")
 
@@ -66,12 +84,17 @@ class RegularLanguage:
     def n_classes(self) -> int:
         return max(2, int(self.machine.outputs.max()) + 1)
 
+    @property
+    def outside(self) -> int | None:
+        return 0 if self.n_classes == 2 else self.valueless
+
     def labels(self, words: Integer[np.ndarray, "word time"]) -> Int64[np.ndarray, "word prefix"]:
         start = np.full(len(words), self.machine.initial)
         return self.machine.outputs[np.column_stack([start, self.machine.run(words)]), 0]
 
     def _members(self) -> Machine:
-        return Machine(self.machine.transitions, (self.machine.outputs == 1).astype(np.int64), self.machine.initial)
+        inside = (self.machine.outputs != self.outside).astype(np.int64)
+        return Machine(self.machine.transitions, inside, self.machine.initial)
 
     def has_words(self, longest: int) -> Bool[np.ndarray, " length"]:
         return self._members().count_words(longest)[:, self.machine.initial] > 0
@@ -99,6 +122,10 @@ class Dyck:
     @property
     def n_classes(self) -> int:
         return 2
+
+    @property
+    def outside(self) -> int:
+        return 0
 
     @property
     def machine(self) -> None:
@@ -152,6 +179,10 @@ class EqualRuns:
     @property
     def n_classes(self) -> int:
         return 2
+
+    @property
+    def outside(self) -> int:
+        return 0
 
     @property
     def machine(self) -> None:
@@ -282,7 +313,7 @@ _NAMED: tuple[tuple[str, str, Callable[[int], Language]], ...] = (
     (
         r"arithmetic-([2-9])",
         "arithmetic-5",
-        lambda n: RegularLanguage(arithmetic_machine(n), (*_numbered(n), "+", "-", "*")),
+        lambda n: RegularLanguage(arithmetic_machine(n), (*_numbered(n), "+", "-", "*"), valueless=n),
     ),
     (r"Z([1-9]\d?)", "Z5", lambda n: RegularLanguage(cyclic_group_machine(n), _numbered(n))),
     (
@@ -297,27 +328,30 @@ _NAMED: tuple[tuple[str, str, Callable[[int], Language]], ...] = (
 )
 
 
-def language(name: str) -> Language:
-    """A language by its name: "tomita-4", "parity", "even-pairs", "arithmetic-5" (modular), "Z5" or "S3" (the word
+def language(source: str | Machine) -> Language:
+    """The language of a machine (any Moore machine with one head, so any DFA; symbols are named "0", "1", ...), or one
+    by its name: "tomita-4", "parity", "even-pairs", "arithmetic-5" (modular), "Z5" or "S3" (the word
     problem of a group), "anbn", "dyck-2" (balanced brackets), "dyck-2-depth-3" (nested at most so deep), or
     "regex:..." over 0 and 1 ("regex[abc]:..." over other symbols).
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none of that name, or the machine is of another kind.
 
     Example:
         >>> import numpy as np
         >>> language("even-pairs").labels(np.array([[0, 1, 0, 0]])).tolist()
         [[1, 1, 0, 1, 1]]
     """
+    if isinstance(source, Machine):
+        return RegularLanguage(source.minimise(), _numbered(source.n_symbols))
     for pattern, _, make in _NAMED:
-        if found := re.fullmatch(pattern, name):
+        if found := re.fullmatch(pattern, source):
             return make(int(found[1] or 0))
-    if found := re.fullmatch(r"dyck-([1-4])-depth-(\d+)", name):
+    if found := re.fullmatch(r"dyck-([1-4])-depth-(\d+)", source):
         n_types, depth = int(found[1]), int(found[2])
         return RegularLanguage(dyck_machine(n_types, depth), Dyck(n_types).symbols)
-    if found := re.fullmatch(r"regex(?:\[(.+?)\])?:(.*)", name):
+    if found := re.fullmatch(r"regex(?:\[(.+?)\])?:(.*)", source):
         symbols = found[1] or "01"
         return RegularLanguage(regex_machine(found[2], symbols), tuple(symbols))
     known = ", ".join([shown for _, shown, _ in _NAMED] + ["dyck-2-depth-3", "regex:(01)*", "regex[ab]:a*b"])
-    raise ValueError(f"unknown language {name!r}; known: {known}")
+    raise ValueError(f"unknown language {source!r}; known: {known}")

@@ -1,5 +1,6 @@
 """Networks compiled from machines do what the machines do, for as long as one likes."""
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -43,7 +44,7 @@ def test_a_small_gain_is_smooth_and_still_exact():
     assert states.abs().max() < 1, "not saturated"
 
 
-def test_what_cannot_be_compiled_is_told():
+def test_what_cannot_be_compiled_is_told(monkeypatch):
     machine = random_machine(0)
     with pytest.raises(ValueError, match="gain = 3 is too small"):
         compile_machine(machine, gain=3.0)
@@ -52,3 +53,12 @@ def test_what_cannot_be_compiled_is_told():
     emits = Machine(np.array([[0, 0]]), np.array([[0]]), 0, np.array([[0.5, 0.5]]))
     with pytest.raises(ValueError, match="probabilistic machine emits at random"):
         compile_machine(emits)
+    with pytest.raises(ValueError, match="this machine shows -1: renumber"):
+        compile_machine(Machine(np.array([[0, 0]]), np.array([[-1]])))
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the check of annotations would come first
+    with pytest.raises(TypeError, match=r"got 'ab\*'; .*regex_machine"):
+        compile_machine("ab*")  # type: ignore[arg-type]
+
+
+def test_is_offered_with_the_other_verbs():
+    assert rs.compile_machine is compile_machine

@@ -1,13 +1,16 @@
 """Formal languages against their definitions, word by word, and the trials drawn from them."""
 
 import itertools
+import json
 import re
 
+import jaxtyping
 import numpy as np
 import pytest
 
-from rnnscope.tasks import FormalLanguage
-from rnnscope.tasks.languages import Dyck, EqualRuns, Language, dyck_machine, language
+import rnnscope as rs
+from rnnscope.tasks import FormalLanguage, task_from_config, to_config
+from rnnscope.tasks.languages import Dyck, EqualRuns, Language, RegularLanguage, dyck_machine, language
 from rnnscope.tasks.machine import Machine
 
 
@@ -209,3 +212,106 @@ def test_geometric_lengths_favour_short_words():
     )
     quarters = np.histogram(lengths, [1, 11, 21, 31, 41])[0] / 4000
     np.testing.assert_allclose(quarters[1:] / quarters[:-1], 0.5, atol=0.08)
+
+
+# Words of a and b in which no two b stand side by side, with a state more than it needs.
+NO_BB = Machine(np.array([[3, 1], [0, 2], [2, 2], [0, 1]]), np.array([[1], [1], [0], [1]]), 3)
+
+
+def test_a_machine_of_ones_own_is_a_language():
+    task = FormalLanguage(NO_BB, lengths=(2, 20))
+    assert task.ground_truth.n_states == 3
+    assert task.ground_truth.equivalent(NO_BB) == (True, None)
+    trials = task.sample(1000, np.random.default_rng(0))
+    named = FormalLanguage("regex[ab]:(a|ba)*b?", lengths=(2, 20)).sample(1000, np.random.default_rng(0))
+    for drawn in ("inputs", "targets", "mask"):
+        np.testing.assert_array_equal(getattr(trials, drawn), getattr(named, drawn), err_msg=drawn)
+    for word, label, length in zip(
+        trials.inputs[:, 1:].argmax(-1), trials.targets[..., 0], trials.info["length"], strict=True
+    ):
+        text = "".join("ab"[a] for a in word[: length - 1])
+        assert [("bb" not in text[:n]) for n in range(length)] == (label[:length] == 1).tolist(), text
+
+
+def test_a_machine_of_ones_own_goes_into_run_json_and_comes_back(tmp_path):
+    task = FormalLanguage(NO_BB, lengths=(1, 6))
+    config = json.loads(json.dumps(to_config(task)))
+    assert config["language"]["transitions"] == NO_BB.transitions.tolist()
+    rebuilt = task_from_config(config)
+    assert rebuilt == task
+    assert hash(rebuilt) == hash(task)
+    assert rebuilt != FormalLanguage(NO_BB.complement(), lengths=(1, 6))
+    run = rs.train(task, rs.cells.Vanilla(4), steps=3, folder=tmp_path, progress=False)
+    stored = json.loads((run.path / "run.json").read_text())["task"]["language"]
+    assert Machine.from_dict(stored) == NO_BB
+    again = rs.load_run(run.path)
+    assert again.task == task
+    assert again.task.ground_truth.equivalent(NO_BB) == (True, None)
+
+
+def test_moore_machines_of_more_classes_are_drawn_uniformly():
+    thirds = Machine(np.array([[0, 1], [1, 2], [2, 0]]), np.array([[0], [1], [2]]))  # ones modulo 3
+    trials = FormalLanguage(thirds, lengths=(9, 9)).sample(300, np.random.default_rng(0))
+    assert not trials.info["source"].any()
+    np.testing.assert_array_equal(trials.targets[:, 1:, 0], trials.inputs[:, 1:, 1].cumsum(1) % 3)
+
+
+def test_machines_that_are_no_language_are_told(monkeypatch):
+    emits = Machine(np.array([[0, 0]]), np.array([[0]]), 0, np.array([[0.5, 0.5]]))
+    mealy = Machine(np.array([[0, 0]]), np.array([[[0], [1]]]))
+    for machine, words in (
+        (emits, "got a probabilistic machine"),
+        (mealy, "got a Mealy machine"),
+        (Machine(np.array([[0, 0]]), np.array([[0, 1]])), "with 2 heads"),
+        (Machine(np.array([[0, 0]]), np.array([[-1]])), "shows -1 at least"),
+        (Machine(np.array([[0, 0]]), np.array([[0]])), "this machine has no word of length 1 to 40"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            FormalLanguage(machine)
+    with pytest.raises(ValueError, match=r"no word of up to 41 symbols, so no border: give border=0\.0"):
+        FormalLanguage(Machine(np.array([[0, 0]]), np.array([[0]])), balance=0.0)
+    with pytest.raises(ValueError, match=r"sampled_depth is for .* not for this machine"):
+        FormalLanguage(NO_BB, sampled_depth=2)
+    with pytest.raises(ValueError, match="language: transitions must be whole numbers"):
+        task_from_config({"kind": "FormalLanguage", "language": {"transitions": [[0.5]], "outputs": [[0]]}})
+    with pytest.raises(ValueError, match=r"language: give the name of a language.* not int"):
+        task_from_config({"kind": "FormalLanguage", "language": 4})
+    with pytest.raises(ValueError, match="1 names for 2 symbols"):
+        RegularLanguage(NO_BB, ("a",))
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the check of annotations would come first
+    assert FormalLanguage(Machine([[0, 1], [1, 0]], [[0], [1]])).ground_truth.n_states == 2  # type: ignore[arg-type]
+
+
+def test_an_alphabet_of_one_symbol_has_a_border_too():
+    task = FormalLanguage("regex[a]:(aaa)*", lengths=(1, 12), balance=0.0, border=1.0)
+    trials = task.sample(200, np.random.default_rng(0))
+    labels = (np.arange(trials.targets.shape[1]) % 3 == 0).astype(int)
+    np.testing.assert_array_equal(trials.targets[..., 0], np.tile(labels, (200, 1)))
+    assert set(trials.info["length"] - 1) == set(range(1, 13)), "every length, in the language or not"
+
+
+def has_value(text: str) -> bool:
+    return re.fullmatch(r"\d([-+*]\d)*", text) is not None
+
+
+def test_arithmetic_has_its_shares_of_expressions_and_of_words_near_them():
+    task = FormalLanguage("arithmetic-3", lengths=(1, 15), balance=0.6, border=0.75)
+    trials = task.sample(2000, np.random.default_rng(0))
+    length, source = trials.info["length"] - 1, trials.info["source"]
+    np.testing.assert_allclose(np.bincount(source) / 2000, [0.4 * 0.25, 0.6, 0.4 * 0.75], atol=0.035)
+    ends = trials.targets[np.arange(2000), length, 0]
+    texts = ["".join(task.symbols[a] for a in word[:n]) for word, n in zip(task_words(trials), length, strict=True)]
+    for text, label, kind in zip(texts, ends, source, strict=True):
+        assert label == (eval(text) % 3 if has_value(text) else 3), text
+        assert has_value(text) == (kind == 1), f"{text} was drawn as {('uniform', 'in the language', 'border')[kind]}"
+    for text in [text for text, kind in zip(texts, source, strict=True) if kind == 2][:50]:
+        n, some = len(text), task.symbols
+        near = {text[:i] + c + text[i + 1 :] for i in range(n) for c in some}
+        near |= {text[:i] + text[i + 1 :] for i in range(n)}
+        near |= {text[:i] + c + text[i:] for i in range(n + 1) for c in some}
+        near |= {text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(n - 1)}
+        assert any(map(has_value, near)), f"{text} is more than one edit away from an expression"
+
+
+def task_words(trials) -> np.ndarray:
+    return trials.inputs[:, 1:].argmax(-1)
