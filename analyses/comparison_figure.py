@@ -1,4 +1,4 @@
-"""The figure of a comparison of networks."""
+"""The figure of a comparison of networks: names stand once, beside the distances; elsewhere networks are numbers."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 MOST_WRITTEN = 8  # networks whose distances are written into the picture
-MOST_NAMED = 25  # networks whose names stand beside their points
+FEW = 5  # networks whose connections are written above their fixed points
+MOST_NUMBERED = 40  # networks whose numbers stand beside their points
+LONGEST = 22  # letters of a name
 
 
 def comparison_figure(found: Any) -> "go.Figure":
@@ -23,67 +25,112 @@ def comparison_figure(found: Any) -> "go.Figure":
     floor = f"noise floor {known.max():.2g}" if len(known) else "noise floor not known"
     titles = [found.unit, f"map (stress {found.stress:.2f})"]
     titles += ["Lyapunov exponents" if kind == "exponents" else "fixed points" for kind in extras]
-    rows = 2 if extras else 1
-    below: list[Any] = [{"colspan": 2}, None] if len(extras) == 1 else [{}, {}]
+    # With one more panel all stand in a row; with two, these stand below one another.
+    columns, rows = 2 + bool(extras), max(1, len(extras))
+    first: list[Any] = [{"rowspan": rows}, {"rowspan": rows}, *[{}] * bool(extras)]
+    specs = [first, *[[None, None, {}]] * (rows - 1)]
     figure = make_subplots(
         rows=rows,
-        cols=2,
-        specs=[[{}, {}], below][:rows],
+        cols=columns,
+        specs=specs,
         subplot_titles=titles,
-        horizontal_spacing=0.16,
-        vertical_spacing=0.24,
+        horizontal_spacing=0.1,
+        vertical_spacing=0.26,
     )
-    figure.update_layout(template=TEMPLATE, title={"text": f"{n} networks compared; {floor}"}, margin={"t": 80})
+    figure.update_layout(template=TEMPLATE, title={"text": f"{n} networks compared; {floor}"})
     figure.update_annotations(font_size=13)
     away = np.where(np.eye(n, dtype=bool), np.nan, found.distance)
+    numbers = [str(k + 1) for k in range(n)]
+    short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in found.names]
     figure.add_heatmap(
         z=away,
-        x=list(found.names),
-        y=list(found.names),
+        x=np.arange(n),
+        y=np.arange(n),
         zmin=0,
         zmax=max(float(found.distance.max()), 1e-12),
         colorscale=SEQUENTIAL,
-        colorbar={"thickness": 12, "x": 0.43, "len": 1 if rows == 1 else 0.4, "y": 1, "yanchor": "top"},
+        showscale=n > MOST_WRITTEN,
+        colorbar={"thickness": 10, "orientation": "h", "y": -0.14, "yanchor": "top", "x": 0.12, "len": 0.3},
         texttemplate="%{z:.2g}" if n <= MOST_WRITTEN else None,
+        textfont={"size": 12 if columns == 2 or n <= 5 else 9},
         row=1,
         col=1,
     )
-    figure.update_xaxes(type="category", showgrid=False, automargin=True, row=1, col=1)
-    figure.update_yaxes(type="category", showgrid=False, automargin=True, autorange="reversed", row=1, col=1)
-    _add_map(figure, found)
+    ticks = np.unique(np.linspace(0, n - 1, min(n, 24)).astype(int))
+    figure.update_xaxes(
+        tickvals=ticks,
+        ticktext=[numbers[k] for k in ticks],
+        tickangle=0,
+        tickfont={"size": 12 if n <= 12 else 8},
+        showgrid=False,
+        row=1,
+        col=1,
+    )
+    figure.update_yaxes(
+        tickvals=ticks,
+        ticktext=[f"{short[k]}  {numbers[k]}" for k in ticks],
+        tickfont={"size": 12},
+        showgrid=False,
+        automargin=True,
+        autorange="reversed",
+        row=1,
+        col=1,
+    )
+    colours = _colours(found)
+    _add_map(figure, found, numbers, colours)
     for place, kind in enumerate(extras):
-        (_add_exponents if kind == "exponents" else _add_points)(figure, found, 2, place + 1)
-    figure.update_layout(legend={"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top", "traceorder": "normal"})
-    figure.update_layout(barmode="stack", margin={"b": 120})
+        (_add_exponents if kind == "exponents" else _add_points)(figure, found, numbers, colours, place + 1)
+    figure.update_layout(
+        barmode="stack",
+        legend={
+            "orientation": "h",
+            "x": 0.5 if n > MOST_WRITTEN else 0,
+            "y": -0.2,
+            "yanchor": "top",
+            "traceorder": "normal",
+        },
+        margin={"t": 80, "b": 100},
+    )
     return figure
 
 
-def _add_map(figure: "go.Figure", found: Any) -> None:
-    from rnnscope.figures import COLOURS, NEUTRAL
+def _colours(found: Any) -> list[str]:
+    """One colour for every group, or without groups for every network."""
+    from rnnscope.analyses.state_space.conditions import level_colours
 
-    groups = list(dict.fromkeys(found.groups))
-    texts = _texts(found.names, found.positions)
-    for index, group in enumerate(groups):
+    kinds = list(dict.fromkeys(found.groups if any(found.groups) else found.names))
+    palette = dict(zip(kinds, level_colours(len(kinds)), strict=True))
+    return [palette[kind] for kind in (found.groups if any(found.groups) else found.names)]
+
+
+def _add_map(figure: "go.Figure", found: Any, numbers: list[str], colours: list[str]) -> None:
+    from rnnscope.figures import NEUTRAL
+
+    texts = _texts(numbers, found.positions)
+    for group in dict.fromkeys(found.groups):
         members = [k for k, each in enumerate(found.groups) if each == group]
         figure.add_scatter(
             x=found.positions[members, 0],
             y=found.positions[members, 1],
-            mode="markers+text" if len(found.names) <= MOST_NAMED else "markers",
+            mode="markers+text" if len(numbers) <= MOST_NUMBERED else "markers",
             text=[texts[k] for k in members],
-            hovertext=[found.names[k] for k in members],
+            hovertext=[f"{numbers[k]} {found.names[k]}" for k in members],
             textposition="top center",
-            textfont={"size": 11},
-            marker={"size": 10, "color": COLOURS[index % len(COLOURS)] if group else COLOURS[0]},
+            textfont={"size": 12},
+            marker={"size": 10, "color": [colours[k] for k in members]},
             name=group or "networks",
-            showlegend=bool(group),
+            showlegend=False,
             cliponaxis=False,
             row=1,
             col=2,
         )
+        if group:  # a legend shows the first colour of a trace with several
+            marker = {"size": 10, "color": colours[members[0]]}
+            figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=group, row=1, col=2)
     known = found.floor[np.isfinite(found.floor)]
     spread = np.ptp(found.positions, axis=0).max()
     if len(known) and 0.01 * spread < known.max() < spread:
-        # The yardstick: a circle of this diameter around a network is what is no difference.
+        # The yardstick: a circle of this radius around a network is what is no difference.
         turn = np.linspace(0, 2 * np.pi, 60)
         for k, (x, y) in enumerate(found.positions):
             if np.isfinite(found.floor[k]):
@@ -102,25 +149,24 @@ def _add_map(figure: "go.Figure", found: Any) -> None:
                 )
     low, high = found.positions.min(0), found.positions.max(0)
     margin = 0.2 * max(spread, 1e-9)
-    figure.update_xaxes(range=[low[0] - margin, high[0] + margin], constrain="domain", row=1, col=2)
-    figure.update_yaxes(range=[low[1] - margin, high[1] + margin], scaleanchor="x2", constrain="domain", row=1, col=2)
-    figure.update_xaxes(title_text=found.unit, row=1, col=2)
+    figure.update_xaxes(range=[low[0] - margin, high[0] + margin], constrain="domain", nticks=6, row=1, col=2)
+    figure.update_yaxes(
+        range=[low[1] - margin, high[1] + margin], scaleanchor="x2", constrain="domain", nticks=5, row=1, col=2
+    )
 
 
-def _texts(names: tuple[str, ...], positions: np.ndarray) -> list[str]:
-    """Names for a map: of networks in one place the first, and how many more."""
-    near = np.linalg.norm(positions[:, None] - positions, axis=2) <= 0.01 * max(np.ptp(positions, axis=0).max(), 1e-12)
+def _texts(numbers: list[str], positions: np.ndarray) -> list[str]:
+    """Labels for a map: of networks in one place all their numbers, or the first and how many more."""
+    near = np.linalg.norm(positions[:, None] - positions, axis=2) <= 0.04 * max(np.ptp(positions, axis=0).max(), 1e-12)
     texts = []
-    for k, name in enumerate(names):
-        more = int(near[k].sum()) - 1
-        texts.append("" if near[k, :k].any() else f"{name} and {more} more" if more else name)
+    for k in range(len(numbers)):
+        here = np.flatnonzero(near[k])
+        together = ", ".join(numbers[j] for j in here) if len(here) <= 4 else f"{numbers[k]} and {len(here) - 1} more"
+        texts.append("" if near[k, :k].any() else together)
     return texts
 
 
-def _add_exponents(figure: "go.Figure", found: Any, row: int, col: int) -> None:
-    from rnnscope.analyses.state_space.conditions import level_colours
-
-    colours = level_colours(len(found.names))
+def _add_exponents(figure: "go.Figure", found: Any, numbers: list[str], colours: list[str], row: int) -> None:
     for name, colour, values in zip(found.names, colours, found.exponents, strict=True):
         figure.add_scatter(
             x=np.arange(1, len(values) + 1),
@@ -129,25 +175,51 @@ def _add_exponents(figure: "go.Figure", found: Any, row: int, col: int) -> None:
             marker={"size": 5},
             line={"color": colour, "width": 1.5},
             name=name,
-            legendgroup="exponents",
-            showlegend=len(found.names) <= MOST_WRITTEN,
+            showlegend=False,
             row=row,
-            col=col,
+            col=3,
         )
-    figure.update_xaxes(title_text="exponent", row=row, col=col)
-    figure.update_yaxes(title_text="λ (nats per step)", row=row, col=col)
+    n = found.exponents.shape[1]
+    figure.update_xaxes(
+        range=[0.5, n + 0.5],
+        dtick=1 if n <= 6 else None,
+        title={"text": "exponent", "font": {"size": 13}},
+        row=row,
+        col=3,
+    )
+    figure.update_yaxes(title={"text": "λ (nats/step)", "font": {"size": 13}}, nticks=5, row=row, col=3)
 
 
-def _add_points(figure: "go.Figure", found: Any, row: int, col: int) -> None:
-    from rnnscope.analyses.state_space.conditions import level_colours
-    from rnnscope.figures import NEUTRAL
+def _add_points(figure: "go.Figure", found: Any, numbers: list[str], colours: list[str], row: int) -> None:
+    from plotly.colors import sample_colorscale
 
+    # Shades of grey: colours are networks and groups.
     used = [k for k in range(found.n_fixed_points.shape[1]) if found.n_fixed_points[:, k].any()]
-    for k, colour in zip(used, level_colours(max(len(used), 1)), strict=False):
-        name = "stable" if k == 0 else f"{k} unstable direction{'' if k == 1 else 's'}"
-        bar = {"marker_color": colour, "name": name, "row": row, "col": col}
-        figure.add_bar(x=list(found.names), y=found.n_fixed_points[:, k], **bar)
+    shades = [str(c) for c in sample_colorscale("Greys_r", np.linspace(0.15, 0.8, len(used)))]
+    links = found.n_connections
+    hover = ["" if links is None else f"{int(links[k].sum())} connections" for k in range(len(numbers))]
+    bars: list[tuple[str, np.ndarray, dict[str, Any]]] = [
+        (
+            "stable" if k == 0 else f"{k} unstable direction{'' if k == 1 else 's'}",
+            found.n_fixed_points[:, k],
+            {"color": c},
+        )
+        for k, c in zip(used, shades, strict=True)
+    ]
     if found.n_kinks.any():
-        figure.add_bar(x=list(found.names), y=found.n_kinks, marker_color=NEUTRAL, name="at a kink", row=row, col=col)
-    figure.update_xaxes(type="category", showgrid=False, row=row, col=col)
-    figure.update_yaxes(title_text="fixed points", row=row, col=col)
+        bars.append(("at a kink", found.n_kinks, {"color": "white", "line": {"color": "black", "width": 1}}))
+    for name, counts, marker in bars:
+        figure.add_bar(x=numbers, y=counts, marker=marker, name=name, hovertext=hover, row=row, col=3)
+    total = found.n_fixed_points.sum(1) + found.n_kinks
+    written = links is not None and len(numbers) <= FEW
+    if written:
+        shown = [f"{int(links[k].sum())}↝" for k in range(len(numbers))]
+        figure.add_scatter(
+            x=numbers, y=total, mode="text", text=shown, textposition="top center", showlegend=False, row=row, col=3
+        )
+    most = max(int(total.max()), 1)
+    figure.update_xaxes(type="category", showgrid=False, tickangle=0, row=row, col=3)
+    title = "count, ↝ joins" if written else "count"
+    figure.update_yaxes(
+        title={"text": title, "font": {"size": 13}}, range=[0, 1.2 * most], dtick=max(1, -(-most // 4)), row=row, col=3
+    )

@@ -346,7 +346,7 @@ def _figure(found: SwitchingLinear) -> "go.Figure":
         cols=2,
         column_widths=[0.5, 0.5],
         horizontal_spacing=0.12,
-        subplot_titles=["fixed point of each step", "R² by fixed point"],
+        subplot_titles=["fixed point of each step", "R² of the change (solid) and over segments (pale)"],
     )
     figure.update_layout(template=TEMPLATE, title={"text": "Trials as switching linear systems"})
     figure.update_annotations(font_size=13)
@@ -399,12 +399,10 @@ def _figure(found: SwitchingLinear) -> "go.Figure":
         figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=height, y1=height, line=line, row=1, col=2)
         figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=label, row=1, col=2)
     several = f" ({len(bars)} of {len(used)} in use)" if len(used) > len(bars) else ""
-    figure.update_xaxes(title_text=f"fixed point, most used first{several}", type="category", showgrid=False, col=2)
+    figure.update_xaxes(title_text=f"fixed point{several}", type="category", showgrid=False, col=2)
     lowest = min(0.0, float(np.nanmin([found.r2_point[bars], found.r2_multi_step_point[bars]])), found.r2_multi_step)
     lowest = min(lowest, found.r2_change, found.global_r2_change, found.global_r2_multi_step)
-    figure.update_yaxes(
-        title_text="R² (solid bar: change, pale: segments)", range=[max(lowest, -1) * 1.05, 1.05], col=2
-    )
+    figure.update_yaxes(title_text="R²", range=[max(lowest, -1) * 1.05, 1.05], col=2)
     figure.update_layout(
         barmode="group",
         legend={"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"},

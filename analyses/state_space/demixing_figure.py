@@ -26,7 +26,7 @@ def demixing_figure(found: Any) -> "go.Figure":
     panels: list[list[dict[str, int] | None]] = [[{}] * columns for _ in range(rows)]
     layout = [[*row, {"rowspan": rows} if i == 0 else None] for i, row in enumerate(panels)]
     # Titles go to panels in reading order; the bars stand at the end of the first row.
-    ordered = [*titles[:columns], "variance of averages", *titles[columns:]]
+    ordered = [*titles[:columns], "variance (%)", *titles[columns:]]
     figure = make_subplots(
         rows=rows,
         cols=columns + 1,
@@ -64,7 +64,7 @@ def demixing_figure(found: Any) -> "go.Figure":
         if name == "signal" or values.any():
             figure.add_bar(x=list(found.parts), y=values * 100, name=name, marker_color=colour, **bars)
     figure.update_layout(barmode="stack")
-    figure.update_yaxes(title_text="share (%)", rangemode="tozero", **bars)
+    figure.update_yaxes(rangemode="tozero", **bars)
     few = len(found.parts) <= MOST_PANELS
     names = [part.replace(" × ", "<br>× " if few else "×") for part in found.parts]
     figure.update_xaxes(

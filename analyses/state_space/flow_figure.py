@@ -76,7 +76,15 @@ def _ticks(bottom: float, top: float) -> list[float]:
     """1, 2 and 5 of each decade, or the decades alone where they are many."""
     decades = range(int(np.floor(bottom)), int(np.ceil(top)) + 1)
     digits = (1, 2, 5) if top - bottom < 1.5 else (1, 3) if top - bottom < 3 else (1,)
-    return [d * 10.0**k for k in decades for d in digits if bottom - 1e-9 <= np.log10(d * 10.0**k) <= top + 1e-9]
+    ticks = [d * 10.0**k for k in decades for d in digits if bottom - 1e-9 <= np.log10(d * 10.0**k) <= top + 1e-9]
+    if len(ticks) >= 3:
+        return ticks
+    # Over less than that: multiples of the smallest round step of which not more than six fit.
+    low, high = 10.0**bottom, 10.0**top
+    tiny = 10.0 ** np.floor(np.log10(max((high - low) / 6, 1e-12 * high)))
+    step = next(d * tiny for d in (1, 2, 5, 10, 20) if (high - low) / (d * tiny) <= 5)
+    first, last = int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9))
+    return [float(f"{k * step:.12g}") for k in range(first, last + 1)] or [float(f"{low:.3g}")]
 
 
 def _add_arrows(figure: "go.Figure", found: Any) -> None:

@@ -265,14 +265,10 @@ def _figure(found: Rotations) -> "go.Figure":
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
 
     n = min(2, len(found.planes))
-    titles = [
-        f"plane {k + 1}: {found.frequency[k]:.3f} cycles/step,<br>{found.variance_ratio[k]:.0%} of the variance"
-        for k in range(n)
-    ]
-    figure = make_subplots(cols=n + 1, subplot_titles=[*titles, "fit of surrogates"], horizontal_spacing=0.09)
+    titles = [f"plane {k + 1}: {found.frequency[k]:.3f} cycles/step, {found.variance_ratio[k]:.0%}" for k in range(n)]
+    figure = make_subplots(cols=n + 1, subplot_titles=[*titles, "fit of surrogates"], horizontal_spacing=0.11)
     figure.update_layout(template=TEMPLATE, title={"text": f"Rotations by {', '.join(found.label_names)}"})
     figure.update_annotations(font_size=12)
-    figure.update_layout(margin={"t": 85})
     styles = condition_styles(found.condition_labels, found.levels)
     for plane in range(n):
         for c, style in enumerate(styles):
@@ -288,10 +284,10 @@ def _figure(found: Rotations) -> "go.Figure":
                 row=1,
                 col=plane + 1,
             )
-        figure.update_xaxes(title_text="first direction (● begins)", row=1, col=plane + 1)
+        figure.update_xaxes(title_text="direction 1 (● begins)", row=1, col=plane + 1)
         axis = "x" if plane == 0 else f"x{plane + 1}"
         figure.update_yaxes(scaleanchor=axis, row=1, col=plane + 1)
-    figure.update_yaxes(title_text="second direction", row=1, col=1)
+    figure.update_yaxes(title_text="direction 2", row=1, col=1)
     figure.add_histogram(
         x=found.null_r2_skew,
         marker_color=NEUTRAL,
@@ -301,7 +297,11 @@ def _figure(found: Rotations) -> "go.Figure":
         row=1,
         col=n + 1,
     )
-    for value, colour, name in ((found.r2_skew, COLOURS[1], "rotation"), (found.r2_linear, "black", "any linear map")):
+    # The narrower line last: where the two are equal, both are seen.
+    for value, colour, name, width in (
+        (found.r2_linear, "black", "any linear map", 6),
+        (found.r2_skew, COLOURS[1], "rotation", 2.5),
+    ):
         figure.add_shape(
             type="line",
             x0=value,
@@ -309,7 +309,7 @@ def _figure(found: Rotations) -> "go.Figure":
             y0=0,
             y1=1,
             yref="y domain",
-            line={"color": colour, "width": 2.5},
+            line={"color": colour, "width": width},
             row=1,
             col=n + 1,
         )
@@ -317,13 +317,13 @@ def _figure(found: Rotations) -> "go.Figure":
             x=[None],
             y=[None],
             mode="lines",
-            line={"color": colour, "width": 2.5},
+            line={"color": colour, "width": width},
             name=f"data, {name}",
             row=1,
             col=n + 1,
         )
     least = min(0.0, float(found.null_r2_skew.min()), found.r2_skew)
-    figure.update_xaxes(title_text="R² of the change of state", range=[least - 0.02, 1.02], row=1, col=n + 1)
+    figure.update_xaxes(title_text="R² of the change", range=[least - 0.02, 1.02], row=1, col=n + 1)
     figure.update_yaxes(title_text="surrogates (%)", row=1, col=n + 1)
     add_condition_legend(figure, found.condition_labels, found.levels, found.label_names)
     return figure

@@ -278,7 +278,7 @@ def _figure(found: Subspaces) -> "go.Figure":
         cols=2,
         column_widths=[0.52, 0.48],
         horizontal_spacing=0.2,
-        subplot_titles=["alignment index (chance)", "principal angles (chance dotted)"],
+        subplot_titles=["alignment of row with column (chance)", "principal angles (chance dotted)"],
     )
     figure.update_layout(template=TEMPLATE, title={"text": f"Subspaces of {n} groups of states"})
     figure.update_annotations(font_size=13)
@@ -299,10 +299,8 @@ def _figure(found: Subspaces) -> "go.Figure":
         row=1,
         col=1,
     )
-    figure.update_xaxes(title_text="within the subspace of", showgrid=False, type="category", col=1)
-    figure.update_yaxes(
-        title_text="variance of", showgrid=False, autorange="reversed", type="category", automargin=True, col=1
-    )
+    figure.update_xaxes(showgrid=False, type="category", col=1)
+    figure.update_yaxes(showgrid=False, autorange="reversed", type="category", automargin=True, col=1)
     # Neighbours first: in time, or in the order that was given.
     pairs = sorted(((a, b) for a in range(n) for b in range(a + 1, n)), key=lambda p: (p[1] - p[0], p[0]))[:SHOWN_PAIRS]
     for (a, b), colour in zip(pairs, COLOURS, strict=False):

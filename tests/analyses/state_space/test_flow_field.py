@@ -9,6 +9,7 @@ import rnnscope as rs
 from rnnscope import results
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.state_space import FlowField, flow_field
+from rnnscope.analyses.state_space.flow_figure import _ticks
 
 VIEW = {"directions": np.eye(2), "origin": np.zeros(2), "extent": (-2.0, 2.0, -2.0, 2.0)}
 
@@ -189,3 +190,19 @@ def test_what_makes_no_plane_is_refused(given, message):
 def test_one_unit_has_no_plane():
     with pytest.raises(NotApplicable, match="at least two numbers, this has 1"):
         flow_field(rs.FunctionMap(lambda h: 0.5 * h, state_size=1))
+
+
+@pytest.mark.parametrize(("low", "high"), [(2.1, 2.6), (0.17, 0.53), (1e-6, 3.0), (0.5, 0.5001), (3e-5, 1e-3)])
+def test_the_colour_bar_always_has_ticks_within_its_range(low, high):
+    ticks = np.array(_ticks(np.log10(low), np.log10(high)))
+    assert 2 <= len(ticks) <= 8
+    assert (ticks >= low * (1 - 1e-8)).all()
+    assert (ticks <= high * (1 + 1e-8)).all()
+    assert (np.diff(ticks) > 0).all()
+
+
+def test_the_summary_names_what_the_plane_is_made_of_once():
+    start = lambda n, rng: rng.standard_normal((n, 3))  # noqa: E731
+    spin = rs.FunctionMap(lambda h: 0.9 * h[..., [1, 2, 0]], state_size=3, initial=start)
+    assert "in the PC1-PC2 plane of visited states: " in flow_field(spin).summary()
+    assert "in the plane of direction 1 and direction 2: " in flow_field(spin, directions=np.eye(3)[:2]).summary()
