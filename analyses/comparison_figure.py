@@ -211,15 +211,15 @@ def _add_points(figure: "go.Figure", found: Any, numbers: list[str], colours: li
     for name, counts, marker in bars:
         figure.add_bar(x=numbers, y=counts, marker=marker, name=name, hovertext=hover, row=row, col=3)
     total = found.n_fixed_points.sum(1) + found.n_kinks
-    written = links is not None and len(numbers) <= FEW
-    if written:
+    written = len(numbers) <= FEW
+    if links is not None and written:
         shown = [f"{int(links[k].sum())}↝" for k in range(len(numbers))]
         figure.add_scatter(
             x=numbers, y=total, mode="text", text=shown, textposition="top center", showlegend=False, row=row, col=3
         )
     most = max(int(total.max()), 1)
     figure.update_xaxes(type="category", showgrid=False, tickangle=0, row=row, col=3)
-    title = "count, ↝ joins" if written else "count"
+    title = "count, ↝ joins" if links is not None and written else "count"
     figure.update_yaxes(
         title={"text": title, "font": {"size": 13}}, range=[0, 1.2 * most], dtick=max(1, -(-most // 4)), row=row, col=3
     )
