@@ -31,9 +31,9 @@ def compile_machine(machine: Machine, *, gain: float = 40.0) -> Network:
         ValueError: the machine is probabilistic or shows negative numbers, or the gain is too small for it to be exact.
 
     Example:
-        >>> import torch, rnnscope as rs
+        >>> import numpy as np, torch, rnnscope as rs
         >>> from rnnscope.tasks.machine import Machine
-        >>> odd = Machine([[0, 1], [1, 0]], [[0], [1]])
+        >>> odd = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
         >>> outputs, _ = rs.compile_machine(odd)(torch.eye(2)[torch.tensor([[1, 0, 1, 1]])])
         >>> outputs.argmax(-1).tolist()
         [[1, 1, 0, 1]]

@@ -37,7 +37,7 @@ class Machine:
     Example:
         >>> import numpy as np
         >>> from rnnscope.tasks.machine import Machine
-        >>> parity = Machine([[0, 1], [1, 0]], [[0], [1]])
+        >>> parity = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
         >>> parity.show(np.array([[1, 0, 1]]))[..., 0]
         array([[1, 1, 0]])
     """
