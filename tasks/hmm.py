@@ -1,5 +1,6 @@
 """Hidden Markov models with discrete outputs: sampling, likelihood, exact statistics of what they emit."""
 
+import json
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -224,6 +225,44 @@ class HMM:
         _, symbols = self.sample(n_sequences, length, rng)
         rates = -self._forward(symbols)[1][:, length // 2 :].mean(axis=1)
         return EntropyRate(float(rates.mean()), float(rates.std(ddof=1) / np.sqrt(n_sequences)))
+
+    def to_json(self) -> str:
+        """The model as JSON; `HMM.from_json` reads it."""
+        return json.dumps({"transitions": self.transitions, "emissions": self.emissions, "start": self.start})
+
+    @classmethod
+    def from_json(cls, text: str) -> "HMM":
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: the text is no hidden Markov model.
+        """
+        try:
+            fields = json.loads(text)
+            return cls(fields["transitions"], fields["emissions"], fields.get("start"))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"this is no hidden Markov model in JSON ({error}): it needs transitions (state, state) and emissions "
+                "(state, symbol), and may have start (state)"
+            ) from error
+
+    def to_dot(self, symbols: tuple[str, ...] | None = None) -> str:
+        """The model in Graphviz's language: states with their symbols' probabilities, arrows with their own; `symbols`
+        names the symbols ("0", "1", ... if None).
+
+        Raises:
+            ValueError: not one name for each symbol.
+        """
+        names = tuple(map(str, range(self.n_symbols))) if symbols is None else symbols
+        if len(names) != self.n_symbols:
+            raise ValueError(f"{len(names)} names for {self.n_symbols} symbols")
+        lines = ["digraph hmm {", "  rankdir=LR; node [shape=circle];"]
+        for i, row in enumerate(self.emissions):
+            label = "\n".join(f"{name}: {p:.3g}" for name, p in zip(names, row, strict=True) if p > 0)
+            lines.append(f"  q{i} [label={json.dumps(label, ensure_ascii=False)}];")
+        for i, row in enumerate(self.transitions):
+            lines += [f'  q{i} -> q{j} [label="{p:.3g}"];' for j, p in enumerate(row) if p > 0]
+        return "\n".join([*lines, "}"]) + "\n"
 
     def _pairs(self, states: Float64[np.ndarray, " state"]) -> Float64[np.ndarray, "symbol symbol"]:
         """Joint distribution of the symbol emitted from `states` and the one after it."""

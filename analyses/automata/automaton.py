@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from rnnscope import results
-from rnnscope.analyses.automata.aalpy_machines import to_aalpy
+from rnnscope.analyses.automata.aalpy_machines import markov_chain, to_aalpy
 from rnnscope.analyses.automata.counters import Pushdown
 from rnnscope.tasks import HMM
 from rnnscope.tasks.machine import Machine
@@ -74,6 +74,17 @@ class Automaton:
         truth_difference, truth_difference_error: log_likelihood - truth_log_likelihood, and its standard error
             over sequences.
         truth_entropy_rate: of the true model; minus the log likelihood that a perfect copy would reach.
+        log_likelihood_on_truth, log_likelihood_on_truth_error: emitter: of held-out sequences of the true model, nats
+            per symbol, and its standard error; `truth_log_likelihood_on_truth` is the true model's own.
+        truth_shortfall, truth_shortfall_error: by how much the first falls short of the last, as a fraction of the
+            entropy rate, and its standard error.
+        symbol_frequencies, truth_frequencies: emitter: how often the network emits each symbol, and the true model.
+        likelihood_converged: emitter: whether the last step, Baum-Welch from counted clusters, came to rest; None where
+            it made other sequences no likelier, and the counts are kept.
+        compared_models, compared_states: emitter: other models of the same emitted sequences, and how many states they
+            have: without that step (or, where it was not kept, with it), by Baum-Welch from random starts, by ALERGIA.
+        compared_log_likelihood, compared_log_likelihood_on_truth: of the held-out sequences of the network, and of the
+            true model, nats per symbol.
         matching: the state of the true model that each state is (best order); () where their numbers differ.
         transition_error, emission_error: mean absolute errors of the probabilities after matching, rows weighted by
             occupancy.
@@ -91,7 +102,8 @@ class Automaton:
         state_counts: how many network states these are from.
         state_positions, arrow_positions: centres, and mean network state after each symbol in each state, on the
             first two principal axes of all visited states, which hold `positions_variance` of the variance.
-        loop_state, loop_symbol: symbols that keep the machine where it is (of the most visited states).
+        loop_state, loop_symbol: symbols that keep the machine where it is (of the most visited states); of an emitter,
+            which reads none, each state and -1, for noise at its mean.
         loop_points, loop_kind, loop_q, loop_stable, loop_distance: the nearest fixed point of the network under that
             symbol (kind 0), failing that the nearest slow point (1), failing that the centre itself (2); its speed q,
             whether it is stable, and its distance from the centre.
@@ -146,6 +158,18 @@ class Automaton:
     truth_difference: float | None = None
     truth_difference_error: float | None = None
     truth_entropy_rate: float | None = None
+    log_likelihood_on_truth: float | None = None
+    log_likelihood_on_truth_error: float | None = None
+    truth_log_likelihood_on_truth: float | None = None
+    truth_shortfall: float | None = None
+    truth_shortfall_error: float | None = None
+    symbol_frequencies: Float[np.ndarray, " emitted"] | None = None
+    truth_frequencies: Float[np.ndarray, " emitted"] | None = None
+    likelihood_converged: bool | None = None
+    compared_models: tuple[str, ...] = ()
+    compared_states: Int64[np.ndarray, " compared"] | None = None
+    compared_log_likelihood: Float[np.ndarray, " compared"] | None = None
+    compared_log_likelihood_on_truth: Float[np.ndarray, " compared"] | None = None
     matching: tuple[int, ...] = ()
     transition_error: float | None = None
     emission_error: float | None = None
@@ -244,15 +268,17 @@ class Automaton:
 
     def to_dot(self) -> str:
         """The machine in Graphviz's language."""
-        return self.machine().to_dot(self.symbols)
+        return self.machine().to_dot(self.symbols) if self.kind == "moore" else self.hmm().to_dot(self.symbols)
 
     def to_aalpy(self) -> Any:
-        """The machine as AALpy's automaton."""
+        """The machine as AALpy's automaton, an emitter as its Markov chain (`markov_chain`)."""
+        if self.kind == "emitter":
+            return markov_chain(self.hmm(), self.symbols)
         return to_aalpy(self.machine(), self.symbols)
 
     def to_json(self) -> str:
-        """The machine as JSON; `Machine.from_json` reads it."""
-        return self.machine().to_json()
+        """The machine as JSON; `Machine.from_json` reads it, `HMM.from_json` an emitter's."""
+        return self.machine().to_json() if self.kind == "moore" else self.hmm().to_json()
 
     def hmm(self) -> HMM:
         """The emitter as a hidden Markov model that starts as its occupancy says.
@@ -273,17 +299,15 @@ class Automaton:
         the network's states do, on two principal axes, as far as circles do not overlap."""
         from rnnscope.analyses.automata.machine_figure import emitter_figure, moore_figure
 
-        return moore_figure(self, layout) if self.kind == "moore" else emitter_figure(self)
+        return moore_figure(self, layout) if self.kind == "moore" else emitter_figure(self, layout)
 
     def trust_figure(self) -> "go.Figure":
-        """Agreement with the network against the length of words, and, of a network that counts, against depth.
-
-        Raises:
-            ValueError: this is an emitter.
-        """
+        """Agreement with the network against the length of words, and, of a network that counts, against depth; of an
+        emitter the likelihood of its sequences against the number of states."""
+        from rnnscope.analyses.automata.likelihood_figure import likelihood_figure
         from rnnscope.analyses.automata.trust_figure import trust_figure
 
-        return trust_figure(self)
+        return trust_figure(self) if self.kind == "moore" else likelihood_figure(self)
 
     def summary(self) -> str:
         return self._moore_summary() if self.kind == "moore" else self._emitter_summary()
@@ -367,16 +391,38 @@ class Automaton:
         return "the empty word" if not word else "'" + " ".join(self.symbols[symbol] for symbol in word) + "'"
 
     def _emitter_summary(self) -> str:
-        text = (
+        parts = [
             f"{_states(self.n_states)}; log likelihood {self.log_likelihood:.4f} ± {self.log_likelihood_error:.4f} "
-            f"nats a symbol of {self.n_test_words} held-out sequences"
-        )
-        if self.truth_log_likelihood is None:
-            return text
-        return (
-            f"{text}, the true model's {self.truth_log_likelihood:.4f} "
-            f"(difference {self.truth_difference:+.4f} ± {self.truth_difference_error:.4f})"
-        )
+            f"nats a symbol of {self.n_test_words} held-out sequences of the network"
+        ]
+        if self.truth_difference is not None:
+            parts[0] += (
+                f", the true model's {self.truth_log_likelihood:.4f} (difference {self.truth_difference:+.4f} ± "
+                f"{self.truth_difference_error:.4f})"
+            )
+        if self.truth_shortfall is not None:
+            parts.append(
+                f"of sequences of the true model {self.log_likelihood_on_truth:.4f}, the true model's "
+                f"{self.truth_log_likelihood_on_truth:.4f}: {100 * self.truth_shortfall:.1f} ± "
+                f"{100 * (self.truth_shortfall_error or 0.0):.1f} % of the entropy rate short"
+            )
+        if self.symbol_frequencies is not None and self.truth_frequencies is not None:
+            floor = 1 / (self.n_test_words * int(self.lengths[0]))
+            emitted, wanted = (np.maximum(f, floor) for f in (self.symbol_frequencies, self.truth_frequencies))
+            worst = int(np.abs(np.log(emitted / wanted)).argmax())
+            parts.append(
+                f"the network emits symbol {self.symbols[worst]} with frequency {self.symbol_frequencies[worst]:.2g}, "
+                f"the true model with {self.truth_frequencies[worst]:.2g}"
+            )
+        if self.compared_states is not None and self.compared_log_likelihood is not None:
+            rows = zip(
+                self.compared_models, self.compared_states.tolist(), self.compared_log_likelihood.tolist(), strict=True
+            )
+            others = ", ".join(f"{name} {likelihood:.4f} ({_states(n)})" for name, n, likelihood in rows)
+            parts.append(f"learned otherwise from the network's sequences: {others}")
+        if self.likelihood_converged is False:
+            parts.append("the last iterations (Baum-Welch) did not come to rest")
+        return "; ".join(parts)
 
 
 def _states(n: int) -> str:

@@ -55,10 +55,9 @@ class Chain(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A chain, where its states lie, and the sizes and likelihoods that it was chosen from."""
+    """A chain, and the sizes and likelihoods that it was chosen from."""
 
     chain: Chain
-    centres: Float[np.ndarray, "state unit"]
     tried_clusters: list[int]
     tried_states: list[int]
     tried_log_likelihood: list[float]
@@ -96,33 +95,26 @@ def find_chain(fitted: Emitted, checked: Emitted, candidates: Sequence[int], rng
     for n_wanted in sorted(set(candidates)):
         cluster, n_clusters = _clusters(fitted, n_wanted, rng)
         chain = _count(fitted, cluster, n_clusters)
-        member = np.arange(n_clusters)  # the merged state of each cluster
         while True:
             n_states = len(chain.flow)
             if n_states <= MAX_STATES or n_states == n_clusters:
                 likelihood = log_likelihood(chain.hmm(), checked.symbols)[0]
-                tried.append(_Tried(chain, member[cluster], n_clusters, likelihood))
+                tried.append(_Tried(chain, n_clusters, likelihood))
             if n_states == 1:
                 break
-            chain, member = _merge_nearest(chain, member)
+            chain = _merge_nearest(chain)
     each = [t.log_likelihood for t in tried]
     # One state is always tried. A chain that cannot emit what was checked has likelihood 0 and cannot be the best.
     alone = max(t.log_likelihood for t in tried if len(t.chain.flow) == 1)
     price = SHARE * max(max(each) - alone, 0.0) if np.isfinite(alone) else 0.0
     # Where no state wins anything, the single one is as good as all.
     best = max(tried, key=lambda t: (t.log_likelihood - price * len(t.chain.flow), -len(t.chain.flow)))
-    order = np.argsort(-best.chain.occupancy, kind="stable")
-    chain = Chain(best.chain.flow[np.ix_(order, order)], best.chain.emission[order])
-    state = np.argsort(order)[best.state]
-    flat = fitted.states.reshape(len(state), -1)
-    centres = np.stack([flat[state == s].mean(0) for s in range(len(order))])
     sizes = [len(t.chain.flow) for t in tried]
-    return Found(chain, centres, [t.n_clusters for t in tried], sizes, [t.log_likelihood for t in tried])
+    return Found(best.chain, [t.n_clusters for t in tried], sizes, [t.log_likelihood for t in tried])
 
 
 class _Tried(NamedTuple):
     chain: Chain
-    state: Int64[np.ndarray, " point"]
     n_clusters: int
     log_likelihood: float
 
@@ -180,7 +172,7 @@ def _count(fitted: Emitted, cluster: Int64[np.ndarray, " point"], n_clusters: in
     return Chain(counts / counts.sum(), sums / np.bincount(cluster, minlength=n_clusters)[:, None])
 
 
-def _merge_nearest(chain: Chain, member: Int64[np.ndarray, " cluster"]) -> tuple[Chain, Int64[np.ndarray, " cluster"]]:
+def _merge_nearest(chain: Chain) -> Chain:
     """Make one of the two states whose union loses least: squared Hellinger distance of their futures, times
     w1 w2 / (w1 + w2) with their occupancies w (Ward's rule)."""
     ahead, future = chain.transitions, [chain.emission]
@@ -200,4 +192,4 @@ def _merge_nearest(chain: Chain, member: Int64[np.ndarray, " cluster"]) -> tuple
     join[np.arange(len(weight)), new] = 1
     merged_weight = join.T @ weight
     emission = (join.T @ (weight[:, None] * chain.emission)) / merged_weight[:, None]
-    return Chain(join.T @ chain.flow @ join, emission), new[member]
+    return Chain(join.T @ chain.flow @ join, emission)

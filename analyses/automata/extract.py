@@ -16,12 +16,13 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.automata import counters, dynamics, emitter_machine, trust
 from rnnscope.analyses.automata.automaton import Automaton
+from rnnscope.analyses.automata.emitter import extract_emitter
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.search import Method, Search, find_machine
 from rnnscope.analyses.automata.state_machine import Clusterer
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap, as_map
-from rnnscope.tasks import HMM, Task
+from rnnscope.tasks import Task
 from rnnscope.tasks.languages import Language
 from rnnscope.tasks.machine import Machine
 
@@ -57,7 +58,7 @@ def extract_automaton(
     where more than a tenth of the test words are left wrong. Of all machines tried the one is kept that tells the
     network's answers most briefly (`choice`): neither more words nor a larger budget buy states for its rare errors.
     Emitting (the task's loss is "sinkhorn"): the network runs on the task's noise, and clustered states are merged
-    down to the number that describes held-out sequences most briefly.
+    down to the number that describes held-out sequences most briefly (`emitter`).
 
     Args:
         system: a Run, Network, torch module or StateMap, with a readout.
@@ -131,7 +132,7 @@ def extract_automaton(
             )
         candidates = _candidates(n_clusters, emitter_machine.CANDIDATES)
         sizes = n_words or 100, length or EMITTED_LENGTH, n_test_words or 100
-        return _from_noise(state_map, task, candidates, *sizes, seed, rng)
+        return extract_emitter(state_map, task, candidates, *sizes, seed, rng)
     raise NotApplicable(
         "nothing tells which symbols this network reads or emits: give alphabet=, the input vector of each symbol as "
         "(symbol, input), or task= with an alphabet or with the loss 'sinkhorn' (symbols emitted from noise)"
@@ -209,78 +210,6 @@ def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.rando
             "pushdown_internal": pushdown.internal,
             "pushdown_returns": pushdown.returns,
         }
-    return fields
-
-
-def _from_noise(
-    state_map: StateMap,
-    task: Task,
-    candidates: tuple[int, ...],
-    n_words: int,
-    length: int,
-    n_test_words: int,
-    seed: int,
-    rng: np.random.Generator,
-) -> Automaton:
-    transient = 2 * task.sample(1, np.random.default_rng(0)).inputs.shape[1]
-    fitted, checked = (emitter_machine.emit(state_map, task, n_words, length, transient, rng) for _ in range(2))
-    found = emitter_machine.find_chain(fitted, checked, candidates, rng)
-    symbols = emitter_machine.emit(state_map, task, n_test_words, length, transient, rng).symbols
-    model = found.chain.hmm()
-    likelihood, error = emitter_machine.log_likelihood(model, symbols)
-    against = _against_truth(found.chain, model, getattr(task, "ground_truth", None), symbols, rng)
-    n_states, none, no_lengths = len(found.centres), np.zeros((0, 1)), np.array([length])
-    nothing = np.zeros((n_states, 0), np.int64)
-    return Automaton(
-        kind="emitter",
-        transitions=nothing,
-        outputs=nothing,
-        transition_probabilities=found.chain.transitions,
-        emission=found.chain.emission,
-        initial=0,
-        occupancy=found.chain.occupancy,
-        state_centres=found.centres,
-        symbols=tuple(map(str, range(found.chain.emission.shape[1]))),
-        word_distributions=(),
-        lengths=no_lengths,
-        fidelity_last=none,
-        fidelity_last_low=none,
-        fidelity_last_high=none,
-        fidelity_words=none,
-        fidelity_words_low=none,
-        fidelity_words_high=none,
-        fidelity_prefixes=none,
-        n_test_words=n_test_words,
-        tried_clusters=np.array(found.tried_clusters),
-        tried_states=np.array(found.tried_states),
-        tried_fidelity=np.array(found.tried_log_likelihood),
-        n_clusters=candidates,
-        n_words=n_words,
-        length=length,
-        seed=seed,
-        log_likelihood=likelihood,
-        log_likelihood_error=error,
-        **against,
-    )
-
-
-def _against_truth(
-    chain: emitter_machine.Chain, model: HMM, truth: Any, symbols: np.ndarray, rng: np.random.Generator
-) -> dict[str, Any]:
-    if not isinstance(truth, HMM):
-        return {}
-    # Sequences were taken after a transient, so the true model starts from where it is in the long run.
-    settled = HMM(truth.transitions, truth.emissions, truth.stationary())  # type: ignore[arg-type]
-    each = (model.log_likelihood(symbols) - settled.log_likelihood(symbols)) / symbols.shape[1]
-    fields: dict[str, Any] = {
-        "truth_log_likelihood": emitter_machine.log_likelihood(settled, symbols)[0],
-        "truth_difference": float(each.mean()),
-        "truth_difference_error": float(each.std(ddof=1) / np.sqrt(len(each))),
-        "truth_entropy_rate": settled.entropy_rate(len(symbols), symbols.shape[1], rng).estimate,
-    }
-    matched = emitter_machine.match(chain, truth)
-    if matched is not None:
-        fields |= dict(zip(("matching", "transition_error", "emission_error"), matched, strict=True))
     return fields
 
 

@@ -84,7 +84,7 @@ def moore_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
     return _draw(nodes, edges, place.get(automaton.initial), title, legend, where)
 
 
-def emitter_figure(automaton: Any) -> "go.Figure":
+def emitter_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
     """Circles hold the likeliest symbols and their probabilities, arrows transition probabilities (from 0.01 on)."""
     shown, note = _most_visited(automaton)
     place = {int(state): i for i, state in enumerate(shown)}
@@ -107,8 +107,12 @@ def emitter_figure(automaton: Any) -> "go.Figure":
         f"{_states(automaton.n_states)}: emission probabilities (circles) and "
         f"transitions (arrows, {LEAST_PROBABILITY:g} or more){note}"
     )
+    where = None
+    if placed == "states" and automaton.state_positions is not None:
+        where = spaced(automaton.state_positions[shown])
+        title += f";<br>placed by the network's states ({automaton.positions_variance:.0%} of their variance)"
     legend = [f"mostly symbol {name}" for name in automaton.symbols] if len(automaton.symbols) <= 8 else []
-    return _draw(nodes, edges, None, title, legend)
+    return _draw(nodes, edges, None, title, legend, where)
 
 
 def layout(edges: list[Edge], n_nodes: int) -> Float[np.ndarray, "node 2"]:

@@ -135,6 +135,32 @@ def test_json_round_trip_is_exact(seed, n_states, n_symbols):
     assert from_config(json.loads(json.dumps(to_config(hmm))), {"HMM": HMM}, "model") == hmm
 
 
+@settings(max_examples=20, deadline=None)
+@random_shapes
+def test_a_model_travels_as_json_text(seed, n_states, n_symbols):
+    hmm = random_hmm(seed, n_states, n_symbols)
+    assert HMM.from_json(hmm.to_json()) == hmm
+    without_start = HMM(hmm.transitions, hmm.emissions)
+    assert HMM.from_json(without_start.to_json()) == without_start
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"transitions": [[1.0]]}', '{"transitions": 1, "emissions": [[1.0]]}']
+)
+def test_text_that_is_no_model_is_refused(text):
+    with pytest.raises(ValueError, match=r"(?s)this is no hidden Markov model in JSON .*it needs transitions"):
+        HMM.from_json(text)
+
+
+def test_dot_has_every_arrow_and_every_symbol_that_can_come():
+    text = linear_chain(3).to_dot(("a", "b", "c"))
+    assert text.count("->") == 7, "three loops, and arrows to and fro between neighbours"
+    assert 'q0 [label="a: 0.99\\nb: 0.01"];' in text
+    assert 'q0 -> q1 [label="0.224"];' in text
+    with pytest.raises(ValueError, match="2 names for 3 symbols"):
+        linear_chain(3).to_dot(("a", "b"))
+
+
 def test_a_symbol_that_never_comes():
     hmm = HMM([[0.5, 0.5], [0.5, 0.5]], [[1, 0, 0], [0, 1, 0]])
     assert np.isnan(hmm.symbol_transitions()[2]).all()

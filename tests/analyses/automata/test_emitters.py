@@ -1,13 +1,22 @@
 """Chains out of emitters whose hidden Markov model is known, and machines out of centroids."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from hmmlearn.hmm import CategoricalHMM
+from scipy.optimize import brentq
+from scipy.stats import norm
 
 import rnnscope as rs
 from rnnscope import cells, results, tasks
+from rnnscope.analyses.automata import alergia
+from rnnscope.analyses.automata.automaton import Automaton
+from rnnscope.analyses.automata.baum_welch import baum_welch, beliefs_in_hindsight, from_random_starts
 from rnnscope.analyses.automata.centroid_machine import CentroidMachine, machine_of_centroids
 from rnnscope.analyses.automata.emitter_machine import CANDIDATES, Emitted, find_chain, log_likelihood, match
+from rnnscope.analyses.automata.extract import extract_automaton
 from rnnscope.tasks import HMM
 from rnnscope.tasks.hmm import cyclic, fully_connected, linear_chain
 from rnnscope.tasks.machine import Machine
@@ -56,6 +65,160 @@ def test_independent_symbols_need_one_state():
     rng, coin = np.random.default_rng(0), HMM([[0.5, 0.5], [0.5, 0.5]], [[0.3, 0.7], [0.3, 0.7]])  # type: ignore[arg-type]
     found = find_chain(emitted(coin, 40, rng), emitted(coin, 40, rng), (4,), rng)
     assert len(found.chain.flow) == 1
+
+
+# --- models learned from words -----------------------------------------------------------------------------------
+
+START = HMM([[0.8, 0.2], [0.3, 0.7]], [[0.6, 0.1, 0.3], [0.2, 0.2, 0.6]], [0.4, 0.6])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n_iterations", [1, 7])
+def test_baum_welch_takes_the_steps_of_hmmlearn(n_iterations: int):
+    symbols = linear_chain(2).sample(30, 40, np.random.default_rng(0))[1]
+    oracle = CategoricalHMM(2, n_iter=n_iterations, tol=-np.inf, init_params="", n_features=3)
+    oracle.startprob_, oracle.transmat_ = START.start_distribution, START.transition_matrix
+    oracle.emissionprob_ = START.emission_matrix
+    oracle.fit(symbols.reshape(-1, 1), [40] * 30)
+    found = baum_welch(START, symbols, prior=0.0, max_iterations=n_iterations, tolerance=-np.inf)
+    assert not found.converged
+    assert found.n_iterations == n_iterations
+    np.testing.assert_allclose(found.hmm.transition_matrix, oracle.transmat_, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.hmm.emission_matrix, oracle.emissionprob_, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.hmm.start_distribution, oracle.startprob_, rtol=0, atol=1e-12)
+    wanted = oracle.score(symbols.reshape(-1, 1), [40] * 30) / symbols.size
+    assert found.log_likelihood == pytest.approx(wanted, rel=1e-12)
+    beliefs = oracle.predict_proba(symbols.reshape(-1, 1), [40] * 30).reshape(30, 40, 2)
+    np.testing.assert_allclose(beliefs_in_hindsight(found.hmm, symbols), beliefs, rtol=0, atol=1e-12)
+
+
+def test_random_starts_end_where_the_sequences_are_likelier_than_under_the_truth():
+    truth, rng = linear_chain(2), np.random.default_rng(0)
+    learned, held_out = (truth.sample(100, 100, rng)[1] for _ in range(2))
+    found = from_random_starts(2, 3, learned, rng)
+    assert found.converged
+    wanted = truth.log_likelihood(learned).mean() / 100
+    assert found.log_likelihood > wanted, f"{found.log_likelihood} is below the true model's {wanted}: no maximum"
+    loss = (truth.log_likelihood(held_out) - found.hmm.log_likelihood(held_out)).mean() / 100
+    assert abs(loss) < 0.01, f"{loss} nats a symbol are lost on sequences that were not learned from"
+
+
+def test_what_a_state_did_not_happen_to_emit_stays_possible():
+    symbols = np.zeros((5, 40), np.int64)
+    found = baum_welch(START, symbols)
+    assert np.isfinite(found.hmm.log_likelihood(np.array([[0, 1, 2]]))).all()
+    assert baum_welch(START, symbols, prior=0.0).hmm.emission_matrix[:, 1:].max() < 1e-6
+
+
+def test_alergia_learns_a_process_whose_symbols_tell_its_state():
+    """The golden mean: after a 1 comes a 0; otherwise either, with one half."""
+    truth = HMM([[0.5, 0.5], [1.0, 0.0]], np.eye(2), [0.5, 0.5])  # type: ignore[arg-type]
+    found = alergia.alergia(truth.sample(100, 50, np.random.default_rng(0))[1], 2)
+    every = np.array(list(itertools.product(range(2), repeat=6)))
+    each = alergia.log_likelihood(found, every)
+    assert np.exp(each).sum() == pytest.approx(1, abs=1e-9)
+    possible = np.isfinite(truth.log_likelihood(every))
+    np.testing.assert_allclose(each[possible], truth.log_likelihood(every)[possible], atol=0.3)
+    assert np.exp(each[~possible]).sum() < 1e-3
+    with pytest.raises(ValueError, match="probabilistic automaton, this is a DFA"):
+        alergia.log_likelihood(ONES, every)
+
+
+# --- whole networks ----------------------------------------------------------------------------------------------
+
+
+def two_states(rare: float) -> rs.FunctionMap:
+    """The true chain of two states but for the probability of its rare symbol; states are ±1, noise one number."""
+    bound, emission = norm.ppf(0.95), np.array([[1 - rare, rare, 1e-12], [1e-12, rare, 1 - rare]])
+    return rs.FunctionMap(
+        lambda h, u: np.where(u > bound, -1, 1) * np.where(h < 0, -1.0, 1.0),
+        state_size=1,
+        input_size=1,
+        readout=lambda h: np.log(emission[(h[..., 0] > 0).astype(int)]),
+        readout_size=3,
+    )
+
+
+@pytest.mark.parametrize("rare", [0.01, 0.0003])
+def test_a_network_that_skips_the_rare_symbol_is_told_so(rare: float):
+    """The rare symbol tells nothing of the state, so what is lost with it is the divergence of two coins."""
+    truth = linear_chain(2)
+    task = tasks.HMMEmission(truth, noise_size=1, length=20)
+    found = extract_automaton(two_states(rare), task=task, n_clusters=8)
+    lost = 0.01 * np.log(0.01 / rare) + 0.99 * np.log(0.99 / (1 - rare))
+    assert found.n_states == 2
+    assert found.truth_entropy_rate is not None
+    assert found.truth_shortfall is not None
+    assert found.truth_shortfall_error is not None
+    wanted = lost / found.truth_entropy_rate
+    assert abs(found.truth_shortfall - wanted) < 4 * found.truth_shortfall_error + 0.01, (
+        f"{found.truth_shortfall:.3f} of the entropy rate is said to be lost, the closed form is {wanted:.3f}"
+    )
+    own, true = found.log_likelihood_on_truth, found.truth_log_likelihood_on_truth
+    assert own is not None
+    assert true is not None
+    assert (true - own) / found.truth_entropy_rate == pytest.approx(found.truth_shortfall, rel=1e-9)
+    assert found.symbol_frequencies is not None
+    error = np.sqrt(rare / (found.n_test_words * found.length))
+    assert abs(found.symbol_frequencies[1] - rare) < 4 * error
+    if rare < 0.01:
+        assert "the network emits symbol 1 with frequency 0.000" in found.summary()
+        assert "the true model with 0.01" in found.summary()
+    assert found.compared_log_likelihood is not None
+    assert found.log_likelihood is not None
+    assert np.abs(found.compared_log_likelihood - found.log_likelihood).max() < 0.02, "others learn this chain as well"
+
+
+def bistable() -> Automaton:
+    """h' = tanh(3 h + 1.5 u): noise makes it jump between the neighbourhoods of two fixed points."""
+    network = rs.FunctionMap(
+        lambda h, u: np.tanh(3 * h + 1.5 * u),
+        state_size=1,
+        input_size=1,
+        readout=lambda h: np.concatenate([-4 * h, 4 * h], -1),
+        readout_size=2,
+    )
+    p = float(norm.sf(2))
+    truth = HMM([[1 - p, p], [p, 1 - p]], [[0.99, 0.01], [0.01, 0.99]])  # type: ignore[arg-type]
+    task = tasks.HMMEmission(truth, noise_size=1, length=20)
+    return extract_automaton(network, task=task, n_words=60, n_clusters=8)
+
+
+def test_each_state_of_an_emitter_lies_at_its_fixed_point(tmp_path):
+    found = bistable()
+    assert 2 <= found.n_states <= 4
+    assert found.state_counts is not None
+    assert found.state_spread is not None
+    assert found.loop_points is not None
+    assert found.loop_distance is not None
+    assert found.state_positions is not None
+    wanted = brentq(lambda h: np.tanh(3 * h) - h, 0.5, 1.0)
+    most = found.state_centres[:2, 0]
+    assert sorted(np.sign(most)) == [-1, 1]
+    np.testing.assert_allclose(found.loop_points[:2, 0], np.sign(most) * wanted, atol=1e-8)
+    np.testing.assert_allclose(found.loop_distance, np.abs(found.loop_points - found.state_centres)[:, 0], atol=1e-12)
+    assert found.loop_kind is not None
+    assert found.loop_stable is not None
+    assert (found.loop_kind == 0).all()
+    assert found.loop_stable[:2].all()
+    assert found.state_counts.sum() == found.n_words * found.length
+    gaps = np.abs(found.state_positions[:, None, 0] - found.state_positions[None, :, 0])
+    np.testing.assert_allclose(gaps, np.abs(found.state_centres - found.state_centres.T), atol=1e-9)
+    assert found.positions_variance == pytest.approx(1)
+
+    assert HMM.from_json(found.to_json()).n_states == found.n_states
+    assert found.to_dot() == found.hmm().to_dot(found.symbols)
+    assert found.to_aalpy().initial_state.output == "start"
+    placed = found.figure(layout="states")
+    assert "placed by the network's states" in placed.layout.title.text
+    names = {trace.name for trace in found.trust_figure().data}
+    assert {"this machine", "ALERGIA", "Baum-Welch from random starts"} <= names
+    results.save_result(found, tmp_path / "e.zarr")
+    assert results.load_result(Automaton, tmp_path / "e.zarr").summary() == found.summary()
+
+
+def test_one_symbol_shows_no_move():
+    with pytest.raises(ValueError, match="length must be at least 2 for a network that emits"):
+        extract_automaton(two_states(0.01), task=tasks.HMMEmission(linear_chain(2), noise_size=1), length=1)
 
 
 # --- centroids ---------------------------------------------------------------------------------------------------
