@@ -100,8 +100,13 @@ class Automaton:
         settled: whether both agree in the end; None where they were not checked against each other.
         state_spread: root mean square distance of the network's states from their centre, in each machine state.
         state_counts: how many network states these are from.
-        state_positions, arrow_positions: centres, and mean network state after each symbol in each state, on the
-            first two principal axes of all visited states, which hold `positions_variance` of the variance.
+        samples, sample_state: up to 20 of these of each machine state, and which state that is.
+        arrow_state, arrow_symbol, arrow_paths: a transition as a trajectory: the mean of a state's samples, after the
+            symbol, and after each of 7 more steps in which it is held. Of up to 200 transitions, of the most visited
+            states first.
+        state_positions, sample_positions, arrow_positions: centres, samples and paths on the first two principal axes
+            of all visited states, (state - `positions_origin`) @ `positions_axes`.T, which hold `positions_variance` of
+            the variance.
         loop_state, loop_symbol: symbols that keep the machine where it is (of the most visited states); of an emitter,
             which reads none, each state and -1, for noise at its mean.
         loop_points, loop_kind, loop_q, loop_stable, loop_distance: the nearest fixed point of the network under that
@@ -204,8 +209,16 @@ class Automaton:
     state_spread: Float[np.ndarray, " state"] | None = None
     state_counts: Int64[np.ndarray, " state"] | None = None
     state_positions: Float[np.ndarray, "state axis"] | None = None
-    arrow_positions: Float[np.ndarray, "state symbol axis"] | None = None
+    positions_origin: Float[np.ndarray, " unit"] | None = None
+    positions_axes: Float[np.ndarray, "axis unit"] | None = None
     positions_variance: float | None = None
+    sample_state: Int64[np.ndarray, " sample"] | None = None
+    samples: Float[np.ndarray, "sample unit"] | None = None
+    sample_positions: Float[np.ndarray, "sample axis"] | None = None
+    arrow_state: Int64[np.ndarray, " arrow"] | None = None
+    arrow_symbol: Int64[np.ndarray, " arrow"] | None = None
+    arrow_paths: Float[np.ndarray, "arrow step unit"] | None = None
+    arrow_positions: Float[np.ndarray, "arrow step axis"] | None = None
     loop_state: Int64[np.ndarray, " loop"] | None = None
     loop_symbol: Int64[np.ndarray, " loop"] | None = None
     loop_points: Float[np.ndarray, "loop unit"] | None = None

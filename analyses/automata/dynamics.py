@@ -1,5 +1,6 @@
-"""Where in the network's state space the states of a machine lie, and what keeps the network there."""
+"""Where in the network's state space the states of a machine lie, how symbols move them, and what keeps them there."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,15 @@ from jaxtyping import Float, Int64
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import DISTRIBUTIONS, draw_words
 from rnnscope.analyses.fixed_points import find_fixed_points
+from rnnscope.maps import FunctionMap, StateMap
 from rnnscope.tasks.machine import Machine
 
 N_WORDS = 60  # of each distribution
 MOST_LOOPS = 12
 N_STARTS = 2
+MOST_SAMPLES = 20  # network states that are kept of each machine state
+MOST_ARROWS = 200
+HELD = 8  # steps for which the symbol of an arrow is held
 
 
 def locate(reader: Reader, machine: Machine, length: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -36,20 +41,58 @@ def locate(reader: Reader, machine: Machine, length: int, rng: np.random.Generat
     axes = np.pad(axes[:2], ((0, max(0, 2 - len(axes))), (0, 0)))
     axes *= np.where(axes[np.arange(2), np.abs(axes).argmax(1)] < 0, -1.0, 1.0)[:, None]  # signs are arbitrary
     share = (singular**2)[:2].sum() / max(float((singular**2).sum()), 1e-300)
-    steps = np.zeros((n, machine.n_symbols, flat.shape[1]))
-    taken = np.zeros((n, machine.n_symbols))
-    np.add.at(steps, (at[:, :-1].ravel(), words.ravel()), visited[:, 1:].reshape(-1, flat.shape[1]))
-    np.add.at(taken, (at[:, :-1].ravel(), words.ravel()), 1)
-    ends = np.where(taken[..., None] > 0, steps / np.maximum(taken, 1)[..., None], centres[machine.transitions])
+    rows = _sample(place, rng)
     fields = {
         "state_centres": centres,
         "state_spread": spread,
         "state_counts": counts,
         "state_positions": (centres - middle) @ axes.T,
-        "arrow_positions": (ends - middle) @ axes.T,
+        "positions_origin": middle,
+        "positions_axes": axes,
         "positions_variance": float(share),
+        "sample_state": place[rows],
+        "samples": flat[rows],
+        "sample_positions": (flat[rows] - middle) @ axes.T,
     }
+    arrows = _trajectories(reader, machine, flat[rows], place[rows], counts)
+    fields |= arrows | {"arrow_positions": (arrows["arrow_paths"] - middle) @ axes.T}
     return fields | _what_keeps(reader, machine, flat, place, counts, centres, rng)
+
+
+def _sample(place: Int64[np.ndarray, " visit"], rng: np.random.Generator) -> Int64[np.ndarray, " sample"]:
+    """Visits at random, as many of each machine state as are kept, in the order of the states."""
+    rows = rng.permutation(len(place))
+    rows = rows[np.argsort(place[rows], kind="stable")]
+    ordered = place[rows]
+    rank = np.arange(len(rows)) - np.searchsorted(ordered, ordered)
+    return rows[rank < MOST_SAMPLES]
+
+
+def _trajectories(
+    reader: Reader,
+    machine: Machine,
+    samples: Float[np.ndarray, "sample unit"],
+    place: Int64[np.ndarray, " sample"],
+    counts: Int64[np.ndarray, " state"],
+) -> dict[str, Any]:
+    """Each transition as the network makes it: the mean of its states in the one machine state, after the symbol, and
+    where they go as the symbol is held. Of the most visited states first."""
+    states = [state for state in np.argsort(-counts, kind="stable").tolist() if counts[state]]
+    arrows = [(state, symbol) for state in states for symbol in range(machine.n_symbols)][:MOST_ARROWS]
+    members = [np.flatnonzero(place == state) for state, _ in arrows]
+    begins = np.cumsum([0, *map(len, members)])[:-1]
+    sizes = np.array([[len(rows)] for rows in members])
+    symbols = np.repeat([symbol for _, symbol in arrows], sizes[:, 0])
+    reached = samples[np.concatenate(members)]
+    path = [np.add.reduceat(reached, begins) / sizes]
+    for _ in range(HELD):
+        reached = reader.map.step(reached, reader.alphabet[symbols])
+        path.append(np.add.reduceat(reached, begins) / sizes)
+    return {
+        "arrow_state": np.array([state for state, _ in arrows]),
+        "arrow_symbol": np.array([symbol for _, symbol in arrows]),
+        "arrow_paths": np.stack(path, 1),
+    }
 
 
 def _what_keeps(
@@ -73,7 +116,11 @@ def _what_keeps(
         starts.append(flat[rows])
         inputs.append(np.tile(reader.alphabet[symbol], (N_STARTS, 1)))
     found = find_fixed_points(
-        reader.map, starts=np.concatenate(starts), start_inputs=np.concatenate(inputs), certify=False, max_iterations=60
+        _never_asked_beyond(reader.map),
+        starts=np.concatenate(starts),
+        start_inputs=np.concatenate(inputs),
+        certify=False,
+        max_iterations=60,
     )
     status, which = found.start_status.reshape(-1, N_STARTS), found.start_point.reshape(-1, N_STARTS)
     points, kinds, q, stable = [], [], [], []
@@ -102,3 +149,27 @@ def _what_keeps(
         "loop_stable": np.array(stable),
         "loop_distance": np.linalg.norm(np.stack(points) - centres[states], axis=1),
     }
+
+
+def _never_asked_beyond(state_map: StateMap) -> StateMap:
+    """The map, with NaN for what a user's functions are not asked: where Newton's equations are singular, a search
+    tries states that are not finite, and these functions may refuse them."""
+    if not isinstance(state_map, FunctionMap):
+        return state_map
+
+    def guarded(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+        def apply(states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+            finite = np.isfinite(states).all(-1)
+            found = function(np.where(finite[..., None], states, 0.0), inputs)
+            found[~finite] = np.nan
+            return found
+
+        return apply
+
+    return FunctionMap(
+        guarded(state_map.step),
+        state_size=state_map.state_size,
+        input_size=state_map.input_size,
+        jacobian=guarded(state_map.jacobian),
+        domain=None if state_map.domain is None else tuple(state_map.domain),
+    )

@@ -1,6 +1,7 @@
 """How far an extracted machine is said to be trusted, and networks that no finite machine is enough for."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,21 +182,20 @@ def test_drift_and_fidelity_do_not_contradict_each_other():
 
 def test_what_is_no_certificate_does_not_read_like_one():
     """Tomita 2 has three states; with two the machine is right at the end of nearly all words."""
-    network, settings = (
-        acceptor("T2_gru_robust").map,
-        {"alphabet": np.eye(2), "n_test_words": 200, "test_lengths": ()},
-    )
-    cases = (
+    network = acceptor("T2_gru_robust").map
+    cases: tuple[tuple[str, dict[str, Any]], ...] = (
         ("NOT faithful, except at the end of words: 2 states", {"method": "states", "n_clusters": 2}),
         ("the best found before the budget ran out: NOT faithful, except at the end of words", {"budget": 1}),
         (
             "NOT faithful past 1 symbols: 2 states",
             {"method": "states", "n_clusters": 2, "length": 1, "test_lengths": (50,)},
         ),
-        ("tested up to 1 symbols only: 2 states", {"n_clusters": 2, "length": 1, "method": "states"}),
+        ("tested up to 1 symbols only: 2 states", {"method": "states", "n_clusters": 2, "length": 1}),
     )
     for begins, changed in cases:
-        found = extract_automaton(network, **(settings | changed))
+        found = extract_automaton(
+            network, **({"alphabet": np.eye(2), "n_test_words": 200, "test_lengths": ()} | changed)
+        )
         assert found.n_states == 2, f"{changed}: too good to test the warning on"
         assert found.summary().startswith(begins), f"{changed}: {found.summary()}"
 

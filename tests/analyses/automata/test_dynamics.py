@@ -1,0 +1,98 @@
+"""Where the states of a machine lie in its network, on systems whose orbits are known in closed form."""
+
+import numpy as np
+import pytest
+
+import rnnscope as rs
+from rnnscope import results
+from rnnscope.analyses.automata import Automaton, dynamics, extract_automaton
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.tasks.machine import Machine
+
+TARGETS = np.array([[1.0, 0.5, 0.0], [-1.0, 0.5, 2.0]])
+LAST_SYMBOL = Machine(np.array([[0, 1], [0, 1]]), np.array([[1], [0]]))
+
+
+def towards(targets: np.ndarray = TARGETS) -> rs.FunctionMap:
+    """Each symbol takes half of the way to a point of its own; shown is which side of the middle the state is on."""
+    return rs.FunctionMap(
+        lambda h, u: 0.5 * h + 0.5 * u @ targets,
+        state_size=3,
+        input_size=2,
+        readout=lambda h: h[..., :1],
+        readout_size=1,
+        initial=lambda n, _rng: np.tile(targets[0], (n, 1)),
+    )
+
+
+def located() -> dict[str, np.ndarray]:
+    reader = Reader(towards(), np.eye(2), lambda outputs: outputs > 0)
+    return dynamics.locate(reader, LAST_SYMBOL, 20, np.random.default_rng(0))
+
+
+def test_a_transition_is_the_trajectory_of_the_network():
+    found = located()
+    paths, symbols = found["arrow_paths"], found["arrow_symbol"]
+    assert sorted(zip(found["arrow_state"].tolist(), symbols.tolist(), strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    away = paths - TARGETS[symbols][:, None]
+    halved = away[:, :1] * 0.5 ** np.arange(paths.shape[1])[None, :, None]
+    assert away == pytest.approx(halved, abs=1e-12), "half of the way at every step in which the symbol is held"
+    began = paths[:, 0, 0] > 0
+    assert np.array_equal(began, found["arrow_state"] == 0), "each begins where the network is in that state"
+
+
+def test_samples_are_states_of_the_network_in_their_machine_state():
+    found = located()
+    samples, state = found["samples"], found["sample_state"]
+    assert np.bincount(state).tolist() == [dynamics.MOST_SAMPLES] * 2
+    assert np.array_equal(samples[:, 0] > 0, state == 0), "they show what their machine state shows"
+    for s in range(2):
+        begins = found["arrow_paths"][found["arrow_state"] == s, 0]
+        assert begins == pytest.approx(np.tile(samples[state == s].mean(0), (2, 1)))
+    few = dynamics._sample(np.array([2, 0, 2, 2, 0]), np.random.default_rng(0))
+    assert sorted(few.tolist()) == [0, 1, 2, 3, 4], "of states with few visits, all are kept"
+
+
+def test_positions_are_the_projection_that_is_told():
+    found = located()
+    assert found["positions_axes"] @ found["positions_axes"].T == pytest.approx(np.eye(2))
+    for name, points in (("sample", "samples"), ("arrow", "arrow_paths"), ("state", "state_centres")):
+        placed = (found[points] - found["positions_origin"]) @ found["positions_axes"].T
+        assert found[f"{name}_positions"] == pytest.approx(placed), name
+    assert found["positions_variance"] == pytest.approx(1), "all states lie on the line between two points"
+
+
+def test_the_fixed_points_that_keep_a_state_are_the_targets():
+    found = located()
+    assert sorted(zip(found["loop_state"].tolist(), found["loop_symbol"].tolist(), strict=True)) == [(0, 0), (1, 1)]
+    assert found["loop_points"] == pytest.approx(TARGETS[found["loop_symbol"]], abs=1e-9)
+    assert found["loop_kind"].tolist() == [0, 0]
+    assert found["loop_stable"].all(), "each step halves the distance"
+
+
+def test_a_function_is_never_asked_about_what_is_no_number():
+    """Under 0 parity keeps every state: Newton's equations are singular, and their solution is no number."""
+
+    def parity(h: np.ndarray, u: np.ndarray) -> np.ndarray:
+        if not np.isfinite(h).all():
+            raise FloatingPointError("the user's function was given NaN")
+        return np.abs(h - u)
+
+    network = rs.FunctionMap(parity, state_size=1, input_size=1, readout=lambda h: h - 0.5, readout_size=1)
+    found = extract_automaton(network, alphabet=np.array([[0.0], [1.0]]), n_test_words=50, test_lengths=())
+    assert found.transitions.tolist() == [[0, 1], [1, 0]]
+    with np.errstate(invalid="ignore"):
+        seen = dynamics._never_asked_beyond(network).step(np.array([[np.nan], [0.25]]), np.ones((2, 1)))
+    assert np.isnan(seen[0]).all()
+    assert seen[1] == pytest.approx(0.75)
+
+
+def test_trajectories_are_saved_with_the_machine(tmp_path):
+    found = extract_automaton(towards(), alphabet=np.eye(2), n_test_words=50, test_lengths=())
+    assert found.machine().equivalent(LAST_SYMBOL) == (True, None)
+    results.save_result(found, tmp_path / "a.zarr")
+    loaded = results.load_result(Automaton, tmp_path / "a.zarr")
+    assert loaded.arrow_paths is not None
+    assert loaded.samples is not None
+    assert np.array_equal(loaded.arrow_paths, found.arrow_paths)  # type: ignore[arg-type]
+    assert loaded.samples.shape[1] == 3
