@@ -1,5 +1,6 @@
 """How to draw an `Automaton`: circles, curved arrows, as little overlap as its graph allows."""
 
+import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ MAX_TEXT, MAX_TEXT_OF_MANY = 8, 3  # characters in a circle; past 16 circles the
 LEAST_PROBABILITY = 0.01
 BENDS = (0.0, 0.16, -0.16, 0.3, -0.3, 0.45, -0.45)
 PAIR_BENDS = (0.09, 0.16, 0.3)  # of two opposite arrows each bends to its own left
+TITLE_WIDTH = 72  # letters of a title in a figure of 700 pixels
 EDGE, INK = "#555555", "#222222"
 
 
@@ -73,13 +75,13 @@ def moore_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
     last, every = (percent(float(f[worst, 0])) for f in (automaton.fidelity_last, automaton.fidelity_words))
     title = (
         f"{_states(automaton.n_states)}: of {automaton.word_distributions[worst]} test words of "
-        f"{automaton.lengths[0]} symbols, {last} agree with the network at the end,<br>{every} after every prefix{note}"
+        f"{automaton.lengths[0]} symbols, {last} agree with the network at the end, {every} after every prefix{note}"
     )
     legend = [f"{what} {','.join(map(str, row))}" for row in shows.tolist()]
     where = None
     if placed == "states" and automaton.state_positions is not None:
         where = spaced(automaton.state_positions[shown])
-        title += f"; placed by the network's states ({automaton.positions_variance:.0%} of their variance)"
+        title += f";<br>placed by the network's states ({automaton.positions_variance:.0%} of their variance)"
     legend = legend if len(legend) <= len(COLOURS) else []
     return _draw(nodes, edges, place.get(automaton.initial), title, legend, where)
 
@@ -168,7 +170,8 @@ def _draw(
     where = layout(edges, len(nodes)) if where is None else where
     n = len(nodes)
     radius = 0.2 if n <= 12 else 0.24
-    figure = new_figure(title)
+    lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, TITLE_WIDTH)]
+    figure = new_figure("<br>".join(lines))
     extent = max(np.ptp(where[:, 0]) / 1.5, np.ptp(where[:, 1]), 0.6) + 1.0
     # Sizes of text in pixels, from the part of a 500 pixel high plot that a circle takes.
     pixels = 500 * 2 * radius / extent
@@ -250,7 +253,7 @@ def _draw(
     figure.update_layout(
         shapes=circles,
         annotations=texts,  # at once: adding them one by one takes quadratic time
-        margin={"l": 10, "r": 10, "t": 60 + 22 * title.count("<br>"), "b": 10},
+        margin={"l": 10, "r": 10, "t": 38 + 22 * len(lines), "b": 10},
         legend={"x": 0.99, "y": 0.99, "xanchor": "right"},
     )
     return figure

@@ -96,3 +96,13 @@ def test_trajectories_are_saved_with_the_machine(tmp_path):
     assert loaded.samples is not None
     assert np.array_equal(loaded.arrow_paths, found.arrow_paths)  # type: ignore[arg-type]
     assert loaded.samples.shape[1] == 3
+
+
+@pytest.mark.parametrize("layout", ["graph", "states"])
+def test_titles_fit_a_figure_of_700_pixels(layout):
+    """Letters of 16 pixels are less than 9.2 wide on average in the widest font that stands in for Helvetica."""
+    found = extract_automaton(towards(), alphabet=np.eye(2), n_test_words=50, test_lengths=())
+    figure = found.figure(layout=layout)
+    lines = figure.layout.title.text.split("<br>")  # type: ignore[attr-defined]
+    assert max(map(len, lines)) * 9.2 < 700 * 0.98, lines
+    assert figure.layout.margin.t >= 20 * len(lines), "no line may lie on the drawing"  # type: ignore[attr-defined]
