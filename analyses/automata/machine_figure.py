@@ -269,7 +269,7 @@ def _most_visited(automaton: Any) -> tuple[np.ndarray, str]:
         return np.arange(n), ""
     shown = np.sort(np.argsort(-automaton.occupancy, kind="stable")[:MAX_SHOWN])
     share = automaton.occupancy[shown].sum()
-    return shown, f"; drawn: the {MAX_SHOWN} most visited states ({share:.1%} of the time), and the arrows among these"
+    return shown, f";<br>drawn: the {MAX_SHOWN} most visited states ({share:.1%} of the time), and the arrows among these"
 
 
 def _arc(
