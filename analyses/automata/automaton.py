@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int64
 
 from rnnscope import results
 from rnnscope.analyses.automata.aalpy_machines import markov_chain, to_aalpy
-from rnnscope.analyses.automata.counters import Pushdown
+from rnnscope.analyses.automata.counters import Counter
+from rnnscope.analyses.automata.pushdown import Pushdown
 from rnnscope.tasks import HMM
 from rnnscope.tasks.machine import Machine
 
@@ -114,13 +115,17 @@ class Automaton:
             whether it is stable, and its distance from the centre.
         growth_states: classes among words of 0, 1, 2 ... times the same symbol: of a regular language they are finitely
             many.
-        counting_pairs: opening and closing symbol where these grow without end and the machine does not have them.
-        tested_depths, machine_depth_fidelity, pushdown_depth_fidelity: share of prefixes of words nested so deep on
-            which the machine, and a pushdown automaton, agree with the network.
-        machine_depth_accuracy, network_depth_accuracy, pushdown_depth_accuracy: the same for being right by the task's
-            language.
-        counter_fit: R^2 of the nesting depth as a linear function of the network's state.
-        pushdown_accepting, pushdown_internal, pushdown_returns: see `counters.Pushdown`.
+        counting_pairs, counting_depth: opening and closing symbols of a network that is said to count (`counters`), and
+            up to where it does exactly.
+        tested_depths, machine_depth_fidelity, pushdown_depth_fidelity, counter_depth_fidelity: share of prefixes of
+            words nested so deep on which the machine, and a pushdown automaton or (in its place, where it tells the
+            answers better) a counter, agree with the network; the empty prefix left out where no trial asks for it.
+        machine_depth_accuracy, network_depth_accuracy, pushdown_depth_accuracy, counter_depth_accuracy: the same for
+            being right by the task's language.
+        counter_fit, count_depth_fidelity: R^2 of the nesting depth as a linear function of the network's state, and the
+            share of prefixes at which that, rounded, is the depth.
+        pushdown_accepting, pushdown_internal, pushdown_returns: see `pushdown.Pushdown`.
+        counter_steps, counter_shown, counter_lowest, counter_ends: see `counters.Counter`.
         n_clusters, n_words, length, seed: the settings.
 
     All bounds are Clopper and Pearson's for 95 %, and hold for words drawn as the test words were.
@@ -239,6 +244,14 @@ class Automaton:
     pushdown_accepting: Bool[np.ndarray, " location"] | None = None
     pushdown_internal: Int64[np.ndarray, "location symbol"] | None = None
     pushdown_returns: Int64[np.ndarray, "location symbol put_location put_symbol"] | None = None
+    counting_depth: int = 0
+    count_depth_fidelity: Float[np.ndarray, " tested_depth"] | None = None
+    counter_depth_fidelity: Float[np.ndarray, " tested_depth"] | None = None
+    counter_depth_accuracy: Float[np.ndarray, " tested_depth"] | None = None
+    counter_steps: Int64[np.ndarray, " symbol"] | None = None
+    counter_shown: Int64[np.ndarray, " sum"] | None = None
+    counter_lowest: int = 0
+    counter_ends: bool = False
 
     @property
     def n_states(self) -> int:
@@ -273,11 +286,17 @@ class Automaton:
         return tuple(self.machine().outputs[state].tolist())
 
     def pushdown(self) -> Pushdown | None:
-        """The pushdown automaton of a network that counts; None where there is none."""
+        """The pushdown automaton of a network that counts; None where there is none, or a counter is better."""
         if self.pushdown_accepting is None or self.pushdown_internal is None or self.pushdown_returns is None:
             return None
         opening, closing = (tuple(sorted({pair[side] for pair in self.counting_pairs})) for side in (0, 1))
         return Pushdown(self.pushdown_accepting, self.pushdown_internal, self.pushdown_returns, opening, closing)
+
+    def counter(self) -> Counter | None:
+        """The counter of a network that counts, where it tells its answers better than a stack; else None."""
+        if self.counter_steps is None or self.counter_shown is None:
+            return None
+        return Counter(self.counter_steps, self.counter_shown, self.counter_lowest, self.counter_ends)
 
     def to_dot(self) -> str:
         """The machine in Graphviz's language."""
@@ -357,20 +376,7 @@ class Automaton:
             f"{percent(every[worst, 0])} (95 % sure: at least {percent(self.fidelity_words_low[worst, 0])}) "
             f"after every prefix; of {longer} symbols {percent(last[:, -1].min())} and {percent(every[:, -1].min())}"
         ]
-        if self.counting_pairs and self.growth_states is not None:
-            grown, deepest = int(self.growth_states[-1]), len(self.growth_states) - 1
-            counted = int(np.flatnonzero(self.growth_states == np.arange(deepest + 1) + 1).max())
-            parts.insert(
-                0,
-                "not regular: states grow with the depth tested, one for each symbol up to "
-                f"{counted} ({grown} at {deepest})",
-            )
-            if self.pushdown_depth_fidelity is not None and self.tested_depths is not None:
-                parts.insert(
-                    1,
-                    f"a pushdown automaton agrees on {percent(self.pushdown_depth_fidelity[-1])} of prefixes at depth "
-                    f"{self.tested_depths[-1]}",
-                )
+        parts[:0] = self._counting_summary()
         if self.pac_epsilon is not None and self.pac_delta is not None:
             parts.append(
                 f"with a probability of {percent(1 - self.pac_delta)}, at most "
@@ -399,6 +405,32 @@ class Automaton:
                 f"{percent(self.network_accuracy or 0.0)} of {self.n_task_trials} trials"
             )
         return "; ".join(parts)
+
+    def _counting_summary(self) -> list[str]:
+        """That the network counts, and what does so in its place; nothing where it does not."""
+        if self.growth_states is None or self.tested_depths is None:
+            return []
+        deepest, depth = len(self.growth_states) - 1, self.tested_depths[-1]
+        stack = self.pushdown()
+        if stack is None:
+            name, fidelity, accuracy = "counter", self.counter_depth_fidelity, self.counter_depth_accuracy
+        else:
+            places = f"{stack.n_locations} location" + "s" * (stack.n_locations > 1)
+            name, fidelity = f"pushdown automaton of {places}", self.pushdown_depth_fidelity
+            accuracy = self.pushdown_depth_accuracy
+        found = ""
+        if fidelity is not None:
+            found = f"a {name} agrees with the network on {percent(fidelity[-1])} of prefixes at depth {depth}"
+        if accuracy is not None and self.network_depth_accuracy is not None:
+            found += (
+                f", and is right by the task's language on {percent(accuracy[-1])} (the network on "
+                f"{percent(self.network_depth_accuracy[-1])})"
+            )
+        return [
+            "not regular: states grow with the depth tested, one for each symbol up to "
+            f"{self.counting_depth} ({self.growth_states[-1]} at {deepest})",
+            found,
+        ]
 
     def _spelled(self, word: tuple[int, ...] | None) -> str:
         return "the empty word" if not word else "'" + " ".join(self.symbols[symbol] for symbol in word) + "'"

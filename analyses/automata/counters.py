@@ -1,83 +1,79 @@
-"""Does the network count? Then no finite machine is enough, and a stack is tried.
+"""Does the network count? Then no finite machine is what it means to do, and a stack or a counter is tried.
 
 By the theorem of Myhill and Nerode a language is regular when words fall into finitely many classes, two words being
-of one class when no suffix tells them apart. Where a, aa, aaa, ... are of one class more each, and the machine that was
-found does not have these classes, the network counts: no network counts for ever, but what it means to do is then told
-by a stack, not by a machine as deep as the network's precision. It is learned as a visibly pushdown automaton (Alur and
-Madhusudan, "Visibly pushdown languages", STOC 2004) by AALpy's version of Kearns and Vazirani's algorithm.
+of one class when no suffix tells them apart. A counter has a law of its own: after n times a and m times b it is where
+n - 1 times a and m - 1 times b lead. No network counts for ever. One that keeps the law for a while, with a new class
+for every a, is said to count where, as far as it does, a stack or a counter has its answers with less to remember than
+any finite machine, and no finite machine has all of them, those beyond included: brackets nested to a bounded depth are
+regular.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from rnnscope.analyses.automata.choice import agreement
+from rnnscope.analyses.automata.pushdown import Brackets, Pushdown, heights, learn_pushdown
 from rnnscope.analyses.automata.query_machine import Answers
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks.languages import Language
 from rnnscope.tasks.machine import Machine
 
 DEEPEST = 24  # symbols on end
-LEAST_COUNT = 5  # one new class for each symbol up to here is counting, unless the machine has them all
+LEAST_COUNT = 4  # symbols up to which the law holds, and classes are new, at least
+FELLOW_COUNT = 3  # the same for other kinds of brackets
 TAUGHT_DEPTH = 4  # nesting of the words that a stack is learned from
 TESTED_DEPTHS = (2, 4, 6, 8, 10, 15, 20)
 N_WORDS = 300
-MOST_LOCATIONS = 12
-PRICE = 0.01  # share of words that a location has to win over
+N_EACH = 20  # of each depth, to choose by
+PRICE = 0.01  # share of words that a location or a state has to win over
+MOST_FUTURES = 256  # suffixes that tell states apart
+MOST_STATES = 200
+
+Pairs = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Pushdown:
-    """A visibly pushdown automaton with one entry: an opening symbol puts (location, symbol) on the stack and leads to
-    location 0, a closing one takes it off. Words are accepted in an accepting location with an empty stack.
+class Counter:
+    """Adds a number for every symbol, and shows what belongs to the sum.
 
     Attributes:
-        accepting: of each location.
-        internal: the location after a symbol that leaves the stack alone; -1 where the word is out.
-        returns: [location, closing symbol, location put, symbol put]: the location after; -1 where the word is out.
-        opening: symbols that put.
-        closing: symbols that take off.
+        steps: what each symbol adds.
+        shown: for the sums `lowest`, `lowest` + 1 ...; the first for smaller ones too, the last for larger ones.
+        lowest: see `shown`.
+        ends: whether a sum once below 0 stays there.
     """
 
-    accepting: Bool[np.ndarray, " location"]
-    internal: Int64[np.ndarray, "location symbol"]
-    returns: Int64[np.ndarray, "location symbol put_location put_symbol"]
-    opening: tuple[int, ...]
-    closing: tuple[int, ...]
+    steps: Int64[np.ndarray, " symbol"]
+    shown: Int64[np.ndarray, " sum"]
+    lowest: int
+    ends: bool
 
     def show(self, words: Int64[np.ndarray, "word time"]) -> Int64[np.ndarray, "word prefix"]:
-        """1 for each prefix that is accepted, the empty one first."""
-        n_words, n_steps = words.shape
-        shown = np.empty((n_words, n_steps + 1), np.int64)
-        stack = np.zeros((n_words, n_steps + 1, 2), np.int64)
-        each, place, depth = np.arange(n_words), np.zeros(n_words, np.int64), np.zeros(n_words, np.int64)
-        shown[:, 0] = self.accepting[0]
-        for t in range(n_steps):
-            symbol, alive = words[:, t], place >= 0
-            opens, closes = (np.isin(symbol, kind) & alive for kind in (self.opening, self.closing))
-            stack[each[opens], depth[opens]] = np.column_stack([place, symbol])[opens]
-            top = stack[each, np.maximum(depth - 1, 0)]
-            after = np.where(depth > 0, self.returns[place, symbol, top[:, 0], top[:, 1]], -1)
-            inside = alive & ~opens & ~closes
-            place = np.where(opens, 0, np.where(closes, after, np.where(inside, self.internal[place, symbol], -1)))
-            depth += opens.astype(np.int64) - (closes & (depth > 0))
-            shown[:, t + 1] = (place >= 0) & (depth == 0) & self.accepting[place]
-        return shown
+        """What is shown after each prefix, the empty one first."""
+        place = np.clip(_sums(self.steps, words, self.ends) - self.lowest, 0, len(self.shown) - 1)
+        return self.shown[place]
 
 
 class Growth(NamedTuple):
-    """Classes of a^0 ... a^n, told apart by b, bb, ...; the pairs (a, b) for which each symbol brings a new class."""
+    """How the network treats words of one symbol repeated.
 
-    states: Int64[np.ndarray, " depth"]
-    pairs: list[tuple[int, int]]
-    explained: bool
+    Attributes:
+        states: classes among 0 ... n times the same symbol a, told apart by b, bb, ...; of the pair that counts
+            furthest, or else has most.
+        pairs: those (a, b) that count, the best of them at least up to `LEAST_COUNT`.
+        depth: up to where that one does.
+    """
+
+    states: Int64[np.ndarray, " repeated"]
+    pairs: Pairs
+    depth: int
 
 
-def growth(reader: Reader, machine: Machine, rng: np.random.Generator) -> Growth:
-    """How many states words of one symbol repeated need, with the number of symbols. `explained`: whether the machine
-    has them all, and agrees with the network there."""
+def growth(reader: Reader, openers: Bool[np.ndarray, " symbol"], rng: np.random.Generator) -> Growth:
+    """Which symbols the network counts, of those that words may begin with (`openers`)."""
     k = reader.n_symbols
     a, b, n = (grid.ravel() for grid in np.meshgrid(range(k), range(k), range(DEEPEST + 1), indexing="ij"))
     # All words a^n b^m at once: a word of n symbols is padded in front, by starting n steps from the end late.
@@ -89,77 +85,132 @@ def growth(reader: Reader, machine: Machine, rng: np.random.Generator) -> Growth
     for _ in range(DEEPEST + 1):
         state = reader.map.step(state, reader.alphabet[b])
         shown.append(reader.show(state))
-    table = np.stack(shown, 1).reshape(k, k, DEEPEST + 1, -1)
-    pairs, best = [], np.ones(DEEPEST + 1, np.int64)
-    for first in range(k):
-        for second in range(k):
-            rows = np.unique(table[first, second], axis=0, return_inverse=True)[1].reshape(-1)
-            fresh = np.zeros(DEEPEST + 1, bool)
-            fresh[np.unique(rows, return_index=True)[1]] = True
-            curve = fresh.cumsum()
-            if first != second and curve[LEAST_COUNT] == LEAST_COUNT + 1:
-                pairs.append((first, second))
-            if curve[-1] > best[-1]:
-                best = curve
-    words = np.column_stack(
-        [np.where(np.arange(DEEPEST) < n[:, None], a[:, None], b[:, None]), np.tile(b[:, None], DEEPEST + 1)]
-    )
-    of_pairs = np.isin(a * k + b, [x * k + y for x, y in pairs])
-    explained = not of_pairs.any() or bool(agreement(machine, words[of_pairs], reader.read(words[of_pairs], rng)).all())
-    return Growth(best, pairs, explained)
+    table = np.stack(shown, 1).reshape(k, k, DEEPEST + 1, DEEPEST + 2, -1)
+    found, curves = {}, {}
+    for pair in np.ndindex(k, k):
+        rows = np.unique(table[pair].reshape(DEEPEST + 1, -1), axis=0, return_inverse=True)[1].reshape(-1)
+        fresh = np.zeros(DEEPEST + 1, bool)
+        fresh[np.unique(rows, return_index=True)[1]] = True
+        curves[pair] = fresh.cumsum()
+        lawful = (table[pair][2:, 1:] == table[pair][1:-1, :-1]).all((1, 2))
+        depth = int(np.logical_and.accumulate(fresh & np.append([True, True], lawful)).sum()) - 1
+        # A counter that comes back to where it began is that of a cyclic group; to be out for ever is another thing.
+        after = table[pair][min(depth + 1, DEEPEST)]
+        cyclic = depth < DEEPEST and rows[depth + 1] in rows[:2] and (after != after[0]).any()
+        if pair[0] != pair[1] and openers[pair[0]] and depth >= FELLOW_COUNT and not cyclic:
+            found[pair] = depth
+    best = max(curves, key=lambda pair: (found.get(pair, 0), curves[pair][-1]))
+    pairs: Pairs = []
+    if found.get(best, 0) < LEAST_COUNT:
+        return Growth(curves[best], pairs, 0)
+    for first, second in sorted(found):  # a symbol that both opens and closes is taken for what it is first
+        if all(first != other[1] and second != other[0] for other in pairs):
+            pairs.append((first, second))
+    return Growth(curves[best], pairs, found[best])
 
 
-def learn_pushdown(reader: Reader, pairs: list[tuple[int, int]], rng: np.random.Generator) -> Pushdown | None:
-    """What the network does with brackets nested up to 4, learned with a stack; None where it shows more than two
-    classes."""
-    from aalpy.automata import SevpaAlphabet
-    from aalpy.base import SUL, Oracle
-    from aalpy.learning_algs import run_KV
+def explain(
+    reader: Reader,
+    machine: Machine,
+    grown: Growth,
+    truth: Language | Machine | None,
+    asked: bool,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """What a network that counts does: fields of `Automaton`, none where a finite machine has its answers after all, or
+    where it shows more than two classes.
 
-    answers = Answers(reader, rng)
-    words = nested_words(N_WORDS, TAUGHT_DEPTH, 6 * TAUGHT_DEPTH, pairs, reader.n_symbols, rng)
+    Args:
+        machine: the finite machine that was found.
+        grown: what it counts.
+        truth: the task's language; where it is a finite machine that fits as well, the network does not count.
+        asked: whether what is shown before the first symbol counts.
+    """
+    reader = replace(reader, start=reader.initial_states(1, rng)[0])
+    pairs, first = grown.pairs, int(not asked)
+    brackets: Brackets = tuple(tuple(sorted({pair[side] for pair in pairs})) for side in (0, 1))  # type: ignore[assignment]
+    deepest = min(2 * grown.depth, DEEPEST)
+
+    def draw(depth: int) -> np.ndarray:
+        length, k = 2 * deepest + 8, reader.n_symbols
+        return np.concatenate([nested_words(N_EACH, d, length, pairs, k, rng) for d in range(1, depth + 1)])
+
+    words = draw(deepest)
     wanted = reader.read(words, rng)
     if wanted.shape[-1] != 1 or not np.isin(wanted, (0, 1)).all():
-        return None
-    opening, closing = (tuple(sorted({pair[side] for pair in pairs})) for side in (0, 1))
-    tried: list[tuple[float, Pushdown]] = []
+        return {}
+    counted = np.arange(len(words)) < grown.depth * N_EACH
 
-    class System(SUL):
-        def query(self, word: tuple[int, ...]) -> list[bool]:
-            answers.ask([word])
-            return [bool(answers.of(word[:end])[0]) for end in range(1 if word else 0, len(word) + 1)]
+    def right(model: "Machine | Pushdown | Counter") -> np.ndarray:
+        agrees = agreement(model, words, wanted) if isinstance(model, Machine) else model.show(words) == wanted[..., 0]
+        return agrees[:, first:]
 
-        def pre(self) -> None:
-            self._word: tuple[int, ...] = ()
+    def cost(model: "Machine | Pushdown | Counter") -> float:
+        size = getattr(model, "n_states", getattr(model, "n_locations", 1))
+        return float((~right(model)[counted].all(1)).mean()) + PRICE * size
 
-        def post(self) -> None:
-            pass
+    rivals = [machine]
+    if grown.depth < DEEPEST:
+        by_futures = machine_of_futures(reader, brackets[1], rng)
+        rivals += [] if by_futures is None else [by_futures]
+        if any(right(rival).all() for rival in rivals):
+            return {}
+    taught = nested_words(N_WORDS, TAUGHT_DEPTH, 6 * TAUGHT_DEPTH, pairs, reader.n_symbols, rng)
+    counter, read = _counter(reader, draw(grown.depth), brackets, first, rng)
+    pushdown = _best_pushdown(reader, taught, brackets, asked, rng)
+    fallback = counter if pushdown is None else min((pushdown, counter), key=cost)
+    if cost(fallback) >= min(map(cost, rivals)):
+        return {}
+    if isinstance(truth, Machine) and truth.kind == "DFA" and right(truth).mean() >= right(fallback).mean():
+        return {}
+    fields = {"counting_pairs": tuple(pairs), "counting_depth": grown.depth}
+    if isinstance(fallback, Pushdown):
+        names = ("accepting", "internal", "returns")
+        fields |= {f"pushdown_{name}": getattr(fallback, name) for name in names}
+    else:
+        fields |= {f"counter_{name}": getattr(fallback, name) for name in ("steps", "shown", "lowest", "ends")}
+    return fields | _by_depth(reader, machine, fallback, read, brackets, pairs, truth, first, rng)
 
-        def step(self, letter: int | None) -> bool:
-            self._word = self._word if letter is None else (*self._word, letter)
-            return bool(answers.of(self._word)[0])
 
-    class Words(Oracle):
-        def find_cex(self, hypothesis: Any) -> tuple[int, ...] | None:
-            machine = _from_sevpa(hypothesis, reader.n_symbols, opening, closing)
-            agrees = machine.show(words) == wanted[..., 0]
-            wrong = ~agrees.all(1)
-            tried.append((float(wrong.mean()) + PRICE * len(machine.accepting), machine))
-            if not wrong.any() or len(machine.accepting) >= MOST_LOCATIONS or len(tried) >= 3 * MOST_LOCATIONS:
-                return None
-            first = np.where(wrong, agrees.argmin(1), words.shape[1] + 1)
-            return tuple(words[first.argmin(), : first.min()].tolist())
+def machine_of_futures(reader: Reader, closing: tuple[int, ...], rng: np.random.Generator) -> Machine | None:
+    """The finite machine whose states are the network's, told apart by what words of closing symbols make of them; None
+    where it would have more than 200."""
+    state = reader.initial_states(1, rng)
+    number = {_futures(reader, state, closing)[0].tobytes(): 0}
+    outputs, rows, points = [reader.show(state)], [], state
+    while len(points):
+        ahead = reader.step_all(points)
+        targets, fresh = np.empty(len(ahead), np.int64), []
+        for i, future in enumerate(_futures(reader, ahead, closing)):
+            key = future.tobytes()
+            if key not in number:
+                number[key] = len(number)
+                fresh.append(i)
+            targets[i] = number[key]
+        if len(number) > MOST_STATES:
+            return None
+        rows.append(targets.reshape(reader.n_symbols, -1).T)
+        points = ahead[fresh]
+        outputs.append(reader.show(ahead)[fresh])
+    return Machine(np.concatenate(rows), np.concatenate(outputs))
 
-    inside = [symbol for symbol in range(reader.n_symbols) if symbol not in (*opening, *closing)]
-    alphabet = SevpaAlphabet(inside, list(opening), list(closing))  # type: ignore[arg-type]
-    system = System()
-    oracle = Words(alphabet, system)  # type: ignore[arg-type]
-    run_KV(alphabet, system, oracle, "vpa", print_level=0, cache_and_non_det_check=False)
-    return min(tried, key=lambda each: each[0])[1]
+
+def _futures(
+    reader: Reader, states: Float[np.ndarray, "point unit"], closing: tuple[int, ...]
+) -> Int64[np.ndarray, "point suffix"]:
+    closers = replace(reader, alphabet=reader.alphabet[list(closing)])
+    seen, layer = [reader.show(states)], states
+    for _ in range(DEEPEST + 1):
+        if len(layer) * len(closing) > MOST_FUTURES * len(states):
+            break
+        layer = closers.step_all(layer)
+        # (suffix, point): the newest symbol counts most in the number of a suffix.
+        seen.append(reader.show(layer)[:, 0].reshape(-1, len(states)).T)
+    return np.concatenate(seen, axis=1)
 
 
 def nested_words(
-    n_words: int, depth: int, length: int, pairs: list[tuple[int, int]], n_symbols: int, rng: np.random.Generator
+    n_words: int, depth: int, length: int, pairs: Pairs, n_symbols: int, rng: np.random.Generator
 ) -> Int64[np.ndarray, "word time"]:
     """Words of matching brackets that go down to `depth` and come back; every second with one symbol changed."""
     length = max(length, 2 * depth)
@@ -188,77 +239,109 @@ def nested_words(
     return words
 
 
-def depth_fidelity(
+def _best_pushdown(
+    reader: Reader, words: np.ndarray, brackets: Brackets, asked: bool, rng: np.random.Generator
+) -> Pushdown | None:
+    """Of all that the learner proposes, the one that has most words right, a location being worth 1 % of them. Where
+    the empty word was never asked for, either answer will do."""
+    answers = Answers(reader, rng)
+    wanted = reader.read(words, rng)[..., 0] == 1
+    tried: list[tuple[float, Pushdown]] = []
+    for empty in (wanted[0, 0],) if asked else (True, False):
+        wanted[:, 0] = empty
+        for pushdown in learn_pushdown(reader, answers, words, wanted, brackets, bool(empty)):
+            wrong = (pushdown.show(words) != wanted).any(1).mean()
+            tried.append((float(wrong) + PRICE * pushdown.n_locations, pushdown))
+    return min(tried, key=lambda each: each[0], default=(0.0, None))[1]
+
+
+class _Read(NamedTuple):
+    """The nesting depth as a linear function of the state."""
+
+    weight: Float[np.ndarray, " unit"]
+    bias: float
+    fit: float  # R^2
+
+
+def _counter(
+    reader: Reader, words: np.ndarray, brackets: Brackets, first: int, rng: np.random.Generator
+) -> tuple[Counter, _Read]:
+    """A counter regressed from the network's states: the depth as a linear function of them, what each symbol adds to
+    it, and what is shown at each sum."""
+    visited = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
+    shown, depth = reader.show(visited)[..., 0], heights(words, brackets)
+    inside = visited[1::2].reshape(-1, visited.shape[-1])  # of words without an edit
+    solved, fit = _linear(inside, depth[1::2].ravel())
+    read = _Read(solved[:-1], float(solved[-1]), fit)
+    moved = np.diff(visited[1::2] @ read.weight, axis=1)
+    steps = np.array([np.rint(np.median(moved[words[1::2] == s])) if (words[1::2] == s).any() else 0
+                      for s in range(reader.n_symbols)]).astype(np.int64)  # fmt: skip
+    return min(
+        (_labelled(steps, words, shown, ends, first) for ends in (True, False)),
+        key=lambda counter: (counter.show(words) != shown)[:, first:].any(1).mean(),
+    ), read
+
+
+def _labelled(steps: np.ndarray, words: np.ndarray, shown: np.ndarray, ends: bool, first: int) -> Counter:
+    """The counter that shows, at each sum, what the network shows most often."""
+    sums = _sums(steps, words, ends)[:, first:]
+    lowest = int(sums.min())
+    votes = np.zeros((int(sums.max()) - lowest + 1, 2))
+    np.add.at(votes, (sums - lowest, shown[:, first:]), 1)
+    # Sums that never came up between others show nothing in particular.
+    return Counter(steps, votes.argmax(1), lowest, ends)
+
+
+def _sums(steps: np.ndarray, words: np.ndarray, ends: bool) -> Int64[np.ndarray, "word prefix"]:
+    sums = np.column_stack([np.zeros(len(words), np.int64), steps[words].cumsum(1)])
+    if ends:
+        below = np.logical_or.accumulate(sums < 0, axis=1)
+        sums = np.where(below, -1, sums)
+    return sums
+
+
+def _linear(states: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights and, last, bias of a linear function of the state, and R^2."""
+    design = np.column_stack([states, np.ones(len(states))])
+    solved = np.linalg.lstsq(design, wanted, rcond=None)[0]
+    left = ((wanted - design @ solved) ** 2).sum()
+    return solved, float(1 - left / max(((wanted - wanted.mean()) ** 2).sum(), 1e-12))
+
+
+def _by_depth(
     reader: Reader,
     machine: Machine,
-    pushdown: Pushdown | None,
-    pairs: list[tuple[int, int]],
-    truth: Language | None,
+    fallback: "Pushdown | Counter",
+    read: _Read,
+    brackets: Brackets,
+    pairs: Pairs,
+    truth: Language | Machine | None,
+    first: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Agreement at every prefix of words nested to each depth: fields of `Automaton`."""
-    n = len(TESTED_DEPTHS)
-    found = {
-        name: np.zeros((n,))
-        for name in ("machine_network", "pushdown_network", "machine_truth", "pushdown_truth", "network_truth")
-    }
-    states, heights = [], []
-    for i, depth in enumerate(TESTED_DEPTHS):
+    name = "pushdown" if isinstance(fallback, Pushdown) else "counter"
+    found: dict[str, list[float]] = {}
+    for depth in TESTED_DEPTHS:
         words = nested_words(N_WORDS, depth, 4 * depth + 8, pairs, reader.n_symbols, rng)
         visited = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
-        shown = {"network": reader.show(visited)}
         start = np.full(len(words), machine.initial)
-        shown["machine"] = machine.outputs[np.column_stack([start, machine.run(words)])]
-        if pushdown is not None:
-            shown["pushdown"] = pushdown.show(words)[..., None]
-        if truth is not None:
-            shown["truth"] = truth.labels(words)[..., None]
-        for name in found:
-            one, other = (shown.get(who) for who in name.split("_"))
-            first = 1 if name.endswith("truth") else 0  # no trial of a task asks what is shown before the first symbol
-            if one is not None and other is not None:
-                found[name][i] = (one == other)[:, first:].all(-1).mean()
-        if depth <= TAUGHT_DEPTH + 2:
-            kept = slice(1, None, 2)  # those that are balanced
-            step = np.isin(words, [p[0] for p in pairs]).astype(int) - np.isin(words, [p[1] for p in pairs])
-            states.append(visited[kept].reshape(-1, visited.shape[-1]))
-            heights.append(np.column_stack([np.zeros(len(words), int), step.cumsum(1)])[kept].ravel())
-    fields: dict[str, Any] = {
+        shown = {
+            "network": reader.show(visited)[..., 0],
+            "machine": machine.outputs[np.column_stack([start, machine.run(words)]), 0],
+            name: fallback.show(words),
+        }
+        compared = [("machine", "network", "fidelity"), (name, "network", "fidelity")]
+        if isinstance(truth, Language):
+            shown["truth"] = truth.labels(words)
+            compared += [(who, "truth", "accuracy") for who in ("machine", "network", name)]
+        for who, whose, what in compared:
+            share = (shown[who] == shown[whose])[:, first:].mean()
+            found.setdefault(f"{who}_depth_{what}", []).append(float(share))
+        counted = np.rint(visited[1::2] @ read.weight + read.bias) == heights(words[1::2], brackets)
+        found.setdefault("count_depth_fidelity", []).append(float(counted.mean()))
+    return {
         "tested_depths": np.array(TESTED_DEPTHS),
-        "machine_depth_fidelity": found["machine_network"],
+        "counter_fit": read.fit,
+        **{key: np.array(values) for key, values in found.items()},
     }
-    if pushdown is not None:
-        fields["pushdown_depth_fidelity"] = found["pushdown_network"]
-    if truth is not None:
-        fields |= {"machine_depth_accuracy": found["machine_truth"], "network_depth_accuracy": found["network_truth"]}
-        if pushdown is not None:
-            fields["pushdown_depth_accuracy"] = found["pushdown_truth"]
-    return fields | {"counter_fit": _linear_fit(np.concatenate(states), np.concatenate(heights))}
-
-
-def _linear_fit(states: Float[np.ndarray, "visit unit"], heights: np.ndarray) -> float:
-    """R^2 of the nesting depth as a linear function of the state."""
-    design = np.column_stack([states, np.ones(len(states))])
-    solved = np.linalg.lstsq(design, heights, rcond=None)[0]
-    left = ((heights - design @ solved) ** 2).sum()
-    return float(1 - left / max(((heights - heights.mean()) ** 2).sum(), 1e-12))
-
-
-def _from_sevpa(hypothesis: Any, n_symbols: int, opening: tuple[int, ...], closing: tuple[int, ...]) -> Pushdown:
-    """AALpy's automaton as arrays, the initial location first."""
-    states = [hypothesis.initial_state, *(s for s in hypothesis.states if s is not hypothesis.initial_state)]
-    number = {state.state_id: i for i, state in enumerate(states)}
-    n = len(states)
-    internal = np.full((n, n_symbols), -1)
-    returns = np.full((n, n_symbols, n, n_symbols), -1)
-    for i, state in enumerate(states):
-        for letter, arrows in state.transitions.items():
-            for arrow in arrows:
-                target = number.get(arrow.target_state.state_id, -1)
-                if arrow.action == "pop" and arrow.stack_guard is not None:
-                    place, put = arrow.stack_guard
-                    if place in number:
-                        returns[i, letter, number[place], put] = target
-                elif arrow.action is None:
-                    internal[i, letter] = target
-    return Pushdown(np.array([bool(s.is_accepting) for s in states]), internal, returns, opening, closing)

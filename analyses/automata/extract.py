@@ -195,22 +195,19 @@ def _from_symbols(
 def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.random.Generator) -> dict[str, Any]:
     if reader.n_symbols > MOST_SYMBOLS:
         return {}
-    grown = counters.growth(reader, machine, rng)
+    begins = np.ones(reader.n_symbols, bool)
+    if task is not None:
+        first = task.sample(256, np.random.default_rng(0)).inputs[:, len(reader.opening)]
+        begins = np.array([(np.abs(first - vector) < 1e-6).all(1).any() for vector in reader.alphabet])
+    grown = counters.growth(reader, begins, rng)
     fields: dict[str, Any] = {"growth_states": grown.states}
-    if grown.explained:
+    if not grown.pairs:
         return fields
-    pushdown = counters.learn_pushdown(reader, grown.pairs, rng)
     truth = getattr(task, "ground_truth", None)
-    truth = truth if isinstance(truth, Language) and len(truth.symbols) == reader.n_symbols else None
-    fields |= {"counting_pairs": tuple(grown.pairs)}
-    fields |= counters.depth_fidelity(reader, machine, pushdown, grown.pairs, truth, rng)
-    if pushdown is not None:
-        fields |= {
-            "pushdown_accepting": pushdown.accepting,
-            "pushdown_internal": pushdown.internal,
-            "pushdown_returns": pushdown.returns,
-        }
-    return fields
+    n_symbols = len(truth.symbols) if isinstance(truth, Language) else getattr(truth, "n_symbols", 0)
+    truth = truth if isinstance(truth, Language | Machine) and n_symbols == reader.n_symbols else None
+    asked = task is None or len(reader.opening) > 0
+    return fields | counters.explain(reader, machine, grown, truth, asked, rng)
 
 
 def _reader(

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import cells, results
-from rnnscope.analyses.automata import Automaton, counters, extract_automaton, trust
+from rnnscope.analyses.automata import extract_automaton, trust
 from rnnscope.analyses.automata.choice import agreement, description_length, shortest, slip_rate
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.search import Search, find_machine
@@ -48,20 +47,6 @@ def compiled(machine: Machine) -> Reader:
 
 def search(method: str = "auto", n_words: int = 300, clusters: tuple[int, ...] = (8, 32, 128), budget: int = 20_000):
     return Search(method, clusters, "k-means", n_words, 40, 200, budget)  # type: ignore[arg-type]
-
-
-def bracket_counter() -> rs.FunctionMap:
-    """h = (depth, whether it was ever below zero): counts brackets without end."""
-
-    def step(h, u):
-        depth = h[..., 0] + u[..., 0] - u[..., 1]
-        return np.stack([depth, np.maximum(h[..., 1], depth < 0)], -1)
-
-    def accepts(h):
-        inside = (h[..., :1] == 0) & (h[..., 1:] == 0)
-        return np.where(inside, [-1.0, 1.0], [1.0, -1.0])
-
-    return rs.FunctionMap(step, state_size=2, input_size=2, readout=accepts, readout_size=2)
 
 
 @pytest.mark.parametrize("name", ["T2_gru", "T5_gru", "T2_elman", "T7_elman"])
@@ -255,48 +240,6 @@ def test_border_words_stay_where_the_answer_is_open():
     alive = machine.run(words)[:, -1] != sink
     assert alive.mean() == pytest.approx(0.5, abs=0.05)  # every second one has an edit
     assert len(access_words(machine)) == machine.n_states
-
-
-def test_a_counter_is_no_finite_machine_and_a_stack_has_it_exactly(tmp_path):
-    found = extract_automaton(
-        bracket_counter(), task=FormalLanguage("dyck-1", sampled_depth=6, empty_word=False), n_test_words=50
-    )
-    assert found.counting_pairs == ((0, 1),)
-    assert found.growth_states is not None
-    assert found.growth_states.tolist() == list(range(1, counters.DEEPEST + 2))
-    assert found.summary().startswith("not regular: states grow with the depth tested")
-    assert found.pushdown_depth_fidelity is not None
-    assert found.pushdown_depth_accuracy is not None
-    assert found.pushdown_depth_fidelity.min() == found.pushdown_depth_accuracy.min() == 1.0
-    assert found.counter_fit == pytest.approx(1)
-    results.save_result(found, tmp_path / "a.zarr")
-    stack = results.load_result(Automaton, tmp_path / "a.zarr").pushdown()
-    assert stack is not None
-    words = language("dyck-1").sample(np.full(20, 60), np.random.default_rng(0))
-    assert np.array_equal(stack.show(words), language("dyck-1").labels(words))
-
-
-def test_a_trained_counter_fails_past_its_depth_where_the_stack_does_not():
-    network = rs.Network(cells.GRU(32), 2, 2)
-    with np.load(DATA / "dyck1_gru.npz") as file:
-        network.load_state_dict({key: torch.from_numpy(file[key]) for key in file.files})
-    task = FormalLanguage("dyck-1", sampled_depth=6, empty_word=False)
-    found = extract_automaton(network, task=task, n_test_words=50, test_lengths=(50,))
-    assert "not regular" in found.summary()
-    assert found.tested_depths is not None
-    assert found.tested_depths[-1] == 20
-    assert found.pushdown_depth_accuracy is not None
-    assert found.network_depth_accuracy is not None
-    assert found.pushdown_depth_accuracy[-1] == 1.0
-    assert found.network_depth_accuracy[-1] < 1.0
-    assert len(found.trust_figure().data) > 5  # type: ignore[arg-type]
-
-
-def test_two_kinds_of_brackets_need_a_stack():
-    truth = language("dyck-2")
-    words = counters.nested_words(100, 8, 40, [(0, 1), (2, 3)], 4, np.random.default_rng(0))
-    assert truth.labels(words[1::2])[:, -1].all()  # those without an edit are balanced
-    assert (truth.depths(words[1::2]) == 8).all()  # type: ignore[attr-defined]
 
 
 def test_states_of_the_machine_lie_where_the_network_has_them():
