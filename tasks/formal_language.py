@@ -1,6 +1,6 @@
 """Membership in a formal language, asked for after every symbol; the true machine travels with the task."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,9 @@ from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
 
 UNIFORM, MEMBER, BORDER = range(3)
 ATTEMPTS = 20
+AT_ONCE = 512  # words; drawing so many takes little longer than drawing one
+
+Draw = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def _source(value: Any) -> str | Machine:
@@ -188,13 +191,8 @@ class FormalLanguage:
         for kind, draw in ((UNIFORM, self._uniform), (MEMBER, self._words.sample), (BORDER, self._edited)):
             rows = np.flatnonzero(source == kind)
             found = draw(lengths[rows], rng)
-            for _ in range(ATTEMPTS if kind != MEMBER and self._words.outside is not None else 0):
-                wrong = np.flatnonzero(self._unwanted(found, lengths[rows]))
-                if not len(wrong):
-                    break
-                again = draw(lengths[rows[wrong]], rng)
-                found[wrong] = 0
-                found[wrong, : again.shape[1]] = again
+            if kind != MEMBER and self._words.outside is not None:
+                self._redraw(found, lengths[rows], draw, rng)
             words[rows, : found.shape[1]] = found
         within = np.arange(words.shape[1]) < lengths[:, None]
         symbols = (self.alphabet[words] * within[..., None]).astype(np.float32)
@@ -203,6 +201,19 @@ class FormalLanguage:
         asked = np.column_stack([np.ones((len(words), n_opening), bool), within])
         targets = self._words.labels(words)[:, 1 - n_opening :, None]
         return Trials(inputs, targets, asked, {"length": lengths + n_opening, "source": source})
+
+    def _redraw(self, words: np.ndarray, lengths: np.ndarray, draw: Draw, rng: np.random.Generator) -> None:
+        """Draw unwanted words again, up to `ATTEMPTS` times; the fewer they are, the more of them at once."""
+        left = ATTEMPTS
+        while left and len(wrong := np.flatnonzero(self._unwanted(words, lengths))):
+            several = min(max(AT_ONCE // len(wrong), 1), left)
+            left -= several
+            wanted = np.repeat(lengths[wrong], several)
+            again = draw(wanted, rng)
+            good = ~self._unwanted(again, wanted).reshape(-1, several)
+            chosen = np.arange(len(wrong)) * several + good.argmax(1)  # the first good one
+            words[wrong] = 0
+            words[wrong, : again.shape[1]] = again[chosen]
 
     def _uniform(self, lengths: Int64[np.ndarray, " word"], rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
         words = rng.integers(len(self.symbols), size=(len(lengths), int(lengths.max(initial=0))))
