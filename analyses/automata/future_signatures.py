@@ -9,6 +9,7 @@ automaton is run on the sampled words, open loop, and its arrows and probabiliti
 after the words that lead to a state.
 """
 
+from collections.abc import Callable
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ ROUNDS = 6
 N_CLUSTERS = 96
 SOME_WORDS = 60  # for what need not be exact
 TRIED = 8  # unions at each size, if the first ones break more than they save
+SPLITS = 3  # arrows that are tried, one after another, before nothing is taken apart any more
+LEAST_GAIN = 1e-6  # nats a symbol
 PRICE = 5e-6  # nats a symbol that a state has to win: what it costs in a description of a few million symbols
 LEAST = 1e-12
 
@@ -45,6 +48,9 @@ class Automaton(NamedTuple):
     emission: Float[np.ndarray, "state symbol"]
     initial: int
     weight: Float[np.ndarray, " state"]
+
+
+_Judged = tuple[float, int, Automaton]  # what is minimised, number of states
 
 
 class Writer(NamedTuple):
@@ -70,9 +76,11 @@ class Writer(NamedTuple):
     ) -> Float[np.ndarray, "*batch unit"]:
         return self.map.step(states, self.alphabet[symbols])
 
-    def write(self, n_words: int, length: int, rng: np.random.Generator, stray: float = 0.0) -> Sampled:
-        """Let the network read what it writes; a share `stray` of the symbols is drawn at random instead, because an
-        automaton has to know where to go after unlikely symbols, too."""
+    def write(
+        self, n_words: int, length: int, rng: np.random.Generator, stray: float | Float[np.ndarray, " word"] = 0.0
+    ) -> Sampled:
+        """Let the network read what it writes; a share `stray` of the symbols (of all words, or of each) is drawn at
+        random instead, because an automaton has to know where to go after unlikely symbols, too."""
         state = self.map.initial_states(n_words, rng)
         states, probabilities, symbols = [], [], []
         for _ in range(length):
@@ -110,19 +118,49 @@ def divergence(
     return (network * (np.log(np.maximum(network, LEAST)) - np.log(np.maximum(model, LEAST)))).sum(-1)
 
 
+class Track(NamedTuple):
+    """Words laid out for automata to run on: thousands of runs are what extraction takes its time for."""
+
+    symbols: Int64[np.ndarray, "time word"]
+    probabilities: Float[np.ndarray, "symbol point"]  # of the network; points by time, then by word
+
+    @classmethod
+    def of(cls, sampled: Sampled, n_words: int | None = None) -> "Track":
+        """Of the first words, or of all."""
+        symbols, p = sampled.symbols[:n_words].T, sampled.probabilities[:n_words]
+        return cls(np.ascontiguousarray(symbols), np.ascontiguousarray(p.swapaxes(0, 1).reshape(symbols.size, -1).T))
+
+    def arrows(self, automaton: Automaton) -> Int64[np.ndarray, "time word"]:
+        """The arrow taken at each symbol, as its state * number of symbols + symbol."""
+        n_symbols = automaton.transitions.shape[1]
+        after = automaton.transitions.ravel() * n_symbols
+        found = np.empty_like(self.symbols)
+        begin = np.full(self.symbols.shape[1], automaton.initial * n_symbols)
+        for row, symbols in zip(found, self.symbols, strict=True):
+            np.add(begin, symbols, out=row)
+            after.take(row, out=begin, mode="clip")  # without a check of the range, a third of the time
+        return found
+
+    def shown(self, automaton: Automaton, arrows: Int64[np.ndarray, "time word"]) -> Float[np.ndarray, "state symbol"]:
+        """The network's distributions of the next symbol, summed over the points at which the automaton is in each
+        state."""
+        n_states, n_symbols = automaton.transitions.shape
+        return _sums(self.probabilities, arrows.ravel(), n_states * n_symbols).reshape(n_states, n_symbols, -1).sum(1)
+
+
 def visited(automaton: Automaton, symbols: Int64[np.ndarray, "word time"]) -> Int64[np.ndarray, "word time"]:
     """The state before each symbol."""
-    states = np.empty(symbols.shape, np.int64)
-    state = np.full(len(symbols), automaton.initial)
-    for t in range(symbols.shape[1]):
-        states[:, t] = state
-        state = automaton.transitions[state, symbols[:, t]]
-    return states
+    words = Track(np.ascontiguousarray(symbols.T), np.empty((0, symbols.size)))
+    return words.arrows(automaton).T // automaton.transitions.shape[1]
 
 
-def word_divergence(automaton: Automaton, sampled: Sampled) -> Float[np.ndarray, " word"]:
+def word_divergence(automaton: Automaton, words: Track) -> Float[np.ndarray, " word"]:
     """KL(network || model) in nats a symbol, along each word."""
-    return divergence(sampled.probabilities, automaton.emission[visited(automaton, sampled.symbols)]).mean(1)
+    states = words.arrows(automaton) // automaton.transitions.shape[1]
+    told = np.log(np.maximum(automaton.emission.T, LEAST))
+    p = words.probabilities
+    each = sum(p[x] * (np.log(np.maximum(p[x], LEAST)) - told[x, states.ravel()]) for x in range(len(p)))
+    return np.asarray(each).reshape(states.shape).mean(0)
 
 
 class Chosen(NamedTuple):
@@ -142,38 +180,56 @@ def choose(
 ) -> Chosen:
     """The automaton of at most `max_states` states that minimises KL(network || model) + `PRICE` for each state, on
     words other than those it was made from; with `n_states`, the one of that size (failing that the next smaller)."""
-    depth = depth_for(len(writer.alphabet))
     limit = max_states if n_states is None else n_states
-    some = fitted.states[:SOME_WORDS]
-    ahead = writer.futures(some.reshape(-1, some.shape[-1]), depth)[-1].reshape(*some.shape[:2], -1)
+    doubted = Track.of(checked)
+    fit = _Fit.of(writer, fitted)
 
-    def judge(automaton: Automaton) -> tuple[float, int, Automaton]:
+    def judge(automaton: Automaton) -> _Judged:
         found = _reachable(automaton)
-        states = visited(found, checked.symbols)
-        sums = _sums(checked.probabilities.reshape(states.size, -1), states.ravel(), len(found.weight))
-        loss = -float((sums * np.log(np.maximum(found.emission, LEAST))).sum()) / states.size
+        sums = doubted.shown(found, doubted.arrows(found))
+        loss = -float((sums * np.log(np.maximum(found.emission, LEAST))).sum()) / doubted.symbols.size
         return loss + PRICE * len(found.weight), len(found.weight), found
 
-    best: dict[int, tuple[float, int, Automaton]] = {}
+    best: dict[int, _Judged] = {}
     for made in _merged(writer, fitted, max(N_CLUSTERS, 2 * limit), rng):
         if len(made.weight) <= 1.5 * limit:
-            for found in (judge(_emit(made, fitted)), judge(_refit(made, fitted, ahead, depth))):
-                if found[1] <= limit and (found[1] not in best or found[0] < best[found[1]][0]):
-                    best[found[1]] = found
+            found = judge(fit.refined(made))
+            if found[1] <= limit and (found[1] not in best or found[0] < best[found[1]][0]):
+                best[found[1]] = found
     if n_states is None:
         chosen = min(best.values(), key=itemgetter(0))
         # Bisimulation once more, now that every union can be judged by what it does to the whole automaton.
         while chosen[1] > 1:
             flow = _Flow.of(chosen[2])
-            unions = [flow.join(a, b).automaton() for a, b in flow.nearest(depth)]
-            shrunk = min((judge(_refit(u, fitted, ahead, depth)) for u in unions), key=itemgetter(0))
+            unions = [flow.join(a, b).automaton() for a, b in flow.nearest(fit.depth)]
+            shrunk = min((judge(fit.refined(union)) for union in unions), key=itemgetter(0))
             if shrunk[0] >= chosen[0]:
                 break
             chosen = shrunk
             best[chosen[1]] = min(best.get(chosen[1], chosen), chosen, key=itemgetter(0))
+        chosen = _improved(chosen, fit, judge, limit)
+        best[chosen[1]] = min(best.get(chosen[1], chosen), chosen, key=itemgetter(0))
     else:
         chosen = best[max(best)]
     return Chosen(chosen[2], [best[size][2] for size in sorted(best)])
+
+
+def _improved(chosen: _Judged, fit: "_Fit", judge: Callable[[Automaton], _Judged], limit: int) -> _Judged:
+    """What was merged early, when nothing was known of the whole, is taken apart again where that pays: an arrow gets a
+    target of its own, and if that makes too many states, or even so, others are merged."""
+    tries = 0
+    while tries < SPLITS:
+        grown = fit.refined(fit.split(chosen[2], tries))
+        flow = _Flow.of(grown)
+        options = [judge(fit.refined(flow.join(a, b).automaton())) for a, b in flow.nearest(fit.depth)]
+        if len(grown.weight) <= limit:
+            options.append(judge(grown))
+        better = min(options, key=itemgetter(0))
+        if better[0] < chosen[0] - LEAST_GAIN:
+            chosen, tries = better, 0
+        else:
+            tries += 1
+    return chosen
 
 
 def _merged(writer: Writer, fitted: Sampled, n_clusters: int, rng: np.random.Generator) -> list[Automaton]:
@@ -195,8 +251,8 @@ def _merged(writer: Writer, fitted: Sampled, n_clusters: int, rng: np.random.Gen
     emission = np.zeros((n_found, n_symbols))
     np.add.at(emission, cluster, levels[0])
     chain, path = _Flow(flow, emission, int(cluster[0])), []
-    some = Sampled(*(part[:SOME_WORDS] for part in fitted))
-    loss = _loss(chain.automaton(), some)
+    some = Track.of(fitted, SOME_WORDS)
+    _, loss, _ = _emitted(chain.automaton(), some)
     while True:
         path.append(chain.automaton())
         if len(chain.flow) == 1:
@@ -204,43 +260,71 @@ def _merged(writer: Writer, fitted: Sampled, n_clusters: int, rng: np.random.Gen
         tried: list[tuple[float, int, _Flow]] = []
         for rank, (a, b) in enumerate(chain.nearest(depth)):
             union = chain.join(a, b)
-            tried.append((_loss(union.automaton(), some), rank, union))
+            tried.append((_emitted(union.automaton(), some)[1], rank, union))
             if tried[-1][0] <= loss + PRICE:
                 break
         loss, _, chain = min(tried)
 
 
-def _refit(
-    automaton: Automaton, fitted: Sampled, ahead: Float[np.ndarray, "word time future"], depth: int
-) -> Automaton:
-    """Run the automaton on the words; give every state the mean distribution of the symbol where the automaton is in
-    it, and every arrow the target whose future is likeliest there. Repeated until nothing changes.
+class _Fit(NamedTuple):
+    """What arrows and probabilities are set by.
 
-    Args:
-        ahead: the probabilities of the words of `depth` symbols after each state of the network, in the first words.
+    `ahead` are the probabilities of the words of `depth` symbols after each but the first of the network's states in
+    the first words, in the order of `first`.
     """
-    n_symbols = fitted.probabilities.shape[-1]
-    best = _emit(automaton, fitted)
-    best_loss = _loss(best, fitted)
-    flat = ahead[:, 1:].reshape(-1, ahead.shape[-1])
-    current = best
-    for _ in range(ROUNDS):
-        n_states = len(current.transitions)
-        read = fitted.symbols[: len(ahead)]
-        arrow = visited(current, read) * n_symbols + read
-        after = _sums(flat, arrow[:, :-1].ravel(), n_states * n_symbols)
-        scores = after @ np.log(np.maximum(_model_futures(current, depth)[-1], LEAST)).T
-        seen = after.sum(1) > 0
-        old = current.transitions.ravel()
-        # An arrow that was never taken stays where it is.
-        transitions = np.where(seen, scores.argmax(1), old).reshape(n_states, n_symbols)
-        if np.array_equal(transitions, current.transitions):
-            break
-        current = _emit(current._replace(transitions=transitions), fitted)
-        loss = _loss(current, fitted)
-        if loss < best_loss:
-            best, best_loss = current, loss
-    return best
+
+    words: Track
+    first: Track
+    ahead: Float[np.ndarray, "future point"]
+    depth: int
+
+    @classmethod
+    def of(cls, writer: Writer, fitted: Sampled) -> "_Fit":
+        depth = depth_for(len(writer.alphabet))
+        states = fitted.states[:SOME_WORDS, 1:].swapaxes(0, 1)
+        ahead = writer.futures(states.reshape(-1, states.shape[-1]), depth)[-1].T
+        return cls(Track.of(fitted), Track.of(fitted, SOME_WORDS), np.ascontiguousarray(ahead), depth)
+
+    def split(self, automaton: Automaton, rank: int) -> Automaton:
+        """Give an arrow a target of its own: that whose future differs most from what else leads to its target, or, by
+        rank, the next after it."""
+        n_states, n_symbols = automaton.transitions.shape
+        target = automaton.transitions.ravel()
+        own = self._after(self.words.arrows(automaton), len(target))
+        into = np.zeros((n_states, own.shape[1]))
+        np.add.at(into, target, own)
+        rest = into[target] - own
+        one, other = own.sum(1), rest.sum(1).clip(0)
+        overlap = np.sqrt(own * rest.clip(0)).sum(1) / np.maximum(np.sqrt(one * other), LEAST)
+        gain = one * other / np.maximum(one + other, LEAST) * (1 - overlap)
+        arrow = int(np.argsort(-gain, kind="stable")[min(rank, len(gain) - 1)])
+        transitions, emission, initial, weight = automaton
+        copied = np.append(np.arange(n_states), target[arrow])
+        transitions = transitions[copied]
+        transitions[arrow // n_symbols, arrow % n_symbols] = n_states
+        return Automaton(transitions, emission[copied], initial, weight[copied])
+
+    def _after(self, arrows: Int64[np.ndarray, "time word"], n_arrows: int) -> Float[np.ndarray, "arrow future"]:
+        """The network's futures, summed over the points after each arrow."""
+        return _sums(self.ahead, arrows[:-1, : self.first.symbols.shape[1]].ravel(), n_arrows)
+
+    def refined(self, automaton: Automaton) -> Automaton:
+        """Run the automaton on the words; give every state the mean distribution of the symbol where the automaton is
+        in it, and every arrow the target whose future is likeliest there. Repeated until nothing changes."""
+        best, best_loss = automaton, np.inf
+        for _ in range(ROUNDS):
+            current, loss, arrows = _emitted(automaton, self.words)
+            if loss < best_loss:
+                best, best_loss = current, loss
+            old = current.transitions.ravel()
+            after = self._after(arrows, len(old))
+            scores = after @ np.log(np.maximum(_model_futures(current, self.depth)[-1], LEAST)).T
+            # An arrow that was never taken stays where it is.
+            new = np.where(after.sum(1) > 0, scores.argmax(1), old)
+            if np.array_equal(new, old):
+                break
+            automaton = current._replace(transitions=new.reshape(current.transitions.shape))
+        return best
 
 
 def _reachable(automaton: Automaton) -> Automaton:
@@ -280,19 +364,12 @@ class _Flow(NamedTuple):
         return Automaton(self.flow.argmax(2), emission, self.initial, weight / weight.sum())
 
     def nearest(self, depth: int) -> list[tuple[int, int]]:
-        """The pairs of states whose union would lose least likelihood, the best first: by the Jensen-Shannon divergence
-        of their futures, weighted by how often they are visited."""
+        """The pairs of states whose union would lose least likelihood, the best first: by the squared Hellinger
+        distance of their futures, to second order their loss, weighted by how often they are visited."""
         now = self.automaton()
-        futures = np.maximum(_model_futures(now, depth)[-1], LEAST)
-        w = now.weight
-        entropy = -(futures * np.log(futures)).sum(1)
-        both = np.maximum(w[:, None] + w, LEAST)
-        cost = np.full(both.shape, np.inf)
-        for a in range(len(w) - 1):  # row by row: all pairs at once would not fit into the cache
-            mean = (w[a] * futures[a] + w[a + 1 :, None] * futures[a + 1 :]) / both[a, a + 1 :, None]
-            mean = np.maximum(mean, LEAST)
-            mixed = -(mean * np.log(mean)).sum(1)
-            cost[a, a + 1 :] = both[a, a + 1 :] * mixed - w[a] * entropy[a] - w[a + 1 :] * entropy[a + 1 :]
+        roots, w = np.sqrt(_model_futures(now, depth)[-1]), now.weight
+        cost = w[:, None] * w / np.maximum(w[:, None] + w, LEAST) * (1 - roots @ roots.T)
+        cost[np.tril_indices(len(w))] = np.inf
         n_pairs = len(w) * (len(w) - 1) // 2
         first = np.argpartition(cost.ravel(), min(TRIED, n_pairs) - 1)[: min(TRIED, n_pairs)]
         first = first[np.argsort(cost.ravel()[first], kind="stable")]
@@ -314,13 +391,16 @@ class _Flow(NamedTuple):
         return _Flow(flow, emission, int(new[self.initial]))
 
 
-def _loss(automaton: Automaton, fitted: Sampled) -> float:
-    """Cross entropy of the automaton on the words, in nats a symbol, each state with the distribution that suits the
-    words best."""
-    states = visited(automaton, fitted.symbols).ravel()
-    sums = _sums(fitted.probabilities.reshape(len(states), -1), states, len(automaton.transitions))
-    emission = sums / np.maximum(sums.sum(1, keepdims=True), LEAST)
-    return -float((sums * np.log(np.maximum(emission, LEAST))).sum()) / len(states)
+def _emitted(automaton: Automaton, words: Track) -> tuple[Automaton, float, Int64[np.ndarray, "time word"]]:
+    """The automaton with the distributions and weights that suit the words best, its cross entropy with them in nats a
+    symbol, and the arrows that it takes."""
+    arrows = words.arrows(automaton)
+    sums = words.shown(automaton, arrows)
+    weight = sums.sum(1)
+    # A state that no word visits keeps what it has.
+    emission = np.where(weight[:, None] > 0, sums / np.maximum(weight[:, None], LEAST), automaton.emission)
+    loss = -float((sums * np.log(np.maximum(emission, LEAST))).sum()) / arrows.size
+    return automaton._replace(emission=emission, weight=weight / weight.sum()), loss, arrows
 
 
 def _model_futures(automaton: Automaton, depth: int) -> list[Float[np.ndarray, "state word"]]:
@@ -332,20 +412,10 @@ def _model_futures(automaton: Automaton, depth: int) -> list[Float[np.ndarray, "
     return found
 
 
-def _emit(automaton: Automaton, fitted: Sampled) -> Automaton:
-    states = visited(automaton, fitted.symbols).ravel()
-    flat = fitted.probabilities.reshape(len(states), -1)
-    sums = _sums(flat, states, len(automaton.transitions))
-    weight = sums.sum(1)
-    seen = weight > 0
-    emission = automaton.emission.copy()
-    emission[seen] = sums[seen] / weight[seen, None]
-    return automaton._replace(emission=emission, weight=weight / weight.sum())
-
-
-def _sums(rows: Float[np.ndarray, "row column"], group: np.ndarray, n_groups: int) -> Float[np.ndarray, "group column"]:
-    columns = [np.bincount(group, rows[:, i], n_groups) for i in range(rows.shape[1])]
-    return np.stack(columns, 1)
+def _sums(
+    rows: Float[np.ndarray, "column point"], group: Int64[np.ndarray, " point"], n_groups: int
+) -> Float[np.ndarray, "group column"]:
+    return np.stack([np.bincount(group, row, n_groups) for row in rows], 1)
 
 
 def _cluster(

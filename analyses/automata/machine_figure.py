@@ -269,7 +269,8 @@ def _most_visited(automaton: Any) -> tuple[np.ndarray, str]:
         return np.arange(n), ""
     shown = np.sort(np.argsort(-automaton.occupancy, kind="stable")[:MAX_SHOWN])
     share = automaton.occupancy[shown].sum()
-    return shown, f";<br>drawn: the {MAX_SHOWN} most visited states ({share:.1%} of the time), and the arrows among these"
+    note = f";<br>drawn: the {MAX_SHOWN} most visited states ({share:.1%} of the time), and the arrows among these"
+    return shown, note
 
 
 def _arc(

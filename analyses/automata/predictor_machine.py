@@ -19,6 +19,8 @@ from rnnscope import linalg, results
 from rnnscope.analyses.automata.future_signatures import (
     STRAY,
     Automaton,
+    Sampled,
+    Track,
     Writer,
     choose,
     divergence,
@@ -190,12 +192,14 @@ def extract_predictor(
     true_process = None if process is None else _checked(process, n_symbols)
     rng = np.random.default_rng([seed, 0xA1])
     with linalg.one_thread():
-        fitted = writer.write(n_words, length, rng, STRAY)
-        checked = writer.write(n_words, length, rng, STRAY / 4)
-        held_out = writer.write(n_words, length, rng)
+        written = writer.write(3 * n_words, length, rng, np.repeat([STRAY, STRAY / 4, 0.0], n_words))
+        fitted, checked, held_out = (
+            Sampled(*(part[i * n_words : (i + 1) * n_words] for part in written)) for i in range(3)
+        )
+        track = Track.of(held_out)
         chosen = choose(writer, fitted, checked, n_states, max_states, rng)
-        curve = np.stack([word_divergence(tried, held_out) for tried in chosen.tried])
-        each = word_divergence(chosen.automaton, held_out)
+        curve = np.stack([word_divergence(tried, track) for tried in chosen.tried])
+        each = word_divergence(chosen.automaton, track)
         probe = {} if true_process is None else _probe(writer, true_process, n_words, length, rng)
     automaton = chosen.automaton
     stationary = _stationary(automaton)
@@ -210,7 +214,7 @@ def extract_predictor(
         stationary=stationary,
         recurrent=stationary > 0,
         state_centres=_centres(automaton, fitted.symbols, fitted.states),
-        symbols=tuple(map(str, range(n_symbols))),
+        symbols=_symbols(system, n_symbols) if alphabet is None else tuple(map(str, range(n_symbols))),
         divergence=float(each.mean()),
         divergence_error=_standard_error(each),
         network_entropy=float(_entropy(held_out.probabilities).mean()),
@@ -247,6 +251,12 @@ def _writer(system: Any, alphabet: ArrayLike | None) -> Writer:
     if len(vectors) < 2:
         raise NotApplicable("with one symbol there is nothing to predict: an alphabet has two symbols or more")
     return Writer(state_map, vectors)
+
+
+def _symbols(system: Any, n_symbols: int) -> tuple[str, ...]:
+    """The task's names, where it has some; else numbers."""
+    names = getattr(getattr(system, "task", None), "symbols", ())
+    return tuple(names) if len(names) == n_symbols else tuple(map(str, range(n_symbols)))
 
 
 def _checked(process: ArrayLike, n_symbols: int) -> Float[np.ndarray, "symbol state next_state"]:

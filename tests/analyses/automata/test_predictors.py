@@ -1,6 +1,7 @@
 """Probabilistic automata out of next-symbol predictors: of known processes, trained and written by hand."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 import rnnscope as rs
 from rnnscope import results
+from rnnscope.analyses.automata.future_signatures import Automaton, Sampled, Track, visited, word_divergence
 from rnnscope.analyses.automata.predictor_machine import Predictor, extract_predictor
 
 DATA = Path(__file__).parents[2] / "data" / "automata"
@@ -168,6 +170,34 @@ def test_the_alphabet_renames_inputs_and_the_seed_decides():
     c = extract_predictor(crossed, alphabet=np.eye(2)[::-1], n_words=40)
     assert c.n_recurrent == 2
     assert c.emission[c.recurrent, 0].max() > 0.999, "symbol 1 is now the one that never comes twice"
+
+
+def test_symbols_have_the_names_that_the_task_gives_them():
+    network = ideal(mess3())
+    network.task = SimpleNamespace(alphabet=np.eye(3), symbols=("a", "b", "c"))  # type: ignore[attr-defined]
+    assert extract_predictor(network, n_words=10, length=20, n_states=2).symbols == ("a", "b", "c")
+    numbered = extract_predictor(network, alphabet=np.eye(3)[[1, 0, 2]], n_words=10, length=20, n_states=2)
+    assert numbered.symbols == ("0", "1", "2"), "an alphabet of the user's own has other symbols"
+
+
+def test_a_track_runs_automata_as_one_symbol_after_another_does():
+    rng = np.random.default_rng(0)
+    n_states, n_symbols = 7, 3
+    emission = rng.dirichlet(np.ones(n_symbols), n_states)
+    automaton = Automaton(rng.integers(n_states, size=(n_states, n_symbols)), emission, 2, np.ones(n_states) / n_states)
+    symbols, p = rng.integers(n_symbols, size=(5, 11)), rng.dirichlet(np.ones(n_symbols), (5, 11))
+    sums, each, states = np.zeros((n_states, n_symbols)), np.zeros(5), np.zeros((5, 11), int)
+    for word in range(5):
+        state = automaton.initial
+        for t in range(11):
+            states[word, t] = state
+            sums[state] += p[word, t]
+            each[word] += p[word, t] @ np.log(p[word, t] / emission[state]) / 11
+            state = automaton.transitions[state, symbols[word, t]]
+    track = Track.of(Sampled(np.zeros((5, 11, 1)), p, symbols))
+    assert np.array_equal(visited(automaton, symbols), states)
+    assert track.shown(automaton, track.arrows(automaton)) == pytest.approx(sums)
+    assert word_divergence(automaton, track) == pytest.approx(each)
 
 
 def test_saved_loaded_and_drawn(tmp_path):
