@@ -86,6 +86,8 @@ class Automaton:
             have: without that step (or, where it was not kept, with it), by Baum-Welch from random starts, by ALERGIA.
         compared_log_likelihood, compared_log_likelihood_on_truth: of the held-out sequences of the network, and of the
             true model, nats per symbol.
+        front_states, front_log_likelihood, front_log_likelihood_on_truth: emitter: the same of the best chain of
+            counted clusters with each number of states.
         matching: the state of the true model that each state is (best order); () where their numbers differ.
         transition_error, emission_error: mean absolute errors of the probabilities after matching, rows weighted by
             occupancy.
@@ -180,6 +182,9 @@ class Automaton:
     compared_states: Int64[np.ndarray, " compared"] | None = None
     compared_log_likelihood: Float[np.ndarray, " compared"] | None = None
     compared_log_likelihood_on_truth: Float[np.ndarray, " compared"] | None = None
+    front_states: Int64[np.ndarray, " front"] | None = None
+    front_log_likelihood: Float[np.ndarray, " front"] | None = None
+    front_log_likelihood_on_truth: Float[np.ndarray, " front"] | None = None
     matching: tuple[int, ...] = ()
     transition_error: float | None = None
     emission_error: float | None = None

@@ -95,12 +95,18 @@ def extract_emitter(
         symbol_frequencies=np.bincount(tested.symbols.ravel(), minlength=emission.shape[1]) / tested.symbols.size,
         likelihood_converged=polished.converged if kept else None,
         **_located(state_map, fitted, beliefs.argmax(-1), n_states, rng),
-        **_compared(model, other, getattr(task, "ground_truth", None), fitted, tested, rng),
+        **_compared(model, other, found.front, getattr(task, "ground_truth", None), fitted, tested, rng),
     )
 
 
 def _compared(
-    model: HMM, other: tuple[str, HMM], truth: Any, fitted: Emitted, tested: Emitted, rng: np.random.Generator
+    model: HMM,
+    other: tuple[str, HMM],
+    front: list[Chain],
+    truth: Any,
+    fitted: Emitted,
+    tested: Emitted,
+    rng: np.random.Generator,
 ) -> dict[str, Any]:
     """The likelihood of what the network emits, and of what the true model emits, under this and other models."""
     symbols, n_symbols = fitted.symbols, model.n_symbols
@@ -114,16 +120,25 @@ def _compared(
         models.append((name, n_states, learned.log_likelihood))
     models.append(("ALERGIA", automaton.n_states, lambda words: alergia.log_likelihood(automaton, words)))
     names, sizes, likelihoods = zip(*models, strict=True)
-    length = symbols.shape[1]
+    chains = [chain.hmm() for chain in front]
+
+    def per_symbol(words: Integer[np.ndarray, "sequence time"], suffix: str) -> dict[str, Any]:
+        return {
+            f"compared_log_likelihood{suffix}": np.array([each(words).mean() for each in likelihoods]) / words.shape[1],
+            f"front_log_likelihood{suffix}": np.array([emitter_machine.log_likelihood(c, words)[0] for c in chains]),
+        }
+
     fields: dict[str, Any] = {
         "compared_models": names,
         "compared_states": np.array(sizes),
-        "compared_log_likelihood": np.array([each(tested.symbols).mean() / length for each in likelihoods]),
+        "front_states": np.array([chain.n_states for chain in chains]),
+        **per_symbol(tested.symbols, ""),
     }
     if not isinstance(truth, HMM):
         return fields
     # Sequences were taken after a transient, so the true model starts from where it is in the long run.
     settled = HMM(truth.transitions, truth.emissions, truth.stationary())  # type: ignore[arg-type]
+    length = symbols.shape[1]
     true_symbols = settled.sample(TRUE_SEQUENCES, length, rng)[1]
     own, own_error = _difference(model, settled, tested.symbols)
     true, true_error = _difference(model, settled, true_symbols)
@@ -140,7 +155,7 @@ def _compared(
         "truth_shortfall": -true / entropy_rate,
         "truth_shortfall_error": true_error / entropy_rate,
         "truth_frequencies": settled.symbol_frequencies(),
-        "compared_log_likelihood_on_truth": np.array([each(true_symbols).mean() / length for each in likelihoods]),
+        **per_symbol(true_symbols, "_on_truth"),
     }
     matched = emitter_machine.match(_as_chain(model), truth)
     if matched is not None:

@@ -55,9 +55,10 @@ class Chain(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A chain, and the sizes and likelihoods that it was chosen from."""
+    """A chain, the best of each number of states, and the sizes and likelihoods that they were chosen from."""
 
     chain: Chain
+    front: list[Chain]
     tried_clusters: list[int]
     tried_states: list[int]
     tried_log_likelihood: list[float]
@@ -110,13 +111,19 @@ def find_chain(fitted: Emitted, checked: Emitted, candidates: Sequence[int], rng
     # Where no state wins anything, the single one is as good as all.
     best = max(tried, key=lambda t: (t.log_likelihood - price * len(t.chain.flow), -len(t.chain.flow)))
     sizes = [len(t.chain.flow) for t in tried]
-    return Found(best.chain, [t.n_clusters for t in tried], sizes, [t.log_likelihood for t in tried])
+    front = [max(group, key=lambda t: t.log_likelihood).chain for group in _by_size(tried)]
+    return Found(best.chain, front, [t.n_clusters for t in tried], sizes, [t.log_likelihood for t in tried])
 
 
 class _Tried(NamedTuple):
     chain: Chain
     n_clusters: int
     log_likelihood: float
+
+
+def _by_size(tried: list[_Tried]) -> list[list[_Tried]]:
+    sizes = sorted({len(t.chain.flow) for t in tried})
+    return [[t for t in tried if len(t.chain.flow) == size] for size in sizes]
 
 
 def log_likelihood(hmm: HMM, symbols: Integer[np.ndarray, "sequence time"]) -> tuple[float, float]:

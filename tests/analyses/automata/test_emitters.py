@@ -1,25 +1,22 @@
-"""Chains out of emitters whose hidden Markov model is known, and machines out of centroids."""
+"""Chains out of emitters whose hidden Markov model is known."""
 
 import itertools
 
 import numpy as np
 import pytest
-import torch
 from hmmlearn.hmm import CategoricalHMM
 from scipy.optimize import brentq
 from scipy.stats import norm
 
 import rnnscope as rs
-from rnnscope import cells, results, tasks
+from rnnscope import results, tasks
 from rnnscope.analyses.automata import alergia
 from rnnscope.analyses.automata.automaton import Automaton
 from rnnscope.analyses.automata.baum_welch import baum_welch, beliefs_in_hindsight, from_random_starts
-from rnnscope.analyses.automata.centroid_machine import CentroidMachine, machine_of_centroids
 from rnnscope.analyses.automata.emitter_machine import CANDIDATES, Emitted, find_chain, log_likelihood, match
 from rnnscope.analyses.automata.extract import extract_automaton
 from rnnscope.tasks import HMM
 from rnnscope.tasks.hmm import cyclic, fully_connected, linear_chain
-from rnnscope.tasks.machine import Machine
 
 
 def emitted(hmm: HMM, n: int, rng: np.random.Generator) -> Emitted:
@@ -163,6 +160,12 @@ def test_a_network_that_skips_the_rare_symbol_is_told_so(rare: float):
     if rare < 0.01:
         assert "the network emits symbol 1 with frequency 0.000" in found.summary()
         assert "the true model with 0.01" in found.summary()
+    assert found.front_states is not None
+    assert found.front_log_likelihood is not None
+    one, two = (float(found.front_log_likelihood[found.front_states == n][0]) for n in (1, 2))
+    frequencies = found.symbol_frequencies[found.symbol_frequencies > 0]
+    assert one == pytest.approx(frequencies @ np.log(frequencies), abs=0.01), "of one state: independent symbols"
+    assert two == pytest.approx(found.log_likelihood, abs=1e-3)
     assert found.compared_log_likelihood is not None
     assert found.log_likelihood is not None
     assert np.abs(found.compared_log_likelihood - found.log_likelihood).max() < 0.02, "others learn this chain as well"
@@ -219,76 +222,3 @@ def test_each_state_of_an_emitter_lies_at_its_fixed_point(tmp_path):
 def test_one_symbol_shows_no_move():
     with pytest.raises(ValueError, match="length must be at least 2 for a network that emits"):
         extract_automaton(two_states(0.01), task=tasks.HMMEmission(linear_chain(2), noise_size=1), length=1)
-
-
-# --- centroids ---------------------------------------------------------------------------------------------------
-
-ONES = Machine(np.array([[1, 0], [1, 1]]), np.array([[1], [0]]))  # tomita-1: no 0
-
-
-def ones_network() -> rs.Network:
-    """Two centroids at ±1; the inner cell remembers whether a 0 has come, u = tanh(3 h - 6 [0] + 1)."""
-    network = rs.Network(cells.StateRegularized(1, n_centroids=3, temperature=0.1, inner="vanilla"), 2, 1)
-    weights = network.cell.inner.weights
-    with torch.no_grad():
-        weights.weight.fill_(3.0)
-        weights.weight_in.copy_(torch.tensor([[-6.0, 0.0]]))
-        weights.bias.fill_(1.0)
-        network.cell.centroids.copy_(torch.tensor([[-1.0], [1.0], [0.0]]))
-        network.readout.weight.fill_(1.0)
-        network.readout.bias.zero_()
-    return network
-
-
-def test_centroids_give_the_machine_that_was_built_in(tmp_path):
-    network = ones_network()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    found = machine_of_centroids(network, length=12)
-    assert found.machine().equivalent(ONES) == (True, None)
-    assert found.agreement == 1
-    assert found.determinism == 1
-    assert found.sharpness > 0.99
-    assert found.centroid_states.tolist() == [1, 0, -1]
-    assert found.centroid_visits[2] == 0
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert next(network.parameters()).dtype == torch.float32
-    results.save_result(found, tmp_path / "c.zarr")
-    loaded = results.load_result(CentroidMachine, tmp_path / "c.zarr")
-    assert loaded.summary() == found.summary()
-    assert len(loaded.figure().layout.shapes) == 2
-
-
-def test_the_start_is_trusted_only_on_demand():
-    """At h = 0 the readout, 0 > 0, rejects the empty word, which tomita-1 accepts."""
-    network = ones_network()
-    assert machine_of_centroids(network, length=12).n_states == 2
-    trusted = machine_of_centroids(network, length=12, trust_start=True)
-    assert trusted.n_states == 3
-    assert trusted.outputs[trusted.initial, 0] == 0
-
-
-def test_a_trained_state_regularised_network_gives_two_states(tmp_path):
-    run = rs.train(
-        tasks.FormalLanguage("tomita-1", lengths=(1, 12)),
-        cells.StateRegularized(16, n_centroids=6, temperature=0.5),
-        steps=150,
-        batch_size=64,
-        learning_rate=5e-3,
-        noise=0.2,
-        evaluate_every=25,
-        evaluation_trials=256,
-        folder=tmp_path,
-        progress=False,
-    )
-    found = machine_of_centroids(run)
-    assert found.machine().equivalent(ONES) == (True, None)
-    assert found.agreement > 0.99
-
-
-def test_what_has_no_centroids_says_so():
-    with pytest.raises(ValueError, match="StateRegularized"):
-        machine_of_centroids(rs.Network(cells.GRU(3), 2, 1))
-    with pytest.raises(ValueError, match="n_words must be at least 2"):
-        machine_of_centroids(ones_network(), n_words=1)
-    with pytest.raises(ValueError, match=r"shape \(symbol, 2\)"):
-        machine_of_centroids(ones_network(), alphabet=np.eye(3))
