@@ -29,7 +29,18 @@ def locate(reader: Reader, machine: Machine, length: int, rng: np.random.Generat
     visited = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
     at = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])
     flat, place = visited.reshape(-1, visited.shape[-1]), at.ravel()
-    n = machine.n_states
+    fields = places(flat, place, machine.n_states, rng)
+    counts, centres = fields["state_counts"], fields["state_centres"]
+    arrows = _trajectories(reader, machine, fields["samples"], fields["sample_state"], counts)
+    steps = arrows["arrow_paths"] - fields["positions_origin"]
+    fields |= arrows | {"arrow_positions": steps @ fields["positions_axes"].T}
+    return fields | _what_keeps(reader, machine, flat, place, counts, centres, rng)
+
+
+def places(
+    flat: Float[np.ndarray, "visit unit"], place: Int64[np.ndarray, " visit"], n: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Where the network's states lie during each of the `n` states of a machine: fields of `Automaton`."""
     counts = np.bincount(place, minlength=n)
     sums = np.zeros((n, flat.shape[1]))
     np.add.at(sums, place, flat)
@@ -42,7 +53,7 @@ def locate(reader: Reader, machine: Machine, length: int, rng: np.random.Generat
     axes *= np.where(axes[np.arange(2), np.abs(axes).argmax(1)] < 0, -1.0, 1.0)[:, None]  # signs are arbitrary
     share = (singular**2)[:2].sum() / max(float((singular**2).sum()), 1e-300)
     rows = _sample(place, rng)
-    fields = {
+    return {
         "state_centres": centres,
         "state_spread": spread,
         "state_counts": counts,
@@ -54,9 +65,6 @@ def locate(reader: Reader, machine: Machine, length: int, rng: np.random.Generat
         "samples": flat[rows],
         "sample_positions": (flat[rows] - middle) @ axes.T,
     }
-    arrows = _trajectories(reader, machine, flat[rows], place[rows], counts)
-    fields |= arrows | {"arrow_positions": (arrows["arrow_paths"] - middle) @ axes.T}
-    return fields | _what_keeps(reader, machine, flat, place, counts, centres, rng)
 
 
 def _sample(place: Int64[np.ndarray, " visit"], rng: np.random.Generator) -> Int64[np.ndarray, " sample"]:

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64, Integer
+from jaxtyping import Int64, Integer
 
-from rnnscope.analyses.automata import alergia, baum_welch, emitter_machine
+from rnnscope.analyses.automata import alergia, baum_welch, dynamics, emitter_machine
 from rnnscope.analyses.automata.automaton import Automaton
 from rnnscope.analyses.automata.emitter_machine import Chain, Emitted
 from rnnscope.analyses.fixed_points import find_fixed_points
-from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.maps import StateMap
 from rnnscope.tasks import HMM, Task
 
@@ -183,14 +182,8 @@ def _located(
     """Where in the network's state space the states lie, and the fixed or slow point of the network without noise that
     is nearest to each: fields of `Automaton`."""
     flat, place = fitted.states.reshape(-1, fitted.states.shape[-1]), state.ravel()
-    counts = np.bincount(place, minlength=n_states)
-    centres: Float[np.ndarray, "state unit"] = np.stack(
-        [flat[place == s].mean(0) if counts[s] else flat.mean(0) for s in range(n_states)]
-    )
-    far = ((flat - centres[place]) ** 2).sum(1)
-    axes = principal_components(flat)
-    plane = np.zeros((2, flat.shape[1]))
-    plane[: min(2, len(axes.components))] = axes.components[:2]
+    fields = dynamics.places(flat, place, n_states, rng)
+    counts, centres = fields["state_counts"], fields["state_centres"]
     starts = np.concatenate([flat[rng.choice(np.flatnonzero(place == s), N_STARTS)] for s in np.flatnonzero(counts)])
     found = find_fixed_points(
         state_map, input=np.zeros(state_map.input_size), starts=starts, certify=False, max_iterations=60
@@ -204,12 +197,7 @@ def _located(
         kinds.append(kind)
         q.append(float((found.q, found.slow_q, np.zeros(1))[kind][nearest]))
         stable.append(bool(kind == 0 and found.n_unstable[nearest] == 0))
-    return {
-        "state_centres": centres,
-        "state_spread": np.sqrt(np.bincount(place, far, n_states) / np.maximum(counts, 1)),
-        "state_counts": counts,
-        "state_positions": (centres - axes.mean) @ plane.T,
-        "positions_variance": float(axes.ratio[:2].sum()),
+    return fields | {
         "loop_state": np.arange(n_states),
         "loop_symbol": np.full(n_states, -1),
         "loop_points": np.stack(points),

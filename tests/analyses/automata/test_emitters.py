@@ -17,6 +17,7 @@ from rnnscope.analyses.automata.emitter_machine import CANDIDATES, Emitted, find
 from rnnscope.analyses.automata.extract import extract_automaton
 from rnnscope.tasks import HMM
 from rnnscope.tasks.hmm import cyclic, fully_connected, linear_chain
+from rnnscope.tasks.machine import Machine
 
 
 def emitted(hmm: HMM, n: int, rng: np.random.Generator) -> Emitted:
@@ -117,7 +118,7 @@ def test_alergia_learns_a_process_whose_symbols_tell_its_state():
     np.testing.assert_allclose(each[possible], truth.log_likelihood(every)[possible], atol=0.3)
     assert np.exp(each[~possible]).sum() < 1e-3
     with pytest.raises(ValueError, match="probabilistic automaton, this is a DFA"):
-        alergia.log_likelihood(ONES, every)
+        alergia.log_likelihood(Machine(np.array([[0, 0]]), np.array([[1]])), every)
 
 
 # --- whole networks ----------------------------------------------------------------------------------------------
@@ -207,6 +208,10 @@ def test_each_state_of_an_emitter_lies_at_its_fixed_point(tmp_path):
     gaps = np.abs(found.state_positions[:, None, 0] - found.state_positions[None, :, 0])
     np.testing.assert_allclose(gaps, np.abs(found.state_centres - found.state_centres.T), atol=1e-9)
     assert found.positions_variance == pytest.approx(1)
+    assert found.samples is not None
+    assert found.sample_state is not None
+    nearest = np.abs(found.samples - found.state_centres[:2, 0]).argmin(1)
+    assert (nearest == found.sample_state)[found.sample_state < 2].mean() > 0.9
 
     assert HMM.from_json(found.to_json()).n_states == found.n_states
     assert found.to_dot() == found.hmm().to_dot(found.symbols)
