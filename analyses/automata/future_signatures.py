@@ -1,6 +1,6 @@
 """States of a next-symbol predictor told apart by their futures, and merged into a probabilistic automaton.
 
-The signature of a state is the probabilities of all words of up to `DEPTH` symbols that may follow it. Visited states
+The signature of a state is the probabilities of all words of up to three symbols that may follow it. Visited states
 are clustered by it into more clusters than needed; a symbol leads from a cluster to the one that most of the
 probability flows to; then the two states whose futures differ least are merged, again and again (probabilistic
 bisimulation with a price instead of a tolerance: Larsen & Skou, Information and Computation 1991). The futures that
@@ -19,8 +19,7 @@ from jaxtyping import Float, Int64
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap
 
-DEPTH = 3
-MAX_WORDS = 300  # of the longest words of a signature: with many symbols they are shorter
+MAX_WORDS = {3: 20, 2: 300}  # in a signature, by their length: with many symbols they are shorter
 MAX_POINTS = 3000
 STRAY = 0.02  # share of the symbols in the words that an automaton is made from
 ROUNDS = 6
@@ -107,8 +106,8 @@ class Writer(NamedTuple):
 
 
 def depth_for(n_symbols: int) -> int:
-    """How long the words of a signature are: `DEPTH`, less where there would be too many."""
-    return max(1, min(DEPTH, int(np.log(MAX_WORDS) / np.log(max(n_symbols, 2)))))
+    """How long the words of a signature are."""
+    return next((depth for depth, most in MAX_WORDS.items() if n_symbols**depth <= most), 1)
 
 
 def divergence(

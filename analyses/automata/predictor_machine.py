@@ -343,9 +343,9 @@ def _centres(
 ) -> Float[np.ndarray, "state unit"]:
     """Mean network state in each state; of one that no word leads to, the mean of all."""
     place, flat = visited(automaton, symbols).ravel(), states.reshape(symbols.size, -1)
-    sums = np.zeros((len(automaton.weight), flat.shape[1]))
-    np.add.at(sums, place, flat)
-    count = np.bincount(place, minlength=len(sums))[:, None]
+    n_states = len(automaton.weight)
+    sums = np.stack([np.bincount(place, unit, n_states) for unit in flat.T], 1)
+    count = np.bincount(place, minlength=n_states)[:, None]
     return np.where(count > 0, sums / np.maximum(count, 1), flat.mean(0))
 
 

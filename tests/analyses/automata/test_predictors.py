@@ -208,7 +208,7 @@ def test_saved_loaded_and_drawn(tmp_path):
         loaded = results.load_result(Predictor, tmp_path / "p.zarr")
         assert loaded.summary() == found.summary()
         figure = loaded.figure()
-        assert figure.data[0].x.tolist() == found.tried_states.tolist()
+        assert figure.data[0].x.tolist() == found.tried_states.tolist()  # type: ignore[attr-defined]
         assert ("xaxis2" in figure.layout.to_plotly_json()) == (process is not None)
         assert len(loaded.graph().layout.shapes) == found.n_states
 
