@@ -1,9 +1,11 @@
 """Chains out of emitters whose hidden Markov model is known."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hmmlearn.hmm import CategoricalHMM
 from scipy.optimize import brentq
 from scipy.stats import norm
@@ -27,6 +29,7 @@ def emitted(hmm: HMM, n: int, rng: np.random.Generator) -> Emitted:
     return Emitted(blurred, hmm.emission_matrix[states], symbols)
 
 
+DATA = Path(__file__).parents[2] / "data" / "automata"
 MODELS = {"chain of 2": linear_chain(2), "chain of 5": linear_chain(5), "full": fully_connected(3), "ring": cyclic(4)}
 
 
@@ -170,6 +173,29 @@ def test_a_network_that_skips_the_rare_symbol_is_told_so(rare: float):
     assert found.compared_log_likelihood is not None
     assert found.log_likelihood is not None
     assert np.abs(found.compared_log_likelihood - found.log_likelihood).max() < 0.02, "others learn this chain as well"
+
+
+def test_a_trained_network_is_as_likely_as_its_chain():
+    """Trained by the preset hmm-2: two to four states, and the likelihood of the true chain within 5 %."""
+    preset = rs.preset("hmm-2")
+    network = rs.Network(preset.cell, 100, 3, readout_bias=False)
+    with np.load(DATA / "HMM_chain2.npz") as file:
+        network.load_state_dict({name: torch.from_numpy(file[name]) for name in file.files})
+    found = extract_automaton(network, task=preset.task, n_words=40, n_test_words=50, n_clusters=16)
+    assert 2 <= found.n_states <= 4
+    assert found.truth_shortfall is not None
+    assert abs(found.truth_shortfall) < 0.05, f"{found.truth_shortfall:.1%} of the entropy rate is lost"
+    assert found.truth_difference is not None
+    assert found.truth_log_likelihood is not None
+    assert abs(found.truth_difference) < 0.05 * abs(found.truth_log_likelihood)
+    assert found.likelihood_converged, "counted clusters leak: Baum-Welch should have been kept, and come to rest"
+    assert found.compared_log_likelihood_on_truth is not None
+    counted = dict(zip(found.compared_models, found.compared_log_likelihood_on_truth, strict=True))["clusters counted"]
+    assert found.log_likelihood_on_truth is not None
+    assert found.log_likelihood_on_truth > counted + 0.005
+    assert found.transition_error is not None
+    assert found.emission_error is not None
+    assert max(found.transition_error, found.emission_error) < 0.01
 
 
 def bistable() -> Automaton:
