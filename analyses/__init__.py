@@ -16,11 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from rnnscope.analyses.automata import (
     Automaton,
-    CentroidMachine,
     Predictor,
     extract_automaton,
     extract_predictor,
-    machine_of_centroids,
 )
 from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.fixed_points import (
@@ -280,7 +278,6 @@ __all__ = [
     "Automaton",
     "Basins",
     "BifurcationDiagram",
-    "CentroidMachine",
     "Certificates",
     "Comparison",
     "ConditionTrajectories",
@@ -329,7 +326,6 @@ __all__ = [
     "linearise_along",
     "lyapunov_over_training",
     "lyapunov_spectrum",
-    "machine_of_centroids",
     "marginal_manifolds",
     "project_chunks",
     "project_states",

@@ -1,8 +1,11 @@
 """Which of several machines? The one with which the network's answers are described most briefly.
 
 Description length (Rissanen, "Modeling by shortest data description", Automatica 1978) of `DESCRIBED` symbols of
-behaviour: the machine itself, and where it slips. The number of symbols is fixed and the rate of slips is measured, so
-that more test words measure that rate better, and do not buy more states.
+behaviour: the machine itself, and where it is wrong. The number of symbols is fixed and the rate of errors is measured,
+so that more test words measure that rate better, and do not buy more states. Every wrong prefix counts, or a machine
+that goes astray for good would cost no more than one that errs once. What is told need not be exact: while errors are
+rare each costs one bit, less than it takes to tell its place, so that a network's own slips are not made into states;
+the more there are, the more each costs.
 """
 
 import numpy as np
@@ -10,7 +13,8 @@ from jaxtyping import Bool, Integer
 
 from rnnscope.tasks.machine import Machine
 
-DESCRIBED = 10_000  # symbols
+DESCRIBED = 15_000  # symbols
+RARE = 0.01  # where so large a share is wrong, an error costs twice as much as a rare one
 
 
 def agreement(
@@ -38,13 +42,12 @@ def machine_bits(n_states: int, machine: Machine) -> float:
 
 
 def slip_bits(rate: float) -> float:
-    """Bits per symbol that tell whether the machine slips there."""
-    rate = min(rate, 0.5)
-    return 0.0 if rate <= 0 else float(-rate * np.log2(rate) - (1 - rate) * np.log2(1 - rate))
+    """Bits per symbol for errors at this rate."""
+    return rate * (1 + rate / RARE)
 
 
 def description_length(machine: Machine, rate: float) -> float:
-    """Bits per symbol for a machine with this rate of slips."""
+    """Bits per symbol for a machine with this rate of errors."""
     return machine_bits(machine.n_states, machine) + slip_bits(rate)
 
 

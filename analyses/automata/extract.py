@@ -17,16 +17,18 @@ from numpy.typing import ArrayLike
 from rnnscope.analyses.automata import counters, dynamics, emitter_machine, trust
 from rnnscope.analyses.automata.automaton import Automaton
 from rnnscope.analyses.automata.emitter import extract_emitter
+from rnnscope.analyses.automata.quantisers import Clusterer, quantiser
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.search import Method, Search, find_machine
-from rnnscope.analyses.automata.state_machine import Clusterer
+from rnnscope.analyses.automata.words import task_words
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap, as_map
 from rnnscope.tasks import Task
 from rnnscope.tasks.languages import Language
 from rnnscope.tasks.machine import Machine
+from rnnscope.tasks.task import check_count
 
-CANDIDATES = (8, 32, 128)  # clusters
+CANDIDATES = (8, 32, 128, 256)  # clusters
 SYMBOL_LENGTH = 40  # where no task tells how long words are
 EMITTED_LENGTH = 200
 PAIRS = 200  # of words, for compression and distinction
@@ -55,8 +57,8 @@ def extract_automaton(
     Reading symbols (the task has an alphabet, or one is given), by `method`: "queries" asks what the network shows
     after chosen words (`query_machine`); "states" clusters its states by their futures (`state_machine`); "refined"
     does both, and puts every word that tells the two machines apart to the network; "auto" asks, and clusters too
-    where more than a tenth of the test words are left wrong. Of all machines tried the one is kept that tells the
-    network's answers most briefly (`choice`): neither more words nor a larger budget buy states for its rare errors.
+    where that leaves any answer wrong. Of all machines tried the one is kept that tells the network's answers most
+    briefly (`choice`): neither more words nor a larger budget buy states for its rare errors.
     Emitting (the task's loss is "sinkhorn"): the network runs on the task's noise, and clustered states are merged
     down to the number that describes held-out sequences most briefly (`emitter`).
 
@@ -68,13 +70,16 @@ def extract_automaton(
         labels: outputs (..., output) -> whole numbers (..., head), the decisions of the network. None: the
             task's; without a task, whether a single output is positive, or which of several is the largest.
         method: see above; for networks that read symbols.
-        n_clusters: numbers of clusters to try. None: 8, 32 and 128 (moore), 8, 16, 24 and 32 (emitter).
-        clusterer: "k-means", or "mixture" of Gaussians (moore).
-        n_words: words to learn from, and as many to choose by. None: 300 (moore), 100 (emitter).
+        n_clusters: numbers of clusters to try. None: 8, 32, 128 and 256 (moore), 8, 16, 24 and 32 (emitter).
+        clusterer: of "states" (moore): "k-means", "mixture" (of Gaussians), "centroids" (those that a network of
+            `cells.StateRegularized` chooses) or "regions" (in which a piecewise-linear map is linear); the last two
+            need no number.
+        n_words: words to learn from, and as many to choose by; half of them the task's, where there is one. None: 300
+            (moore), 100 (emitter).
         length: symbols in a word. None: the longest of the task's trials, 40 without a task; 200 for an emitter.
-        max_states: of a machine learned by questions.
-        budget: words whose answer may be asked for by questions; the best machine found with them is returned, and
-            `out_of_budget` says so.
+        max_states: the most states of a machine that reads symbols.
+        budget: words whose answer may be asked for in learning, and at most as many to choose by; the best machine
+            found with them is returned, and `out_of_budget` says so.
         n_test_words: held-out words of each kind for the fidelity. None: 1000 (moore), 100 (emitter).
         test_lengths: of the held-out words, besides `length`.
         seed: of words, noise, initial states and k-means.
@@ -92,15 +97,14 @@ def extract_automaton(
         >>> found.transitions.tolist(), found.outputs.tolist()
         ([[0, 1], [1, 0]], [[0], [1]])
     """
-    for name, value, least in (
-        ("n_words", n_words, 2), ("length", length, 1), ("n_test_words", n_test_words, 2), ("max_states", max_states, 1)
-    ):  # fmt: skip
-        if value is not None and value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    counts = {"n_words": (n_words, 2), "length": (length, 1), "n_test_words": (n_test_words, 2)}
+    for name, (value, least) in {**counts, "max_states": (max_states, 1), "budget": (budget, 0)}.items():
+        if value is not None:
+            _check_whole(name, value, least)
     if budget < 1:
         raise ValueError(f"budget = {budget}: with no word to ask there is nothing to learn from; give at least 1")
-    if min(test_lengths, default=1) < 1:
-        raise ValueError(f"test_lengths must be at least 1, got {tuple(test_lengths)}")
+    for value in test_lengths:
+        _check_whole("test_lengths", value, 1)
     for name, value, known in (("method", method, get_args(Method)), ("clusterer", clusterer, get_args(Clusterer))):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
@@ -118,8 +122,10 @@ def extract_automaton(
     if alphabet is not None:
         reader = replace(_reader(state_map, alphabet, labels, task), opening=opening)
         length = length or _usual_length(task, len(opening))
-        candidates, n_words = _candidates(n_clusters, CANDIDATES), min(n_words or 300, max(budget, 2))
-        search = Search(method, candidates, clusterer, n_words, length, max_states, budget)
+        sizes = _candidates(n_clusters, CANDIDATES), clusterer, n_words or 300, length, max_states, budget
+        own = quantiser(clusterer, system, state_map, reader.alphabet)
+        of_task = None if task is None else task_words(task, reader.alphabet, len(opening), length)
+        search = Search(method, *sizes, own, of_task)
         lengths = np.unique([length, *(n for n in test_lengths if n > length)])
         return _from_symbols(reader, task, search, lengths, n_test_words or 1000, seed)
     if task is not None and task.loss == "sinkhorn":
@@ -235,10 +241,18 @@ def _decide(outputs: np.ndarray) -> np.ndarray:
 
 
 def _candidates(given: int | Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    found = default if given is None else (given,) if isinstance(given, int) else tuple(given)
-    if not found or min(found) < 1:
-        raise ValueError(f"n_clusters must be at least 1, got {given}")
+    found = default if given is None else tuple(given) if isinstance(given, Sequence) else (given,)
+    if not found:
+        raise ValueError("n_clusters must name at least one number of clusters, got none")
+    for value in found:
+        _check_whole("n_clusters", value, 1)
     return found
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+    check_count(name, int(value), least)
 
 
 def _names(alphabet: Float[np.ndarray, "symbol input"]) -> tuple[str, ...]:

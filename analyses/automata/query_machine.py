@@ -1,8 +1,9 @@
 """The machine that answers like the network: exact learning by questions, the network being the one who is asked.
 
-Kearns and Vazirani's algorithm (An Introduction to Computational Learning Theory, 1994; in AALpy's implementation)
-asks what the network shows after chosen words, and has its hypotheses refuted by counterexamples. Here both kinds of
-question are answered for many words at once and remembered.
+Most networks of few states are walked through at once (`exploration`). Otherwise Kearns and Vazirani's algorithm (An
+Introduction to Computational Learning Theory, 1994; in AALpy's implementation) asks what the network shows after chosen
+words, and has its hypotheses refuted by counterexamples. Here both kinds of question are answered for many words at
+once and remembered.
 
 A trained network is not exactly a finite machine: now and then it slips. Learned as if it were true, each slip costs
 states, and the more one tests the worse the machine gets. So states have a price, that of being told (`choice`).
@@ -12,21 +13,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
-from rnnscope.analyses.automata.choice import (
-    agreement,
-    description_length,
-    machine_bits,
-    slip_bits,
-    slip_rate,
-)
+from rnnscope.analyses.automata.choice import agreement, description_length, machine_bits, slip_bits
+from rnnscope.analyses.automata.exploration import explore
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.words import draw_walks, mixed_words
+from rnnscope.analyses.automata.words import TaskWords, draw_walks, mixed_words
 from rnnscope.tasks.machine import Machine
 
 ASKED_AHEAD = 64  # short words that are asked of the network in one go before the learner asks for them
+NEAR = (0.1, 0.2)  # distance, in spreads of the states after short words, of states that are taken for one
+GOOD = 0.1  # of the test words may be wrong all the same, if two walks lead to the same machine
+VARIANTS = 5  # network states for each state of the machine, when they are walked through
 LONG = 200  # symbols in a long word
 MOST_CONFLICTS = 64
 DOUBTS = 5  # times as many words as before
@@ -39,13 +38,13 @@ class Learned:
     Attributes:
         machine: the hypothesis that is told most briefly; but one that nothing refutes, however much is tried, is taken
             at any length.
-        rate: its slips per symbol on the test words.
-        wrong: share of the test words on which it and the network differ at some prefix.
-        machines, rates, agreements: each hypothesis on the way, its slips per symbol, and the share of prefixes on
-            which it agrees.
-        n_words: words whose answer was asked for, each counted once.
+        rate: share of all prefixes of the test words on which it and the network differ.
+        wrong: share of the test words on which they differ at some prefix.
+        machines, rates: each hypothesis on the way.
+        n_words: words whose answer was asked for, each counted once, the test words left out.
         out_of_budget: whether the learner stopped because it had asked enough, or had states enough.
         unrefuted: whether it is such a one.
+        settled: whether no larger machine is to be looked for.
     """
 
     machine: Machine
@@ -53,20 +52,24 @@ class Learned:
     wrong: float
     machines: tuple[Machine, ...]
     rates: tuple[float, ...]
-    agreements: tuple[float, ...]
     n_words: int
     out_of_budget: bool
     unrefuted: bool
+    settled: bool
+
+
+class OutOfBudget(Exception):
+    """More words were asked for than may be."""
 
 
 class Answers:
     """What a network shows after words, remembered; words that extend known ones go on from there.
 
-    Words are tuples of symbol numbers.
+    Words are tuples of symbol numbers. Of more words than `most` none is asked any more, but `OutOfBudget` raised.
     """
 
-    def __init__(self, reader: Reader, rng: np.random.Generator) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader, rng: np.random.Generator, most: int | None = None) -> None:
+        self._reader, self.most = reader, most
         self._symbols = range(len(reader.alphabet))
         state = reader.initial_states(1, rng)
         self._states: dict[tuple[int, ...], np.ndarray] = {(): state[0]}
@@ -82,6 +85,8 @@ class Answers:
             while word not in self._shown and word not in missing:
                 missing.add(word)
                 word = word[:-1]
+        if self.most is not None and len(self) + len(missing) > self.most:
+            raise OutOfBudget
         by_length: dict[int, list[tuple[int, ...]]] = {}
         for word in missing:
             by_length.setdefault(len(word), []).append(word)
@@ -126,33 +131,43 @@ def learn_by_questions(
     rng: np.random.Generator,
     rival: Machine | None = None,
     hopeless_at: int | None = None,
+    of_task: TaskWords | None = None,
 ) -> Learned:
-    """The machine of a network by Kearns and Vazirani's algorithm.
+    """The machine of a network, by a walk through its states if these are few, otherwise by Kearns and Vazirani's
+    algorithm.
 
-    A hypothesis is refuted by the shortest disagreement, sought in turn among: words that are half uniform, half
-    structured (`mixed_words`), the same for every hypothesis; words that tell it from a `rival`; walks that visit each
-    of its states and go on at random; words whose network states lie together although the hypothesis keeps them
-    apart; and long words, up to `length`: where network and machine part only later, the network drifts, and learning
-    that would be learning its errors. The learner stops when nothing disagrees, when no larger machine could be
-    described more briefly (`choice`), or out of budget.
+    A hypothesis is refuted by the shortest disagreement, sought in turn among: test words (`mixed_words`), the same for
+    every hypothesis; words that tell it from a `rival`; walks that visit each of its states and go on at random; words
+    whose network states lie together although the hypothesis keeps them apart; and long words, up to `length`: where
+    network and machine part only later, the network drifts, and learning that would be learning its errors. The
+    learner stops when nothing disagrees, when no larger machine could be described more briefly (`choice`), or out of
+    budget.
 
     Args:
         n_words: test words, and as many walks.
         length: their length in symbols.
-        max_states, max_questions: where to stop at the latest.
+        max_states: the most states of the machine.
+        max_questions: the most words whose answer is asked for.
         rival: a machine of the same network that was found in another way.
         hopeless_at: with so many states, stop if half of the words are still wrong; None: never.
+        of_task: draws words of the network's task, which then are every second test word.
     """
     from aalpy.learning_algs import run_KV
 
     # Where initial states are drawn at random: one of them, or the same question could have two answers.
     reader = replace(reader, start=reader.initial_states(1, rng)[0])
-    answers = Answers(reader, rng)
-    answers.short_words(ASKED_AHEAD)
-    words = mixed_words(n_words, length, reader.n_symbols, rng)
-    trial = _Trial(reader, answers, words, reader.read(words, rng), max_states, max_questions, rng, rival, hopeless_at)
+    answers = Answers(reader, rng, max_questions)
+    answers.short_words(min(ASKED_AHEAD, max_questions // 8))
+    words = mixed_words(n_words, length, reader.n_symbols, rng, of_task)
+    wanted = reader.read(words, rng)
+    trial = _Trial(reader, answers, words, wanted, max_states, max_questions, rng, rival, hopeless_at, of_task)
+    if rival is None and trial.explored():
+        return trial.chosen()
     oracle = _oracle(trial)
-    run_KV(list(range(reader.n_symbols)), oracle.sul, oracle, "moore", print_level=0, cache_and_non_det_check=False)
+    try:
+        run_KV(list(range(reader.n_symbols)), oracle.sul, oracle, "moore", print_level=0, cache_and_non_det_check=False)
+    except OutOfBudget:
+        trial.out_of_budget = True
     return trial.chosen()
 
 
@@ -169,23 +184,61 @@ class _Trial:
     rng: np.random.Generator
     rival: Machine | None
     hopeless_at: int | None
+    of_task: TaskWords | None
 
     def __post_init__(self) -> None:
-        self.hypotheses: list[tuple[Machine, float, float]] = []  # with the rate of slips and the agreement
+        self.hypotheses: list[tuple[Machine, float]] = []  # with the share of wrong prefixes
+        self.n_explored = 0
         self.out_of_budget = False
         self.unrefuted = False  # the last hypothesis
+        self.settled = False
+
+    def explored(self) -> bool:
+        """Walk through the network's states; whether that tells its machine: nothing refutes it, or it is much the same
+        as the network's, and the same however near states are taken for one."""
+        states = self.answers.states(self.answers.known())
+        # What rounding makes of one and the same state is no spread.
+        spread = max(float(np.sqrt(states.var(0).sum())), 1e-6 * float(np.abs(states).max()))
+        right = 0.0
+        for near in NEAR:
+            affordable = (self.max_questions - self.n_explored - len(self.answers)) // 2 // self.reader.n_symbols
+            most = min(affordable, VARIANTS * self.max_states)
+            found = explore(self.reader, near * spread, most, self.rng)
+            self.n_explored += found.n_questions
+            self.answers.most = self.max_questions - self.n_explored
+            if found.machine is None:
+                self.out_of_budget |= most == affordable
+            if found.machine is None or found.machine.n_states > self.max_states:
+                continue
+            if self.hypotheses and found.machine.equivalent(self.hypotheses[-1][0])[0]:
+                self.settled = right >= 1 - GOOD
+                break
+            agrees = self._tested(found.machine)
+            right = float(agrees.all(1).mean())
+            if right == 1:
+                walks = draw_walks(found.machine, len(self.words), self.words.shape[1], self.rng)
+                self.unrefuted = bool(agreement(found.machine, walks, self.reader.read(walks, self.rng)).all())
+                if self.unrefuted:
+                    break
+        self.settled |= self.unrefuted
+        self.out_of_budget &= not self.settled
+        return self.settled
+
+    def _tested(self, machine: Machine) -> Bool[np.ndarray, "word prefix"]:
+        agrees = agreement(machine, self.words, self.wanted)
+        self.hypotheses.append((machine, 1 - float(agrees.mean())))
+        return agrees
 
     def refute(self, machine: Machine) -> tuple[int, ...] | None:
         """A word that shows that this is not the network's machine, or None."""
-        agrees = agreement(machine, self.words, self.wanted)
-        rate = slip_rate(agrees)
-        self.hypotheses.append((machine, rate, float(agrees.mean())))
-        if machine.n_states >= self.max_states or len(self.answers) >= self.max_questions:
+        agrees = self._tested(machine)
+        rate = self.hypotheses[-1][1]
+        if machine.n_states > self.max_states or (machine.n_states == self.max_states and rate):
             self.out_of_budget = True
             return None
         # Hypotheses only grow, so that none to come can be told more briefly than the machine of one state more.
         larger = machine_bits(machine.n_states + 1, machine)
-        too_large = larger >= min(description_length(m, slips) for m, slips, _ in self.hypotheses)
+        too_large = larger >= min(description_length(*each) for each in self.hypotheses)
         if too_large and rate:
             return None
         if self.hopeless_at is not None and machine.n_states >= self.hopeless_at and agrees.all(1).mean() < 0.5:
@@ -199,12 +252,12 @@ class _Trial:
             (self._against_rival(machine), False),
             (draw_walks(machine, len(self.words), length, self.rng), True),
             (self._in_conflict(machine), True),
-            (mixed_words(n_long, max(LONG, length), self.reader.n_symbols, self.rng), True),
+            (mixed_words(n_long, max(LONG, length), self.reader.n_symbols, self.rng, self.of_task), True),
         ):
             if not len(words):
                 continue
             agrees = agreement(machine, words, self.reader.read(words, self.rng))[:, : length + 1]
-            rate = slip_rate(agrees)
+            rate = 1 - float(agrees.mean())
             slips += rate
             if rate and (not must_recur or slip_bits(rate) > worth):
                 return None if too_large else self._confirmed(machine, words, agrees)
@@ -234,6 +287,8 @@ class _Trial:
         """Words that the hypothesis takes to other states than the one near whose other words' states they end, each
         with the suffix that tells the two states apart."""
         words = [word for word in self.answers.known() if word]
+        if not words:
+            return np.empty((0, 1), np.int64)
         states = self.answers.states(words)
         at = np.array([_end(machine, word) for word in words])
         centres = np.stack(
@@ -258,26 +313,22 @@ class _Trial:
 
     def chosen(self) -> Learned:
         """The hypothesis that is told most briefly."""
-        found = min(range(len(self.hypotheses)), key=lambda i: description_length(*self.hypotheses[i][:2]))
-        last = self.hypotheses[-1][0]
-        if self.unrefuted and found != len(self.hypotheses) - 1:
+        allowed = [each for each in self.hypotheses if each[0].n_states <= self.max_states]
+        found, last = min(allowed, key=lambda each: description_length(*each)), self.hypotheses[-1]
+        self.unrefuted &= last is allowed[-1]
+        if self.unrefuted and found is not last:
             # Rare words make it this large. That no slip has taken them for such is seen on many more.
-            words = mixed_words(DOUBTS * len(self.words), self.words.shape[1], last.n_symbols, self.rng)
-            self.unrefuted = bool(agreement(last, words, self.reader.read(words, self.rng)).all())
-            found = len(self.hypotheses) - 1 if self.unrefuted else found
-        machine, rate, _ = self.hypotheses[found]
+            n_words, length = self.words.shape
+            words = mixed_words(DOUBTS * n_words, length, self.reader.n_symbols, self.rng, self.of_task)
+            self.unrefuted = bool(agreement(last[0], words, self.reader.read(words, self.rng)).all())
+            found = last if self.unrefuted else found
+        machine, rate = found
         wrong = 1 - float(agreement(machine, self.words, self.wanted).all(1).mean())
-        machines, rates, agreements = zip(*self.hypotheses, strict=True)
+        machines, rates = zip(*allowed, strict=True)
+        n_asked = len(self.answers) + self.n_explored
+        settled = self.unrefuted or (self.settled and found is last)
         return Learned(
-            machine.minimise(),
-            rate,
-            wrong,
-            machines,
-            rates,
-            agreements,
-            len(self.answers),
-            self.out_of_budget,
-            self.unrefuted,
+            machine.minimise(), rate, wrong, machines, rates, n_asked, self.out_of_budget, self.unrefuted, settled
         )
 
 

@@ -2,7 +2,8 @@
 
 States visited while reading words are clustered by their futures, the outputs now and after every short word, and a
 little by where they lie: two states are alike when they behave alike, however far apart they lie, and where the futures
-looked at are too short to tell, the place does. Every cluster goes, under each symbol, where most of its states go.
+looked at are too short to tell, the place does. Or the network tells clusters itself (`quantisers`). Every cluster
+goes, under each symbol, where most of its states go.
 What is too fine is merged again by minimisation, which knows behaviour only.
 
 Clustering the states of a network into the states of an automaton goes back to Giles et al., "Learning and extracting
@@ -10,23 +11,27 @@ finite state automata with second-order recurrent neural networks" (Neural Compu
 Wang, Lawrence and Niepert, "State-regularized recurrent neural networks to extract automata and explain predictions".
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope import linalg
+from rnnscope.analyses.automata.quantisers import Clusterer, Quantiser
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.words import mixed_words
+from rnnscope.analyses.automata.words import TaskWords, mixed_words
 from rnnscope.tasks.machine import Machine, minimal_form
 
-Clusterer = Literal["k-means", "mixture"]
 MAX_POINTS = 3000  # distinct states that are clustered
 GRID = 0.01  # states closer than this, in standard deviations of a unit, count as one
-MAX_FUTURES = 40  # words whose outputs tell states apart
+MAX_FUTURES = 24  # words whose outputs tell states apart
 DISCOUNT = 0.8  # of a future's weight, for each symbol
 PLACE = 0.1  # the weight of where a state lies, beside that of all futures
-ITERATIONS = 10  # of k-means; more do not make better machines
+ITERATIONS = 5  # of k-means; more do not make better machines
+
+
+# The cluster of each point; that of where each symbol leads from there, -1 for none that was visited; the first one.
+_Clustering = tuple[Int64[np.ndarray, " point"], list[Int64[np.ndarray, " point"]], int]
 
 
 class StateCloud:
@@ -39,9 +44,12 @@ class StateCloud:
         length: int,
         rng: np.random.Generator,
         also: list[tuple[int, ...]] | None = None,
+        quantiser: Quantiser | None = None,
+        of_task: TaskWords | None = None,
     ) -> None:
-        """`also`: words whose states have to be among those clustered, counterexamples for instance."""
-        words = mixed_words(n_words, length, reader.n_symbols, rng)
+        """`also`: words whose states have to be among those clustered, counterexamples for instance. `of_task` draws
+        words of the network's task, which are every second of the others."""
+        words = mixed_words(n_words, length, reader.n_symbols, rng, of_task)
         for row, word in enumerate((also or [])[: n_words // 2]):
             words[row, : len(word)] = word[:length]
         states = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
@@ -50,28 +58,66 @@ class StateCloud:
         # Near-copies (a network that sits in a sink) would swamp the clustering: they count as visits of one point.
         grid = np.round(flat / (GRID * (np.sqrt(flat.var(0).mean()) or 1.0))).astype(np.int64)
         key = grid @ rng.integers(1, 2**40, n_units)  # wraps around; rows with equal keys are almost surely equal
+        label = np.zeros(states.shape[:2], np.int64)
+        if quantiser is not None:  # the start, 0, is a cluster of its own
+            inputs = reader.alphabet[words].reshape(-1, reader.alphabet.shape[1])
+            label[:, 1:] = 1 + quantiser(states[:, :-1].reshape(-1, n_units), inputs).reshape(words.shape)
+            key += label.ravel() * int(rng.integers(1, 2**40))
         _, first, visits = np.unique(key, return_index=True, return_counts=True)
         if len(first) > MAX_POINTS:
             # By visits: the states after the first symbols are few, but every word goes through them.
             kept = rng.choice(len(first), MAX_POINTS, replace=False, p=visits / visits.sum())
+            kept = np.union1d(kept, np.flatnonzero(first == 0))  # the start
             first, visits = first[kept], visits[kept]
         self._reader, self._visits, self._points = reader, visits, flat[first]
+        self._shown = reader.show(self._points)
+        self._quantiser, self._label = quantiser, label.ravel()[first]
+        if quantiser is not None:
+            return
         self._scale = np.abs(reader.map.readout(self._points)).mean(0) + 1e-12
-        self._depth = max(0, int(np.log(MAX_FUTURES) / np.log(max(reader.n_symbols, 2)) + 1e-9) - 1)
+        self._depth = 0
+        while sum(reader.n_symbols**level for level in range(self._depth + 2)) <= MAX_FUTURES:
+            self._depth += 1
         futures = self._futures(self._points)
         spread = np.sqrt(self._points.var(0).sum()) or 1.0
         self._place = self._points.mean(0), PLACE * (np.sqrt(futures.var(0).sum()) or 1.0) / spread
         self._features = self._with_place(futures, self._points)
         self._ahead = [self._described(block) for block in np.split(reader.step_all(self._points), reader.n_symbols)]
         self._start = self._described(states[:1, 0])
-        self._shown = reader.show(self._points)
 
     def __len__(self) -> int:
         return len(self._points)
 
-    def machine(self, n_clusters: int, clusterer: Clusterer, rng: np.random.Generator) -> Machine:
-        """The minimal machine of so many clusters."""
+    def machine(self, n_clusters: int, clusterer: Clusterer, rng: np.random.Generator) -> tuple[Machine, int]:
+        """The minimal machine of so many clusters, or of the network's own, and how many there were."""
         n_clusters = min(n_clusters, len(self))
+        if self._quantiser is not None:
+            cluster, ahead, start = self._told(self._quantiser)
+            n_clusters = int(cluster.max()) + 1
+        else:
+            cluster, ahead, start = self._fitted(n_clusters, clusterer, rng)
+        n = int(cluster.max()) + 1
+        transitions = np.empty((n, self._reader.n_symbols), np.int64)
+        for symbol, following in enumerate(ahead):
+            seen = following >= 0
+            votes = np.bincount((cluster * n + following)[seen], self._visits[seen], n * n).reshape(n, n)
+            # A cluster that only leads out of what was visited stays where it is.
+            transitions[:, symbol] = np.where(votes.any(1), votes.argmax(1), np.arange(n))
+        rows, kind = np.unique(self._shown, axis=0, return_inverse=True)
+        votes = np.bincount(cluster * len(rows) + kind.reshape(-1), self._visits, n * len(rows))
+        outputs = rows[votes.reshape(n, len(rows)).argmax(1)]
+        return minimal_form(Machine(transitions, outputs, start))[0], n_clusters
+
+    def _told(self, quantiser: Quantiser) -> _Clustering:
+        known, cluster = np.unique(self._label, return_inverse=True)
+        ahead = []
+        for vector in self._reader.alphabet:
+            label = 1 + quantiser(self._points, np.tile(vector, (len(self), 1)))
+            place = np.minimum(np.searchsorted(known, label), len(known) - 1)
+            ahead.append(np.where(known[place] == label, place, -1))
+        return cluster, ahead, 0
+
+    def _fitted(self, n_clusters: int, clusterer: Clusterer, rng: np.random.Generator) -> _Clustering:
         if n_clusters == len(self):
             cluster, nearest = np.arange(len(self)), _nearest_of(self._features)
         else:
@@ -85,15 +131,7 @@ class StateCloud:
                 place = np.full(n_clusters, 0)
                 place[used] = np.arange(len(used))
                 nearest = lambda features: place[model.predict(features)]  # noqa: E731
-        n = int(cluster.max()) + 1
-        transitions = np.empty((n, self._reader.n_symbols), np.int64)
-        for symbol, ahead in enumerate(self._ahead):
-            votes = np.bincount(cluster * n + nearest(ahead), self._visits, n * n)
-            transitions[:, symbol] = votes.reshape(n, n).argmax(1)
-        rows, kind = np.unique(self._shown, axis=0, return_inverse=True)
-        votes = np.bincount(cluster * len(rows) + kind.reshape(-1), self._visits, n * len(rows))
-        outputs = rows[votes.reshape(n, len(rows)).argmax(1)]
-        return minimal_form(Machine(transitions, outputs, int(nearest(self._start)[0])))[0]
+        return cluster, [nearest(ahead) for ahead in self._ahead], int(nearest(self._start)[0])
 
     def _described(self, points: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "point feature"]:
         return self._with_place(self._futures(points), points)

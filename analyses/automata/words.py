@@ -1,12 +1,15 @@
 """Words to try a network and a machine on."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 
+from rnnscope.tasks import Task
 from rnnscope.tasks.machine import Machine
 
+TaskWords = Callable[[int, np.random.Generator], Int64[np.ndarray, "word time"]]
 LONGEST_PATTERN = 6
 Distribution = Literal["uniform", "structured", "border"]
 DISTRIBUTIONS: tuple[Distribution, ...] = ("uniform", "structured", "border")
@@ -46,11 +49,37 @@ def draw_words(
     return words
 
 
-def mixed_words(n_words: int, length: int, n_symbols: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
-    """Half uniform, half structured."""
+def mixed_words(
+    n_words: int, length: int, n_symbols: int, rng: np.random.Generator, of_task: TaskWords | None = None
+) -> Int64[np.ndarray, "word time"]:
+    """Half uniform, half structured; of a task, these in the place of every second one."""
     halves = (n_words - n_words // 2, n_words // 2)
     kinds = ("uniform", "structured")
-    return np.concatenate([draw_words(n, length, n_symbols, kind, rng) for n, kind in zip(halves, kinds, strict=True)])
+    words = np.concatenate([draw_words(n, length, n_symbols, kind, rng) for n, kind in zip(halves, kinds, strict=True)])
+    if of_task is not None:
+        shown = of_task(n_words // 2, rng)[:, :length] if n_words > 1 else words[:0]
+        words[1 : 2 * len(shown) : 2, : shown.shape[1]] = shown
+    return words
+
+
+def task_words(
+    task: Task, alphabet: Float[np.ndarray, "symbol input"], n_opening: int, length: int
+) -> TaskWords | None:
+    """Draws words as the task's trials have them, so that a sparse language is not missed; each goes on at random up
+    to `length` symbols. Trials with inputs that are no symbols are left out; None where all of them are such."""
+
+    def draw(n_words: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+        trials = task.sample(n_words, rng)
+        inputs, mask = trials.inputs[:, n_opening:], trials.mask[:, n_opening:]
+        within = np.where(mask, np.arange(1, mask.shape[1] + 1), 0).max(1, initial=0)[:, None] > np.arange(
+            mask.shape[1]
+        )
+        is_symbol = np.all(np.abs(inputs[:, :, None] - alphabet) < 1e-6, axis=-1)
+        words = rng.integers(len(alphabet), size=(n_words, max(length, mask.shape[1])))
+        words[:, : mask.shape[1]] = np.where(within, is_symbol.argmax(-1), words[:, : mask.shape[1]])
+        return words[(is_symbol.any(-1) | ~within).all(1)]
+
+    return draw if len(draw(16, np.random.default_rng(0))) else None
 
 
 def draw_walks(machine: Machine, n_words: int, length: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:

@@ -170,7 +170,7 @@ def test_what_is_no_certificate_does_not_read_like_one():
     network = acceptor("T2_gru_robust").map
     cases: tuple[tuple[str, dict[str, Any]], ...] = (
         ("NOT faithful, except at the end of words: 2 states", {"method": "states", "n_clusters": 2}),
-        ("the best found before the budget ran out: NOT faithful, except at the end of words", {"budget": 1}),
+        ("the best found before the budget ran out: NOT faithful, except at the end of words", {"budget": 15}),
         (
             "NOT faithful past 1 symbols: 2 states",
             {"method": "states", "n_clusters": 2, "length": 1, "test_lengths": (50,)},

@@ -1,0 +1,67 @@
+"""The machine of a network whose states are few: walked breadth first, states that lie together taken for one.
+
+Random words reach a state that only one word in thousands leads to as rarely as that; a search that goes on from every
+new state reaches it in as many steps as the shortest word there. It ends where no symbol leads anywhere new: the
+network then is a finite machine, as far as near states behave alike, which is for the words to test that come after.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.tasks.machine import Machine
+
+
+@dataclass(frozen=True)
+class Explored:
+    """What a walk through a network's states led to.
+
+    Attributes:
+        machine: minimal; None where there were more states than allowed.
+        n_questions: how often a symbol was read.
+    """
+
+    machine: Machine | None
+    n_questions: int
+
+
+def explore(reader: Reader, radius: float, most: int, rng: np.random.Generator) -> Explored:
+    """The machine of the distinct states that can be reached.
+
+    Args:
+        reader: the network; of initial states drawn at random one is taken.
+        radius: a state is new where it lies farther than this from every known one that shows the same.
+        most: of distinct states.
+    """
+    start = reader.initial_states(1, rng)
+    n_units, transitions = start.shape[1], np.empty((0, reader.n_symbols), np.int64)
+    known = np.column_stack([start, reader.show(start)])
+    scale = np.append(np.ones(n_units), np.full(known.shape[1] - n_units, 2 * radius))
+    while len(transitions) < len(known) <= most:
+        ahead = reader.step_all(known[len(transitions) :, :n_units])
+        ahead = np.column_stack([ahead, reader.show(ahead)])
+        place, fresh = _placed(ahead * scale, known * scale, radius, most + 1)
+        transitions = np.vstack([transitions, place.reshape(reader.n_symbols, -1).T])
+        known = np.concatenate([known, ahead[fresh]])
+    if len(known) > most:
+        return Explored(None, transitions.size)
+    shown = known[:, n_units:].astype(np.int64)
+    return Explored(Machine(transitions, shown).minimise(), transitions.size)
+
+
+def _placed(
+    states: Float[np.ndarray, "point unit"], known: Float[np.ndarray, "known unit"], radius: float, most: int
+) -> tuple[Int64[np.ndarray, " point"], Int64[np.ndarray, " fresh"]]:
+    """The number of the known state that each lies with, new ones being numbered on; and which these are, until there
+    are `most`."""
+    place = ((known**2).sum(1) - 2 * states @ known.T).argmin(1)
+    left = np.flatnonzero(np.linalg.norm(states - known[place], axis=1) > radius)
+    fresh: list[int] = []
+    while len(left) and len(known) + len(fresh) < most:
+        fresh.append(int(left[0]))
+        near = np.linalg.norm(states[left] - states[left[0]], axis=1) <= radius
+        place[left[near]] = len(known) + len(fresh) - 1
+        left = left[~near]
+    return place, np.array(fresh, np.int64)
