@@ -24,6 +24,16 @@ from rnnscope.tasks import Parity
 SKIPPED = ("rotations",)  # two targets make no three conditions
 DRAWN = tuple(name for name in ANALYSES if name not in SKIPPED)
 FIGURES = (*ANALYSES, "training")
+QUICK: dict[str, dict[str, Any]] = {
+    "fixed_points": {"n_starts": 32},
+    "basins": {"n_starts": 100},
+    "cycles": {"n_starts": 32},
+    "bifurcations": {"n_starts": 32},
+    "lyapunov": {"n_steps": 100, "transient": 20},
+    "covariant": {"n_steps": 50},
+    "lyapunov_over_training": {"n_steps": 50, "transient": 20},
+    "automaton": {"n_test_words": 50},
+}
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -56,7 +66,7 @@ def folder(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explorer") / "runs"
     shutil.copytree(bare, folder)
     shutil.copytree(bare / "bare", folder / "whole")
-    assert set(analyse(rs.load_run(folder / "whole")).skipped) == set(SKIPPED)
+    assert set(analyse(rs.load_run(folder / "whole"), settings=QUICK).skipped) == set(SKIPPED)
     shutil.copytree(folder / "whole", folder / "damaged")
     for name in DRAWN:
         (folder / "damaged" / "results" / f"{name}.zarr" / "zarr.json").write_text("{")
@@ -151,7 +161,8 @@ def test_every_figure_is_drawn_and_the_address_chooses_the_run(page: Page) -> No
             assert _colourful(shown, card) > 200
         else:
             # Attached, not visible: to a browser a line that is exactly horizontal has no height.
-            card.locator(".scatterlayer .trace path, .glcanvas, canvas").first.wait_for(state="attached")
+            drawn = ".scatterlayer .trace path, .heatmaplayer image, .barlayer path, .glcanvas, canvas"
+            card.locator(drawn).first.wait_for(state="attached")
         box = card.locator(".js-plotly-plot").bounding_box()
         assert box["width"] > 300
         assert box["height"] > 300
