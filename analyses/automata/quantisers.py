@@ -1,10 +1,11 @@
 """Clusters that a network brings along, so that none have to be fitted.
 
 A state-regularised network (`cells.StateRegularized`) chooses a centroid at every step (Wang, Lawrence and Niepert,
-"State-Regularized Recurrent Neural Networks to Extract Automata and Explain Predictions", IEEE TPAMI 2023). A
-piecewise-linear one is linear in each region of its state space, and which gates are open is a symbol for the state
-(Brenner et al., "Almost-Linear RNNs Yield Highly Interpretable Symbolic Codes in Dynamical Systems Reconstruction",
-NeurIPS 2024).
+"State-Regularized Recurrent Neural Networks to Extract Automata and Explain Predictions", IEEE TPAMI 2023); where it
+does so softly, the state is a mixture of several, and the one that weighs most does not tell it: the weights count, in
+steps of `SHARE`. A piecewise-linear network is linear in each region of its state space, and which gates are open is a
+symbol for the state (Brenner et al., "Almost-Linear RNNs Yield Highly Interpretable Symbolic Codes in Dynamical Systems
+Reconstruction", NeurIPS 2024).
 """
 
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from rnnscope.network import Network
 from rnnscope.runs import Run
 
 Clusterer = Literal["k-means", "mixture", "centroids", "regions"]
+
+SHARE = 0.05
 
 # States and inputs -> the number of the cluster in which the next states lie; not negative.
 Quantiser = Callable[
@@ -52,10 +55,12 @@ def _centroids(system: Any) -> Quantiser:
             "network"
         )
     dynamics: StateRegularizedDynamics = frozen_double(network.cell).dynamics()
+    key = _key(len(dynamics.centroids))
 
     def chosen(states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return dynamics.assign(torch.from_numpy(states), torch.from_numpy(inputs)).argmax(-1).numpy()
+            weights = dynamics.assign(torch.from_numpy(states), torch.from_numpy(inputs)).numpy()
+        return np.rint(weights / SHARE).astype(np.int64) @ key
 
     return chosen
 
@@ -67,12 +72,16 @@ def _regions(state_map: StateMap, alphabet: Float[np.ndarray, "symbol input"]) -
             "clusterer='regions': this map has no linear regions, as those of cells.PiecewiseLinear and of ReLU cells "
             "have; 'k-means' takes any network"
         )
-    # Which gates are open, under each symbol, as one number; other gates almost surely give another one.
-    n_gates = sum(piece.n_gates for piece in pieces if piece is not None)
-    key = np.random.default_rng(0).integers(2**40, size=n_gates)
+    key = _key(sum(piece.n_gates for piece in pieces if piece is not None))
 
     def region(states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         after = state_map.step(states, inputs)
-        return np.concatenate([piece.regions(after) for piece in pieces if piece is not None], -1) @ key
+        gates = [piece.regions(after) for piece in pieces if piece is not None]  # which are open, under each symbol
+        return np.concatenate(gates, -1) @ key
 
     return region
+
+
+def _key(size: int) -> Int64[np.ndarray, " size"]:
+    """Makes one number of a row of small ones; other rows almost surely give another one."""
+    return np.random.default_rng(0).integers(2**40, size=size)

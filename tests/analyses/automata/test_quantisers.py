@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import torch
 import rnnscope as rs
 from rnnscope import cells, results, tasks
 from rnnscope.analyses.automata import Automaton, extract_automaton
+from rnnscope.analyses.automata.choice import DESCRIBED, agreement, description_length
 from rnnscope.analyses.automata.exploration import explore
+from rnnscope.analyses.automata.quantisers import quantiser
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.search import Method, Search, find_machine
 from rnnscope.analyses.automata.words import mixed_words, task_words
@@ -18,6 +21,7 @@ from rnnscope.compiled import compile_machine
 from rnnscope.tasks.languages import language
 from rnnscope.tasks.machine import Machine
 
+DATA = Path(__file__).parents[2] / "data" / "automata"
 ONES = Machine(np.array([[1, 0], [1, 1]]), np.array([[1], [0]]))  # tomita-1: no 0
 BEGUN = tasks.FormalLanguage("tomita-1", lengths=(1, 12), empty_word=False)
 
@@ -84,6 +88,19 @@ def test_the_start_is_trusted_only_where_it_is_asked_for():
     )
     assert trusted.n_states == 3
     assert trusted.outputs[trusted.initial, 0] == 0
+
+
+def test_a_mixture_of_centroids_is_told_from_the_one_that_weighs_most_in_it():
+    """With u = tanh(3 h + 1) after a 1, the centroids -1, 1 and 0 weigh as exp(-u), exp(u) and 1: 1 the most for u > 0,
+    but little more than the others near u = 0."""
+    system = ones_network()
+    system.cell.temperature = 1.0
+    quantise = quantiser("centroids", system, rs.as_map(system), np.eye(2))
+    assert quantise is not None
+    mixed, alike, chosen, near = quantise(np.array([[-0.3], [-0.301], [1.0], [1.01]]), np.eye(2)[[1, 1, 1, 1]])
+    assert mixed == alike
+    assert chosen == near
+    assert mixed != chosen
 
 
 def test_a_trained_state_regularised_network_gives_two_states(tmp_path):
@@ -221,3 +238,40 @@ def test_counts_are_whole_numbers(name, value):
     unchecked = inspect.unwrap(extract_automaton)  # by the type checker of the tests, which users do not have
     with pytest.raises(ValueError, match=f"{name} must be a whole number, got"):
         unchecked(ones_network(), alphabet=np.eye(2), **{name: value})
+
+
+# --- price -------------------------------------------------------------------------------------------------------
+
+
+def test_going_astray_for_good_costs_more_than_erring_once():
+    """Of two machines with one slip a word each, that which stays wrong is told less briefly."""
+    once, for_good = np.ones((2, 10, 101), bool)
+    once[:, 50] = False
+    for_good[:, 50:] = False
+    costs = [description_length(ONES, 1 - float(agrees.mean())) for agrees in (once, for_good)]
+    assert costs[1] > 51 * (costs[0] - description_length(ONES, 0.0)), "errors that are not rare cost more each"
+
+
+def test_a_state_is_bought_by_errors_that_recur_and_not_by_rare_ones():
+    """A third state costs 6 log2(3) + 3 - (4 + 2) = 6.51 bits; rare errors one each."""
+    three = Machine(np.array([[1, 2], [2, 0], [0, 1]]), np.array([[0], [1], [1]]))
+    saved = 2 * 3 * np.log2(3) + 3 - (2 * 2 + 2)
+    for n_errors, larger in ((saved - 0.5, False), (saved + 0.5, True)):
+        cheaper = description_length(three, 0.0) < description_length(ONES, n_errors / DESCRIBED)
+        assert cheaper == larger, f"{n_errors:.2f} errors in {DESCRIBED} symbols"
+
+
+def test_where_errors_are_not_rare_the_larger_machine_is_chosen():
+    """The network forgets after 000 slowly: four states are wrong on a tenth of all prefixes."""
+    with np.load(DATA / "T4_elman_weak.npz") as file:
+        weights = {key: torch.from_numpy(file[key]) for key in file.files}
+    rnn, head = torch.nn.RNN(2, 32), torch.nn.Linear(32, 1)
+    rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
+    head.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("head.")})
+    reader = Reader(rs.wrap(rnn, readout=head), np.eye(2), positive, start=weights["h0"].double().numpy())
+    found = find_machine(reader, search("auto"), np.random.default_rng(0))
+    rng = np.random.default_rng(99)
+    words = rng.integers(2, size=(500, 50))
+    fidelity = agreement(found.machine, words, reader.read(words, rng)).mean()
+    assert fidelity > 0.94, f"{found.machine.n_states} states"
+    assert found.machine.n_states <= 129
