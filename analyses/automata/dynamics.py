@@ -167,7 +167,7 @@ def _never_asked_beyond(state_map: StateMap) -> StateMap:
 
     def guarded(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         def apply(states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-            finite = np.isfinite(states).all(-1)
+            finite = np.asarray(np.isfinite(states).all(-1))
             found = function(np.where(finite[..., None], states, 0.0), inputs)
             found[~finite] = np.nan
             return found
