@@ -377,7 +377,8 @@ def _figure(found: CovariantVectors) -> "go.Figure":
     from rnnscope.figures import COLOURS, SEQUENTIAL, TEMPLATE
 
     known = found.angle[np.isfinite(found.angle)]
-    figure = make_subplots(rows=1, cols=2, column_widths=[0.5, 0.5], horizontal_spacing=0.2)
+    split = known.size > 0
+    figure = make_subplots(rows=1, cols=1 + split, horizontal_spacing=0.2)
     not_all = "" if found.settled.all() else f" ({int(found.settled.sum())} of {len(found.settled)} settled)"
     figure.update_layout(template=TEMPLATE, title={"text": f"Covariant Lyapunov vectors{not_all}"})
     if not np.isfinite(found.exponents).all():
@@ -394,7 +395,7 @@ def _figure(found: CovariantVectors) -> "go.Figure":
         colorscale=SEQUENTIAL,
         colorbar={
             "title": {"text": "median angle", "side": "right"},
-            "x": 0.405,
+            "x": 0.405 if split else 1.0,
             "thickness": 12,
             "tickvals": [0, 30, 60, 90],
             "ticksuffix": "°",
@@ -409,16 +410,16 @@ def _figure(found: CovariantVectors) -> "go.Figure":
             axis(tickmode="linear", tick0=1, dtick=1, row=1, col=1)
     figure.update_yaxes(autorange="reversed", constrain="domain", scaleanchor="x", row=1, col=1)
     figure.update_xaxes(constrain="domain", row=1, col=1)
+    if not split:
+        title = f"Covariant Lyapunov vectors{not_all}: {found._between()}"
+        figure.update_layout(title={"text": title})
+        return figure
     figure.update_xaxes(title_text="smallest angle, expanding to contracting", ticksuffix="°", row=1, col=2)
     figure.update_yaxes(title_text="share of states", rangemode="tozero", row=1, col=2)
-    if known.size:
-        bins = {"start": 0, "end": 90 if known.max() > 30 else 1.05 * max(known.max(), 1e-3)}
-        bins["size"] = bins["end"] / 30
-        figure.add_histogram(
-            x=known, xbins=bins, histnorm="probability", marker={"color": COLOURS[0]}, showlegend=False, row=1, col=2
-        )
-        figure.update_xaxes(range=[0, bins["end"]], row=1, col=2)
-    else:
-        text = found._between().replace(", ", "<br>")
-        figure.add_annotation(text=text, x=0.5, y=0.5, xref="x2 domain", yref="y2 domain", showarrow=False)
+    bins = {"start": 0, "end": 90 if known.max() > 30 else 1.05 * max(known.max(), 1e-3)}
+    bins["size"] = bins["end"] / 30
+    figure.add_histogram(
+        x=known, xbins=bins, histnorm="probability", marker={"color": COLOURS[0]}, showlegend=False, row=1, col=2
+    )
+    figure.update_xaxes(range=[0, bins["end"]], row=1, col=2)
     return figure
