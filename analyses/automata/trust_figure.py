@@ -47,6 +47,8 @@ def trust_figure(automaton: Any) -> "go.Figure":
             ("machine", automaton.machine_depth_fidelity, COLOURS[4]),
             ("pushdown automaton", automaton.pushdown_depth_fidelity, COLOURS[3]),
             ("pushdown, against the true language", automaton.pushdown_depth_accuracy, COLOURS[6]),
+            ("counter", automaton.counter_depth_fidelity, COLOURS[2]),
+            ("counter, against the true language", automaton.counter_depth_accuracy, COLOURS[5]),
         )
         for name, curve, colour in curves:
             if curve is not None:
