@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Complex, Float, Integer
 from threadpoolctl import ThreadpoolController
 
@@ -32,16 +33,19 @@ _held: ContextVar[bool] = ContextVar("blas held to one thread", default=False)
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Hold numpy's BLAS and LAPACK to one thread. The functions below do so themselves; a loop of matrix products
-    around them enters this once."""
+    """Hold numpy's BLAS and LAPACK, and torch, to one thread. The functions below do so themselves; a loop of matrix
+    products around them enters this once. (On a busy machine two threads of torch wait for each other at every small
+    product: ten times as long.)"""
     if _held.get():  # asking the libraries costs as much as a small factorisation
         yield
         return
-    token = _held.set(True)
+    token, threads = _held.set(True), torch.get_num_threads()
     try:
+        torch.set_num_threads(1)
         with _controller().limit(limits=1, user_api="blas"):
             yield
     finally:
+        torch.set_num_threads(threads)
         _held.reset(token)
 
 
@@ -295,6 +299,8 @@ def _n_workers() -> int:
 
 @cache
 def _controller() -> ThreadpoolController:
+    import scipy.linalg  # noqa: F401 - it brings a BLAS of its own, and only what is loaded by now is held
+
     return ThreadpoolController()
 
 

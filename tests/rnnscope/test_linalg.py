@@ -1,5 +1,9 @@
 """Factorisations of batches: numpy's answers, whole batches even where one matrix is bad, spread or not."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
@@ -113,6 +117,22 @@ def test_blas_is_held_to_one_thread_and_let_go_again():
     with linalg.one_thread(), linalg.one_thread():
         assert set(threads()) == {1}
     assert threads() == before
+
+
+def test_scipys_own_blas_and_torch_are_held_too():
+    code = (
+        "from rnnscope import linalg\n"
+        "import numpy, torch\n"
+        "from threadpoolctl import threadpool_info\n"
+        "with linalg.one_thread():\n"
+        "    import scipy.linalg\n"
+        "    print({each['num_threads'] for each in threadpool_info() if each['user_api'] == 'blas'})\n"
+        "    print(torch.get_num_threads())\n"
+        "print(torch.get_num_threads())\n"
+    )
+    two = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], env=two, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["{1}", "1", "2"], done.stdout
 
 
 @pytest.mark.parametrize(("n", "k"), [(4, 4), (7, 2), (40, 40), (60, 9)])
