@@ -203,7 +203,7 @@ def test_angles_that_have_not_settled_are_withheld():
     assert np.isnan(found.angle).all()
     assert "at angles that have NOT settled" in found.summary()
     assert "that longer settling may help" in found.summary()
-    assert "NOT settled" in found.figure().layout.annotations[-1].text
+    assert "NOT settled" in found.figure().layout.title.text
     longer = covariant_lyapunov_vectors(linear(tilted), transient=400, settling=80, **settings)
     assert longer.angle_discrepancy < 1e-6
     assert np.isfinite(longer.angle).all()
