@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
-FAITHFUL = 0.9  # below this agreement the summary warns
-
 
 @dataclass(frozen=True)
 class Automaton:
@@ -104,8 +102,10 @@ class Automaton:
         state_spread: root mean square distance of the network's states from their centre, in each machine state.
         state_counts: how many network states these are from.
         samples, sample_state: up to 20 of these of each machine state, and which state that is.
-        arrow_state, arrow_symbol, arrow_paths: a transition as a trajectory: the mean of a state's samples, after the
-            symbol, and after each of 7 more steps in which it is held. Of up to 200 transitions, of the most visited
+        arrow_state, arrow_target, arrow_symbol, arrow_paths, arrow_count: a transition from one state to another as a
+            trajectory, the mean of so many: of a state's samples, these after the symbol, and after each of 7 more
+            steps in which it is held; of an emitter (symbol -1) from the last step in a state to up to 8 steps in the
+            other, of the half of these moves that stays there longest. Of up to 200 transitions, of the most visited
             states first.
         state_positions, sample_positions, arrow_positions: centres, samples and paths on the first two principal axes
             of all visited states, (state - `positions_origin`) @ `positions_axes`.T, which hold `positions_variance` of
@@ -226,7 +226,9 @@ class Automaton:
     samples: Float[np.ndarray, "sample unit"] | None = None
     sample_positions: Float[np.ndarray, "sample axis"] | None = None
     arrow_state: Int64[np.ndarray, " arrow"] | None = None
+    arrow_target: Int64[np.ndarray, " arrow"] | None = None
     arrow_symbol: Int64[np.ndarray, " arrow"] | None = None
+    arrow_count: Int64[np.ndarray, " arrow"] | None = None
     arrow_paths: Float[np.ndarray, "arrow step unit"] | None = None
     arrow_positions: Float[np.ndarray, "arrow step axis"] | None = None
     loop_state: Int64[np.ndarray, " loop"] | None = None
@@ -347,7 +349,10 @@ class Automaton:
         return trust_figure(self) if self.kind == "moore" else likelihood_figure(self)
 
     def summary(self) -> str:
-        return self._moore_summary() if self.kind == "moore" else self._emitter_summary()
+        """What was found and how far it is to be trusted, in a few sentences."""
+        from rnnscope.analyses.automata.automaton_summary import summary
+
+        return summary(self)
 
     @property
     def worst_distribution(self) -> int:
@@ -358,127 +363,3 @@ class Automaton:
     def drift_length(self) -> int | None:
         """The least of `drift_lengths`: up to there machine and network go together on words of every distribution."""
         return min((length for length in self.drift_lengths if length is not None), default=None)
-
-    def _warning(self) -> str:
-        """What the summary has to begin with where the machine is not to be taken for the network's."""
-        budget = "the best found before the budget ran out: " if self.out_of_budget else ""
-        if self.fidelity_last[:, 0].min() < FAITHFUL:
-            return f"{budget}NOT faithful: "
-        if self.fidelity_words[:, 0].min() < FAITHFUL:
-            return f"{budget}NOT faithful, except at the end of words: "
-        # Words of up to 2 n - 2 symbols tell any two machines of n states apart: less is no test.
-        if self.drift_length is not None and self.drift_length < 2 * self.n_states - 2:
-            return f"{budget}NOT faithful past {self.drift_length} symbols: "
-        longest = int(self.lengths[-1])
-        return budget if longest >= 2 * self.n_states - 2 else f"{budget}tested up to {longest} symbols only: "
-
-    def _moore_summary(self) -> str:
-        worst = self.worst_distribution
-        last, every, longer = self.fidelity_last, self.fidelity_words, self.lengths[-1]
-        parts = [
-            f"{self._warning()}{_states(self.n_states)}; of {self.n_test_words} {self.word_distributions[worst]} words "
-            f"of {self.lengths[0]} symbols {percent(last[worst, 0])} agree with the network at the end, "
-            f"{percent(every[worst, 0])} (95 % sure: at least {percent(self.fidelity_words_low[worst, 0])}) "
-            f"after every prefix; of {longer} symbols {percent(last[:, -1].min())} and {percent(every[:, -1].min())}"
-        ]
-        parts[:0] = self._counting_summary()
-        if self.pac_epsilon is not None and self.pac_delta is not None:
-            parts.append(
-                f"with a probability of {percent(1 - self.pac_delta)}, at most "
-                f"{np.ceil(1e4 * self.pac_epsilon[:, 0].max()) / 100:.4g} % of words of {self.lengths[0]} symbols, of "
-                "whichever kind, disagree anywhere"
-            )
-        if self.drift_length is not None:
-            kind = self.word_distributions[self.drift_lengths.index(self.drift_length)]
-            parts.append(f"95 % sure: they part (98 % agree no more) past {self.drift_length} symbols of {kind} words")
-        if self.falsifier_wrong is not None and self.falsifier_words is not None:
-            found = np.rint(self.falsifier_words @ self.falsifier_wrong).astype(int).tolist()
-            beyond = f" and {found[-1] or 'no'} within {longer}" if len(found) > 1 else ""
-            parts.append(
-                f"a further search of {self.falsifier_words.sum()} words found {found[0] or 'no'} disagreements within "
-                f"{self.lengths[0]} symbols{beyond}"
-            )
-        if self.truth_equivalent is not None:
-            parts.append(
-                "equivalent to the task's machine"
-                if self.truth_equivalent
-                else f"not the task's machine: they differ after {self._spelled(self.truth_word)}"
-            )
-        if self.machine_accuracy is not None:
-            parts.append(
-                f"right on the task: machine {percent(self.machine_accuracy)}, network "
-                f"{percent(self.network_accuracy or 0.0)} of {self.n_task_trials} trials"
-            )
-        return "; ".join(parts)
-
-    def _counting_summary(self) -> list[str]:
-        """That the network counts, and what does so in its place; nothing where it does not."""
-        if self.growth_states is None or self.tested_depths is None:
-            return []
-        deepest, depth = len(self.growth_states) - 1, self.tested_depths[-1]
-        stack = self.pushdown()
-        if stack is None:
-            name, fidelity, accuracy = "counter", self.counter_depth_fidelity, self.counter_depth_accuracy
-        else:
-            places = f"{stack.n_locations} location" + "s" * (stack.n_locations > 1)
-            name, fidelity = f"pushdown automaton of {places}", self.pushdown_depth_fidelity
-            accuracy = self.pushdown_depth_accuracy
-        found = ""
-        if fidelity is not None:
-            found = f"a {name} agrees with the network on {percent(fidelity[-1])} of prefixes at depth {depth}"
-        if accuracy is not None and self.network_depth_accuracy is not None:
-            found += (
-                f", and is right by the task's language on {percent(accuracy[-1])} (the network on "
-                f"{percent(self.network_depth_accuracy[-1])})"
-            )
-        return [
-            "not regular: states grow with the depth tested, one for each symbol up to "
-            f"{self.counting_depth} ({self.growth_states[-1]} at {deepest})",
-            found,
-        ]
-
-    def _spelled(self, word: tuple[int, ...] | None) -> str:
-        return "the empty word" if not word else "'" + " ".join(self.symbols[symbol] for symbol in word) + "'"
-
-    def _emitter_summary(self) -> str:
-        parts = [
-            f"{_states(self.n_states)}; log likelihood {self.log_likelihood:.4f} ± {self.log_likelihood_error:.4f} "
-            f"nats a symbol of {self.n_test_words} held-out sequences of the network"
-        ]
-        if self.truth_difference is not None:
-            parts[0] += (
-                f", the true model's {self.truth_log_likelihood:.4f} (difference {self.truth_difference:+.4f} ± "
-                f"{self.truth_difference_error:.4f})"
-            )
-        if self.truth_shortfall is not None:
-            parts.append(
-                f"of sequences of the true model {self.log_likelihood_on_truth:.4f}, the true model's "
-                f"{self.truth_log_likelihood_on_truth:.4f}: {100 * self.truth_shortfall:.1f} ± "
-                f"{100 * (self.truth_shortfall_error or 0.0):.1f} % of the entropy rate short"
-            )
-        if self.symbol_frequencies is not None and self.truth_frequencies is not None:
-            floor = 1 / (self.n_test_words * int(self.lengths[0]))
-            emitted, wanted = (np.maximum(f, floor) for f in (self.symbol_frequencies, self.truth_frequencies))
-            worst = int(np.abs(np.log(emitted / wanted)).argmax())
-            parts.append(
-                f"the network emits symbol {self.symbols[worst]} with frequency {self.symbol_frequencies[worst]:.2g}, "
-                f"the true model with {self.truth_frequencies[worst]:.2g}"
-            )
-        if self.compared_states is not None and self.compared_log_likelihood is not None:
-            rows = zip(
-                self.compared_models, self.compared_states.tolist(), self.compared_log_likelihood.tolist(), strict=True
-            )
-            others = ", ".join(f"{name} {likelihood:.4f} ({_states(n)})" for name, n, likelihood in rows)
-            parts.append(f"learned otherwise from the network's sequences: {others}")
-        if self.likelihood_converged is False:
-            parts.append("the last iterations (Baum-Welch) did not come to rest")
-        return "; ".join(parts)
-
-
-def _states(n: int) -> str:
-    return f"{n} state" if n == 1 else f"{n} states"
-
-
-def percent(fraction: float) -> str:
-    """Rounded down: what is not always right must never read 100 %."""
-    return f"{np.floor(1e4 * fraction + 1e-6) / 100:.4g} %"

@@ -40,7 +40,7 @@ class Node(NamedTuple):
 
 def moore_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
     """Circles hold the output (of each head), arrows the symbols read; colours repeat the outputs."""
-    from rnnscope.analyses.automata.automaton import percent
+    from rnnscope.analyses.automata.automaton_summary import percent
     from rnnscope.figures import COLOURS
 
     shown, note = _most_visited(automaton)

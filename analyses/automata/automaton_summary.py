@@ -1,0 +1,145 @@
+"""What an extracted machine is and how far it is to be trusted, in a few sentences."""
+
+from typing import Any
+
+import numpy as np
+
+from rnnscope.analyses.automata.automaton import Automaton
+
+FAITHFUL = 0.9  # below this agreement the summary warns
+
+
+def summary(found: Any) -> str:
+    return moore_summary(found) if found.kind == "moore" else emitter_summary(found)
+
+
+def _warning(found: Automaton) -> str:
+    """What the summary has to begin with where the machine is not to be taken for the network's."""
+    budget = "the best found before the budget ran out: " if found.out_of_budget else ""
+    if found.fidelity_last[:, 0].min() < FAITHFUL:
+        return f"{budget}NOT faithful: "
+    if found.fidelity_words[:, 0].min() < FAITHFUL:
+        return f"{budget}NOT faithful, except at the end of words: "
+    # Words of up to 2 n - 2 symbols tell any two machines of n states apart: less is no test.
+    if found.drift_length is not None and found.drift_length < 2 * found.n_states - 2:
+        return f"{budget}NOT faithful past {found.drift_length} symbols: "
+    longest = int(found.lengths[-1])
+    return budget if longest >= 2 * found.n_states - 2 else f"{budget}tested up to {longest} symbols only: "
+
+
+def moore_summary(found: Automaton) -> str:
+    worst = found.worst_distribution
+    last, every, longer = found.fidelity_last, found.fidelity_words, found.lengths[-1]
+    parts = [
+        f"{_warning(found)}{_states(found.n_states)}; of {found.n_test_words} {found.word_distributions[worst]} words "
+        f"of {found.lengths[0]} symbols {percent(last[worst, 0])} agree with the network at the end, "
+        f"{percent(every[worst, 0])} (95 % sure: at least {percent(found.fidelity_words_low[worst, 0])}) "
+        f"after every prefix; of {longer} symbols {percent(last[:, -1].min())} and {percent(every[:, -1].min())}"
+    ]
+    parts[:0] = _counting(found)
+    if found.pac_epsilon is not None and found.pac_delta is not None:
+        parts.append(
+            f"with a probability of {percent(1 - found.pac_delta)}, at most "
+            f"{np.ceil(1e4 * found.pac_epsilon[:, 0].max()) / 100:.4g} % of words of {found.lengths[0]} symbols, of "
+            "whichever kind, disagree anywhere"
+        )
+    if found.drift_length is not None:
+        kind = found.word_distributions[found.drift_lengths.index(found.drift_length)]
+        parts.append(f"95 % sure: they part (98 % agree no more) past {found.drift_length} symbols of {kind} words")
+    if found.falsifier_wrong is not None and found.falsifier_words is not None:
+        wrong = np.rint(found.falsifier_words @ found.falsifier_wrong).astype(int).tolist()
+        beyond = f" and {wrong[-1] or 'no'} within {longer}" if len(wrong) > 1 else ""
+        parts.append(
+            f"a further search of {found.falsifier_words.sum()} words found {wrong[0] or 'no'} disagreements within "
+            f"{found.lengths[0]} symbols{beyond}"
+        )
+    if found.truth_equivalent is not None:
+        parts.append(
+            "equivalent to the task's machine"
+            if found.truth_equivalent
+            else f"not the task's machine: they differ after {_spelled(found, found.truth_word)}"
+        )
+    if found.machine_accuracy is not None:
+        parts.append(
+            f"right on the task: machine {percent(found.machine_accuracy)}, network "
+            f"{percent(found.network_accuracy or 0.0)} of {found.n_task_trials} trials"
+        )
+    return "; ".join(parts)
+
+
+def _counting(found: Automaton) -> list[str]:
+    """That the network counts, and what does so in its place; nothing where it does not."""
+    if found.growth_states is None or found.tested_depths is None:
+        return []
+    deepest, depth = len(found.growth_states) - 1, found.tested_depths[-1]
+    stack = found.pushdown()
+    if stack is None:
+        name, fidelity, accuracy = "counter", found.counter_depth_fidelity, found.counter_depth_accuracy
+    else:
+        places = f"{stack.n_locations} location" + "s" * (stack.n_locations > 1)
+        name, fidelity = f"pushdown automaton of {places}", found.pushdown_depth_fidelity
+        accuracy = found.pushdown_depth_accuracy
+    text = ""
+    if fidelity is not None:
+        text = f"a {name} agrees with the network on {percent(fidelity[-1])} of prefixes at depth {depth}"
+    if accuracy is not None and found.network_depth_accuracy is not None:
+        text += (
+            f", and is right by the task's language on {percent(accuracy[-1])} (the network on "
+            f"{percent(found.network_depth_accuracy[-1])})"
+        )
+    return [
+        "not regular: states grow with the depth tested, one for each symbol up to "
+        f"{found.counting_depth} ({found.growth_states[-1]} at {deepest})",
+        text,
+    ]
+
+
+def _spelled(found: Automaton, word: tuple[int, ...] | None) -> str:
+    return "the empty word" if not word else "'" + " ".join(found.symbols[symbol] for symbol in word) + "'"
+
+
+def emitter_summary(found: Automaton) -> str:
+    parts = [
+        f"{_states(found.n_states)}; log likelihood {found.log_likelihood:.4f} ± {found.log_likelihood_error:.4f} "
+        f"nats a symbol of {found.n_test_words} held-out sequences of the network"
+    ]
+    if found.truth_difference is not None:
+        parts[0] += (
+            f", the true model's {found.truth_log_likelihood:.4f} (difference {found.truth_difference:+.4f} ± "
+            f"{found.truth_difference_error:.4f})"
+        )
+    if found.truth_shortfall is not None:
+        parts.append(
+            f"of sequences of the true model {found.log_likelihood_on_truth:.4f}, the true model's "
+            f"{found.truth_log_likelihood_on_truth:.4f}: {100 * found.truth_shortfall:.1f} ± "
+            f"{100 * (found.truth_shortfall_error or 0.0):.1f} % of the entropy rate short"
+        )
+    if found.symbol_frequencies is not None and found.truth_frequencies is not None:
+        floor = 1 / (found.n_test_words * int(found.lengths[0]))
+        emitted, wanted = (np.maximum(f, floor) for f in (found.symbol_frequencies, found.truth_frequencies))
+        worst = int(np.abs(np.log(emitted / wanted)).argmax())
+        parts.append(
+            f"the network emits symbol {found.symbols[worst]} with frequency {found.symbol_frequencies[worst]:.2g}, "
+            f"the true model with {found.truth_frequencies[worst]:.2g}"
+        )
+    if found.compared_states is not None and found.compared_log_likelihood is not None:
+        rows = zip(
+            found.compared_models,
+            found.compared_states.tolist(),
+            found.compared_log_likelihood.tolist(),
+            strict=True,
+        )
+        others = ", ".join(f"{name} {likelihood:.4f} ({_states(n)})" for name, n, likelihood in rows)
+        parts.append(f"learned otherwise from the network's sequences: {others}")
+    if found.likelihood_converged is False:
+        parts.append("the last iterations (Baum-Welch) did not come to rest")
+    return "; ".join(parts)
+
+
+def _states(n: int) -> str:
+    return f"{n} state" if n == 1 else f"{n} states"
+
+
+def percent(fraction: float) -> str:
+    """Rounded down: what is not always right must never read 100 %."""
+    return f"{np.floor(1e4 * fraction + 1e-6) / 100:.4g} %"
