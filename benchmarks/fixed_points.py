@@ -33,7 +33,7 @@ import torch
 import rnnscope as rs
 from rnnscope import linalg
 from rnnscope.analyses import find_fixed_points
-from rnnscope.analyses.fixed_points.root_search import FIXED, SLOW, Search, search_box, search_roots
+from rnnscope.analyses.fixed_points.search.root_search import FIXED, SLOW, Search, search_box, search_roots
 from rnnscope.maps import StateMap
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"

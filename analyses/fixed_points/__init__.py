@@ -1,16 +1,24 @@
-"""Where does the network stand still, and what is near? Fixed points, cycles, what they mean and how they connect."""
+"""Where does the network stand still, and what is near? Fixed points, cycles, what they mean and how they connect.
 
-from rnnscope.analyses.fixed_points.basins import Basins, basin_fractions
-from rnnscope.analyses.fixed_points.bifurcation_diagram import BifurcationDiagram
-from rnnscope.analyses.fixed_points.certificates import Certificates, certify_fixed_points, distinct_points
-from rnnscope.analyses.fixed_points.connections import Connections, connect_fixed_points
-from rnnscope.analyses.fixed_points.continuation import follow_fixed_points
-from rnnscope.analyses.fixed_points.coverage import Coverage, coverage
+One folder a question. Imports go one way: `trust` (is each point there, are these all?) <- `search` (where are they?)
+<- the others, which know nothing of one another: `linearisation` (what happens close to a point?), `manifolds` (do
+points form a line, a ring, a plane?), `cycles` (where does the network go round?), `orbits` (where do orbits end?) and
+`continuation` (how do the points change with an input, a parameter, or training?).
+"""
+
+from rnnscope.analyses.fixed_points.continuation import BifurcationDiagram, follow_fixed_points
 from rnnscope.analyses.fixed_points.cycles import Cycles, find_cycles
-from rnnscope.analyses.fixed_points.find import FixedPoints, find_fixed_points
 from rnnscope.analyses.fixed_points.linearisation import Linearisation, linearise
 from rnnscope.analyses.fixed_points.manifolds import MarginalManifolds, marginal_manifolds
-from rnnscope.analyses.fixed_points.root_search import FAILED, FIXED, SLOW
+from rnnscope.analyses.fixed_points.orbits import Basins, Connections, basin_fractions, connect_fixed_points
+from rnnscope.analyses.fixed_points.search import FAILED, FIXED, SLOW, FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.trust import (
+    Certificates,
+    Coverage,
+    certify_fixed_points,
+    coverage,
+    distinct_points,
+)
 
 __all__ = [
     "FAILED",

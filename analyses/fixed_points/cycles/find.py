@@ -1,0 +1,340 @@
+"""Where does the network go round? Cycles z_1 -> z_2 -> ... -> z_k -> z_1 of a map at a constant input.
+
+Of piecewise-linear maps they are found exactly, and all of them where that can be done; see `linear_regions`. Of other
+maps they are found by multiple shooting from many starts; see `shooting`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float, Integer
+from numpy.typing import ArrayLike
+
+from rnnscope import results
+from rnnscope.analyses.fixed_points.cycles.period_search import (
+    Search,
+    check_begin,
+    check_pieces,
+    cycle_multipliers,
+    default_begin,
+    distinct_cycles,
+    search_completely,
+    search_from_starts,
+    smooth_cycles,
+)
+from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals
+from rnnscope.analyses.fixed_points.search.root_search import search_box
+from rnnscope.analyses.fixed_points.search.starts import checked_starts
+from rnnscope.analyses.fixed_points.trust.coverage import coverage
+from rnnscope.maps import LinearPieces, StateMap, as_map, linear_pieces
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+# A multiplier counts as unstable when its modulus passes 1 by more than this, as for fixed points.
+UNSTABLE_MARGIN = 1e-8
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Cycles of a map, each once, in order of period, unstable directions and hits. A fixed point has period 1.
+
+    Attributes:
+        period: steps until the state comes back, for the first time, per cycle.
+        points: the states of all cycles, cycle after cycle, in the order in which they follow one another.
+        cycle_of_point: the cycle that each belongs to.
+        phase: its place in the cycle, 0 to period - 1; phase 0 has the largest first unit.
+        q: 1/2 |F(z_t) - z_t+1|^2 at each point.
+        regions: the bits of the linear region that each point lies in (see `LinearPieces`); no column for a map that
+            is not solved as piecewise linear.
+        multipliers: eigenvalues of the product of the Jacobians around each cycle, the largest modulus first.
+        n_unstable: multipliers outside the unit circle (|μ| > 1 + 1e-8).
+        smooth: whether the Jacobian is the same on all sides of every point. Where it is not (a point on the border of
+            linear regions) the multipliers are those of one side and do not decide stability.
+        hits: how often each cycle was found, by starts and along paths; in a complete search, how many sequences of
+            regions hold it, up to rotation: several at a border.
+        searched: the periods that were searched; the next six have one number for each.
+        complete: whether all cycles of this period are listed, save continua of them.
+        method: "all region sequences"; "admissible region sequences", those that some state can follow; "region
+            hopping and paths"; or "multiple shooting".
+        n_tried: sequences of regions that were solved, or starts.
+        n_ended: starts that ended at a cycle of this period or a divisor; of a complete search, solutions found.
+        n_singular: sequences of regions whose equations are singular, of a complete search: cycles in them, if any,
+            are not isolated (a line of fixed points), and are not listed.
+        unseen: cycles estimated to be within reach of such starts and not found (Chao 1984); 0 where complete.
+        input: the input that was held; empty for a map that takes none.
+        tolerance: on q, for cycles found by multiple shooting.
+        distance: what counts as one cycle, in units of `scale`.
+        scale: spread of the starts (their median distance from their median); 0 where none were needed.
+        seed: of the default starts.
+    """
+
+    period: Integer[np.ndarray, " cycle"]
+    points: Float[np.ndarray, "point unit"]
+    cycle_of_point: Integer[np.ndarray, " point"]
+    phase: Integer[np.ndarray, " point"]
+    q: Float[np.ndarray, " point"]
+    regions: Bool[np.ndarray, "point gate"]
+    multipliers: Complex[np.ndarray, "cycle multiplier"]
+    n_unstable: Integer[np.ndarray, " cycle"]
+    smooth: Bool[np.ndarray, " cycle"]
+    hits: Integer[np.ndarray, " cycle"]
+    searched: Integer[np.ndarray, " search"]
+    complete: Bool[np.ndarray, " search"]
+    method: tuple[str, ...]
+    n_tried: Integer[np.ndarray, " search"]
+    n_ended: Integer[np.ndarray, " search"]
+    n_singular: Integer[np.ndarray, " search"]
+    unseen: Float[np.ndarray, " search"]
+    input: Float[np.ndarray, " input"]
+    tolerance: float
+    distance: float
+    scale: float
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.period)
+
+    @property
+    def stable(self) -> Bool[np.ndarray, " cycle"]:
+        """Whether no direction is unstable."""
+        return self.n_unstable == 0
+
+    def cycle(self, index: int) -> Float[np.ndarray, "phase unit"]:
+        """The states of one cycle, in order."""
+        return self.points[self.cycle_of_point == index]
+
+    def symbols(self, index: int) -> tuple[str, ...]:
+        """The regions that one cycle visits, as bits: "01" is below the kink of gate 0 and above that of gate 1."""
+        bits = self.regions[self.cycle_of_point == index]
+        return tuple("".join("01"[int(bit)] for bit in region) for region in bits)
+
+    def summary(self) -> str:
+        parts, none = [], []
+        for k in self.searched:
+            of_period = self.period == k
+            if not of_period.any():
+                none.append(int(k))
+                continue
+            n_stable, n_kinks = (
+                int((of_period & self.stable & self.smooth).sum()),
+                int((of_period & ~self.smooth).sum()),
+            )
+            kinks = f", {n_kinks} at a kink of the map" if n_kinks else ""
+            parts.append(f"period {k}: {of_period.sum()} ({n_stable} stable{kinks})")
+        if none:
+            parts.append(f"no cycle of period {_ranges(none)}")
+        return "; ".join([", ".join(parts), *_trust(self)])
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """The cycles in state space, and their multipliers in the complex plane."""
+        from rnnscope.analyses.fixed_points.cycles.figure import cycles_figure
+
+        return cycles_figure(self)
+
+
+def find_cycles(
+    system: Any,
+    *,
+    periods: int | Sequence[int] = (1, 2, 3, 4),
+    input: ArrayLike | None = None,
+    starts: ArrayLike | None = None,
+    n_starts: int = 256,
+    exact: bool | None = None,
+    max_regions: int = 2**20,
+    tolerance: float = 1e-20,
+    max_iterations: int = 100,
+    distance: float = 1e-5,
+    seed: int = 0,
+) -> Cycles:
+    """Find and classify the cycles of a map at a constant input. Only minimal periods count, and each cycle once.
+
+    A map that tells its linear pieces (ReLU networks of one layer, `cells.PiecewiseLinear`, a `FunctionMap` with
+    `pieces`) is solved exactly, region by region, and completely where all sequences of regions are few enough, or
+    those that a state can follow. Where they are not, it is searched from many starts, each of which goes on from
+    regions to the regions of their solution, and along paths from every cycle found to others (see `region_search`).
+    All other maps are searched by multiple shooting: Newton steps on all states of a cycle at once. From starts no
+    search is complete: `unseen` tells what the hits say of the rest.
+
+    Args:
+        system: a Run, Network, torch module or StateMap.
+        periods: the periods to search, or one.
+        input: the input to hold, (input,); zeros if None.
+        starts: where to start, (start, state), each with the states that follow it. If None: as in
+            `find_fixed_points`; a third of them with the states that follow, a third from the nearest return in
+            their trajectory, and a third with states in no order.
+        n_starts: how many default starts, for each period.
+        exact: True for a complete search or an error, False to treat the map as any other; None for what is possible.
+        max_regions: sequences of regions to search at most where all are searched, and regions of the sequences that
+            a state can follow; 2^20 of either take seconds at most.
+        tolerance: q per step below which a chain of states is a cycle, in multiple shooting.
+        max_iterations: steps that a start of multiple shooting may take in each of two passes.
+        distance: from starts, two cycles are one when no state differs by more than this times the starts' spread.
+        seed: for the default starts.
+
+    Raises:
+        ValueError: an argument out of range or of the wrong shape; exact=True where that cannot be had; weights that
+            give no finite state; `pieces` of a FunctionMap that are not its step.
+        NotApplicable: nothing tells where to start.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> from rnnscope.analyses.fixed_points.cycles.find import find_cycles
+        >>> logistic = rs.FunctionMap(lambda x: 3.2 * x * (1 - x), state_size=1, domain=([0], [1]))
+        >>> found = find_cycles(logistic, periods=[1, 2])
+        >>> found.period.tolist(), found.stable.tolist(), found.cycle(2).round(4).tolist()
+        ([1, 1, 2], [False, False, True], [[0.7995], [0.513]])
+    """
+    wanted = _checked_periods(periods)
+    for name, value, least in (
+        ("n_starts", n_starts, 1),
+        ("max_regions", max_regions, 1),
+        ("max_iterations", max_iterations, 1),
+        ("seed", seed, 0),
+    ):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    for name, value in (("tolerance", tolerance), ("distance", distance)):
+        if not (np.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a positive number, got {value}: the default is a good choice")
+    driven = as_map(system)
+    state_map = as_map(driven, input=np.zeros(driven.input_size) if input is None else input)
+    held = np.zeros(driven.input_size) if input is None else np.array(input, np.float64)
+    given = None if starts is None else checked_starts(starts, state_map.state_size)
+    pieces = None if exact is False else linear_pieces(state_map, np.empty(0))
+    if pieces is None and exact:
+        raise ValueError(
+            f"exact=True needs a piecewise-linear map, and this {type(system).__name__} tells no linear pieces: it "
+            "takes a ReLU network of one layer, cells.PiecewiseLinear, or a FunctionMap with pieces=...; exact=None "
+            "searches any map from starts"
+        )
+    if pieces is not None:
+        check_pieces(pieces, state_map)
+
+    begin, scale, searches = None, 0.0, []
+    for period in wanted:
+        search = None if pieces is None else search_completely(pieces, state_map, period, max_regions)
+        if search is None:
+            if exact and pieces is not None:
+                raise ValueError(
+                    f"exact=True: {pieces.n_gates} gates over {period} steps have 2^{period * pieces.n_gates} "
+                    f"sequences of regions, more than max_regions={max_regions}: ask for shorter periods, raise "
+                    "max_regions, or search from starts with exact=None"
+                )
+            if begin is None:
+                begin = default_begin(system, state_map, n_starts, pieces, seed) if given is None else given
+                begin = np.clip(begin, *search_box(state_map, begin))
+                check_begin(state_map, begin)
+                scale = _spread(begin)
+            search = search_from_starts(
+                state_map,
+                pieces,
+                begin,
+                period,
+                by_default=given is None,
+                radius=distance * scale,
+                scale=scale,
+                tolerance=tolerance,
+                max_iterations=max_iterations,
+                rng=np.random.default_rng([seed, 0xC1, period]),
+            )
+        searches.append(search)
+    return Cycles(
+        **_collected(state_map, pieces, wanted, searches, scale),
+        input=held,
+        tolerance=float(tolerance),
+        distance=float(distance),
+        scale=scale,
+        seed=seed,
+    )
+
+
+def _checked_periods(periods: int | Sequence[int]) -> list[int]:
+    several = [periods] if isinstance(periods, int | np.integer) else list(periods)
+    if not several:
+        raise ValueError("periods is empty: give one period or several, such as [1, 2, 3]")
+    for period in several:
+        if not isinstance(period, int | np.integer) or period < 1:
+            raise ValueError(f"a period is a whole number of steps, at least 1 (a fixed point), got {period}")
+    return sorted({int(period) for period in several})
+
+
+def _collected(
+    state_map: StateMap, pieces: LinearPieces | None, periods: list[int], searches: list[Search], scale: float
+) -> dict[str, Any]:
+    """The array fields of the result."""
+    chains: list[np.ndarray] = []
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("multipliers", "n_unstable", "smooth", "hits")}
+    unseen = []
+    for period, search in zip(periods, searches, strict=True):
+        rows, hits = distinct_cycles(search)
+        here = search.chains[rows]
+        if search.method == "all region sequences":  # each cycle was found again from each of its states
+            hits = hits // period
+        values = cycle_multipliers(pieces, state_map, here)
+        n_unstable = (np.abs(values) > 1 + UNSTABLE_MARGIN).sum(1)
+        smooth = smooth_cycles(pieces, state_map, here, scale)
+        order = np.lexsort((-hits, n_unstable))
+        chains += [np.roll(here[i], -int(here[i, :, 0].argmax()), 0) for i in order]
+        for name, column in zip(columns, (values, n_unstable, smooth, hits), strict=True):
+            columns[name].append(column[order])
+        unseen.append(0.0 if search.complete else coverage(hits).unseen)
+    length = np.array([len(chain) for chain in chains], np.int64)
+    points = np.concatenate([np.zeros((0, state_map.state_size)), *chains])
+    return {
+        "period": length,
+        "points": points,
+        "cycle_of_point": np.repeat(np.arange(len(chains)), length),
+        "phase": np.concatenate([np.zeros(0, np.int64), *(np.arange(k) for k in length)]),
+        "q": np.concatenate([np.zeros(0), *(chain_residuals(state_map, chain)[1] for chain in chains)]),
+        "regions": np.zeros((len(points), 0), bool) if pieces is None else pieces.regions(points),
+        **{name: np.concatenate(parts) for name, parts in columns.items()},
+        "searched": np.array(periods),
+        "complete": np.array([search.complete for search in searches]),
+        "method": tuple(search.method for search in searches),
+        "n_tried": np.array([search.n_tried for search in searches]),
+        "n_ended": np.array([search.n_ended for search in searches]),
+        "n_singular": np.array([search.n_singular for search in searches]),
+        "unseen": np.array(unseen),
+    }
+
+
+def _spread(states: np.ndarray) -> float:
+    """Their median distance from their median, so that one state far out does not make all others one; 1 if it is 0."""
+    with np.errstate(over="ignore"):
+        return float(np.median(np.linalg.norm(states - np.median(states, 0), axis=1))) or 1.0
+
+
+def _trust(found: Cycles) -> list[str]:
+    """How far the result can be trusted, in words."""
+    parts, done, left = [], found.complete, ~found.complete
+    if done.all():
+        others = ", all others ruled out" if "admissible region sequences" in found.method else ""
+        n = int(found.n_tried.sum())
+        parts.append(f"complete: {n} region sequence{'' if n == 1 else 's'} searched{others or ', which are all'}")
+    elif done.any():
+        parts.append(f"complete for period {_ranges(found.searched[done].tolist())}")
+    if left.any():
+        parts.append(
+            f"not complete{f' for period {_ranges(found.searched[left].tolist())}' if done.any() else ''}: "
+            f"{found.n_ended[left].sum()} of {found.n_tried[left].sum()} starts ended at a cycle, "
+            f"about {found.unseen[left].sum():.1f} more within reach of such starts"
+        )
+    if found.n_singular.any():
+        several = "s" if found.n_singular.sum() > 1 else ""
+        parts.append(f"{found.n_singular.sum()} singular region sequence{several}, where cycles are not isolated")
+    return parts if not len(found) else [*parts, f"largest q {found.q.max():.1g}"]
+
+
+def _ranges(values: list[int]) -> str:
+    """1, 2, 3, 5 as "1-3, 5"."""
+    first = [v for v in values if v - 1 not in values]
+    last = [v for v in values if v + 1 not in values]
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(first, last, strict=True))

@@ -1,0 +1,126 @@
+"""Cycles of piecewise-linear maps with more regions than can be searched, from many starts.
+
+First by hopping from regions to the solution of their equations, and on to the regions that this lies in (Eisenmann et
+al., "Bifurcations and loss jumps in RNN training", NeurIPS 2023). Then along paths: where F(z) - z = s g, with g fixed,
+z and s move on straight lines from border to border of regions, and every time that s passes 0 there is a solution
+(Katzenelson, Bell Syst. Tech. J. 44, 1965; Chien & Kuh, IEEE Trans. Circuits Syst. 24, 1977). From each solution
+paths go out in random directions g to others, of which many are such that no start hops there.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+
+from rnnscope import linalg
+from rnnscope.analyses.fixed_points.cycles.linear_regions import Chains, Sequences, solve_sequences
+from rnnscope.analyses.fixed_points.cycles.shooting import solve_cyclic
+from rnnscope.maps import LinearPieces
+
+# Regions that a start may hop to.
+MOST_HOPS = 50
+# Random directions in which paths leave each solution, both ways; starts from which a path begins, too.
+DIRECTIONS, PATH_STARTS = 4, 16
+# A path ends after so many steps for each gate of the sequence, within these bounds.
+STEPS_PER_GATE, LEAST_STEPS, MOST_STEPS = 4, 50, 400
+# Multiplications that paths may cost, and what a step costs besides.
+MOST_WORK, STEP_WORK = 1e11, 2e5
+
+
+def search_regions(
+    pieces: LinearPieces, starts: Chains, sequences: Sequences, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "found phase unit"], Integer[np.ndarray, " found"], int]:
+    """(cycles, one for each sequence of regions that holds any; how often each was come to, by starts and by paths;
+    how many of the starts hopped to one). Hopping begins at `sequences`, and paths begin at some of the `starts`.
+    """
+    _, period, n = starts.shape
+    steps_left = MOST_WORK / (STEP_WORK + 3 * period * n**3)
+    together = max(1, 2**22 // (2 * DIRECTIONS * period * n**2))  # paths whose Jacobians take 32 MB at most
+    known: dict[bytes, int] = {}
+    ends, found = hop(pieces, sequences, rng)
+    begin = starts[:PATH_STARTS]
+    goal = pieces.step(begin) - np.roll(begin, -1, 1)  # so that s is 1 at the start, and has to fall
+    passed, n_steps = _follow(pieces, begin, goal, np.ones(len(begin)), -np.ones(len(begin)))
+    todo = _count(known, np.concatenate([ends[found], passed]))
+    steps_left -= n_steps
+    while todo and steps_left > 0:
+        chains, inside = solve_sequences(pieces, np.array(todo[:together]))
+        begin = np.repeat(chains[inside], 2 * DIRECTIONS, 0)
+        goal = np.repeat(rng.standard_normal((len(begin) // 2, period, n)), 2, 0)
+        passed, n_steps = _follow(pieces, begin, goal, np.zeros(len(begin)), np.resize([1.0, -1.0], len(begin)))
+        todo, steps_left = todo[together:] + _count(known, passed), steps_left - n_steps
+    shape = sequences.shape[1:]
+    every = np.array([np.frombuffer(key, bool) for key in known], bool).reshape(-1, *shape)
+    chains, inside = solve_sequences(pieces, every)
+    return chains[inside], np.array(list(known.values()), np.int64)[inside], int(found.sum())
+
+
+def hop(
+    pieces: LinearPieces, sequences: Sequences, rng: np.random.Generator
+) -> tuple[Sequences, Bool[np.ndarray, " sequence"]]:
+    """From each sequence of regions to that in which its solution lies, until the two are the same: where each ends,
+    and whether it ended at a cycle. One that comes back to where it was goes on from regions drawn at random."""
+    at = sequences.copy()
+    found = np.zeros(len(at), bool)
+    active = np.arange(len(at))
+    keys = rng.integers(2**63, size=sequences.shape[1:], dtype=np.uint64)
+    been = np.zeros((len(at), 0), np.uint64)
+    for _ in range(MOST_HOPS):
+        chains, inside = solve_sequences(pieces, at[active])
+        found[active[inside]] = True
+        active, chains = active[~inside], chains[~inside]
+        if not len(active):
+            break
+        been = np.column_stack([been, (at * keys).sum((1, 2))])
+        new = pieces.regions(np.nan_to_num(chains))
+        stuck = (been[active] == (new * keys).sum((1, 2))[:, None]).any(1) | np.isnan(chains).any((1, 2))
+        new[stuck] = rng.random(new[stuck].shape) < 0.5
+        at[active] = new
+    return at, found
+
+
+def _follow(
+    pieces: LinearPieces, chains: Chains, goal: Chains, s: np.ndarray, way: np.ndarray
+) -> tuple[Bool[np.ndarray, "passed phase gate"], int]:
+    """The sequences of regions in which s passes 0 along paths on which F(z_t) - z_{t+1} = s g_t, and the steps taken.
+    Paths begin at `chains`, where that holds, and go the `way`, 1 or -1, in which s grows or falls at first."""
+    z, s, way, regions = chains.copy(), s.copy(), way.copy(), pieces.regions(chains)
+    crossed = np.full(len(z), -1)
+    active, passed, n_steps = np.arange(len(z)), [regions[:0]], 0
+    with np.errstate(all="ignore"), linalg.one_thread():
+        for _ in range(int(np.clip(STEPS_PER_GATE * regions[:1].size, LEAST_STEPS, MOST_STEPS))):
+            if not len(active):
+                break
+            n_steps += len(active)
+            by_s = solve_cyclic(pieces.jacobian(regions[active]), -goal[active])
+            rates = (by_s @ pieces.gates.T).reshape(len(active), -1)
+            side = regions[active].reshape(len(active), -1)
+            # The path goes on into the region that it has come to, be it that s grows or falls there.
+            back = np.flatnonzero(crossed[active] >= 0)
+            gate = crossed[active[back]]
+            way[active[back]] = np.sign(rates[back, gate]) * np.where(side[back, gate], 1, -1)
+            rates *= way[active, None]
+            # How far to each border that comes nearer. The one just crossed does not, whatever rounding says.
+            far = -pieces.arguments(z[active]).reshape(len(active), -1) / rates
+            far = np.where(side == (rates < 0), np.maximum(far, 0.0), np.inf)
+            far[back, gate] = np.inf
+            crossed[active], far = far.argmin(1), far.min(1)
+            to_zero = -s[active] * way[active]
+            passed.append(regions[active[(to_zero > 0) & (to_zero <= far)]])
+
+            going = np.isfinite(far) & np.isfinite(by_s).all((1, 2)) & (way[active] != 0)
+            active, far, by_s = active[going], far[going], by_s[going]
+            z[active] += (far * way[active])[:, None, None] * by_s
+            s[active] += far * way[active]
+            phase, gate = np.divmod(crossed[active], pieces.n_gates)
+            regions[active, phase, gate] ^= True
+    return np.concatenate(passed), n_steps
+
+
+def _count(known: dict[bytes, int], sequences: Sequences) -> list[np.ndarray]:
+    """Count each sequence among those known; those that were not."""
+    new = []
+    for sequence in sequences:
+        key = sequence.tobytes()
+        if key not in known:
+            new.append(sequence)
+        known[key] = known.get(key, 0) + 1
+    return new

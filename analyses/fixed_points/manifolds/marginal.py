@@ -1,0 +1,477 @@
+"""Does the network hold a continuous quantity? Line, ring and plane attractors: rows of marginal points.
+
+A continuous attractor is a manifold of fixed points, with eigenvalues 1 along it. In a trained network it is never
+exact: a slow manifold is left, on which few points are fixed and the state drifts slowly between them (Seung, PNAS
+93, 1996; Ságodi et al., "Back to the continuous attractor", NeurIPS 2024). Here it is followed from marginal points,
+whether the states between are fixed or not, and the drift along it is measured.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float, Integer
+from numpy.typing import ArrayLike
+
+from rnnscope import linalg, results
+from rnnscope.analyses.fixed_points.manifolds.slow_manifold import Limits, Traced, arc_lengths, slow_directions, trace
+from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
+from rnnscope.maps import StateMap, as_map
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import xarray as xr
+
+KINDS = {1: "line", 2: "plane", 3: "cloud"}
+# Drift below this part of the scale is rounding error: its sign says nothing.
+NO_DRIFT = 1e-12
+# Points that no manifold was followed from yet, and those with only a short one around them.
+UNSEEN, ALONE = -1, -2
+# So many of the starts settle.
+N_SETTLING = 64
+# Variances around a point count as dimensions above this part of the largest.
+FLAT = 0.1
+
+
+@dataclass(frozen=True)
+class MarginalManifolds:
+    """Slow manifolds, the longest first, and the points from which they were followed.
+
+    Attributes:
+        kind: of each manifold: "line", "ring", "plane" (any sheet of two dimensions, flat or curved) or "cloud" (of
+            three).
+        dimension: of each manifold: the eigenvalues within `margin` of 1 before the widest gap, where it was begun.
+        pca_dimension: what the principal components of neighbouring points say of the dimension, in the median: where
+            it differs from `dimension`, trust neither.
+        length: arc length of a line or ring; the largest distance between two points of a plane or cloud.
+        largest_gap: of each manifold, the largest distance from a point to the next (of a plane: to its nearest).
+        ends: why each was not followed further, for a line at its first and its last point: "edge" (of the domain or
+            of where starts were), "margin" (an eigenvalue leaves the margin), "drift" (faster than `max_drift`),
+            "lost" (a fold, or a turn too sharp), "full" (more points than allowed). None for a ring.
+        inputs: the input that is held at each manifold.
+        points: points on the manifolds, at equal distances along a line or ring.
+        manifold: the row of the manifold that each belongs to.
+        arclength: position along a line or ring; NaN on a plane or cloud, which has no order.
+        velocity: F(h) - h at each, the displacement in one step.
+        drift: its part along the manifold, per step: with a sign, towards larger arc length, on a line or ring; its
+            size on a plane or cloud.
+        residual: the length of what is left of `velocity`, which is not along the manifold.
+        eigenvalue: of the direction along a line or ring; of a plane or cloud the one closest to 1.
+        transverse: the largest by modulus of those that do not belong to the manifold: below 1 it attracts, and how
+            far below tells how well slow and fast are apart. 0 where all belong to it.
+        n_marginal: how many eigenvalues are within `margin` of 1, at each point.
+        zero_manifold, zero_arclength: where drift along a line or ring changes its sign: the fixed points left on it.
+        zero_stable: whether the state is drawn to each from both sides, along the manifold.
+        found_points: where the manifolds were looked for: fixed points, slow points, and states to which the network
+            settles on its own, in this order.
+        n_found: how many there are of each of the three.
+        found_manifold: the row of the manifold on which each lies; -1 for none.
+        found_distance: the smallest |λ - 1| at each.
+        found_directions: how many slow directions each has. What has more than three is not followed: much is slow
+            there, and a manifold of so many dimensions could not be covered.
+        scale: the spread of the starts, as in `FixedPoints`.
+        margin, max_drift, spacing, shortest, settle, seed: as asked for.
+    """
+
+    kind: tuple[str, ...]
+    dimension: Integer[np.ndarray, " manifold"]
+    pca_dimension: Integer[np.ndarray, " manifold"]
+    length: Float[np.ndarray, " manifold"]
+    largest_gap: Float[np.ndarray, " manifold"]
+    ends: tuple[tuple[str, ...], ...]
+    inputs: Float[np.ndarray, "manifold input"]
+    points: Float[np.ndarray, "point unit"]
+    manifold: Integer[np.ndarray, " point"]
+    arclength: Float[np.ndarray, " point"]
+    velocity: Float[np.ndarray, "point unit"]
+    drift: Float[np.ndarray, " point"]
+    residual: Float[np.ndarray, " point"]
+    eigenvalue: Complex[np.ndarray, " point"]
+    transverse: Complex[np.ndarray, " point"]
+    n_marginal: Integer[np.ndarray, " point"]
+    zero_manifold: Integer[np.ndarray, " zero"]
+    zero_arclength: Float[np.ndarray, " zero"]
+    zero_stable: Bool[np.ndarray, " zero"]
+    found_points: Float[np.ndarray, "found unit"]
+    found_manifold: Integer[np.ndarray, " found"]
+    found_distance: Float[np.ndarray, " found"]
+    found_directions: Integer[np.ndarray, " found"]
+    n_found: tuple[int, int, int]
+    scale: float
+    margin: float
+    max_drift: float
+    spacing: float
+    shortest: float
+    settle: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @property
+    def attracting(self) -> Bool[np.ndarray, " manifold"]:
+        """Whether all other eigenvalues are inside the unit circle, all along the manifold."""
+        inside = np.abs(self.transverse) < 1
+        return np.array([inside[self.manifold == i].all() for i in range(len(self))], bool)
+
+    @property
+    def largest_drift(self) -> Float[np.ndarray, " manifold"]:
+        """The largest drift on each manifold, per step."""
+        return np.array([np.abs(self.drift[self.manifold == i]).max() for i in range(len(self))])
+
+    @property
+    def no_drift(self) -> float:
+        """What is slower than this, per step, is rounding error."""
+        return NO_DRIFT * self.scale
+
+    def summary(self) -> str:
+        alone = self.found_directions[(self.found_directions > 0) & (self.found_manifold < 0)]
+        many = int((alone > max(KINDS)).sum())
+        slower = f"{many} with more than {max(KINDS)} slow directions"
+        if not len(self):
+            short = f", on no manifold longer than {self.shortest * self.scale:.2g}" if len(alone) > many else ""
+            nearest = self.found_distance.min(initial=np.inf)
+            return (
+                f"no continuous attractor: {len(alone)} of {len(self.found_points)} fixed, slow and settled points "
+                f"are marginal{f' ({slower})' if many else ''}{short}; nearest eigenvalue {nearest:.2g} from 1 "
+                f"(margin {self.margin:g})"
+            )
+        parts = [self._describe(i) for i in range(min(len(self), 3))]
+        if len(self) > 3:
+            counts = Counter(self.kind[3:])
+            more = ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items())
+            parts.append(f"and, not longer, {more}")
+        edges = np.cumsum([0, *self.n_found])
+        on = [int((self.found_manifold[i:j] >= 0).sum()) for i, j in pairwise(edges)]
+        names = ("fixed points", "slow points", "settled states")
+        counts = [f"{k} of {n} {name}" for k, n, name in zip(on, self.n_found, names, strict=True) if n]
+        parts.append(f"{', '.join(counts)} are on {'it' if len(self) == 1 else 'them'}")
+        if len(alone):
+            parts.append(f"{len(alone)} marginal on their own{f' ({slower})' if many else ''}")
+        return "; ".join(parts)
+
+    def _describe(self, i: int) -> str:
+        mine, zeros = self.manifold == i, self.zero_stable[self.zero_manifold == i]
+        long = "diameter" if self.dimension[i] > 1 else "length"
+        text = f"1 {self.kind[i]} of {mine.sum()} points, {long} {self.length[i]:.3g}, drift at most "
+        text += f"{self.largest_drift[i]:.1g} per step"
+        if self.largest_drift[i] <= self.no_drift:
+            text += " (none beyond rounding)"
+        if len(zeros) == 1 and zeros.all():
+            text += ", all of it to 1 stable point"
+        elif len(zeros):
+            text += f" with {zeros.sum()} stable and {(~zeros).sum()} unstable points"
+        if len(zeros) > mine.sum() / 2:
+            text += " (more n_points may show more)"
+        text += ", attracting" if self.attracting[i] else ", not attracting everywhere"
+        if self.pca_dimension[i] != self.dimension[i]:
+            text += f", its dimension is unsure ({self.dimension[i]} by eigenvalues, {self.pca_dimension[i]} by PCA)"
+        return text + (", not covered to its ends" if "full" in self.ends[i] else "")
+
+    def to_xarray(self) -> "xr.Dataset":
+        """Labelled arrays; the settings are attributes."""
+        return results.to_xarray(self)
+
+    def figure(self) -> "go.Figure":
+        """The manifolds in their first two principal components, with arrows along the drift, and the drift against
+        arc length."""
+        from rnnscope.analyses.fixed_points.manifolds.figure import manifolds_figure
+
+        return manifolds_figure(self)
+
+
+def marginal_manifolds(
+    system: Any,
+    *,
+    fixed_points: FixedPoints | None = None,
+    input: ArrayLike | None = None,
+    slow_too: bool = True,
+    settle: int = 300,
+    margin: float = 0.05,
+    max_drift: float = 0.01,
+    spacing: float = 0.05,
+    n_points: int = 128,
+    shortest: float = 0.5,
+    seed: int = 0,
+) -> MarginalManifolds:
+    """Find line, ring and plane attractors, exact or nearly so, and how the state drifts along them.
+
+    Points with an eigenvalue within `margin` of 1 are followed in both directions as long as this holds: a step along
+    the slow direction, then Newton steps at right angles to it. A line is followed until it comes back to its start,
+    and is a ring then. With two or three slow directions, points are spread in all of them. Eigenvalues elsewhere on
+    the unit circle belong to cycles, not to rows of fixed points: a memory that alternates between two states is a
+    line of the map applied twice.
+
+    Followed is where the network may be: within the map's domain, and no further from the centre of the starts than
+    the furthest of them.
+
+    Args:
+        system: a Run, Network, torch module or StateMap.
+        fixed_points: from where; searched for with `find_fixed_points` if None.
+        input: the input to hold in that search, (input,).
+        slow_too: whether to begin at slow points as well.
+        settle: for how many steps to let the network run at its constant input, from up to 64 of the starts; the
+            states that are slow then are begun with as well (a search by Newton steps can pass an attractor by). 0
+            for none.
+        margin: how near to 1 an eigenvalue is marginal; .05 stands for time constants above 20 steps. For a leaky
+            network choose less than its leak, as all that fades by the leak alone is marginal otherwise.
+        max_drift: how far the state may move in a step, in units of the scale; .01 stands for 100 steps to cross it.
+        spacing: of the points on the way, in units of the scale (the spread of the starts); the way round a ring takes
+            smaller steps by itself.
+        n_points: how many points to put on each line or ring, and about how many on a plane.
+        shortest: what is shorter than this, in units of the scale, is no manifold but a marginal point on its own.
+        seed: for the search.
+
+    Raises:
+        ValueError: an argument out of range, or fixed points of another system.
+        NotApplicable: nothing tells where to search for fixed points.
+
+    Example:
+        >>> import numpy as np, rnnscope as rs
+        >>> def ring(x):  # r' = r + r (1 - r²) / 5
+        ...     return x * (1 + 0.2 * (1 - (x**2).sum(-1, keepdims=True)))
+        >>> found = marginal_manifolds(rs.FunctionMap(ring, state_size=2, domain=(-1.5, 1.5)))
+        >>> found.kind, found.length.round(3).tolist()
+        (('ring',), [6.283])
+    """
+    for name, value in (("margin", margin), ("max_drift", max_drift), ("spacing", spacing)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must lie between 0 and 1, got {value}: the default is a good choice")
+    if not 0 <= shortest < np.inf:
+        raise ValueError(f"shortest must be a number that is not negative, got {shortest}")
+    if settle < 0:
+        raise ValueError(f"settle must be a number of steps, 0 for none, got {settle}")
+    if n_points < 8:
+        raise ValueError(f"n_points must be at least 8, got {n_points}: fewer do not tell a line from a ring")
+    state_map = as_map(system)
+    if fixed_points is not None and input is not None:
+        raise ValueError("fixed_points have the inputs at which they are fixed: leave input away")
+    found = find_fixed_points(system, input=input, seed=seed) if fixed_points is None else fixed_points
+    if found.points.shape[1] != state_map.state_size or found.held_inputs.shape[1] != state_map.input_size:
+        raise ValueError(
+            f"fixed_points have {found.points.shape[1]} numbers in a state and {found.held_inputs.shape[1]} in an "
+            f"input, the system {state_map.state_size} and {state_map.input_size}: give what find_fixed_points "
+            "returned for it"
+        )
+    with np.errstate(all="ignore"), linalg.one_thread():
+        seeds = _seeds(state_map, found, slow_too, settle, margin, max_drift * found.scale)
+        limits = _limits(state_map, found, seeds, margin, max_drift, spacing)
+        manifolds, label = _follow_all(state_map, found, seeds, limits, n_points, shortest * found.scale)
+        # An empty one gives the shapes where there is none.
+        held = [as_map(state_map, input=found.held_inputs[c]) for _, c in manifolds]
+        empty = Traced(np.empty((0, state_map.state_size)), np.empty((0, state_map.state_size, 1)), False, ())
+        parts = [_at_points(system, m, margin) for system, (m, _) in zip(held, manifolds, strict=True)]
+        parts.append(_at_points(as_map(state_map, input=np.zeros(state_map.input_size)), empty, margin))
+    traced, rows = [m for m, _ in manifolds], np.arange(len(manifolds))
+    zeros = [_zeros(m, part["drift"], found.scale) for m, part in zip(traced, parts, strict=False)]
+    return MarginalManifolds(
+        kind=tuple("ring" if m.closed else KINDS[m.tangents.shape[2]] for m in traced),
+        dimension=np.array([m.tangents.shape[2] for m in traced], np.int64),
+        pca_dimension=np.array([_pca_dimension(m) for m in traced], np.int64),
+        length=np.array([_extent(m) for m in traced]),
+        largest_gap=np.array([_largest_gap(m) for m in traced]),
+        ends=tuple(m.ends for m in traced),
+        inputs=found.held_inputs[np.array([c for _, c in manifolds], np.int64)],
+        manifold=np.repeat(rows, [len(m.points) for m in traced]),
+        **{name: np.concatenate([part[name] for part in parts]) for name in parts[-1]},
+        zero_manifold=np.repeat(rows, [len(at) for at, _ in zeros]),
+        zero_arclength=np.concatenate([np.empty(0), *(at for at, _ in zeros)]),
+        zero_stable=np.concatenate([np.empty(0, bool), *(stable for _, stable in zeros)]),
+        found_points=seeds.points,
+        found_manifold=label,
+        found_distance=seeds.distance,
+        found_directions=seeds.n_slow,
+        n_found=seeds.n_found,
+        scale=found.scale,
+        margin=float(margin),
+        max_drift=float(max_drift),
+        spacing=float(spacing),
+        shortest=float(shortest),
+        settle=settle,
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class _Seeds:
+    """Where to begin: points, the rows of their inputs, their smallest |λ - 1|, how many slow directions they have,
+    and how many are fixed points, slow points and settled states."""
+
+    points: Float[np.ndarray, "found unit"]
+    condition: Integer[np.ndarray, " found"]
+    distance: Float[np.ndarray, " found"]
+    n_slow: Integer[np.ndarray, " found"]
+    n_found: tuple[int, int, int]
+
+
+def _seeds(
+    state_map: StateMap, found: FixedPoints, slow_too: bool, settle: int, margin: float, fastest: float
+) -> _Seeds:
+    slow = slice(None if slow_too else 0)
+    settled, settled_condition = _settled(state_map, found, settle, fastest)
+    points = np.concatenate([found.points, found.slow_points[slow], settled])
+    condition = np.concatenate([found.point_input, found.slow_input[slow], settled_condition])
+    n_fixed = len(found.points)
+    values = linalg.eigenvalues(state_map.jacobian(points[n_fixed:], found.held_inputs[condition[n_fixed:]]))
+    distances = np.nan_to_num(np.abs(np.concatenate([found.eigenvalues, values]) - 1), nan=np.inf)
+    distances[:n_fixed][~found.smooth] = np.inf  # at a kink eigenvalues say little
+    n_found = n_fixed, len(points) - n_fixed - len(settled), len(settled)
+    return _Seeds(points, condition, distances.min(1), slow_directions(distances, margin), n_found)
+
+
+def _follow_all(
+    state_map: StateMap, found: FixedPoints, seeds: _Seeds, limits: Limits, n_points: int, shortest: float
+) -> tuple[list[tuple[Traced, int]], Integer[np.ndarray, " found"]]:
+    """(manifolds with the rows of their inputs, the longest first; for every seed its manifold, or -1)."""
+    manifolds: list[tuple[Traced, int]] = []
+    label = np.full(len(seeds.points), UNSEEN)
+    for row in np.lexsort((seeds.distance, seeds.n_slow, seeds.condition)):
+        condition = int(seeds.condition[row])
+        if seeds.n_slow[row] not in KINDS or label[row] != UNSEEN:
+            continue
+        held = as_map(state_map, input=found.held_inputs[condition])
+        traced = trace(held, seeds.points[row], int(seeds.n_slow[row]), limits, n_points)
+        if traced is None:
+            continue
+        same = [i for i, (m, c) in enumerate(manifolds) if c == condition and _overlap(traced, m, limits)]
+        long = _extent(traced) >= max(shortest, limits.tolerance)
+        name = same[0] if same else len(manifolds) if long else ALONE
+        left = np.flatnonzero((label == UNSEEN) & (seeds.condition == condition))
+        label[left[_belongs(seeds.points[left], traced, limits)]] = name
+        label[row] = name
+        if name == len(manifolds):
+            manifolds.append((traced, condition))
+    order = sorted(range(len(manifolds)), key=lambda i: -_extent(manifolds[i][0]))
+    place = np.append(np.argsort(order), [-1, -1]).astype(np.int64)  # the last two for ALONE and UNSEEN
+    return [manifolds[i] for i in order], place[label]
+
+
+def _settled(
+    state_map: StateMap, found: FixedPoints, steps: int, fastest: float
+) -> tuple[Float[np.ndarray, "settled unit"], Integer[np.ndarray, " settled"]]:
+    """Slow states after `steps` steps at constant input, and the rows of their inputs."""
+    rows = np.unique(np.linspace(0, len(found.starts) - 1, N_SETTLING).astype(np.int64)) if steps else []
+    states, condition = found.starts[rows], found.start_input[rows]
+    inputs = found.held_inputs[condition]
+    for _ in range(steps):
+        states = state_map.step(states, inputs)
+    slow = np.linalg.norm(state_map.step(states, inputs) - states, axis=1) <= fastest
+    return states[slow], condition[slow]
+
+
+def _limits(
+    state_map: StateMap, found: FixedPoints, seeds: _Seeds, margin: float, max_drift: float, spacing: float
+) -> Limits:
+    centre = np.median(found.starts, 0)
+    reached = np.concatenate([found.starts, seeds.points[seeds.distance <= margin]])
+    free = np.full((2, state_map.state_size), [[-np.inf], [np.inf]])
+    low, high = free if state_map.domain is None else state_map.domain
+    return Limits(
+        margin=margin,
+        fastest=max_drift * found.scale,
+        centre=centre,
+        radius=1.1 * float(np.linalg.norm(reached - centre, axis=1).max()),
+        low=low,
+        high=high,
+        step=spacing * found.scale,
+        tolerance=1e-8 * found.scale,
+    )
+
+
+def _extent(manifold: Traced) -> float:
+    """Arc length, or the largest distance between two points."""
+    if manifold.tangents.shape[2] > 1:
+        from scipy.spatial.distance import pdist
+
+        return float(pdist(manifold.points).max(initial=0.0))
+    return float(_along(manifold)[-1])
+
+
+def _along(manifold: Traced) -> Float[np.ndarray, " place"]:
+    """Arc length at each point of a line or ring, and of a ring also that of the way back to the first."""
+    points, tangents = manifold.points, manifold.tangents[..., 0]
+    if manifold.closed:
+        points, tangents = np.concatenate([points, points[:1]]), np.concatenate([tangents, tangents[:1]])
+    return np.append(0.0, np.cumsum(arc_lengths(points, tangents)))
+
+
+def _belongs(points: np.ndarray, manifold: Traced, limits: Limits) -> Bool[np.ndarray, " point"]:
+    """Which points are on the manifold, as far as `limits.step` can tell."""
+    from scipy.spatial import KDTree
+
+    tree = KDTree(manifold.points)
+    distance, nearest = tree.query(points)
+    way, tangents = points - manifold.points[nearest], manifold.tangents[nearest]
+    beside = np.linalg.norm(way - np.einsum("pud,ped,pe->pu", tangents, tangents, way), axis=1)
+    gaps = tree.query(manifold.points, 2)[0][:, 1]  # infinite where there is but one point
+    gap = float(gaps.max(initial=limits.step, where=np.isfinite(gaps))) * np.sqrt(tangents.shape[2])
+    return (beside <= limits.step) & (distance <= 1.5 * gap)
+
+
+def _overlap(manifold: Traced, other: Traced, limits: Limits) -> bool:
+    """Whether most of one manifold is on the other."""
+    same_kind = manifold.tangents.shape[2] == other.tangents.shape[2]
+    return same_kind and bool(_belongs(manifold.points, other, limits).mean() > 0.5)
+
+
+def _at_points(state_map: StateMap, manifold: Traced, margin: float) -> dict[str, np.ndarray]:
+    """What there is to know of each point of a manifold."""
+    points, d = manifold.points, manifold.tangents.shape[2]
+    none = np.empty((len(points), 0))
+    jacobians = state_map.jacobian(points, none)
+    values = linalg.eigenvalues(jacobians)
+    # On a line its own eigenvalue need not be the one nearest to 1.
+    own = np.einsum("pud,puv,pvd->pd", manifold.tangents, jacobians, manifold.tangents) if d == 1 else 1.0
+    own_first = np.take_along_axis(values, np.abs(values - own).argsort(1), 1)
+    others = np.concatenate([own_first[:, d:], np.zeros((len(points), 1))], 1)
+    velocity = state_map.step(points, none) - points
+    along = np.einsum("pud,pu->pd", manifold.tangents, velocity)
+    return {
+        "points": points,
+        "arclength": _along(manifold)[: len(points)] if d == 1 else np.full(len(points), np.nan),
+        "velocity": velocity,
+        "drift": along[:, 0] if d == 1 else np.linalg.norm(along, axis=1),
+        "residual": np.linalg.norm(velocity - np.einsum("pud,pd->pu", manifold.tangents, along), axis=1),
+        "eigenvalue": own_first[:, 0],
+        "transverse": np.take_along_axis(others, np.abs(others).argmax(1)[:, None], 1)[:, 0],
+        "n_marginal": (np.abs(values - 1) <= margin).sum(1),
+    }
+
+
+def _largest_gap(manifold: Traced) -> float:
+    if manifold.tangents.shape[2] > 1:
+        from scipy.spatial import KDTree
+
+        return float(KDTree(manifold.points).query(manifold.points, 2)[0][:, 1].max())
+    return float(np.diff(_along(manifold)).max())
+
+
+def _pca_dimension(manifold: Traced) -> int:
+    """Principal components with a fair share of the variance among the nearest neighbours, in the median."""
+    from scipy.spatial import KDTree
+
+    d = manifold.tangents.shape[2]
+    _, near = KDTree(manifold.points).query(manifold.points, min(4 * d + 1, len(manifold.points)))
+    spread = manifold.points[near] - manifold.points[near].mean(1, keepdims=True)
+    variance = linalg.singular_values(spread) ** 2
+    return int(np.median((variance > FLAT * variance[:, :1]).sum(1)))
+
+
+def _zeros(manifold: Traced, drift: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """(arc length, stable) where the drift along a line or ring changes its sign."""
+    moving = np.flatnonzero(np.abs(drift) > NO_DRIFT * scale)
+    if manifold.tangents.shape[2] > 1 or len(moving) < 2:
+        return np.empty(0), np.empty(0, bool)
+    along = _along(manifold)
+    whole = along[-1]
+    along, drift = along[moving], drift[moving]
+    if manifold.closed:  # the first again, after once round
+        along, drift = np.append(along, along[0] + whole), np.append(drift, drift[0])
+    at = np.flatnonzero(np.sign(drift[1:]) != np.sign(drift[:-1]))
+    places = along[at] + (along[at + 1] - along[at]) * drift[at] / (drift[at] - drift[at + 1])
+    if manifold.closed:
+        places = places % whole
+    order = places.argsort()
+    return places[order], (drift[at] > 0)[order]

@@ -1,0 +1,269 @@
+"""Basins that are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import rnnscope as rs
+from rnnscope.analyses.fixed_points.orbits.basins import Basins, basin_fractions, wilson_interval
+from rnnscope.analyses.fixed_points.search.find import find_fixed_points
+from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.results import from_xarray, load_result, save_result, to_xarray
+
+DATA = Path(__file__).resolve().parents[3] / "data"
+AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)
+
+
+def flip_flop(kind):
+    data = np.load(DATA / f"flipflop_{kind}16.npz")
+    module = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[kind](3, 16)
+    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
+    return module, data
+
+
+def scalar(function, reach=1.5):
+    return rs.FunctionMap(function, state_size=1, domain=(-reach, reach))
+
+
+def test_two_basins_are_the_signs():
+    found = basin_fractions(scalar(lambda h: np.tanh(2 * h), 1.0), n_starts=1000)
+    assert found.starts_from == "uniform in the domain"
+    assert len(found) == 2
+    assert (found.end == AT_POINT).all()
+    for row in range(2):
+        sign = np.sign(found.attractors[row, 0])
+        assert found.count[row] == (np.sign(found.starts[:, 0]) == sign).sum()
+        np.testing.assert_array_equal(found.attractor == row, np.sign(found.starts[:, 0]) == sign)
+    np.testing.assert_allclose(found.fraction, found.count / 1000)
+    assert ((found.low < found.fraction) & (found.fraction < found.high)).all()
+    assert found.end_fraction.tolist() == [1, 0, 0, 0]
+    assert not found.missed.any()
+    assert found.summary().startswith("2 fixed points take")
+
+
+def test_four_basins_are_the_quadrants():
+    wells = rs.FunctionMap(lambda x: x + 0.3 * (x - x**3), state_size=2, domain=([-1.4] * 2, [1.4] * 2))
+    found = basin_fractions(wells, n_starts=800, seed=4)
+    assert len(found) == 4
+    np.testing.assert_allclose(found.attractors[found.attractor], np.sign(found.starts), atol=1e-8)
+    assert found.listed.tolist() == np.sort(found.listed).tolist()
+    again = basin_fractions(wells, n_starts=800, seed=4)
+    np.testing.assert_array_equal(found.starts, again.starts)
+    assert not np.array_equal(found.starts, basin_fractions(wells, n_starts=800, seed=5).starts)
+
+
+@pytest.mark.parametrize("kind", ["tanh", "gru"])
+def test_every_state_of_the_flip_flop_goes_where_torch_says(kind):
+    module, data = flip_flop(kind)
+    listed = find_fixed_points(module, starts=data["initial_states"], certify=False)
+    found = basin_fractions(module, fixed_points=listed)
+    assert len(found) == 8
+    assert (found.end == AT_POINT).all()
+    assert found.count.sum() == 2000
+    assert found.fraction.min() > 0.02
+    assert found.fraction.max() < 0.4
+    with torch.no_grad():
+        states = torch.tensor(found.starts)[None]
+        ends, _ = module.double()(torch.zeros(300, 2000, 3, dtype=torch.float64), states)
+    bits = np.sign(ends[-1].numpy() @ data["readout.weight"].T + data["readout.bias"])
+    held = np.sign(found.attractors @ data["readout.weight"].T + data["readout.bias"])
+    np.testing.assert_array_equal(bits, held[found.attractor])
+    assert len(np.unique(held, axis=0)) == 8
+
+
+def test_attractors_that_the_search_missed_are_counted():
+    wells = scalar(lambda x: x + 0.3 * (x - x**3))
+    listed = find_fixed_points(wells, starts=np.array([[0.9], [0.0]]))
+    assert len(listed) == 2
+    found = basin_fractions(wells, fixed_points=listed, n_starts=300)
+    np.testing.assert_allclose(found.attractors[:, 0], [1, -1], atol=1e-8)
+    assert found.listed.tolist() == [0, -1]
+    assert found.missed.tolist() == [False, True]
+    assert found.n_unstable.tolist() == [0, 0]
+    assert found.count[1] == (found.starts < 0).sum()
+    assert "1 of the fixed points reached not in the list" in found.summary()
+    assert found.marginal.tolist() == [False, False]
+
+
+def test_a_cycle_is_an_attractor():
+    found = basin_fractions(scalar(lambda x: -1.3 * x + 0.5 * x**3, 1.2), n_starts=200)
+    assert found.period.tolist() == [2]
+    assert found.count.tolist() == [200]
+    assert found.end_fraction.tolist() == [0, 1, 0, 0]
+    assert abs(found.attractors[0, 0]) == pytest.approx(np.sqrt(0.6), abs=1e-7)
+    assert found.n_unstable.tolist() == [-1]
+    assert "1 cycle takes 100.0 % of 200 starts" in found.summary()
+
+
+def test_logistic_cycles_of_many_periods_and_chaos():
+    """Period 3 at r = 3.83, period 8 at r = 3.55; at r = 3.9 and 4 there is chaos and no cycle that attracts."""
+    for rate, period in ((3.83, 3), (3.55, 8), (3.2, 2)):
+        found = basin_fractions(logistic(rate), n_starts=100)
+        assert found.period.tolist() == [period], rate
+        assert found.count.tolist() == [100], rate
+    for rate in (3.9, 4.0):
+        found = basin_fractions(logistic(rate), n_starts=100)
+        assert len(found) == 0, rate
+        assert (found.end == MOVING).all()
+        assert "none of 100 starts (uniform in the domain) settles; 100.0 % still moving" in found.summary()
+        assert found.figure().data
+
+
+def logistic(rate):
+    return rs.FunctionMap(lambda x: rate * x * (1 - x), state_size=1, domain=(0, 1))
+
+
+def test_what_diverges_is_counted_exactly():
+    found = basin_fractions(scalar(lambda x: x + 0.1 * (x**2 - x), 2.0), n_starts=500)  # 0 attracts, 1 repels
+    above = found.starts[:, 0] > 1
+    np.testing.assert_array_equal(found.end == DIVERGED, above)
+    np.testing.assert_array_equal(found.end == AT_POINT, ~above)
+    assert found.end_fraction[DIVERGED] == above.mean()
+    assert (found.attractor[above] == -1).all()
+    assert "diverged" in found.summary()
+
+
+def test_steps_to_settle_are_those_of_a_linear_contraction():
+    half = scalar(lambda x: x / 2)
+    listed = find_fixed_points(half, starts=np.array([[-1.0], [0.0], [1.0]]))
+    starts = np.array([[1.0], [0.3], [1e-6], [0.0], [-0.01]])
+    found = basin_fractions(half, fixed_points=listed, starts=starts, tolerance=1e-3)
+    radius = 1e-3 * listed.scale
+    expected = [0 if abs(x) < radius else int(np.floor(np.log2(abs(x) / radius))) + 1 for x in starts[:, 0]]
+    assert found.steps.tolist() == expected
+    assert found.starts_from == "given"
+    np.testing.assert_array_equal(found.starts, starts)
+
+
+def test_a_line_of_fixed_points_is_told():
+    line = rs.FunctionMap(lambda x: x * np.array([1.0, 0.5]), state_size=2, domain=([-1, -1], [1, 1]))
+    listed = find_fixed_points(line, starts=np.array([[0.5, 0.0], [-0.5, 0.2]]))
+    found = basin_fractions(line, fixed_points=listed, n_starts=60)
+    assert (found.end == AT_POINT).all()
+    np.testing.assert_allclose(
+        found.attractors[found.attractor], found.starts * [1, 0], atol=2e-4, err_msg="each goes straight to the line"
+    )
+    assert found.marginal.all()
+    assert "with |λ| = 1, as on a line of fixed points" in found.summary()
+    assert "others" in found.figure().data[0].y[-1]
+
+
+def test_states_that_shrink_into_a_kink_settle_there():
+    module = torch.nn.RNN(1, 8, nonlinearity="relu", bias=False)
+    with torch.no_grad():
+        module.weight_hh_l0.copy_(torch.tensor(np.random.default_rng(1).normal(0, 0.3, (8, 8))))
+    starts = np.random.default_rng(0).uniform(0, 2, (50, 8))
+    found = basin_fractions(module, starts=starts, fixed_points=find_fixed_points(module, starts=starts))
+    assert found.count.tolist() == [50]
+    np.testing.assert_allclose(found.attractors, 0, atol=1e-9)
+
+
+def test_a_start_on_a_stable_manifold_ends_at_the_saddle():
+    wells = rs.FunctionMap(
+        lambda x: x + np.array([0.3, -0.4]) * (x - np.array([1, 0]) * x**3),
+        state_size=2,
+        domain=([-1.4] * 2, [1.4] * 2),
+    )
+    found = basin_fractions(wells, starts=np.array([[0.0, 1.0], [0.1, 1.0], [-0.2, 0.3], [1e-9, 1.0]]))
+    ends = found.attractors[found.attractor]
+    np.testing.assert_allclose(ends, [[0, 0], [1, 0], [-1, 0], [1, 0]], atol=1e-8)
+    assert found.n_unstable[found.attractor].tolist() == [1, 0, 0, 0]
+
+
+def test_basins_are_those_of_one_input():
+    driven = rs.FunctionMap(lambda h, u: np.tanh(2 * h + u), state_size=1, input_size=1, domain=(-1, 1))
+    listed = find_fixed_points(driven, input=[[0.0], [0.2], [3.0]])
+    with pytest.raises(ValueError, match="found at 3 inputs, and basins are those of one: choose it"):
+        basin_fractions(driven, fixed_points=listed)
+    with pytest.raises(ValueError, match="other inputs"):
+        basin_fractions(driven, fixed_points=listed, input=[0.1])
+    with pytest.raises(ValueError, match="basins are those of one input"):
+        basin_fractions(driven, input=[[0.0], [0.1]])
+    found = basin_fractions(driven, fixed_points=listed, input=[0.2], n_starts=400)
+    assert found.input.tolist() == [0.2]
+    assert found.listed.tolist() == np.flatnonzero((listed.point_input == 1) & (listed.n_unstable == 0)).tolist()
+    (saddle,) = listed.points[(listed.point_input == 1) & (listed.n_unstable == 1), 0]
+    np.testing.assert_array_equal(found.attractors[found.attractor, 0] > 0, found.starts[:, 0] > saddle)
+    assert basin_fractions(driven, fixed_points=listed, input=[3.0], n_starts=50).count.tolist() == [50]
+    assert len(basin_fractions(driven, input=np.array([0.2]), n_starts=50)) == 2
+
+
+def test_a_run_is_sampled_where_its_task_takes_it():
+    class Run:
+        def __init__(self):
+            self.module, data = flip_flop("gru")
+            self.task = type("Task", (), {"sample": lambda _, n, rng: trials(data, n, rng)})()
+
+        def network(self):
+            return type("Network", (), {"map": lambda _: rs.as_map(self.module)})()
+
+    def trials(data, n_trials, rng):
+        from rnnscope.tasks.task import Trials
+
+        chosen = rng.integers(0, 128, n_trials)
+        inputs, targets = (data[name][chosen].astype(np.float32) for name in ("valid_inputs", "valid_targets"))
+        return Trials(inputs, targets, np.ones(inputs.shape[:2], bool))
+
+    run = Run()
+    listed = find_fixed_points(run.module, certify=False)
+    found = basin_fractions(run, fixed_points=listed, n_starts=500, noise=0.1)
+    assert found.starts_from == "states of the task"
+    assert np.abs(found.starts).max() <= 1, "inside the domain"
+    assert (found.end == AT_POINT).all()
+    assert len(found) == 8
+    assert found.fraction.min() > 0.05, "the task holds all memories alike"
+
+
+def test_a_map_without_a_domain_is_sampled_from_a_free_run():
+    spread = rs.FunctionMap(lambda x: 0.9 * np.sin(2 * x), state_size=2, initial=lambda n, rng: rng.normal(size=(n, 2)))
+    found = basin_fractions(spread, n_starts=100)
+    assert found.starts_from == "states of a free run"
+    assert found.count.sum() == 100
+    with pytest.raises(NotApplicable, match=r"nothing tells where to start.*give starts"):
+        basin_fractions(rs.FunctionMap(lambda x: x / 2, state_size=2))
+
+
+def test_intervals_are_wilsons():
+    from scipy.stats import binomtest
+
+    counts = np.array([0, 1, 17, 250, 500])
+    low, high = wilson_interval(counts, 500)
+    for count, *interval in zip(counts, low, high, strict=True):
+        truth = binomtest(int(count), 500).proportion_ci(0.95, method="wilson")
+        np.testing.assert_allclose(interval, truth, atol=1e-12)
+
+
+def test_the_result_survives_saving_and_has_a_figure(tmp_path):
+    module, data = flip_flop("tanh")
+    listed = find_fixed_points(module, starts=data["initial_states"][:300], certify=False)
+    found = basin_fractions(module, fixed_points=listed, n_starts=200)
+    dataset = to_xarray(found)
+    assert dataset["starts"].dims == ("start", "unit")
+    assert from_xarray(Basins, dataset).summary() == found.summary()
+    save_result(found, tmp_path / "basins")
+    back = load_result(Basins, tmp_path / "basins")
+    figure = back.figure()
+    bars = figure.data[0]
+    np.testing.assert_allclose(np.array(bars.x), 100 * np.sort(found.fraction)[::-1])
+    assert len(bars.error_x.array) == 8
+    assert figure.layout.title.text.startswith("Basins: 200 starts, uniform in the domain, settled in")
+    assert figure.layout.xaxis2.title.text.startswith("PC1 of the attractors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"n_starts": 0}, "n_starts must be at least 1, got 0"),
+        ({"n_steps": 0}, "n_steps must be at least 1"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"noise": -0.5}, "noise is a fraction.*not negative, got -0.5"),
+        ({"tolerance": 0.0}, "tolerance is a part of the scale"),
+        ({"starts": np.zeros((3, 2))}, r"starts must have shape \(start, 1\)"),
+        ({"starts": np.zeros((0, 1))}, "no row"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        basin_fractions(scalar(lambda x: np.tanh(2 * x)), **arguments)
