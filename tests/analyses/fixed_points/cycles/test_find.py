@@ -10,7 +10,8 @@ import torch
 
 import rnnscope as rs
 from rnnscope import cells
-from rnnscope.analyses.fixed_points import certify_fixed_points, find_fixed_points, linear_regions
+from rnnscope.analyses.fixed_points import certify_fixed_points, find_fixed_points
+from rnnscope.analyses.fixed_points.cycles import linear_regions
 from rnnscope.analyses.fixed_points.cycles.find import Cycles, find_cycles
 from rnnscope.maps import LinearPieces
 from rnnscope.results import from_xarray, load_result, save_result, to_xarray

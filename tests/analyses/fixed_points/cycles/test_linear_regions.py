@@ -8,7 +8,7 @@ import torch
 
 import rnnscope as rs
 from rnnscope import cells
-from rnnscope.analyses.fixed_points import linear_regions
+from rnnscope.analyses.fixed_points.cycles import linear_regions
 from rnnscope.analyses.fixed_points.cycles.linear_regions import admissible_sequences, exact_cycles, solve_sequences
 from rnnscope.analyses.fixed_points.cycles.region_search import search_regions
 from rnnscope.analyses.fixed_points.cycles.shooting import multipliers, solve_cyclic

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses.fixed_points import root_search
+from rnnscope.analyses.fixed_points.search import root_search
 from rnnscope.analyses.fixed_points.search.homotopy import follow_to_roots
 from rnnscope.analyses.fixed_points.search.root_search import FAILED, FIXED, REASONS, SLOW, search_box, search_roots
 
