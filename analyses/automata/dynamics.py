@@ -26,14 +26,13 @@ def locate(reader: Reader, machine: Machine, length: int, rng: np.random.Generat
     words = np.concatenate(
         [draw_words(N_WORDS, length, machine.n_symbols, kind, rng, machine) for kind in DISTRIBUTIONS]
     )
-    visited = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
+    visited = reader.visit(reader.alphabet[words], rng)
     at = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])
     flat, place = visited.reshape(-1, visited.shape[-1]), at.ravel()
     fields = places(flat, place, machine.n_states, rng)
     counts, centres = fields["state_counts"], fields["state_centres"]
     arrows = _trajectories(reader, machine, fields["samples"], fields["sample_state"], counts)
-    steps = arrows["arrow_paths"] - fields["positions_origin"]
-    fields |= arrows | {"arrow_positions": steps @ fields["positions_axes"].T}
+    fields |= arrows | {"arrow_positions": _on_axes(arrows["arrow_paths"], fields)}
     return fields | _what_keeps(reader, machine, flat, place, counts, centres, rng)
 
 
@@ -67,6 +66,50 @@ def places(
     }
 
 
+def moves(
+    visited: Float[np.ndarray, "sequence time unit"], place: Int64[np.ndarray, "sequence time"], fields: dict[str, Any]
+) -> dict[str, Any]:
+    """Each move of an emitter as the network makes it, the mean over the half of these moves that stays longest: the
+    network's states at the last step in the one machine state, and then for as long as all of these stay in the next.
+    Of the most visited states first; fields of `Automaton`, nothing where it never moves.
+
+    Args:
+        visited: states of the network.
+        place: the machine state at each.
+        fields: what `places` gave for them.
+    """
+    sequence, last = np.nonzero(place[:, :-1] != place[:, 1:])
+    if not len(last):
+        return {}
+    source, target = place[sequence, last], place[sequence, last + 1]
+    ends = np.append(np.where(np.diff(sequence) == 0, last[1:], place.shape[1] - 1), place.shape[1] - 1)
+    stay = np.minimum(ends - last, HELD)
+    pairs = np.unique(np.column_stack([source, target]), axis=0)
+    pairs = pairs[np.argsort(-fields["state_counts"][pairs[:, 0]], kind="stable")][:MOST_ARROWS]
+    paths, counts = [], []
+    for a, b in pairs:
+        rows = np.flatnonzero((source == a) & (target == b))
+        length = int(np.median(stay[rows]))
+        rows = rows[stay[rows] >= length]
+        steps = np.minimum(np.arange(HELD + 1), length)  # then it rests where it has come to
+        paths.append(visited[sequence[rows, None], last[rows, None] + steps].mean(0))
+        counts.append(len(rows))
+    return {
+        "arrow_state": pairs[:, 0],
+        "arrow_target": pairs[:, 1],
+        "arrow_symbol": np.full(len(pairs), -1),
+        "arrow_count": np.array(counts),
+        "arrow_paths": np.stack(paths),
+        "arrow_positions": _on_axes(np.stack(paths), fields),
+    }
+
+
+def _on_axes(
+    paths: Float[np.ndarray, "arrow step unit"], fields: dict[str, Any]
+) -> Float[np.ndarray, "arrow step axis"]:
+    return (paths - fields["positions_origin"]) @ fields["positions_axes"].T
+
+
 def _sample(place: Int64[np.ndarray, " visit"], rng: np.random.Generator) -> Int64[np.ndarray, " sample"]:
     """Visits at random, as many of each machine state as are kept, in the order of the states."""
     rows = rng.permutation(len(place))
@@ -98,7 +141,9 @@ def _trajectories(
         path.append(np.add.reduceat(reached, begins) / sizes)
     return {
         "arrow_state": np.array([state for state, _ in arrows]),
+        "arrow_target": np.array([machine.transitions[arrow] for arrow in arrows]),
         "arrow_symbol": np.array([symbol for _, symbol in arrows]),
+        "arrow_count": sizes[:, 0],
         "arrow_paths": np.stack(path, 1),
     }
 

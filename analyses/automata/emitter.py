@@ -179,10 +179,11 @@ def _located(
     n_states: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Where in the network's state space the states lie, and the fixed or slow point of the network without noise that
-    is nearest to each: fields of `Automaton`."""
+    """Where in the network's state space the states lie, how it moves between them, and the fixed or slow point of the
+    network without noise that is nearest to each: fields of `Automaton`."""
     flat, place = fitted.states.reshape(-1, fitted.states.shape[-1]), state.ravel()
     fields = dynamics.places(flat, place, n_states, rng)
+    fields |= dynamics.moves(fitted.states, state, fields)
     counts, centres = fields["state_counts"], fields["state_centres"]
     starts = np.concatenate([flat[rng.choice(np.flatnonzero(place == s), N_STARTS)] for s in np.flatnonzero(counts)])
     found = find_fixed_points(

@@ -39,6 +39,43 @@ def test_a_transition_is_the_trajectory_of_the_network():
     assert away == pytest.approx(halved, abs=1e-12), "half of the way at every step in which the symbol is held"
     began = paths[:, 0, 0] > 0
     assert np.array_equal(began, found["arrow_state"] == 0), "each begins where the network is in that state"
+    assert np.array_equal(found["arrow_target"], symbols), "the machine is in the state of the last symbol"
+    assert (found["arrow_count"] == dynamics.MOST_SAMPLES).all()
+
+
+def test_a_move_of_an_emitter_is_the_mean_path_of_those_that_stay_longest():
+    """Half of the way to the point of the machine state at every step: a move is known in closed form."""
+    stays = [[(0, 40), (1, 40), (0, 40), (1, 3), (0, 34)], [(2, 40), (0, 40), (1, 77)]]
+    place = np.array([np.concatenate([np.full(n, state) for state, n in row]) for row in stays])
+    points = np.array([[4.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 4.0]])
+    visited = np.empty((*place.shape, 3))
+    visited[:, 0] = points[place[:, 0]]
+    for t in range(1, place.shape[1]):
+        visited[:, t] = (visited[:, t - 1] + points[place[:, t]]) / 2
+    fields = dynamics.places(visited.reshape(-1, 3), place.ravel(), 3, np.random.default_rng(0))
+    found = dynamics.moves(visited, place, fields)
+    moves = zip(found["arrow_state"].tolist(), found["arrow_target"].tolist(), strict=True)
+    assert list(moves) == [(0, 1), (1, 0), (2, 0)], "of the most visited states first"
+    assert (found["arrow_symbol"] == -1).all()
+    assert found["arrow_count"].tolist() == [2, 2, 1], "of three moves from 0 to 1, one ends after 3 steps"
+    left = 0.5 ** np.arange(dynamics.HELD + 1)[:, None]
+    # After 3 steps in state 1 the network is still an eighth of the way from its point; the other move is settled.
+    begins = [points[0], (15 * points[1] + points[0]) / 16, points[2]]
+    for begin, end, path in zip(begins, points[[1, 0, 0]], found["arrow_paths"], strict=True):
+        np.testing.assert_allclose(path, left * begin + (1 - left) * end, rtol=0, atol=1e-9)
+    placed = (found["arrow_paths"] - fields["positions_origin"]) @ fields["positions_axes"].T
+    assert found["arrow_positions"] == pytest.approx(placed)
+
+
+def test_a_move_to_a_state_that_is_left_at_once_rests_where_it_has_come_to():
+    place = np.tile([0, 0, 1, 2, 2, 2], (2, 1))
+    visited = np.arange(12.0).reshape(2, 6, 1)
+    fields = dynamics.places(visited.reshape(-1, 1), place.ravel(), 3, np.random.default_rng(0))
+    found = dynamics.moves(visited, place, fields)
+    paths = dict(zip(found["arrow_state"].tolist(), found["arrow_paths"][..., 0].tolist(), strict=True))
+    assert paths[0] == [4.0] + [5.0] * dynamics.HELD, "means of times 1 and 7, then of 2 and 8, where state 1 ends"
+    assert paths[1] == [5.0, 6.0, 7.0] + [8.0] * (dynamics.HELD - 2), "the sequence ends after three steps"
+    assert dynamics.moves(visited, np.zeros_like(place), fields) == {}, "no move, no trajectory"
 
 
 def test_samples_are_states_of_the_network_in_their_machine_state():

@@ -236,6 +236,15 @@ def test_each_state_of_an_emitter_lies_at_its_fixed_point(tmp_path):
     assert found.positions_variance == pytest.approx(1)
     assert found.samples is not None
     assert found.sample_state is not None
+    assert found.arrow_paths is not None
+    assert found.arrow_state is not None
+    assert found.arrow_target is not None
+    assert found.arrow_count is not None
+    between = (found.arrow_state < 2) & (found.arrow_target < 2)
+    assert sorted(found.arrow_target[between]) == [0, 1], "noise makes it jump both ways"
+    ends = found.state_centres[found.arrow_target[between], 0]
+    assert np.abs(found.arrow_paths[between, -1, 0] - ends).max() < 0.1, "a jump ends where the network then stays"
+    assert found.arrow_count[between].min() > 10
     nearest = np.abs(found.samples - found.state_centres[:2, 0]).argmin(1)
     assert (nearest == found.sample_state)[found.sample_state < 2].mean() > 0.9
 
