@@ -58,6 +58,11 @@ def shifted_jacobians(
     return a
 
 
+def sound(steps: Float[np.ndarray, "batch unit"]) -> Float[np.ndarray, "batch unit"]:
+    """The steps, none where they are not finite, as their equations were singular: a map may refuse such states."""
+    return np.where(np.isfinite(steps).all(1, keepdims=True), steps, 0.0)
+
+
 def descend(
     state_map: StateMap,
     begin: Float[np.ndarray, "start unit"],
@@ -100,8 +105,7 @@ def descend(
         flatness[live] = np.where(np.isfinite(slope), slope, np.inf)
         held[live] = (within <= FLAT) & (slope > FLAT)
 
-        step[~np.isfinite(step).all(1)] = 0.0
-        new = np.clip(x[live] + step, low, high)
+        new = np.clip(x[live] + sound(step), low, high)
         new_r, new_q = residuals(state_map, new, inputs[live])
         lower = new_q < q[live]
         to = live[lower]

@@ -38,8 +38,12 @@ def follow_to_roots(
             break
         n_steps[live] += 1
         factors, tangent = _tangent(state_map, z[live], begin[live], inputs[live], towards[live])
-        pending = np.arange(len(live))
+        sound = np.isfinite(tangent).all(1)  # without one, a curve goes no further
+        lengths[live[~sound]] = 0.0
+        pending = np.flatnonzero(sound)
         for _ in range(3):  # shorter steps with the same factorisation
+            if not len(pending):
+                break
             rows = live[pending]
             # Of a step that passes t = 1, as far as there, and the correctors keep t.
             ahead = z[rows, n] + lengths[rows] * tangent[pending, n]
@@ -65,8 +69,6 @@ def follow_to_roots(
             lengths[done] = np.minimum(lengths[done], LONGEST * scale)
             pending = pending[~good]
             lengths[live[pending]] *= 0.4
-            if not len(pending):
-                break
         # A curve that goes back below t = 0 is another one: a step was too long.
         live = live[~arrived[live] & (lengths[live] > 1e-7 * scale) & (z[live, n] > -NEAR)]
     return z[:, :n], arrived, n_steps

@@ -115,7 +115,7 @@ def damped_steps(
         if not step.any():
             break
         x = x + step * direction
-        left = left - step * curved
+        left = left - np.where(step > 0, step * curved, 0.0)  # a product that is not finite stays in its own row
         size, old = (left * left).sum(1), size
         direction = left + (size / np.maximum(old, 1e-300))[:, None] * direction
     return x

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope import linalg
-from rnnscope.analyses.fixed_points.search.descent import STEPS, descend, residuals, shifted_jacobians
+from rnnscope.analyses.fixed_points.search.descent import STEPS, descend, residuals, shifted_jacobians, sound
 from rnnscope.analyses.fixed_points.search.homotopy import follow_to_roots
 from rnnscope.analyses.fixed_points.search.krylov import Subspaces, subspaces
 from rnnscope.maps import StateMap
@@ -270,7 +270,7 @@ def _round(search: _Settings, s: _Starts, rows: np.ndarray, roots: np.ndarray, f
     for k in range(ROUND):
         here = rows[places]
         old, old_r, old_q, length = s.x[here], s.r[here], s.q[here], s.length[here]
-        newton[~np.isfinite(newton).all(1)] = 0.0
+        newton = sound(newton)
         part = np.minimum(1, length / np.maximum(np.linalg.norm(newton, axis=1), 1e-300))[:, None]
         new = np.clip(old - part * newton, *search.box)
         new_r, new_q = residuals(search.state_map, new, s.inputs[here])
@@ -403,7 +403,7 @@ def _finish(search: _Settings, s: _Starts, todo: np.ndarray) -> np.ndarray:
         away = np.linalg.norm(x - end, axis=1)
         going = np.nonzero(away >= search.near)[0]
         while len(going):
-            x[going] = np.clip(x[going] - model.solve(r[going], which[going]), *search.box)
+            x[going] = np.clip(x[going] - sound(model.solve(r[going], which[going])), *search.box)
             r[going] = residuals(search.state_map, x[going], s.inputs[own[going]])[0]
             now = np.linalg.norm(x[going] - end[going], axis=1)
             s.n_steps[own[going]] += 1
@@ -424,7 +424,7 @@ def _polish(search: _Settings, s: _Starts, rows: np.ndarray) -> linalg.Factors |
         if not isinstance(model, linalg.Factors):  # an approximate inverse serves for one residual
             model = _sound_model(search, s.x[rows], s.inputs[rows], s.r[rows])
         here = rows[left]
-        x = np.clip(s.x[here] - model.solve(s.r[here], left), *search.box)
+        x = np.clip(s.x[here] - sound(model.solve(s.r[here], left)), *search.box)
         r, q = residuals(search.state_map, x, s.inputs[here])
         lower = q < 0.25 * s.q[here]
         left, here = left[lower], here[lower]

@@ -71,3 +71,25 @@ def test_damped_steps_are_those_of_the_normal_equations():
     a = matrices - np.eye(N)
     normal = a.swapaxes(1, 2) @ a + damping[:, None, None] * np.eye(N)
     np.testing.assert_allclose(np.einsum("vij,vj->vi", normal, found), -gradient, atol=1e-8)
+
+
+def test_where_products_are_not_finite_there_is_no_step_and_the_map_is_not_asked_about_nan():
+    matrix = RNG.normal(0, 0.5 / np.sqrt(6), (6, 6))
+
+    def beyond_1_is_nothing(x):
+        assert np.isfinite(x).all(), "the map was asked about what is no number"
+        return np.where(x[..., :1] > 1, np.nan, x @ matrix.T)
+
+    at, gradient = np.eye(6)[:2] * [[0.5], [0.0]], RNG.normal(size=(2, 6))
+    at[1, 0] = 1.0
+    found = damped_steps(
+        rs.FunctionMap(beyond_1_is_nothing, state_size=6),
+        at,
+        np.empty((2, 0)),
+        gradient,
+        np.full(2, 0.1),
+        tolerance=1e-8,
+    )
+    a = matrix - np.eye(6)
+    np.testing.assert_allclose((a.T @ a + 0.1 * np.eye(6)) @ found[0], -gradient[0], atol=1e-5)
+    np.testing.assert_array_equal(found[1], 0.0)

@@ -323,6 +323,34 @@ def test_steps_that_lead_where_the_map_is_not_finite_are_made_shorter():
     np.testing.assert_allclose(found.ends, 1, atol=1e-4)
 
 
+def refuses_what_is_not_finite(function, **settings):
+    def asked(x):
+        if not np.isfinite(x).all():
+            raise FloatingPointError(f"the map was asked about {x[~np.isfinite(x).all(-1)]}")
+        return function(x)
+
+    return one_number(asked, **settings)
+
+
+@pytest.mark.parametrize("slope", [None, lambda x: np.where(x < 0, -1.0, 1.0)[..., None]])
+def test_where_equations_are_singular_the_map_is_not_asked_about_nan(slope):
+    # All x >= 0 stand still, and J - 1 is 0 there; those together must reach a common end by such steps, and cannot.
+    begin = np.concatenate([[-0.5], np.linspace(0.3, 0.31, 8), [0.9]])[:, None]
+    found = search(refuses_what_is_not_finite(np.abs, jacobian=slope), begin)
+    assert (found.outcome == FIXED).all()
+    np.testing.assert_array_equal(found.ends[1:], begin[1:], err_msg="each stands still where it is")
+    assert found.ends[0] >= 0
+
+
+def test_a_curve_without_a_tangent_ends_and_the_map_is_not_asked_about_nan():
+    root = refuses_what_is_not_finite(np.sqrt, jacobian=lambda x: 0.5 / np.sqrt(x)[..., None], domain=(0, 4))
+    begin = np.array([[0.0], [0.25]])  # at 0 the slope is infinite
+    with np.errstate(all="ignore"):
+        states, arrived, _ = follow_to_roots(root, begin, np.empty((2, 0)), (np.zeros(1), np.full(1, 4.0)), 1.0, 100)
+    assert arrived.tolist() == [False, True]
+    np.testing.assert_allclose(states, [[0.0], [1.0]], atol=0.05)
+
+
 def test_steps_are_limited():
     found = search(henon(), np.random.default_rng(0).uniform(-2, 2, (50, 2)), max_iterations=1)
     assert set(found.outcome.tolist()) <= {FIXED, FAILED, SLOW}
