@@ -9,7 +9,9 @@ from rnnscope.tasks.flip_flop import FlipFlop
 from rnnscope.tasks.formal_language import FormalLanguage
 from rnnscope.tasks.hmm import HMM, cyclic, fully_connected, linear_chain
 from rnnscope.tasks.hmm_emission import HMMEmission, sample_symbols
+from rnnscope.tasks.next_symbol import NextSymbol
 from rnnscope.tasks.parity import Parity
+from rnnscope.tasks.process import Process
 from rnnscope.tasks.settings import from_config, to_config
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials
 
@@ -20,6 +22,7 @@ TASKS: dict[str, type[Task]] = {
     "HMMEmission": HMMEmission,
     "FlipFlop": FlipFlop,
     "FormalLanguage": FormalLanguage,
+    "NextSymbol": NextSymbol,
 }
 
 
@@ -42,7 +45,9 @@ __all__ = [
     "FormalLanguage",
     "HMMEmission",
     "LossKind",
+    "NextSymbol",
     "Parity",
+    "Process",
     "Task",
     "Trials",
     "cyclic",

@@ -21,14 +21,14 @@ class EntropyRate(NamedTuple):
     standard_error: float
 
 
-def _tuples(values: Any) -> Any:
+def tuples(values: Any) -> Any:
     """Arrays and lists, nested or not, as tuples: what is stored is hashable and cannot be changed."""
     plain = values.tolist() if isinstance(values, np.ndarray | np.generic) else values
-    return tuple(_tuples(value) for value in plain) if isinstance(plain, list | tuple) else plain
+    return tuple(tuples(value) for value in plain) if isinstance(plain, list | tuple) else plain
 
 
-Vector = Annotated[tuple[StrictFloat, ...], BeforeValidator(_tuples)]
-Matrix = Annotated[tuple[tuple[StrictFloat, ...], ...], BeforeValidator(_tuples)]
+Vector = Annotated[tuple[StrictFloat, ...], BeforeValidator(tuples)]
+Matrix = Annotated[tuple[tuple[StrictFloat, ...], ...], BeforeValidator(tuples)]
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -101,23 +101,10 @@ class HMM:
         """Draw (states, symbols). Raises ValueError where a count is below 1."""
         check_count("n_sequences", n_sequences)
         check_count("length", length)
-        # One uniform number per step picks next state and symbol together, by the inverse of their joint
-        # cumulative distribution. Columns are (state, symbol) pairs; the last row is where a sequence comes
-        # from at its start.
+        # The last row is where a sequence comes from at its start.
         sources = np.vstack([self.transition_matrix, self.start_distribution])
-        joint = (sources[:, :, None] * self.emission_matrix).reshape(self.n_states + 1, -1)
-        cumulative = np.cumsum(joint, axis=1)
-        cumulative /= cumulative[:, -1:]  # exactly 1 from the last possible pair on, so that no draw overshoots
-        by_pair = np.ascontiguousarray(cumulative.T)
-
         draws = rng.random((length, n_sequences))
-        pairs = np.empty((length, n_sequences), dtype=np.int64)
-        state = np.full(n_sequences, self.n_states)
-        for t in range(length):
-            pairs[t] = np.sum(by_pair[:, state] <= draws[t], axis=0)
-            state = pairs[t] // self.n_symbols
-        states, symbols = np.divmod(pairs.T, self.n_symbols)
-        return np.ascontiguousarray(states), np.ascontiguousarray(symbols)
+        return walk(sources[:, :, None] * self.emission_matrix, np.full(n_sequences, self.n_states), draws)
 
     def log_likelihood(self, symbols: Integer[np.ndarray, "sequence time"]) -> Float64[np.ndarray, " sequence"]:
         """log p(symbols) in nats, per sequence; -inf where the model cannot emit it.
@@ -143,27 +130,19 @@ class HMM:
             )
         return beliefs
 
+    def predictions(self, symbols: Integer[np.ndarray, "sequence time"]) -> Float64[np.ndarray, "sequence time symbol"]:
+        """The distribution of each symbol given those before it. Raises ValueError as `filtered` does."""
+        start = np.broadcast_to(self.start_distribution, (len(symbols), 1, self.n_states))
+        states = np.concatenate([start, self.filtered(symbols)[:, :-1] @ self.transition_matrix], axis=1)
+        return states @ self.emission_matrix
+
     def stationary(self) -> Float64[np.ndarray, " state"]:
         """The stationary distribution of the states.
 
         Raises:
             ValueError: there are several, because the chain has closed sets of states that never meet.
         """
-        reach = np.eye(self.n_states, dtype=bool) | (self.transition_matrix > 0)
-        for _ in range(self.n_states.bit_length()):
-            reach = reach @ reach  # paths of up to 2, 4, 8, ... steps
-        recurrent = [i for i in range(self.n_states) if np.all(reach[reach[i], i])]
-        closed = sorted({tuple(np.flatnonzero(reach[i]).tolist()) for i in recurrent})
-        if len(closed) > 1:
-            sets = " and ".join(str(list(states)) for states in closed)
-            raise ValueError(
-                f"the stationary distribution is not unique: the chain is reducible and never leaves the states "
-                f"{sets} once there; connect them, or model each by itself"
-            )
-        inside = list(closed[0])
-        distribution = np.zeros(self.n_states)
-        distribution[inside] = _stationary_irreducible(self.transition_matrix[np.ix_(inside, inside)])
-        return distribution
+        return stationary_distribution(self.transition_matrix)
 
     def symbol_frequencies(self) -> Float64[np.ndarray, " symbol"]:
         """How often each symbol is emitted under stationarity. Raises ValueError as `stationary` does."""
@@ -309,7 +288,7 @@ def linear_chain(m: int) -> HMM:
     np.fill_diagonal(transitions, 1 - transitions.sum(axis=1))
     a = np.arange(m) / (m - 1)
     emissions = np.column_stack([0.99 * (1 - a), np.full(m, 0.01), 0.99 * a])
-    return HMM(_tuples(transitions), _tuples(emissions))
+    return HMM(tuples(transitions), tuples(emissions))
 
 
 def fully_connected(m: int = 3) -> HMM:
@@ -324,7 +303,7 @@ def fully_connected(m: int = 3) -> HMM:
     check_count("m", m, 2)
     off = 1 - np.eye(m)
     transitions = 0.95 * np.eye(m) + 0.05 / (m - 1) * off
-    return HMM(_tuples(transitions), _tuples(0.98 * np.eye(m) + 0.02 / (m - 1) * off))
+    return HMM(tuples(transitions), tuples(0.98 * np.eye(m) + 0.02 / (m - 1) * off))
 
 
 def cyclic(m: int = 4) -> HMM:
@@ -339,7 +318,53 @@ def cyclic(m: int = 4) -> HMM:
         raise ValueError(f"cyclic({m}): only the ring of m = 4 states has emissions defined; give 4")
     ring = np.roll(np.eye(4), 1, axis=1) + np.roll(np.eye(4), -1, axis=1)
     emissions = [[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.0, 0.1, 0.9], [0.0, 0.9, 0.1]]
-    return HMM(_tuples(0.95 * np.eye(4) + 0.025 * ring), _tuples(emissions))
+    return HMM(tuples(0.95 * np.eye(4) + 0.025 * ring), tuples(emissions))
+
+
+def walk(
+    joint: Float64[np.ndarray, "source next_state symbol"],
+    first: Int64[np.ndarray, " sequence"],
+    draws: Float64[np.ndarray, "time sequence"],
+) -> tuple[Int64[np.ndarray, "sequence time"], Int64[np.ndarray, "sequence time"]]:
+    """The (next states, symbols) of sequences that come from `first`, given uniform numbers from 0 to 1.
+
+    One number per step picks next state and symbol together, by the inverse of their joint cumulative distribution.
+    """
+    n_symbols = joint.shape[2]
+    cumulative = np.cumsum(joint.reshape(len(joint), -1), axis=1)
+    cumulative /= cumulative[:, -1:]  # exactly 1 from the last possible pair on, so that no draw overshoots
+    by_pair = np.ascontiguousarray(cumulative.T)
+    pairs = np.empty(draws.shape, dtype=np.int64)
+    state = first
+    for t, drawn in enumerate(draws):
+        pairs[t] = np.sum(by_pair[:, state] <= drawn, axis=0)
+        state = pairs[t] // n_symbols
+    states, symbols = np.divmod(pairs.T, n_symbols)
+    return np.ascontiguousarray(states), np.ascontiguousarray(symbols)
+
+
+def stationary_distribution(transitions: Float64[np.ndarray, "state state"]) -> Float64[np.ndarray, " state"]:
+    """The stationary distribution of a Markov chain.
+
+    Raises:
+        ValueError: there are several, because the chain has closed sets of states that never meet.
+    """
+    n_states = len(transitions)
+    reach = np.eye(n_states, dtype=bool) | (transitions > 0)
+    for _ in range(n_states.bit_length()):
+        reach = reach @ reach  # paths of up to 2, 4, 8, ... steps
+    recurrent = [i for i in range(n_states) if np.all(reach[reach[i], i])]
+    closed = sorted({tuple(np.flatnonzero(reach[i]).tolist()) for i in recurrent})
+    if len(closed) > 1:
+        sets = " and ".join(str(list(states)) for states in closed)
+        raise ValueError(
+            f"the stationary distribution is not unique: the chain is reducible and never leaves the states "
+            f"{sets} once there; connect them, or model each by itself"
+        )
+    inside = list(closed[0])
+    distribution = np.zeros(n_states)
+    distribution[inside] = _stationary_irreducible(transitions[np.ix_(inside, inside)])
+    return distribution
 
 
 def _check_distribution(name: str, values: tuple[float, ...]) -> None:

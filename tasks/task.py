@@ -52,8 +52,9 @@ class Criterion:
 class Task(Protocol):
     """What the trainer and the analysers ask of a task. Any object with these members is one.
 
-    A task may also have `ground_truth` (a machine, a language, a hidden Markov model), and `opening` (time, input):
-    what every trial shows before its first symbol, where it asks for the empty word too.
+    A task may also have `ground_truth` (a machine, a language, a hidden Markov model, a process), `opening` (time,
+    input): what every trial shows before its first symbol, where it asks for the empty word too, and `predicts_next`:
+    whether the outputs are logits of the symbol of the alphabet that comes next.
 
     Attributes:
         input_size, output_size: channels in and out. For "cross_entropy" the outputs are the logits of

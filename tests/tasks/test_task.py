@@ -7,6 +7,7 @@ import pytest
 
 from rnnscope import tasks
 from rnnscope.tasks import Task, task_from_config, to_config
+from rnnscope.tasks.process import mess3
 
 EXAMPLES = [
     tasks.Parity(3),
@@ -22,6 +23,8 @@ EXAMPLES = [
     tasks.FormalLanguage("dyck-2", lengths=(2, 12), sampled_depth=3),
     tasks.FormalLanguage("S3", lengths=(5, 5)),
     tasks.FlipFlop(bits=1, length=9, pulse_probability=1),
+    tasks.NextSymbol("rrxor"),
+    tasks.NextSymbol(mess3(x=0.1, alpha=0.6), length=7, opening_step=False),
 ]
 every_task = pytest.mark.parametrize("task", EXAMPLES, ids=repr)
 
@@ -86,8 +89,11 @@ def test_metrics_name_what_the_criterion_asks_for(task):
     assert np.issubdtype(labels.dtype, np.integer)
 
 
-# Under the Sinkhorn loss there are no right outputs, only right statistics: test_hmm_emission has those.
-@pytest.mark.parametrize("task", [task for task in EXAMPLES if task.loss != "sinkhorn"], ids=repr)
+# Under the Sinkhorn loss there are no right outputs, only right statistics: test_hmm_emission has those; of the next
+# symbol there are right probabilities: test_next_symbol.
+@pytest.mark.parametrize(
+    "task", [t for t in EXAMPLES if t.loss != "sinkhorn" and not isinstance(t, tasks.NextSymbol)], ids=repr
+)
 def test_right_outputs_meet_the_criterion(task):
     trials = task.sample(200, np.random.default_rng(0))
     if task.loss == "mse":
@@ -117,6 +123,8 @@ def test_no_trials_are_refused(task, n_trials):
         ({"kind": "Parity"}, "n: Field required"),
         ({"kind": "FlipFlop", "bits": "3"}, "bits: .*integer"),
         ({"kind": "FlipFlop", "bits": True}, "bits: .*integer"),
+        ({"kind": "NextSymbol", "process": "mess4"}, "process: 'mess4' is no process.* golden-mean, even"),
+        ({"kind": "NextSymbol", "process": {"matrices": [[[0.5]]]}}, "process.matrices: process.* state 0 has 0.5"),
         ({"kind": "HMMEmission", "hmm": {"transitions": [[1.0]], "emissions": [[0.5]]}}, "emissions row 0 sums to 0.5"),
     ],
 )
