@@ -1,6 +1,5 @@
 """Where in the network's state space the states of a machine lie, how symbols move them, and what keeps them there."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ from jaxtyping import Float, Int64
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import DISTRIBUTIONS, draw_words
 from rnnscope.analyses.fixed_points import find_fixed_points
-from rnnscope.maps import FunctionMap, StateMap
 from rnnscope.tasks.machine import Machine
 
 N_WORDS = 60  # of each distribution
@@ -169,7 +167,7 @@ def _what_keeps(
         starts.append(flat[rows])
         inputs.append(np.tile(reader.alphabet[symbol], (N_STARTS, 1)))
     found = find_fixed_points(
-        _never_asked_beyond(reader.map),
+        reader.map,
         starts=np.concatenate(starts),
         start_inputs=np.concatenate(inputs),
         certify=False,
@@ -202,27 +200,3 @@ def _what_keeps(
         "loop_stable": np.array(stable),
         "loop_distance": np.linalg.norm(np.stack(points) - centres[states], axis=1),
     }
-
-
-def _never_asked_beyond(state_map: StateMap) -> StateMap:
-    """The map, with NaN for what a user's functions are not asked: where Newton's equations are singular, a search
-    tries states that are not finite, and these functions may refuse them."""
-    if not isinstance(state_map, FunctionMap):
-        return state_map
-
-    def guarded(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-        def apply(states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-            finite = np.asarray(np.isfinite(states).all(-1))
-            found = function(np.where(finite[..., None], states, 0.0), inputs)
-            found[~finite] = np.nan
-            return found
-
-        return apply
-
-    return FunctionMap(
-        guarded(state_map.step),
-        state_size=state_map.state_size,
-        input_size=state_map.input_size,
-        jacobian=guarded(state_map.jacobian),
-        domain=None if state_map.domain is None else tuple(state_map.domain),
-    )

@@ -1,5 +1,7 @@
 """Where the states of a machine lie in its network, on systems whose orbits are known in closed form."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import rnnscope as rs
 from rnnscope import results
 from rnnscope.analyses.automata import Automaton, dynamics, extract_automaton
 from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.tasks.machine import Machine
 
 TARGETS = np.array([[1.0, 0.5, 0.0], [-1.0, 0.5, 2.0]])
@@ -118,10 +121,6 @@ def test_a_function_is_never_asked_about_what_is_no_number():
     network = rs.FunctionMap(parity, state_size=1, input_size=1, readout=lambda h: h - 0.5, readout_size=1)
     found = extract_automaton(network, alphabet=np.array([[0.0], [1.0]]), n_test_words=50, test_lengths=())
     assert found.transitions.tolist() == [[0, 1], [1, 0]]
-    with np.errstate(invalid="ignore"):
-        seen = dynamics._never_asked_beyond(network).step(np.array([[np.nan], [0.25]]), np.ones((2, 1)))
-    assert np.isnan(seen[0]).all()
-    assert seen[1] == pytest.approx(0.75)
 
 
 def test_trajectories_are_saved_with_the_machine(tmp_path):
@@ -143,3 +142,23 @@ def test_titles_fit_a_figure_of_700_pixels(layout):
     lines = figure.layout.title.text.split("<br>")  # type: ignore[attr-defined]
     assert max(map(len, lines)) * 9.2 < 700 * 0.98, lines
     assert figure.layout.margin.t >= 20 * len(lines), "no line may lie on the drawing"  # type: ignore[attr-defined]
+
+
+def test_the_figure_of_states_shows_what_is_known_of_them():
+    found = extract_automaton(towards(), alphabet=np.eye(2), n_test_words=50, test_lengths=())
+    figure = found.figure(layout="states")
+    traces = {trace.name: trace for trace in figure.data if trace.name}
+    assert {"output 0", "output 1", "transition, mean of 20", "as its symbol is held", "stable fixed point"} <= set(
+        traces
+    )
+    assert sum(len(traces[f"output {i}"].x) for i in range(2)) == 2 * dynamics.MOST_SAMPLES
+    places = (TARGETS - found.positions_origin) @ found.positions_axes.T  # type: ignore[union-attr, operator]
+    drawn = np.column_stack([traces["stable fixed point"].x, traces["stable fixed point"].y])
+    assert sorted(map(tuple, drawn)) == pytest.approx(sorted(map(tuple, places)), abs=1e-9)
+    arrows = next(trace for trace in figure.data if trace.marker.symbol == "arrow")
+    tips = np.column_stack([arrows.x, arrows.y])[np.asarray(arrows.marker.size) > 0]
+    other = (found.arrow_state != found.arrow_target).nonzero()[0]  # type: ignore[union-attr, operator]
+    assert tips == pytest.approx(found.arrow_positions[other, 1]), "an arrow ends where the network is after the symbol"  # type: ignore[index]
+    assert [note.text for note in figure.layout.annotations] == ["<b>q0</b>", "<b>q1</b>"]  # type: ignore[attr-defined]
+    with pytest.raises(NotApplicable, match="kept without the network's states"):
+        dataclasses.replace(found, state_positions=None).figure(layout="states")
