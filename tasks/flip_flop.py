@@ -1,5 +1,8 @@
 """The flip-flop: remember the sign of the last pulse in each of several channels."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 from jaxtyping import Float32, Int64, Num
 from pydantic import StrictFloat, StrictInt
@@ -7,6 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks.settings import SETTINGS
 from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+
+MOST_AT_ONCE = 4  # channels of which every combination of pulses is a symbol: 81
 
 
 @dataclass(frozen=True, config=SETTINGS)
@@ -65,12 +70,17 @@ class FlipFlop:
 
     @property
     def alphabet(self) -> Float32[np.ndarray, "symbol input"]:
-        """No pulse, then a pulse in one channel alone: + and - in channel 0, + and - in channel 1, ..."""
+        """No pulse, then a pulse in one channel alone: + and - in channel 0, + and - in channel 1, ...; then, of up to
+        4 channels, all pulses in several at once. With more there are too many of these, and trials, which begin with a
+        pulse in every channel, are no words over the alphabet."""
         pulses = np.zeros((1 + 2 * self.bits, self.bits), dtype=np.float32)
         channels = np.arange(self.bits)
         pulses[1 + 2 * channels, channels] = 1
         pulses[2 + 2 * channels, channels] = -1
-        return pulses
+        if self.bits > MOST_AT_ONCE:
+            return pulses
+        every = np.array(list(product((0, 1, -1), repeat=self.bits)), dtype=np.float32)
+        return np.concatenate([pulses, every[np.count_nonzero(every, axis=1) > 1]])
 
     def sample(self, n_trials: int, rng: np.random.Generator) -> Trials:
         """Draw trials. Raises ValueError where `n_trials` is below 1."""
@@ -88,6 +98,10 @@ class FlipFlop:
             targets=np.take_along_axis(sign, last, axis=1),
             mask=np.ones((n_trials, self.length), dtype=bool),
         )
+
+    def sample_held_out(self, n_trials: int, length: int, rng: np.random.Generator) -> Trials:
+        """Trials of another length, drawn like those of training."""
+        return replace(self, length=length).sample(n_trials, rng)
 
     def metrics(
         self, outputs: Num[np.ndarray, "trial time output"], trials: Trials, rng: np.random.Generator

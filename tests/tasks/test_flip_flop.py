@@ -35,12 +35,28 @@ def test_pulses_have_the_stated_probability(p):
 
 def test_alphabet_and_labels():
     task = FlipFlop(2)
-    assert task.alphabet.tolist() == [[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]
+    single = [[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]
+    assert task.alphabet.tolist() == [*single, [1, 1], [1, -1], [-1, 1], [-1, -1]]
     outputs = np.array([[-0.9, -1.1], [0.8, -1], [-1, 0.2], [1, 1]])
     assert task.labels(outputs).tolist() == [[0], [1], [2], [3]]
     with pytest.raises(ValueError, match="3 outputs, but 2 channels need 2"):
         task.labels(np.zeros((4, 3)))
     assert FlipFlop(62).labels(np.ones((1, 62))).tolist() == [[2**62 - 1]]
+
+
+def test_trials_are_words_over_the_alphabet_where_that_is_small_enough():
+    for bits in (1, 3, 4):
+        task = FlipFlop(bits, 20)
+        assert len(task.alphabet) == 3**bits
+        shown = np.unique(task.sample(200, np.random.default_rng(0)).inputs.reshape(-1, bits), axis=0)
+        assert {*map(tuple, shown)} <= {*map(tuple, task.alphabet)}
+    assert len(FlipFlop(5).alphabet) == 11, "of five channels only pulses in one alone are symbols"
+
+
+def test_longer_trials_are_those_of_the_same_task():
+    task, longer = FlipFlop(2, 10, 0.3), FlipFlop(2, 50, 0.3)
+    drawn = task.sample_held_out(7, 50, np.random.default_rng(0))
+    assert np.array_equal(drawn.inputs, longer.sample(7, np.random.default_rng(0)).inputs)
 
 
 def test_metrics():
