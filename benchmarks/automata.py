@@ -47,15 +47,7 @@ def load(name: str) -> tuple[torch.nn.Module, torch.nn.Linear, torch.Tensor, Rea
     rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
     head = torch.nn.Linear(32, 1)
     head.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("head.")})
-    inner, h0 = rs.wrap(rnn, readout=head), weights["h0"].double().numpy()
-    state_map = rs.FunctionMap(
-        inner.step,
-        state_size=32,
-        input_size=2,
-        readout=inner.readout,
-        readout_size=1,
-        initial=lambda n, _rng: np.tile(h0, (n, 1)),
-    )
+    state_map = rs.wrap(rnn, readout=head, initial=weights["h0"])
     return rnn, head, weights["h0"], Reader(state_map, np.eye(2), lambda outputs: outputs > 0)
 
 

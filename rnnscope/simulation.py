@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from rnnscope.maps import as_map
+from rnnscope.maps import as_map, unroll
 from rnnscope.tasks.task import Trials
 
 
@@ -83,13 +83,13 @@ def simulate(
         )
     if not np.isfinite(start).all():
         raise ValueError(f"initial states must be finite, row {np.argwhere(~np.isfinite(start))[0][0]} is not")
-    states = np.empty((len(shown), shown.shape[1], state_map.state_size))
-    state = start
-    for t in range(shown.shape[1]):
-        state = state_map.step(state, shown[:, t])
-        if noise:
-            state = state + noise * rng.standard_normal(state.shape)
-        states[:, t] = state
+    if not noise:
+        states = unroll(state_map, start, shown)
+    else:
+        states, state = np.empty((len(shown), shown.shape[1], state_map.state_size)), start
+        for t in range(shown.shape[1]):
+            state = state_map.step(state, shown[:, t])
+            states[:, t] = state = state + noise * rng.standard_normal(state.shape)
     return Trajectories(shown, states, start, within_trials(shown.shape[:2], trials), trials)
 
 

@@ -268,7 +268,7 @@ def _counter(
 ) -> tuple[Counter, _Read]:
     """A counter regressed from the network's states: the depth as a linear function of them, what each symbol adds to
     it, and what is shown at each sum."""
-    visited = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
+    visited = reader.visit(reader.alphabet[words], rng)
     shown, depth = reader.show(visited)[..., 0], heights(words, brackets)
     inside = visited[1::2].reshape(-1, visited.shape[-1])  # of words without an edit
     solved, fit = _linear(inside, depth[1::2].ravel())
@@ -324,7 +324,7 @@ def _by_depth(
     found: dict[str, list[float]] = {}
     for depth in TESTED_DEPTHS:
         words = nested_words(N_WORDS, depth, 4 * depth + 8, pairs, reader.n_symbols, rng)
-        visited = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
+        visited = reader.visit(reader.alphabet[words], rng)
         start = np.full(len(words), machine.initial)
         shown = {
             "network": reader.show(visited)[..., 0],

@@ -1,13 +1,15 @@
 """A network as something that reads words of symbols and shows decisions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int64, Num
 
 from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import StateMap
+from rnnscope.maps import StateMap, unroll
+
+AT_ONCE = 2**20  # numbers in the states that are kept at a time
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,20 @@ class Reader:
             state = self.map.step(state, np.tile(np.asarray(shown, np.float64), (n_words, 1)))
         return state
 
-    def prefixes(
+    def visit(
         self, inputs: Num[np.ndarray, "word time input"], rng: np.random.Generator
-    ) -> Iterator[Float[np.ndarray, "word unit"]]:
+    ) -> Float[np.ndarray, "word prefix unit"]:
         """The states after every prefix, the empty one first."""
-        state = self.initial_states(len(inputs), rng)
-        yield state
-        for t in range(inputs.shape[1]):
-            state = self.map.step(state, np.asarray(inputs[:, t], np.float64))
-            yield state
+        start = self.initial_states(len(inputs), rng)
+        return np.concatenate([start[:, None], unroll(self.map, start, np.asarray(inputs, np.float64))], 1)
 
     def decide(
         self, inputs: Num[np.ndarray, "word time input"], rng: np.random.Generator
     ) -> Int64[np.ndarray, "word prefix head"]:
         """The decisions after every prefix, the empty one first; no states are kept."""
-        shown = np.stack([self.show(state) for state in self.prefixes(inputs, rng)], 1)
+        at_once = max(AT_ONCE // ((inputs.shape[1] + 1) * self.map.state_size), 1)
+        parts = [self.show(self.visit(inputs[i : i + at_once], rng)) for i in range(0, max(len(inputs), 1), at_once)]
+        shown = np.concatenate(parts)
         if self.empty_word is not None:
             shown[:, 0] = self.empty_word
         return shown
@@ -84,7 +85,10 @@ class Reader:
         self, words: Int64[np.ndarray, "word time"], rng: np.random.Generator
     ) -> Int64[np.ndarray, "word prefix head"]:
         """The decisions after every prefix of words of symbol numbers."""
-        return self.decide(self.alphabet[words], rng)
+        if self.start is None:
+            return self.decide(self.alphabet[words], rng)
+        once, which = np.unique(words, axis=0, return_inverse=True)
+        return self.decide(self.alphabet[once], rng)[which.reshape(-1)]
 
     def step_all(self, states: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "successor unit"]:
         """Where every symbol leads, one block of points for each symbol."""

@@ -52,7 +52,7 @@ class StateCloud:
         words = mixed_words(n_words, length, reader.n_symbols, rng, of_task)
         for row, word in enumerate((also or [])[: n_words // 2]):
             words[row, : len(word)] = word[:length]
-        states = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)
+        states = reader.visit(reader.alphabet[words], rng)
         n_units = states.shape[-1]
         flat = states.reshape(-1, n_units)
         # Near-copies (a network that sits in a sink) would swamp the clustering: they count as visits of one point.

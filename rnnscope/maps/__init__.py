@@ -11,7 +11,7 @@ from rnnscope.maps.function_map import FunctionMap
 from rnnscope.maps.held_input import HeldInput
 from rnnscope.maps.module_map import ModuleMap
 from rnnscope.maps.piecewise_linear import LinearPieces, linear_pieces
-from rnnscope.maps.state_map import StateMap, jvp, vjp
+from rnnscope.maps.state_map import StateMap, jvp, unroll, vjp
 
 __all__ = [
     "CellMap",
@@ -23,6 +23,7 @@ __all__ = [
     "as_map",
     "jvp",
     "linear_pieces",
+    "unroll",
     "vjp",
     "wrap",
 ]

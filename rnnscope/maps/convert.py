@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from rnnscope.maps.cell_map import CellMap
@@ -48,6 +49,7 @@ def wrap(
     readout: torch.nn.Module | None = None,
     state_size: int | None = None,
     input_size: int | None = None,
+    initial: ArrayLike | None = None,
 ) -> StateMap:
     """Bring your own network.
 
@@ -56,10 +58,11 @@ def wrap(
             `step(h, x) -> h`, batched over the first axis.
         readout: a module from what the last layer shows (h, without an LSTM's c) to outputs.
         state_size, input_size: needed for an object with `step` that does not carry them as attributes.
+        initial: the state that trials start from, (state,), such as a learned h0; zeros if None.
 
     Raises:
         TypeError: no state can be found. ValueError: a bidirectional or projected module; a size is missing; the
-            readout takes another size.
+            readout or the initial state is of another size.
 
     Example:
         >>> import torch, rnnscope as rs
@@ -68,7 +71,8 @@ def wrap(
     """
     if is_torch_recurrent(module):
         layers = layers_from_torch(frozen_double(module))
-        return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units))
+        start = _start(initial, sum(layer.state_size for layer in layers))
+        return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units), start)
     if not callable(getattr(module, "step", None)):
         raise TypeError(
             f"cannot find the state of a {type(module).__name__}: supply an object with a method "
@@ -82,7 +86,22 @@ def wrap(
             raise ValueError(f"{type(module).__name__} does not tell its {name}: rs.wrap(module, {name}=...) does")
         sizes[name] = int(size)
     outputs = _readout_size(readout, sizes["state_size"])
-    return ModuleMap(module, **sizes, readout=readout, readout_size=outputs)
+    start = _start(initial, sizes["state_size"])
+    return ModuleMap(module, **sizes, readout=readout, readout_size=outputs, start=start)
+
+
+def _start(initial: ArrayLike | None, state_size: int) -> Float[np.ndarray, " state"]:
+    if initial is None:
+        return np.zeros(state_size)
+    if isinstance(initial, torch.Tensor):
+        initial = initial.detach().cpu().numpy()
+    start = np.array(initial, np.float64)
+    if start.shape != (state_size,) or not np.isfinite(start).all():
+        raise ValueError(
+            f"initial must be {state_size} finite numbers, the state that trials start from, got shape {start.shape}: "
+            f"{np.array2string(start, threshold=6, precision=3)}"
+        )
+    return start
 
 
 def _readout_size(readout: torch.nn.Module | None, n_visible: int) -> int:

@@ -24,11 +24,13 @@ class ModuleMap:
         input_size: int,
         readout: Callable[[torch.Tensor], torch.Tensor] | None = None,
         readout_size: int = 0,
+        start: Float[np.ndarray, " state"] | None = None,
     ) -> None:
         self._module = frozen_double(module) if isinstance(module, torch.nn.Module) else module
         self._readout = frozen_double(readout) if isinstance(readout, torch.nn.Module) else readout
         self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
         self.domain = None
+        self._start = np.zeros(state_size) if start is None else start
 
     def _flat(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         check_sizes(self, states, inputs)
@@ -99,7 +101,7 @@ class ModuleMap:
             return self._readout(torch.from_numpy(np.array(states, np.float64))).numpy()
 
     def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
-        return np.zeros((n_trials, self.state_size))
+        return np.tile(self._start, (n_trials, 1))
 
 
 def _each_vector(function: Callable[..., tuple[torch.Tensor]], vectors: Array, like: torch.Tensor) -> Array:

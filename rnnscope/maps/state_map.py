@@ -72,6 +72,21 @@ def vjp(state_map: StateMap, states: States, inputs: Inputs, cotangents: Vectors
     return own(states, inputs, cotangents)
 
 
+def unroll(
+    state_map: StateMap, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
+) -> Float[np.ndarray, "trial time state"]:
+    """The states after each input. Through the map's own `unroll(states, inputs)` where it has one, whose rounding may
+    differ from that of single steps."""
+    own = getattr(state_map, "unroll", None)
+    if own is not None and inputs.size:
+        return own(states, inputs)
+    found = np.empty((*inputs.shape[:2], state_map.state_size))
+    for t in range(inputs.shape[1]):
+        states = state_map.step(states, inputs[:, t])
+        found[:, t] = states
+    return found
+
+
 def fixed_point_equation(state_map: StateMap, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
     """G(h, u), with rigorous bounds, for all states h of the balls: a vector, in parts, that is zero exactly where
     F(h, u) = h. It need not be F - h: the equation is chosen so that bounds are narrow.

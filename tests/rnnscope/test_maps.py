@@ -10,7 +10,7 @@ from torch import nn
 
 import rnnscope as rs
 from rnnscope import StateMap, cells
-from rnnscope.maps import HeldInput, jvp, vjp
+from rnnscope.maps import HeldInput, jvp, unroll, vjp
 
 BATCHES = [(), (6,), (2, 3), (0,)]
 A, B = 1.4, 0.3
@@ -139,6 +139,23 @@ def test_products_with_the_jacobian(name: str, batch: tuple[int, ...]):
         columns = np.ascontiguousarray(some.swapaxes(-1, -2)).swapaxes(-1, -2)
         np.testing.assert_allclose(jvp(state_map, h, u, columns), jacobian @ some, atol=1e-8)
         np.testing.assert_allclose(vjp(state_map, h, u, columns), jacobian.swapaxes(-1, -2) @ some, atol=1e-8)
+
+
+@every_map
+@pytest.mark.parametrize("n_steps", [0, 1, 7])
+def test_a_sequence_is_as_many_steps(name: str, n_steps: int):
+    state_map, rng = MAPS[name](), np.random.default_rng(1)
+    start = 0.3 * rng.standard_normal((5, state_map.state_size))
+    inputs = 0.3 * rng.standard_normal((5, n_steps, state_map.input_size))
+    given = start.copy(), inputs.copy()
+    found, state = unroll(state_map, start, inputs), start
+    assert found.shape == (5, n_steps, state_map.state_size)
+    assert found.dtype == np.float64
+    for t in range(n_steps):
+        state = state_map.step(state, inputs[:, t])
+        np.testing.assert_allclose(found[:, t], state, rtol=1e-12, atol=1e-13, err_msg=f"after {t + 1} steps")
+    np.testing.assert_array_equal(start, given[0], "the initial states were written to")
+    np.testing.assert_array_equal(inputs, given[1], "the inputs were written to")
 
 
 @pytest.mark.usefixtures("as_for_a_user")

@@ -222,6 +222,22 @@ def test_readout():
         state_map.readout(np.zeros((5, 8)))
 
 
+def test_a_learned_initial_state():
+    h0 = torch.nn.Parameter(torch.linspace(-1, 1, 4))
+    for state_map in (
+        rs.wrap(seeded(nn.GRU, 2, 4), initial=h0),
+        rs.wrap(Step(), state_size=4, input_size=2, initial=h0),
+    ):
+        start = state_map.initial_states(3, np.random.default_rng(0))
+        np.testing.assert_array_equal(start, np.tile(h0.detach().double(), (3, 1)))
+        start[:] = 7.0
+        assert state_map.initial_states(1, np.random.default_rng(0))[0, 0] == -1, "the caller's array is the map's own"
+    with pytest.raises(ValueError, match=r"initial must be 8 finite numbers.*got shape \(4,\)"):
+        rs.wrap(seeded(nn.LSTM, 2, 4), initial=np.zeros(4))
+    with pytest.raises(ValueError, match=r"initial must be 4 finite numbers.*nan"):
+        rs.wrap(seeded(nn.GRU, 2, 4), initial=[0, 0, 0, np.nan])
+
+
 def test_the_size_of_a_readout_is_what_it_returns():
     halves = nn.Sequential(nn.Linear(4, 6), nn.GLU())  # the last linear layer says 6
     assert rs.wrap(seeded(nn.GRU, 2, 4), readout=halves).readout_size == 3

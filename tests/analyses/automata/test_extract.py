@@ -24,7 +24,7 @@ TOMITA = {
 BITS = np.array([[0.0], [1.0]])
 
 
-def acceptor(name: str) -> rs.FunctionMap:
+def acceptor(name: str) -> rs.StateMap:
     """A stored network with its learned initial state."""
     with np.load(DATA / f"{name}.npz") as file:
         weights = {key: torch.from_numpy(file[key]) for key in file.files}
@@ -32,15 +32,7 @@ def acceptor(name: str) -> rs.FunctionMap:
     rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
     head = torch.nn.Linear(32, 1)
     head.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("head.")})
-    inner, h0 = rs.wrap(rnn, readout=head), weights["h0"].double().numpy()
-    return rs.FunctionMap(
-        inner.step,
-        state_size=32,
-        input_size=2,
-        readout=inner.readout,
-        readout_size=1,
-        initial=lambda n, _rng: np.tile(h0, (n, 1)),
-    )
+    return rs.wrap(rnn, readout=head, initial=weights["h0"])
 
 
 def compiled(machine: Machine) -> rs.FunctionMap:
