@@ -334,8 +334,12 @@ class Automaton:
         return results.to_xarray(self)
 
     def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
-        """The machine as a graph; of more than 40 states the most visited. With the layout "states" each lies where
-        the network's states do, on two principal axes, as far as circles do not overlap."""
+        """The machine as a graph; of more than 40 states the most visited. With the layout "states" the network's own
+        states on two principal axes, with the points that keep them and the transitions as trajectories.
+
+        Raises:
+            NotApplicable: layout "states" of a machine that was kept without them.
+        """
         from rnnscope.analyses.automata.machine_figure import emitter_figure, moore_figure
 
         return moore_figure(self, layout) if self.kind == "moore" else emitter_figure(self, layout)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from rnnscope.analyses.automata.states_figure import states_figure
 from rnnscope.tasks.machine import grouped_edges
 
 if TYPE_CHECKING:
@@ -78,12 +79,10 @@ def moore_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
         f"{automaton.lengths[0]} symbols, {last} agree with the network at the end, {every} after every prefix{note}"
     )
     legend = [f"{what} {','.join(map(str, row))}" for row in shows.tolist()]
-    where = None
-    if placed == "states" and automaton.state_positions is not None:
-        where = spaced(automaton.state_positions[shown])
-        title += f";<br>placed by the network's states ({automaton.positions_variance:.0%} of their variance)"
     legend = legend if len(legend) <= len(COLOURS) else []
-    return _draw(nodes, edges, place.get(automaton.initial), title, legend, where)
+    if placed == "states":
+        return states_figure(automaton, shown, nodes, legend)
+    return _draw(nodes, edges, place.get(automaton.initial), title, legend)
 
 
 def emitter_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
@@ -109,12 +108,10 @@ def emitter_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
         f"{_states(automaton.n_states)}: emission probabilities (circles) and "
         f"transitions (arrows, {LEAST_PROBABILITY:g} or more){note}"
     )
-    where = None
-    if placed == "states" and automaton.state_positions is not None:
-        where = spaced(automaton.state_positions[shown])
-        title += f";<br>placed by the network's states ({automaton.positions_variance:.0%} of their variance)"
     legend = [f"mostly symbol {name}" for name in automaton.symbols] if len(automaton.symbols) <= 8 else []
-    return _draw(nodes, edges, None, title, legend, where)
+    if placed == "states":
+        return states_figure(automaton, shown, nodes, legend)
+    return _draw(nodes, edges, None, title, legend)
 
 
 def layout(edges: list[Edge], n_nodes: int) -> Float[np.ndarray, "node 2"]:
@@ -157,17 +154,10 @@ def spaced(where: Float[np.ndarray, "node 2"]) -> Float[np.ndarray, "node 2"]:
     return where
 
 
-def _draw(
-    nodes: list[Node],
-    edges: list[Edge],
-    initial: int | None,
-    title: str,
-    legend: list[str],
-    where: np.ndarray | None = None,
-) -> "go.Figure":
+def _draw(nodes: list[Node], edges: list[Edge], initial: int | None, title: str, legend: list[str]) -> "go.Figure":
     from rnnscope.figures import COLOURS, new_figure
 
-    where = layout(edges, len(nodes)) if where is None else where
+    where = layout(edges, len(nodes))
     n = len(nodes)
     radius = 0.2 if n <= 12 else 0.24
     lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, TITLE_WIDTH)]

@@ -253,6 +253,7 @@ def test_each_state_of_an_emitter_lies_at_its_fixed_point(tmp_path):
     assert found.to_aalpy().initial_state.output == "start"
     placed = found.figure(layout="states")
     assert "placed by the network's states" in placed.layout.title.text
+    assert any(str(trace.name).startswith("transition, mean of") for trace in placed.data)
     names = {trace.name for trace in found.trust_figure().data}
     assert {"this machine", "ALERGIA", "Baum-Welch from random starts"} <= names
     results.save_result(found, tmp_path / "e.zarr")
