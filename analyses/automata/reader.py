@@ -74,12 +74,17 @@ class Reader:
         self, inputs: Num[np.ndarray, "word time input"], rng: np.random.Generator
     ) -> Int64[np.ndarray, "word prefix head"]:
         """The decisions after every prefix, the empty one first; no states are kept."""
-        at_once = max(AT_ONCE // ((inputs.shape[1] + 1) * self.map.state_size), 1)
-        parts = [self.show(self.visit(inputs[i : i + at_once], rng)) for i in range(0, max(len(inputs), 1), at_once)]
-        shown = np.concatenate(parts)
+        start = self.initial_states(len(inputs), rng)
+        at_once = max(AT_ONCE // max(inputs.shape[1] * self.map.state_size, 1), 1)
+        shown = [self.show(start)[:, None]]
+        for i in range(0, len(inputs) if inputs.shape[1] else 0, at_once):
+            some = slice(i, i + at_once)
+            visited = unroll(self.map, start[some], np.asarray(inputs[some], np.float64))
+            shown.append(self.show(visited))
+        found = np.concatenate([shown[0], np.concatenate(shown[1:])], 1) if len(shown) > 1 else shown[0]
         if self.empty_word is not None:
-            shown[:, 0] = self.empty_word
-        return shown
+            found[:, 0] = self.empty_word
+        return found
 
     def read(
         self, words: Int64[np.ndarray, "word time"], rng: np.random.Generator
@@ -87,9 +92,19 @@ class Reader:
         """The decisions after every prefix of words of symbol numbers."""
         if self.start is None:
             return self.decide(self.alphabet[words], rng)
-        once, which = np.unique(words, axis=0, return_inverse=True)
-        return self.decide(self.alphabet[once], rng)[which.reshape(-1)]
+        number: dict[bytes, int] = {}
+        which = [number.setdefault(word.tobytes(), len(number)) for word in words]
+        once = words[np.unique(which, return_index=True)[1]]
+        return self.decide(self.alphabet[once], rng)[which]
 
     def step_all(self, states: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "successor unit"]:
         """Where every symbol leads, one block of points for each symbol."""
-        return np.concatenate([self.map.step(states, np.tile(vector, (len(states), 1))) for vector in self.alphabet])
+        n_points = len(states)
+        return self.map.step(np.tile(states, (self.n_symbols, 1)), np.repeat(self.alphabet, n_points, axis=0))
+
+    def short_words(self, at_most: int) -> Int64[np.ndarray, "word time"]:
+        """All words of the greatest length of which there are no more than `at_most`, in alphabetical order."""
+        n_symbols, length = self.n_symbols, 0
+        while n_symbols ** (length + 1) <= at_most and length < at_most:
+            length += 1
+        return np.arange(n_symbols**length)[:, None] // n_symbols ** np.arange(length)[::-1] % n_symbols
