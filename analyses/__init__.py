@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -76,6 +76,21 @@ from rnnscope.results import Result
 from rnnscope.runs import Run
 from rnnscope.tasks.machine import Machine
 
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+class Drawing(NamedTuple):
+    """One figure of a result.
+
+    Attributes:
+        title: for people.
+        draw: result -> figure; raises NotApplicable for a result that has none of this kind.
+    """
+
+    title: str
+    draw: Callable[[Any], "go.Figure"]
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -88,6 +103,7 @@ class Analysis:
         verb: the function that answers it, verb(system, *, settings..., seed=0).
         result: the class of the answer.
         uses: argument of the verb -> name of the analysis whose saved result goes there, if the run has one.
+        further: name -> what else there is to draw of the result than its `figure`.
     """
 
     name: str
@@ -96,6 +112,13 @@ class Analysis:
     verb: Callable[..., Any]
     result: type[Any]
     uses: Mapping[str, str] = field(default_factory=dict)
+    further: Mapping[str, Drawing] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, Drawing]:
+        """All that there is to draw of a result, by the names of files and cards: {name}, and {name}-{further}."""
+        first = Drawing(self.title, lambda result: result.figure())
+        return {self.name: first, **{f"{self.name}-{name}": drawing for name, drawing in self.further.items()}}
 
     def on(self, run: Run, **settings: Any) -> Any:
         """Ask it of a run; what `settings` do not say comes from the run's saved results, then from the defaults.
@@ -171,7 +194,17 @@ ANALYSES: Mapping[str, Analysis] = MappingProxyType(
             Analysis("flow_field", "Flow field", _SPACE, flow_field, FlowField, FROM_FIXED_POINTS),
             Analysis("local_linear", "Along trajectories", _LINEAR, linearise_along, LinearisationAlong),
             Analysis("switching_linear", "Switching linear description", _LINEAR, switching_linear, SwitchingLinear),
-            Analysis("automaton", "Automaton", _AUTOMATA, extract_automaton, Automaton),
+            Analysis(
+                "automaton",
+                "Automaton",
+                _AUTOMATA,
+                extract_automaton,
+                Automaton,
+                further={
+                    "states": Drawing("Automaton in state space", lambda found: found.figure(layout="states")),
+                    "trust": Drawing("How far to trust the automaton", Automaton.trust_figure),
+                },
+            ),
         )
     }
 )
@@ -286,6 +319,7 @@ __all__ = [
     "Coverage",
     "Cycles",
     "DemixedStates",
+    "Drawing",
     "FiniteTimeExponents",
     "FixedPoints",
     "FlowField",

@@ -12,7 +12,7 @@ from typing import Any
 
 import xarray as _  # noqa: F401 - here, because plotly takes up pandas half-imported while another thread loads it
 
-from rnnscope.analyses import ANALYSES, GROUPS
+from rnnscope.analyses import ANALYSES, GROUPS, NotApplicable
 from rnnscope.figures import training_figure
 from rnnscope.runs import SKIPPED, Run, RunError, load_run
 
@@ -72,7 +72,13 @@ def find_run(folder: Path, name: str) -> Run | None:
 def groups() -> dict[str, dict[str, str]]:
     """The headings of the page, and under each the names of its figures and their titles."""
     of_analyses = {
-        group: {name: entry.title for name, entry in ANALYSES.items() if entry.group == group} for group in GROUPS
+        group: {
+            name: drawing.title
+            for entry in ANALYSES.values()
+            if entry.group == group
+            for name, drawing in entry.figures.items()
+        }
+        for group in GROUPS
     }
     return {**of_analyses, "Training": {TRAINING: "Loss and metrics"}}
 
@@ -82,8 +88,13 @@ def cards() -> dict[str, str]:
     return {name: title for group in groups().values() for name, title in group.items()}
 
 
+def analysis_of(card: str) -> str:
+    """The name of the analysis that a figure is of; the training's is its own."""
+    return next((name for name, entry in ANALYSES.items() if card in entry.figures), card)
+
+
 def stamps(run: Run) -> dict[str, int]:
-    """When what the page shows was written, in nanoseconds, by figure; what there is not is left out."""
+    """When what the page shows was written, in nanoseconds, by analysis; what there is not is left out."""
     places = {name: run.path / "results" / f"{name}.zarr" for name in ANALYSES}
     places[TRAINING] = run.path / "history.csv"
     places[SKIPPED] = run.path / "results" / SKIPPED
@@ -96,8 +107,9 @@ def stamps(run: Run) -> dict[str, int]:
     return found
 
 
-def draw(run: Run, name: str) -> Drawn | Missing:
-    """The figure `name` of a run, or why there is none."""
+def draw(run: Run, card: str) -> Drawn | Missing:
+    """A figure of a run, or why there is none."""
+    name = analysis_of(card)
     stamp = stamps(run).get(name)
     if stamp is None:
         if name == TRAINING:
@@ -108,7 +120,9 @@ def draw(run: Run, name: str) -> Drawn | Missing:
             "This analysis was not run yet.", shlex.join(["rnnscope", "analyze", str(run.path), "--only", name])
         )
     try:
-        return _draw(run.path, name, stamp)
+        return _draw(run.path, card, stamp)
+    except NotApplicable as error:
+        return Missing(f"There is no such figure of this result: {error}.", applies=False)
     except Exception as error:  # noqa: BLE001 - a file that is damaged may raise anything, and costs only its own card
         reason = " ".join(str(error).split())
         if str(run.path) in reason:  # it tells already which file it is about
@@ -120,16 +134,20 @@ def draw(run: Run, name: str) -> Drawn | Missing:
 
 
 @lru_cache(maxsize=128)
-def _draw(path: Path, name: str, stamp: int) -> Drawn:
+def _draw(path: Path, card: str, stamp: int) -> Drawn:
     """`stamp` is here for the cache: what was written anew is read anew."""
     run = load_run(path)
-    if name == TRAINING:
+    if card == TRAINING:
         return Drawn(training_figure(run).to_plotly_json(), "", _training_summary(run))
-    result = run.load_result(name, ANALYSES[name].result)
-    plain = result.figure().to_plotly_json()
+    entry = ANALYSES[analysis_of(card)]
+    drawing = entry.figures[card]
+    result = run.load_result(entry.name, entry.result)
+    plain = drawing.draw(result).to_plotly_json()
     title = str(plain["layout"].get("title", {}).get("text") or "").replace("<br>", " ")
     # The card has a title of its own: the figure's says what goes beyond it.
-    return Drawn(plain, title.removeprefix(cards()[name]).lstrip(" ,:"), result.summary())
+    title = title.removeprefix(drawing.title).lstrip(" ,:")
+    # Said once, below the first figure.
+    return Drawn(plain, title, result.summary() if card == entry.name else "")
 
 
 def _words(error: Exception) -> str:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, no_type_check
 
@@ -193,7 +194,7 @@ def figures(
     height: Annotated[int, typer.Option(help="In CSS pixels.")] = 620,
     config: Config = None,
 ) -> None:
-    """Draw every figure of many runs in one go: training, and each analysis that was run.
+    """Draw every figure of many runs in one go: training, and all of each analysis that was run.
 
     `rnnscope figures runs/* --out figures --format png,svg,pdf,html`
     """
@@ -424,18 +425,21 @@ def _fields(kind: type) -> str:
 
 
 def _figures_of(run: rs.Run, damaged: list[str]) -> dict[str, Any]:
-    """The figures of a run; what is damaged is told in `damaged`, and costs only its own figure."""
-    from rnnscope.analyses import ANALYSES
+    """The figures of a run; what is damaged is told in `damaged`, and costs only its own figures."""
+    from rnnscope.analyses import ANALYSES, NotApplicable
     from rnnscope.figures import training_figure
 
-    makers = {"training": lambda: training_figure(run)}
-    for name in run.results:
-        if name in ANALYSES:
-            makers[name] = lambda name=name: run.load_result(name, ANALYSES[name].result).figure()
     found: dict[str, Any] = {}
-    for name, make in makers.items():
+    try:
+        found["training"] = training_figure(run)
+    except ValueError as error:
+        damaged.append(_one_line(error))
+    for entry in [ANALYSES[name] for name in run.results if name in ANALYSES]:
         try:
-            found[name] = make()
+            result = run.load_result(entry.name, entry.result)
+            for name, drawing in entry.figures.items():
+                with suppress(NotApplicable):
+                    found[name] = drawing.draw(result)
         except ValueError as error:
             damaged.append(_one_line(error))
     return found

@@ -74,7 +74,7 @@ def _add_transitions(figure: "go.Figure", automaton: Any, shown: np.ndarray) -> 
     rows = np.flatnonzero(np.isin(a, shown) & np.isin(b, shown) & (a != b))
     if not len(rows):
         return
-    reads, few = automaton.kind == "moore", len(rows) <= FEW
+    reads, few = automaton.kind != "emitter", len(rows) <= FEW
     step = 1 if reads else paths.shape[1] - 1
     gap = np.full((len(rows), 1, 2), np.nan)
     # A point for the symbol, a third of the way, where an arrow and its reverse do not meet.
@@ -115,14 +115,14 @@ def _add_points(figure: "go.Figure", automaton: Any, shown: np.ndarray) -> None:
     kept = np.isin(automaton.loop_state, shown)
     for name, symbol, chosen in (
         ("stable fixed point", "circle", (automaton.loop_kind == 0) & automaton.loop_stable),
-        ("unstable fixed point", "circle-open", (automaton.loop_kind == 0) & ~automaton.loop_stable),
+        ("fixed point, not surely stable", "circle-open", (automaton.loop_kind == 0) & ~automaton.loop_stable),
         ("slow point", "diamond-open", automaton.loop_kind == 1),
     ):
         far = int((chosen & kept & ~near).sum())
         rows = np.flatnonzero(chosen & kept & near)
         if not len(rows) and not far:
             continue
-        reads = automaton.kind == "moore"
+        reads = automaton.kind != "emitter"
         said = [f" as {automaton.symbols[automaton.loop_symbol[row]]} is held" if reads else "" for row in rows]
         x, y = places[rows].T if len(rows) else ([None], [None])
         figure.add_scatter(

@@ -7,7 +7,7 @@ from dash import Output, dcc, html
 from rnnscope.app.library import Drawn, Missing
 
 # A graph of many states, or several panels side by side, need all the room there is; the others stand two in a row.
-WIDE = ("automaton", "demixing", "linearisation", "rotations", "subspaces", "switching_linear")
+WIDE = ("automaton", "automaton-trust", "demixing", "linearisation", "rotations", "subspaces", "switching_linear")
 SVG = {"format": "svg", "height": 620, "width": 900}
 
 

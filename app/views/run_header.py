@@ -8,7 +8,8 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Output, html
 
-from rnnscope.app.library import TRAINING, Drawn, Missing, groups
+from rnnscope.analyses import ANALYSES
+from rnnscope.app.library import Drawn, Missing, groups
 from rnnscope.app.views.run_table import STATUS_COLOURS
 from rnnscope.app.views.words import brief, headline, sizes
 from rnnscope.runs import Run, RunError
@@ -25,10 +26,10 @@ def frame() -> html.Section:
     """The header, empty. The findings stay in place: each figure's callback fills its own line."""
     findings: list[Any] = []
     for heading, figures in groups().items():
-        if TRAINING in figures:
-            continue
-        findings.append(html.Div(heading, className="findings-head"))
-        for name, title in figures.items():
+        lines = {name: title for name, title in figures.items() if name in ANALYSES}
+        if lines:
+            findings.append(html.Div(heading, className="findings-head"))
+        for name, title in lines.items():
             findings += [html.Dt(html.A(title, href=f"#card-{name}")), html.Dd(id=f"finding-{name}")]
     return html.Section(
         [
@@ -64,13 +65,13 @@ def head(run: Run) -> list[Any]:
 
 
 def outputs(card: str) -> list[Output]:
-    """Where a card's line appears among the findings."""
-    return [] if card == TRAINING else [Output(f"finding-{card}", "children"), Output(f"finding-{card}", "className")]
+    """Where a card's line appears among the findings: an analysis has one, whatever there is to draw of it."""
+    return [Output(f"finding-{card}", "children"), Output(f"finding-{card}", "className")] if card in ANALYSES else []
 
 
 def finding(card: str, drawn: Drawn | Missing | None) -> list[Any]:
     """What `outputs` get."""
-    if card == TRAINING:
+    if card not in ANALYSES:
         return []
     match drawn:
         case Drawn():

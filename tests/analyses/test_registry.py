@@ -50,6 +50,8 @@ def test_order_names_and_shape_of_the_entries():
         "automaton",
     ]
     assert {entry.group for entry in ANALYSES.values()} == set(GROUPS)
+    figures = [card for entry in ANALYSES.values() for card in entry.figures]
+    assert sorted(set(figures)) == sorted(figures), "cards and files are told apart by these names"
     names = list(ANALYSES)
     for name, entry in ANALYSES.items():
         assert entry.name == name
@@ -63,6 +65,8 @@ def test_order_names_and_shape_of_the_entries():
         assert entry.verb.__name__ in analyses.__all__
         assert entry.result.__name__ in analyses.__all__
         assert callable(entry.result.figure)
+        assert next(iter(entry.figures)) == name, "the first figure has the name of the analysis"
+        assert all(drawing.title for drawing in entry.figures.values())
         assert callable(entry.result.summary)
 
 
@@ -193,4 +197,5 @@ def test_every_kind_of_result_survives_saving(tmp_path):
         save_result(found, tmp_path / name)
         assert isinstance(found, entry.result)
         assert found.summary()
-        assert found.figure().layout.title.text
+        for card, drawing in entry.figures.items():
+            assert drawing.draw(found).layout.title.text, card  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """The explorer in a real browser, offline, and what it refuses."""
 
 import base64
+import dataclasses
 import json
 import shutil
 import socket
@@ -23,7 +24,7 @@ from rnnscope.tasks import Parity
 
 SKIPPED = ("rotations",)  # two targets make no three conditions
 DRAWN = tuple(name for name in ANALYSES if name not in SKIPPED)
-FIGURES = (*ANALYSES, "training")
+FURTHER = tuple(card for card in library.cards() if card not in (*ANALYSES, "training"))
 QUICK: dict[str, dict[str, Any]] = {
     "fixed_points": {"n_starts": 32},
     "basins": {"n_starts": 100},
@@ -152,7 +153,7 @@ def test_every_figure_is_drawn_and_the_address_chooses_the_run(page: Page) -> No
     for name in ("whole", "bare", "damaged"):
         shown.locator(f'.ag-row[row-id="{name}"]').wait_for()
     _wait_for(shown, "#run-head h1", "whole")
-    for name in (*DRAWN, "training"):
+    for name in (*DRAWN, *FURTHER, "training"):
         card = shown.locator(f"#card-{name}")
         card.locator(".frame:not(.waiting):not(.hidden) .main-svg").first.wait_for()
         if name == "state_space":
@@ -166,7 +167,9 @@ def test_every_figure_is_drawn_and_the_address_chooses_the_run(page: Page) -> No
         box = card.locator(".js-plotly-plot").bounding_box()
         assert box["width"] > 300
         assert box["height"] > 300
-        assert card.locator(".summary").inner_text().strip()
+        assert bool(card.locator(".summary").inner_text().strip()) == (name not in FURTHER), (
+            "a result is summed up once"
+        )
         assert card.locator(".modebar-btn[data-title*='Download']").count() == 1
     for name in SKIPPED:
         _wait_for(shown, f"#card-{name} .missing", "does not apply to the run: 3 conditions are needed")
@@ -188,7 +191,7 @@ def test_every_figure_is_drawn_and_the_address_chooses_the_run(page: Page) -> No
 
 def test_damaged_results_and_unknown_runs_say_so(page: Page) -> None:
     shown = page.open("/?run=damaged")
-    for name in DRAWN:
+    for name in (*DRAWN, *FURTHER):
         _wait_for(shown, f"#card-{name} .error", "damaged")
     shown.locator("#card-training .frame:not(.hidden) .main-svg").first.wait_for()
     for asked in ("nobody", "../secret", "%2e%2e%2fsecret"):
@@ -341,7 +344,7 @@ def test_a_record_of_wrong_content_costs_its_own_run_alone(
     assert "train the run anew" in json.dumps(answer["notice"])
     assert answer["shown"]["data"] is None
     assert _ask(tmp_path, "")["shown"]["data"]["run"] == "alright"
-    for card in FIGURES:
+    for card in library.cards():
         _card(tmp_path, card, "odd")
 
 
@@ -355,7 +358,7 @@ def test_a_record_that_lacks_a_number_is_shown_or_told(bare: Path, tmp_path: Pat
     answer = _ask(tmp_path, "?run=bare")
     told = json.dumps(answer["notice"])
     assert answer["shown"]["data"] is not None or (str(file) in told and left_out in told)
-    for card in FIGURES:
+    for card in library.cards():
         _card(tmp_path, card, "bare")
 
 
@@ -380,6 +383,22 @@ def test_a_result_that_cannot_be_drawn_costs_its_own_card(folder: Path, monkeypa
     library._draw.cache_clear()
     assert "lyapunov.zarr cannot be drawn (KeyError 'colour'): delete this folder and redo the analysis" in told
     assert _card(folder, "state_space", "whole")["frame-state_space"]["className"] == "frame"
+
+
+def test_every_figure_of_a_result_has_a_card_and_says_why_it_does_not_apply(folder: Path) -> None:
+    assert list(library.groups()["Automata"]) == ["automaton", "automaton-states", "automaton-trust"]
+    whole = _card(folder, "automaton-states", "whole")
+    assert whole["frame-automaton-states"]["className"] == "frame"
+    assert "placed by the network's states" in whole["about-automaton-states"]["children"]
+    run = rs.load_run(shutil.copytree(folder / "whole", folder / "older"))
+    kept = run.load_result("automaton", ANALYSES["automaton"].result)
+    run.save_result("automaton", dataclasses.replace(kept, state_positions=None))
+    assert "kept without the network's states" in json.dumps(_card(folder, "automaton-states", "older"))
+    assert _card(folder, "automaton-trust", "older")["frame-automaton-trust"]["className"] == "frame"
+    asked = json.dumps(_card(folder, "automaton-trust", "bare"))
+    assert "rnnscope analyze" in asked
+    assert "--only automaton" in asked
+    shutil.rmtree(run.path)
 
 
 def test_other_host_names_are_refused(bare: Path) -> None:

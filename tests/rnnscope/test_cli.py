@@ -89,7 +89,9 @@ def test_analyze_and_figures_of_a_run(capsys, tmp_path):
     code, out, err = run_cli(capsys, "figures", run.path, "--out", tmp_path / "figures", "--format", "html")
     assert code == 0, err
     names = sorted(p.name for p in (tmp_path / "figures").iterdir())
-    assert names == sorted(f"run-{name}.html" for name in (*analyses.ANALYSES, "training") if name not in SKIPPED)
+    drawn = [name for entry in analyses.ANALYSES.values() if entry.name not in SKIPPED for name in entry.figures]
+    assert {"automaton", "automaton-states", "automaton-trust"} <= set(drawn)
+    assert names == sorted(f"run-{name}.html" for name in (*drawn, "training"))
 
 
 @pytest.mark.parametrize(
@@ -457,7 +459,7 @@ def test_demo_runs_end_to_end_and_again(capsys, tmp_path, monkeypatch):
     run = rs.load_run(tmp_path / "demo" / "runs" / "small")
     assert run.results == sorted(set(analyses.ANALYSES) - SKIPPED)
     drawn = [p.suffix for p in (tmp_path / "demo" / "figures").iterdir()]
-    assert drawn == [".png"] * (len(run.results) + 1)
+    assert drawn == [".png"] * (sum(len(analyses.ANALYSES[name].figures) for name in run.results) + 1)
     record = json.loads((run.path / "run.json").read_text())
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))  # once is enough
     code, _out, err = run_cli(capsys, *arguments)
