@@ -4,10 +4,11 @@ from typing import Any
 
 from dash import Output, dcc, html
 
+from rnnscope.analyses import ANALYSES
 from rnnscope.app.library import Drawn, Missing
 
 # A graph of many states, or several panels side by side, need all the room there is; the others stand two in a row.
-WIDE = ("automaton", "automaton-trust", "demixing", "linearisation", "rotations", "subspaces", "switching_linear")
+WIDE = {"demixing", "linearisation", "rotations", "subspaces", "switching_linear", *ANALYSES["automaton"].figures}
 SVG = {"format": "svg", "height": 620, "width": 900}
 
 
