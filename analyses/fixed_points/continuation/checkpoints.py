@@ -20,8 +20,9 @@ from rnnscope.analyses.fixed_points.continuation.checkpoint_bifurcations import 
     without_pitchforks,
 )
 from rnnscope.analyses.fixed_points.continuation.curves import EDGE, EVENT
-from rnnscope.analyses.fixed_points.continuation.rows import UNSTABLE_MARGIN, fixed_point_index, is_smooth
+from rnnscope.analyses.fixed_points.continuation.rows import fixed_point_index
 from rnnscope.analyses.fixed_points.continuation.tracking import MORE_STARTS, search_all, spread
+from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
 from rnnscope.maps import StateMap, as_map
 from rnnscope.network import Network
 from rnnscope.runs import Run
@@ -165,8 +166,9 @@ def _described(map: StateMap, h: np.ndarray, scale: float) -> Points:
     def jacobian(states: np.ndarray) -> np.ndarray:
         return map.jacobian(states, np.empty((len(states), 0)))
 
-    spectra = [Spectrum(values) for values in linalg.eigenvalues(jacobian(h))]
-    return Points(h, spectra, is_smooth(jacobian, h, 1e-6 * scale))
+    here = jacobian(h)
+    spectra = [Spectrum(values) for values in linalg.eigenvalues(here)]
+    return Points(h, spectra, is_smooth(jacobian, h, here, 1e-6 * scale, 2))
 
 
 def _link(a: StateMap, b: StateMap, old: Points, new: Points, scale: float) -> _Link:
@@ -247,7 +249,7 @@ def _fields(maps: list[StateMap], steps: np.ndarray, known: list[Points], links:
         "value": np.repeat(steps, [len(points) for points in known])[order],
         "point": h[order],
         "branch": np.concatenate(branch)[order],
-        "n_unstable": (np.abs(spectra) > 1 + UNSTABLE_MARGIN).sum(1)[order],
+        "n_unstable": count_unstable(spectra)[order],
         "eigenvalue": spectra[order, 0],
         "index": fixed_point_index(spectra, h, bounds, smooth)[order],
         "smooth": smooth[order],

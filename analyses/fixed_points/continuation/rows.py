@@ -1,6 +1,5 @@
 """From curves to branches: rows along the axis, and the events between them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +8,8 @@ import numpy as np
 from rnnscope.analyses.fixed_points.continuation.bifurcations import ASIDE, KINDS, SAME_EVENT, Event
 from rnnscope.analyses.fixed_points.continuation.curves import EVENT, Family, correct, position
 from rnnscope.analyses.fixed_points.continuation.tracking import Traced, Tracked, n_held, parts, spectra
+from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
 
-UNSTABLE_MARGIN = 1e-8
 # An index is not known where an eigenvalue is as near to 1 as this, or the state as near to a border.
 INDEX_MARGIN, BORDER_MARGIN = 1e-6, 1e-12
 
@@ -71,7 +70,7 @@ def _rows(family: Family, traced: list[Traced], grid: np.ndarray, values: np.nda
         "value": value,
         "point": states,
         "branch": np.repeat(np.arange(len(pieces)), [len(piece[0]) for piece in pieces]),
-        "n_unstable": (np.abs(eigenvalues) > 1 + UNSTABLE_MARGIN).sum(1),
+        "n_unstable": count_unstable(eigenvalues),
         "eigenvalue": eigenvalues[:, 0],
         "index": fixed_point_index(eigenvalues, states, family.bounds, smooth),
         "smooth": smooth,
@@ -168,7 +167,7 @@ def _events(family: Family, traced: list[Traced], number: dict[tuple[int, int], 
 
 def _smooth(family: Family, states: np.ndarray, values: np.ndarray) -> np.ndarray:
     found = [
-        is_smooth(lambda h, v=v: family.jacobian(h, v), part, 1e-6 * family.scale)
+        is_smooth(lambda h, v=v: family.jacobian(h, v), part, family.jacobian(part, v), 1e-6 * family.scale, 2)
         for part, v in zip(parts(states), parts(values), strict=True)
     ]
     return np.concatenate([np.empty(0, bool), *found])
@@ -183,15 +182,3 @@ def fixed_point_index(
     known = (np.abs(eigenvalues - 1) > INDEX_MARGIN).all(1) & smooth
     inner = (np.minimum(states - bounds[0], bounds[1] - states) > BORDER_MARGIN).all(1)
     return np.where(known & inner, 1 - 2 * odd, 0)
-
-
-def is_smooth(jacobian: Callable[[np.ndarray], np.ndarray], states: np.ndarray, aside: float) -> np.ndarray:
-    """Whether the Jacobian hardly changes a little aside, in a few directions and their opposites."""
-    here = jacobian(states)
-    smooth = np.ones(len(states), bool)
-    for direction in np.random.default_rng(0).standard_normal((2, states.shape[1])):
-        for move in (direction, -direction):
-            there = jacobian(states + aside * move / np.linalg.norm(move))
-            change = np.abs(there - here).max((1, 2), initial=0.0)
-            smooth &= change <= 1e-3 * (1 + np.abs(here).max((1, 2), initial=0.0))
-    return smooth

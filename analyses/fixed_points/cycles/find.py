@@ -26,6 +26,7 @@ from rnnscope.analyses.fixed_points.cycles.period_search import (
 )
 from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals
 from rnnscope.analyses.fixed_points.search.root_search import search_box
+from rnnscope.analyses.fixed_points.search.stability import count_unstable
 from rnnscope.analyses.fixed_points.search.starts import checked_starts
 from rnnscope.analyses.fixed_points.trust.coverage import coverage
 from rnnscope.maps import LinearPieces, StateMap, as_map, linear_pieces
@@ -33,9 +34,6 @@ from rnnscope.maps import LinearPieces, StateMap, as_map, linear_pieces
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
-
-# A multiplier counts as unstable when its modulus passes 1 by more than this, as for fixed points.
-UNSTABLE_MARGIN = 1e-8
 
 
 @dataclass(frozen=True)
@@ -279,7 +277,7 @@ def _collected(
         if search.method == "all region sequences":  # each cycle was found again from each of its states
             hits = hits // period
         values = cycle_multipliers(pieces, state_map, here)
-        n_unstable = (np.abs(values) > 1 + UNSTABLE_MARGIN).sum(1)
+        n_unstable = count_unstable(values)
         smooth = smooth_cycles(pieces, state_map, here, scale)
         order = np.lexsort((-hits, n_unstable))
         chains += [np.roll(here[i], -int(here[i, :, 0].argmax()), 0) for i in order]

@@ -10,6 +10,7 @@ from rnnscope.analyses.fixed_points.cycles.linear_regions import at_border, exac
 from rnnscope.analyses.fixed_points.cycles.region_search import search_regions
 from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals, multipliers, shoot
 from rnnscope.analyses.fixed_points.search.root_search import search_box
+from rnnscope.analyses.fixed_points.search.stability import is_smooth
 from rnnscope.analyses.fixed_points.search.starts import bounds, default_starts, visited_states
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import LinearPieces, StateMap
@@ -196,17 +197,12 @@ def smooth_cycles(
     pieces: LinearPieces | None, state_map: StateMap, chains: Float[np.ndarray, "cycle phase unit"], scale: float
 ) -> Bool[np.ndarray, " cycle"]:
     """Whether no state lies at a kink; of a map that tells no pieces, whether the Jacobian hardly changes within a
-    millionth of the scale, in a few directions and their opposites."""
+    millionth of the scale."""
     if pieces is not None:
         return ~at_border(pieces, chains)
-    jacobians = _jacobians(None, state_map, chains)
-    smooth = np.ones(len(chains), bool)
-    for direction in np.random.default_rng(0).standard_normal((4, state_map.state_size)):
-        for move in (direction, -direction):
-            aside = chains + 1e-6 * scale * move / np.linalg.norm(move)
-            change = np.abs(_jacobians(None, state_map, aside) - jacobians).max((1, 2, 3), initial=0.0)
-            smooth &= change <= 1e-3 * (1 + np.abs(jacobians).max((1, 2, 3), initial=0.0))
-    return smooth
+    return is_smooth(
+        lambda z: _jacobians(None, state_map, z), chains, _jacobians(None, state_map, chains), 1e-6 * scale
+    )
 
 
 def _jacobians(pieces: LinearPieces | None, state_map: StateMap, chains: np.ndarray) -> np.ndarray:

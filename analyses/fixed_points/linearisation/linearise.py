@@ -14,7 +14,8 @@ from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope import linalg, results
-from rnnscope.analyses.fixed_points.search.find import UNSTABLE_MARGIN, FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, time_constants
 from rnnscope.maps import StateMap, as_map
 from rnnscope.maps.state_map import central_differences
 
@@ -85,14 +86,12 @@ class Linearisation:
     @property
     def time_constants(self) -> Float[np.ndarray, "point eigenvalue"]:
         """-1 / ln|λ| in steps: e-fold decay, growth where negative, infinite on the unit circle."""
-        with np.errstate(divide="ignore"):
-            rates = np.log(np.abs(self.eigenvalues))
-            return np.where(rates == 0, np.inf, -1 / rates)
+        return time_constants(self.eigenvalues)
 
     @property
     def frequencies(self) -> Float[np.ndarray, "point eigenvalue"]:
         """Rotation in cycles per step, from -1/2 to 1/2."""
-        return np.angle(self.eigenvalues) / (2 * np.pi)
+        return frequencies(self.eigenvalues)
 
     def summary(self) -> str:
         if not len(self):
@@ -242,7 +241,7 @@ def _linearise_part(state_map: StateMap, at: np.ndarray, held: np.ndarray, k: in
         "right_vectors": right,
         "left_vectors": left,
         "defective": defective,
-        "n_unstable": (np.abs(values) > 1 + UNSTABLE_MARGIN).sum(1),
+        "n_unstable": count_unstable(values),
         "distance_to_circle": np.abs(np.abs(values) - 1).min(1, initial=np.inf),
         "non_normality": np.sqrt(np.where(squares > 0, departure / squares, 0.0)),
         "spectral_norm": linalg.singular_values(jacobians)[:, 0],

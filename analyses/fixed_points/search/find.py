@@ -23,6 +23,7 @@ from rnnscope.analyses.fixed_points.search.root_search import (
     search_box,
     search_roots,
 )
+from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, is_smooth, time_constants
 from rnnscope.analyses.fixed_points.search.starts import bounds, checked_starts, default_starts, visited_states
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points
 from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STATUS = ("fixed", "slow", "failed")
-
-# An eigenvalue counts as unstable when its modulus passes 1 by more than this: marginal directions do not.
-UNSTABLE_MARGIN = 1e-8
 
 
 @dataclass(frozen=True)
@@ -136,14 +134,12 @@ class FixedPoints:
     @property
     def time_constants(self) -> Float[np.ndarray, "point eigenvalue"]:
         """-1 / ln|λ| in steps: e-fold decay, growth where negative, infinite on the unit circle."""
-        with np.errstate(divide="ignore"):
-            rates = np.log(np.abs(self.eigenvalues))
-            return np.where(rates == 0, np.inf, -1 / rates)
+        return time_constants(self.eigenvalues)
 
     @property
     def frequencies(self) -> Float[np.ndarray, "point eigenvalue"]:
         """Rotation in cycles per step, from -1/2 to 1/2."""
-        return np.angle(self.eigenvalues) / (2 * np.pi)
+        return frequencies(self.eigenvalues)
 
     @property
     def coverage(self) -> Coverage:
@@ -276,7 +272,7 @@ def find_fixed_points(
     held, start_input, begin = _conditions(state_map, input, start_inputs, begin, starts is None)
     given = held[start_input]
 
-    low, high = search_box(state_map, begin) if within_domain else _no_box(begin)
+    low, high = search_box(state_map, begin, within_domain)
     begin = np.clip(begin, low, high)
     if not np.isfinite(residuals(state_map, begin, given)[1]).any():
         raise ValueError(
@@ -298,7 +294,7 @@ def find_fixed_points(
     slow_rows, _, slow_belongs = _merge(search.ends, search.q, start_input, slow, np.sqrt(distance) * scale)
     jacobians = state_map.jacobian(search.ends[rows], given[rows])
     eigenvalues = linalg.eigenvalues(jacobians)
-    n_unstable = (np.abs(eigenvalues) > 1 + UNSTABLE_MARGIN).sum(1)
+    n_unstable = count_unstable(eigenvalues)
     order = np.lexsort((-hits, n_unstable, start_input[rows]))
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
@@ -316,7 +312,7 @@ def find_fixed_points(
         hits=hits[order],
         eigenvalues=eigenvalues[order],
         n_unstable=n_unstable[order],
-        smooth=_smooth(state_map, points, given[rows], jacobians[order], scale),
+        smooth=is_smooth(lambda h: state_map.jacobian(h, given[rows]), points, jacobians[order], 1e-6 * scale),
         certified=proofs.certified,
         error_radius=proofs.error_radius,
         uniqueness_radius=proofs.uniqueness_radius,
@@ -397,11 +393,6 @@ def _check_finite(name: str, values: np.ndarray) -> None:
         raise ValueError(f"{name} must be finite, got {values[~np.isfinite(values).all(1)][0]}")
 
 
-def _no_box(begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    far = 1e3 * (1 + np.abs(begin).max())
-    return np.full(begin.shape[1], -far), np.full(begin.shape[1], far)
-
-
 def _spread(states: np.ndarray) -> float:
     """Their median distance from their median, so that one state far out does not make all others one; 1 if it is 0."""
     with np.errstate(over="ignore"):
@@ -426,20 +417,6 @@ def _merge(
         hits.append(int(near.sum()))
         left = left[~near]
     return np.array(kept, np.int64), np.array(hits, np.int64), belongs
-
-
-def _smooth(
-    state_map: StateMap, points: np.ndarray, inputs: np.ndarray, jacobians: np.ndarray, scale: float
-) -> Bool[np.ndarray, " point"]:
-    """Whether the Jacobian hardly changes within a millionth of the scale, in a few directions and their opposites."""
-    rng = np.random.default_rng(0)
-    smooth = np.ones(len(points), bool)
-    for direction in rng.standard_normal((4, state_map.state_size)):
-        for move in (direction, -direction):
-            aside = points + 1e-6 * scale * move / np.linalg.norm(move)
-            change = np.abs(state_map.jacobian(aside, inputs) - jacobians).max((1, 2), initial=0.0)
-            smooth &= change <= 1e-3 * (1 + np.abs(jacobians).max((1, 2), initial=0.0))
-    return smooth
 
 
 def _in_domain(state_map: StateMap, points: np.ndarray) -> Bool[np.ndarray, " point"]:

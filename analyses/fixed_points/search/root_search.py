@@ -92,11 +92,11 @@ class Search:
     n_iterations: Integer[np.ndarray, " start"]
 
 
-def search_box(state_map: StateMap, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The box in which the search stays: the domain, where it has bounds."""
+def search_box(state_map: StateMap, begin: np.ndarray, within_domain: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """The box in which the search stays: the domain, where it has bounds and is to be kept."""
     far = RUNAWAY * (1 + np.abs(begin).max())
     low, high = np.full(begin.shape[1], -far), np.full(begin.shape[1], far)
-    if state_map.domain is not None:
+    if within_domain and state_map.domain is not None:
         low, high = np.where(np.isfinite(state_map.domain), state_map.domain, [low, high])
     return low, high
 
