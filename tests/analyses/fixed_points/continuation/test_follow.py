@@ -1,8 +1,5 @@
 """Branches and bifurcations that are known in closed form, or that a second method finds."""
 
-import itertools
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,10 +9,8 @@ from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
 from rnnscope.analyses.fixed_points.continuation.follow import follow_fixed_points
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-from rnnscope.results import from_xarray, load_result, save_result, to_xarray
-from rnnscope.runs import Run, blank_network, checkpoint_path, create_run, update_record, write_tensors
+from rnnscope.results import from_xarray, to_xarray
 
-DATA = Path(__file__).resolve().parents[3] / "data"
 EDGE, EVENT, DOMAIN = range(3)
 STARTS = np.linspace(-2, 2, 41)[:, None]
 
@@ -38,47 +33,7 @@ def tanh_map(weight, bias=0.0):
     )
 
 
-def flip_flop(kind):
-    data = np.load(DATA / f"flipflop_{kind}16.npz")
-    module = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[kind](3, 16)
-    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
-    return module, data
-
-
-def run_of(path: Path, weights, biases=None) -> Run:
-    """A run whose checkpoints are tanh networks with these weights, at steps 0, 10, 20, ..."""
-    n = len(weights[0])
-    task, cell = rs.tasks.FlipFlop(1), rs.cells.Vanilla(n)
-    run = create_run(path, task, cell, {"readout_bias": True}, seed=0)
-    network = blank_network(task, cell, run.settings, torch.Generator().manual_seed(0))
-    for k, weight in enumerate(weights):
-        state = network.state_dict()
-        for name, tensor in state.items():
-            if tuple(tensor.shape) == (n, n):
-                state[name] = torch.tensor(np.asarray(weight), dtype=tensor.dtype)
-            elif tensor.shape == (n,) and name.startswith("cell"):
-                first = "hh" not in name
-                value = np.zeros(n) if biases is None or not first else biases[k]
-                state[name] = torch.tensor(np.asarray(value, float), dtype=tensor.dtype)
-        write_tensors(checkpoint_path(run.path, 10 * k), state)
-    return update_record(run, status="finished")
-
-
-def consistent(found: BifurcationDiagram) -> None:
-    """What must hold of every diagram."""
-    assert found.q.max(initial=0) < 1e-20
-    for branch in range(len(found)):
-        rows = np.flatnonzero(found.branch == branch)
-        assert (np.diff(found.value[rows]) > 0).all(), "a branch goes one way along the axis"
-        for a, b in itertools.pairwise(rows):
-            if found.n_unstable[a] != found.n_unstable[b]:
-                here = (found.event_branches == branch).any(1)
-                low, high = found.value[a] - found.event_error - 1e-9, found.value[b] + found.event_error + 1e-9
-                between = (found.event_value >= low) & (found.event_value <= high)
-                assert (here & between).any(), f"branch {branch} changes stability without an event at {found.value[a]}"
-
-
-def test_saddle_node():
+def test_saddle_node(consistent):
     found = follow_fixed_points(lambda p: scalar(lambda x: x + p - x**2), values=np.linspace(-1, 1, 11), starts=STARTS)
     consistent(found)
     assert found.event_names == ["saddle-node"]
@@ -96,7 +51,7 @@ def test_saddle_node():
     assert "1 saddle-node at 0 " in found.summary()
 
 
-def test_supercritical_pitchfork():
+def test_supercritical_pitchfork(consistent):
     found = follow_fixed_points(
         lambda g: scalar(lambda h: np.tanh(g * h), domain=(-1, 1)), values=np.linspace(0.5, 1.5, 11), axis="gain g"
     )
@@ -121,7 +76,7 @@ def test_supercritical_pitchfork():
     assert found.figure().layout.xaxis.title.text == "gain g"
 
 
-def test_subcritical_pitchfork_with_its_two_folds():
+def test_subcritical_pitchfork_with_its_two_folds(consistent):
     found = follow_fixed_points(
         lambda p: scalar(lambda x: x + 0.3 * (p * x + x**3 - x**5)), values=np.linspace(-0.6, 0.6, 13), starts=STARTS
     )
@@ -136,7 +91,7 @@ def test_subcritical_pitchfork_with_its_two_folds():
     assert found.n_unstable[between][order].tolist() == [0, 1, 0, 1, 0]
 
 
-def test_transcritical():
+def test_transcritical(consistent):
     found = follow_fixed_points(
         lambda p: scalar(lambda x: x + p * x - x**2), values=np.linspace(-1, 1, 11), starts=STARTS
     )
@@ -151,7 +106,7 @@ def test_transcritical():
         assert np.abs(x).max() < 1e-9 or np.abs(x - p).max() < 1e-9
 
 
-def test_the_logistic_map_flips_at_3_and_leaves_its_domain_at_1():
+def test_the_logistic_map_flips_at_3_and_leaves_its_domain_at_1(consistent):
     found = follow_fixed_points(
         lambda r: scalar(lambda x: r * x * (1 - x), domain=(0, 1)), values=np.linspace(0.5, 4, 8)
     )
@@ -168,7 +123,7 @@ def test_the_logistic_map_flips_at_3_and_leaves_its_domain_at_1():
     np.testing.assert_allclose(found.eigenvalue[found.branch == inner], 2 - r, atol=1e-6)
 
 
-def test_delayed_logistic_map_has_a_neimark_sacker_bifurcation_at_2():
+def test_delayed_logistic_map_has_a_neimark_sacker_bifurcation_at_2(consistent):
     def delayed(r):
         return rs.FunctionMap(lambda x: np.stack([r * x[..., 0] * (1 - x[..., 1]), x[..., 0]], -1), state_size=2)
 
@@ -187,7 +142,7 @@ FOLD = np.sqrt(2) - np.arctanh(np.sqrt(0.5))
 
 
 @pytest.mark.parametrize("inputs", [[[-1.0], [1.0]], [[1.0], [-1.0]], [[-1.0], [-0.2], [0.1], [1.0]]])
-def test_a_bistable_unit_has_hysteresis_in_its_input(inputs):
+def test_a_bistable_unit_has_hysteresis_in_its_input(consistent, inputs):
     given = np.array(inputs)
     found = follow_fixed_points(BISTABLE, inputs=given)
     consistent(found)
@@ -217,7 +172,7 @@ def test_a_way_through_several_inputs_has_positions():
     np.testing.assert_allclose(named.event_value, [-FOLD, FOLD], atol=1e-9)
 
 
-def test_two_units_that_inhibit_each_other():
+def test_two_units_that_inhibit_each_other(consistent):
     # (1, -1) has the eigenvalue s + w, (1, 1) has s - w.
     s = 0.3
     found = follow_fixed_points(
@@ -243,7 +198,7 @@ def test_what_happens_twice_at_once_is_not_guessed():
     assert {len(found.at(value)) for value in found.values[found.values > 1]} == {3}
 
 
-def test_a_random_network_bifurcates_where_its_eigenvalues_say():
+def test_a_random_network_bifurcates_where_its_eigenvalues_say(consistent):
     """The origin of tanh(g W h) changes at g = 1 / |λ|, for every eigenvalue λ of W, by the kind of λ."""
     n = 16
     weight = np.random.default_rng(0).normal(0, n**-0.5, (n, n))
@@ -265,7 +220,7 @@ def test_a_random_network_bifurcates_where_its_eigenvalues_say():
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_an_input_takes_the_memories_of_a_flip_flop_away(kind):
+def test_an_input_takes_the_memories_of_a_flip_flop_away(consistent, flip_flop, kind):
     module, data = flip_flop(kind)
     weights = {name: value.clone() for name, value in module.state_dict().items()}
     found = follow_fixed_points(module, inputs=np.array([[0.0, 0, 0], [0.2, 0, 0]]), n_starts=512)
@@ -288,7 +243,7 @@ def test_an_input_takes_the_memories_of_a_flip_flop_away(kind):
         assert torch.equal(value, weights[name]), "the network was changed"
 
 
-def test_a_closed_curve_that_only_a_search_in_the_middle_sees():
+def test_a_closed_curve_that_only_a_search_in_the_middle_sees(consistent):
     found = follow_fixed_points(
         lambda p: scalar(lambda x: x + 0.3 * (1 - x**2 - p**2)), values=np.linspace(-2, 2, 9), starts=STARTS
     )
@@ -371,7 +326,7 @@ def test_a_map_without_fixed_points_has_no_branch():
     assert from_xarray(BifurcationDiagram, to_xarray(found)).summary() == found.summary()
 
 
-def test_more_branches_than_asked_for_are_counted():
+def test_more_branches_than_asked_for_are_counted(flip_flop):
     module, _ = flip_flop("gru")
     found = follow_fixed_points(module, inputs=np.array([[0.0, 0, 0], [0.2, 0, 0]]), max_branches=5, n_searches=2)
     assert 5 <= len(found) <= 7, "a curve is followed as a whole"
@@ -407,95 +362,6 @@ def test_a_seed_repeats_itself():
     one, two = (follow_fixed_points(BISTABLE, inputs=np.array([[-1.0], [1.0]]), seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.point, two.point)
     np.testing.assert_array_equal(one.event_value, two.event_value)
-
-
-# Checkpoints
-
-
-def test_checkpoints_with_a_symmetry_have_a_pitchfork(tmp_path):
-    weights = [g * np.diag([1.0, 0.4]) for g in (0.6, 0.8, 1.2, 1.4)]
-    found = follow_fixed_points(run_of(tmp_path / "run", weights))
-    consistent(found)
-    assert found.axis == "training step"
-    assert found.values.tolist() == [0, 10, 20, 30]
-    assert found.event_names == ["supercritical pitchfork"]
-    assert (found.event_value[0], found.event_error[0]) == (15, 5)
-    assert sorted(found.event_branches[0]) == [0, 1, 2]
-    assert [len(found.at(step)) for step in found.values] == [1, 1, 3, 3]
-    assert not found.ambiguous.any()
-    assert found.complete, found.summary()
-    assert "1 supercritical pitchfork between 10 and 20" in found.summary()
-
-
-def test_checkpoints_without_symmetry_have_saddle_nodes_and_their_reverse(tmp_path):
-    biases = [[b, 0.0] for b in (-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9)]
-    found = follow_fixed_points(run_of(tmp_path / "run", [np.diag([2.0, 0.4])] * 7, biases))
-    consistent(found)
-    assert found.event_names == ["saddle-node"] * 2
-    np.testing.assert_array_equal(found.event_value, [15, 45])
-    assert [len(found.at(step)) for step in found.values] == [1, 1, 3, 3, 3, 1, 1]
-    assert len(found) == 3
-    ends = {tuple(pair) for pair in found.branch_ends.tolist()}
-    assert ends == {(EDGE, EVENT), (EVENT, EVENT), (EVENT, EDGE)}
-    assert not found.ambiguous.any()
-
-
-def test_a_point_that_seems_to_split_without_symmetry_is_ambiguous(tmp_path):
-    biases = [[0.02, 0.0]] * 2
-    found = follow_fixed_points(run_of(tmp_path / "run", [np.diag([g, 0.4]) for g in (0.9, 1.3)], biases))
-    assert [len(found.at(step)) for step in found.values] == [1, 3]
-    assert found.event_names == ["saddle-node"], "an imperfect pitchfork is a fold beside a branch"
-    kept = found.branch[found.at(0.0)][0]
-    assert found.n_unstable[(found.branch == kept) & (found.value == 10)].tolist() == [0]
-
-
-def test_flip_and_neimark_sacker_between_checkpoints(tmp_path):
-    turn = 2 * np.pi * 0.2
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    weights = []
-    for flip, spin in ((-0.8, 0.8), (-1.2, 0.8), (-1.2, 1.2)):
-        weight = np.zeros((3, 3))
-        weight[0, 0], weight[1:, 1:] = flip, spin * rotation
-        weights.append(weight)
-    found = follow_fixed_points(run_of(tmp_path / "run", weights))
-    assert found.event_names == ["flip", "Neimark-Sacker"]
-    np.testing.assert_array_equal(found.event_value, [5, 15])
-    assert found.event_frequency[1] == pytest.approx(0.2, abs=1e-6)
-    assert len(found) == 1
-
-
-def test_a_trained_run_by_default_and_back_from_disk(tmp_path):
-    run = rs.train(
-        rs.tasks.FlipFlop(1, length=12),
-        rs.cells.Vanilla(6),
-        rs.Training(steps=60, batch_size=16, learning_rate=2e-2, evaluate_every=60, checkpoints=(0, 20, 40)),
-        seed=0,
-        folder=tmp_path,
-        name="run",
-        progress=False,
-    )
-    found = follow_fixed_points(run)
-    consistent(found)
-    assert found.values.tolist() == run.checkpoints
-    assert found.outputs is not None
-    assert found.outputs.shape == (len(found.value), 1)
-    rows = found.at(run.checkpoints[-1])
-    again = find_fixed_points(run)
-    apart = np.linalg.norm(found.point[rows][:, None] - again.points, axis=-1)
-    assert len(rows) == len(again)
-    assert apart.min(1).max() < 1e-8
-    save_result(found, tmp_path / "kept.zarr")
-    assert load_result(BifurcationDiagram, tmp_path / "kept.zarr").summary() == found.summary()
-    along = follow_fixed_points(run, inputs=np.array([[-1.0], [1.0]]), n_starts=64)
-    assert along.axis == "input 0"
-    assert follow_fixed_points(run, values=[0, 60], n_starts=16).values.tolist() == [0, 60]
-    with pytest.raises(ValueError, match="no checkpoint at step 7; there are 0, 20, 40, 60"):
-        follow_fixed_points(run, values=[0, 7])
-
-
-def test_one_checkpoint_is_not_enough(tmp_path):
-    with pytest.raises(NotApplicable, match="1 checkpoint, and following takes two"):
-        follow_fixed_points(run_of(tmp_path / "run", [np.eye(2) / 2]))
 
 
 # Result

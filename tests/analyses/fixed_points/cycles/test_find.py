@@ -16,8 +16,6 @@ from rnnscope.analyses.fixed_points.cycles.find import Cycles, find_cycles
 from rnnscope.maps import LinearPieces
 from rnnscope.results import from_xarray, load_result, save_result, to_xarray
 
-DATA = Path(__file__).resolve().parents[3] / "data"
-
 
 def logistic(r: float, **options) -> rs.FunctionMap:
     return rs.FunctionMap(lambda x: r * x * (1 - x), state_size=1, **{"domain": (0, 1), **options})
@@ -261,10 +259,8 @@ def test_complete_search_hopping_and_shooting_agree(monkeypatch: pytest.MonkeyPa
             np.testing.assert_allclose(other.multipliers[index], exact.multipliers[match], atol=1e-6)
 
 
-def test_fixed_points_of_a_trained_network_are_those_of_the_fixed_point_search():
-    data = np.load(DATA / "flipflop_gru16.npz")
-    module = torch.nn.GRU(3, 16)
-    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
+def test_fixed_points_of_a_trained_network_are_those_of_the_fixed_point_search(flip_flop):
+    module, data = flip_flop("gru")
     starts = data["initial_states"][:400].copy()
     found = find_cycles(module, periods=(1, 2), input=data["input"][0], starts=starts)
     assert counts(found) == {1: 27, 2: 0}

@@ -1,7 +1,5 @@
 """Linear dynamics whose spectrum, non-normality and alignments are known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,8 +8,6 @@ import rnnscope as rs
 from rnnscope import results
 from rnnscope.analyses.fixed_points.linearisation.linearise import ILL_CONDITIONED, Linearisation, linearise
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-
-DATA = Path(__file__).resolve().parents[3] / "data"
 
 
 def linear(matrix, by_input=None, readout=None):
@@ -37,13 +33,10 @@ def at_origin(matrix, *more, **settings):
     return linearise(linear(matrix, *more), points=np.zeros((1, len(matrix))), n_vectors=None, **settings)
 
 
-def flip_flop(kind):
-    data = np.load(DATA / f"flipflop_{kind}16.npz")
-    module = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[kind](3, 16)
-    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
+def readout_of(data):
     readout = torch.nn.Linear(16, 3)
     readout.load_state_dict({name[8:]: torch.tensor(data[name]) for name in data.files if name.startswith("readout.")})
-    return module, readout, data
+    return readout
 
 
 def orthogonal(n, seed):
@@ -179,8 +172,9 @@ def test_a_rank_one_network_integrates_along_its_one_left_vector():
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_saddles_of_the_flip_flop_listen_to_the_input_that_they_decide_about(kind):
-    module, readout, data = flip_flop(kind)
+def test_saddles_of_the_flip_flop_listen_to_the_input_that_they_decide_about(flip_flop, kind):
+    module, data = flip_flop(kind)
+    readout = readout_of(data)
     found = linearise(rs.wrap(module, readout=readout), points=data["reference_fixed_points"])
     np.testing.assert_array_equal(found.n_unstable, data["reference_n_unstable"])
     assert found.q.max() < 1e-15
@@ -199,8 +193,8 @@ def test_saddles_of_the_flip_flop_listen_to_the_input_that_they_decide_about(kin
     np.testing.assert_allclose(moved, found.eigenvalues[saddle, 0].real * vector, atol=1e-10)
 
 
-def test_a_gru_agrees_with_automatic_differentiation():
-    module, _, data = flip_flop("gru")
+def test_a_gru_agrees_with_automatic_differentiation(flip_flop):
+    module, data = flip_flop("gru")
     point, held = data["reference_fixed_points"][3], np.array([0.3, -0.2, 0.1])
     found = linearise(module, points=point[None], input=held, n_vectors=None)
     cell = module.double()
@@ -214,8 +208,8 @@ def test_a_gru_agrees_with_automatic_differentiation():
     np.testing.assert_allclose(rebuilt, by_state.numpy(), atol=1e-10)
 
 
-def test_fixed_points_are_searched_for_or_taken_with_their_inputs():
-    module, _, _ = flip_flop("tanh")
+def test_fixed_points_are_searched_for_or_taken_with_their_inputs(flip_flop):
+    module, _ = flip_flop("tanh")
     held = np.array([0.0, 0.05, 0.0])
     given = find_fixed_points(module, input=held, seed=1)
     found = linearise(module, fixed_points=given)
@@ -257,8 +251,9 @@ def test_a_jacobian_that_is_not_finite_is_told():
     assert "the Jacobian is not finite at 1" in found.summary()
 
 
-def test_complex_vectors_survive_zarr(tmp_path):
-    module, readout, _ = flip_flop("gru")
+def test_complex_vectors_survive_zarr(flip_flop, tmp_path):
+    module, data = flip_flop("gru")
+    readout = readout_of(data)
     found = linearise(rs.wrap(module, readout=readout))
     assert np.abs(found.right_vectors.imag).max() > 0.1
     results.save_result(found, tmp_path / "linearisation.zarr")
@@ -269,8 +264,9 @@ def test_complex_vectors_survive_zarr(tmp_path):
     assert found.to_xarray()["left_vectors"].dims == ("point", "vector", "unit")
 
 
-def test_the_figure_shows_all_points_or_one():
-    module, readout, data = flip_flop("tanh")
+def test_the_figure_shows_all_points_or_one(flip_flop):
+    module, data = flip_flop("tanh")
+    readout = readout_of(data)
     found = linearise(rs.wrap(module, readout=readout), points=data["reference_fixed_points"])
     counts = {trace.name: len(trace.x) for trace in found.figure().data if trace.name and trace.showlegend}
     assert counts == {"|λ| < 1 (405)": 405, "|λ| > 1 (27)": 27}, "12 + 2 * 6 + 3 unstable eigenvalues"

@@ -1,7 +1,5 @@
 """Lines, rings and planes of fixed points whose shape, length and drift are known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,8 +8,6 @@ import rnnscope as rs
 from rnnscope import results
 from rnnscope.analyses.fixed_points.manifolds.marginal import MarginalManifolds, marginal_manifolds
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-
-DATA = Path(__file__).resolve().parents[3] / "data"
 
 
 def followed(system, n_starts=60, **settings):
@@ -265,10 +261,8 @@ def test_an_arc_with_a_fast_gap_is_a_line_and_no_ring():
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_isolated_points_of_a_flip_flop_make_no_manifold(kind):
-    data = np.load(DATA / f"flipflop_{kind}16.npz")
-    module = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[kind](3, 16)
-    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
+def test_isolated_points_of_a_flip_flop_make_no_manifold(flip_flop, kind):
+    module, _ = flip_flop(kind)
     weights = module.weight_hh_l0.clone()
     found = marginal_manifolds(module, seed=2)
     assert len(found) == 0

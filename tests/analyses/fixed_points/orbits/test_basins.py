@@ -1,7 +1,5 @@
 """Basins that are known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,15 +10,7 @@ from rnnscope.analyses.fixed_points.search.find import find_fixed_points
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.results import from_xarray, load_result, save_result, to_xarray
 
-DATA = Path(__file__).resolve().parents[3] / "data"
 AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)
-
-
-def flip_flop(kind):
-    data = np.load(DATA / f"flipflop_{kind}16.npz")
-    module = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[kind](3, 16)
-    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
-    return module, data
 
 
 def scalar(function, reach=1.5):
@@ -55,7 +45,7 @@ def test_four_basins_are_the_quadrants():
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_every_state_of_the_flip_flop_goes_where_torch_says(kind):
+def test_every_state_of_the_flip_flop_goes_where_torch_says(flip_flop, kind):
     module, data = flip_flop(kind)
     listed = find_fixed_points(module, starts=data["initial_states"], certify=False)
     found = basin_fractions(module, fixed_points=listed)
@@ -190,23 +180,8 @@ def test_basins_are_those_of_one_input():
     assert len(basin_fractions(driven, input=np.array([0.2]), n_starts=50)) == 2
 
 
-def test_a_run_is_sampled_where_its_task_takes_it():
-    class Run:
-        def __init__(self):
-            self.module, data = flip_flop("gru")
-            self.task = type("Task", (), {"sample": lambda _, n, rng: trials(data, n, rng)})()
-
-        def network(self):
-            return type("Network", (), {"map": lambda _: rs.as_map(self.module)})()
-
-    def trials(data, n_trials, rng):
-        from rnnscope.tasks.task import Trials
-
-        chosen = rng.integers(0, 128, n_trials)
-        inputs, targets = (data[name][chosen].astype(np.float32) for name in ("valid_inputs", "valid_targets"))
-        return Trials(inputs, targets, np.ones(inputs.shape[:2], bool))
-
-    run = Run()
+def test_a_run_is_sampled_where_its_task_takes_it(flip_flop_run):
+    run = flip_flop_run("gru")
     listed = find_fixed_points(run.module, certify=False)
     found = basin_fractions(run, fixed_points=listed, n_starts=500, noise=0.1)
     assert found.starts_from == "states of the task"
@@ -235,7 +210,7 @@ def test_intervals_are_wilsons():
         np.testing.assert_allclose(interval, truth, atol=1e-12)
 
 
-def test_the_result_survives_saving_and_has_a_figure(tmp_path):
+def test_the_result_survives_saving_and_has_a_figure(flip_flop, tmp_path):
     module, data = flip_flop("tanh")
     listed = find_fixed_points(module, starts=data["initial_states"][:300], certify=False)
     found = basin_fractions(module, fixed_points=listed, n_starts=200)

@@ -1,7 +1,5 @@
 """Graphs of saddles and attractors that are known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,15 +9,7 @@ from rnnscope.analyses.fixed_points.orbits.connections import Connections, conne
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
 from rnnscope.results import from_xarray, load_result, save_result, to_xarray
 
-DATA = Path(__file__).resolve().parents[3] / "data"
 AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)
-
-
-def flip_flop(kind):
-    data = np.load(DATA / f"flipflop_{kind}16.npz")
-    module = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[kind](3, 16)
-    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
-    return module, data
 
 
 def double_wells(bent=None):
@@ -50,7 +40,7 @@ def row_at(found, place):
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_saddles_of_the_flip_flop_are_the_edges_of_a_cube(kind):
+def test_saddles_of_the_flip_flop_are_the_edges_of_a_cube(flip_flop, kind):
     module, data = flip_flop(kind)
     weights = {name: value.clone() for name, value in module.state_dict().items()}
     listed = find_fixed_points(module, starts=data["initial_states"], certify=False)
@@ -74,7 +64,7 @@ def test_saddles_of_the_flip_flop_are_the_edges_of_a_cube(kind):
         assert torch.equal(value, weights[name]), "the network was changed"
 
 
-def test_saddles_with_two_unstable_directions_are_its_faces():
+def test_saddles_with_two_unstable_directions_are_its_faces(flip_flop):
     module, data = flip_flop("tanh")
     listed = find_fixed_points(module, starts=data["initial_states"], certify=False)
     found = connect_fixed_points(module, fixed_points=listed, n_combinations=12, seed=3)
@@ -347,7 +337,7 @@ def test_nothing_unstable_is_an_answer_that_can_be_saved_and_drawn(tmp_path):
     assert "no fixed point is unstable" in back.figure().layout.annotations[0].text
 
 
-def test_the_result_survives_xarray_and_is_drawn_in_three_dimensions():
+def test_the_result_survives_xarray_and_is_drawn_in_three_dimensions(flip_flop):
     module, data = flip_flop("gru")
     listed = find_fixed_points(module, starts=data["initial_states"], certify=False)
     found = connect_fixed_points(module, fixed_points=listed, n_samples=16)

@@ -1,7 +1,5 @@
 """Fixed points whose number and place are known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -9,15 +7,6 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses.fixed_points import FAILED, FIXED, SLOW, FixedPoints, find_fixed_points
 from rnnscope.results import from_xarray, to_xarray
-
-DATA = Path(__file__).resolve().parents[3] / "data"
-
-
-def flip_flop(kind):
-    data = np.load(DATA / f"flipflop_{kind}16.npz")
-    module = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[kind](3, 16)
-    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
-    return module, data
 
 
 def linear(matrix, offset):
@@ -34,7 +23,7 @@ def henon():
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_the_flip_flop_has_27_fixed_points(kind):
+def test_the_flip_flop_has_27_fixed_points(flip_flop, kind):
     module, data = flip_flop(kind)
     starts = data["initial_states"].copy()
     weights = {name: value.clone() for name, value in module.state_dict().items()}
@@ -63,7 +52,7 @@ def test_the_flip_flop_has_27_fixed_points(kind):
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_default_starts_find_them_too_and_a_seed_repeats_itself(kind):
+def test_default_starts_find_them_too_and_a_seed_repeats_itself(flip_flop, kind):
     module, _ = flip_flop(kind)
     one, two = (find_fixed_points(module, seed=5) for _ in range(2))
     assert len(one) == 27
@@ -71,23 +60,8 @@ def test_default_starts_find_them_too_and_a_seed_repeats_itself(kind):
     assert not np.array_equal(one.starts, find_fixed_points(module, seed=6, n_starts=1024, max_iterations=1).starts)
 
 
-def test_a_run_starts_from_the_states_of_its_task():
-    class Run:
-        def __init__(self, kind):
-            self.module, data = flip_flop(kind)
-            self.task = type("Task", (), {"sample": lambda _, n, rng: trials(data, n, rng)})()
-
-        def network(self):
-            return type("Network", (), {"map": lambda _: rs.as_map(self.module)})()
-
-    def trials(data, n_trials, rng):
-        from rnnscope.tasks.task import Trials
-
-        chosen = rng.integers(0, 128, n_trials)
-        inputs, targets = (data[name][chosen].astype(np.float32) for name in ("valid_inputs", "valid_targets"))
-        return Trials(inputs, targets, np.ones(inputs.shape[:2], bool))
-
-    found = find_fixed_points(Run("gru"), n_starts=256)
+def test_a_run_starts_from_the_states_of_its_task(flip_flop_run):
+    found = find_fixed_points(flip_flop_run("gru"), n_starts=256)
     assert found.starts.shape == (256, 16)
     assert (found.start_status == FIXED).mean() > 0.95
     assert set(np.bincount(found.n_unstable)[:1]) == {8}, "all memories are found from the states that hold them"
@@ -180,7 +154,7 @@ def test_points_count_once_at_the_scale_of_the_starts():
     np.testing.assert_allclose(np.sort(inside), np.arange(7) * 0.5e-6, atol=1e-12)
 
 
-def test_results_survive_xarray_and_have_figures():
+def test_results_survive_xarray_and_have_figures(flip_flop):
     module, data = flip_flop("gru")
     found = find_fixed_points(module, starts=data["initial_states"][:200])
     dataset = to_xarray(found)
@@ -336,7 +310,7 @@ def test_why_starts_failed_is_told():
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_all_points_of_the_flip_flop_are_certified_inside_and_covered(kind):
+def test_all_points_of_the_flip_flop_are_certified_inside_and_covered(flip_flop, kind):
     module, data = flip_flop(kind)
     found = find_fixed_points(module, starts=data["initial_states"])
     assert found.certified.all(), [why for why in found.not_certified_because if why]

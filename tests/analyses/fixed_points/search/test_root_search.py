@@ -1,17 +1,12 @@
 """The search for roots, from every start to its end, on maps whose fixed points are known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
 
 import rnnscope as rs
 from rnnscope.analyses.fixed_points.search import root_search
 from rnnscope.analyses.fixed_points.search.homotopy import follow_to_roots
 from rnnscope.analyses.fixed_points.search.root_search import FAILED, FIXED, REASONS, SLOW, search_box, search_roots
-
-DATA = Path(__file__).resolve().parents[3] / "data"
 
 
 def search(state_map, begin, inputs=None, **settings):
@@ -26,13 +21,6 @@ def search(state_map, begin, inputs=None, **settings):
     } | settings
     given = np.zeros((len(begin), state_map.input_size)) if inputs is None else np.asarray(inputs, float)
     return search_roots(state_map, begin, given, **settings)
-
-
-def flip_flop(kind):
-    data = np.load(DATA / f"flipflop_{kind}16.npz")
-    module = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[kind](3, 16)
-    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
-    return rs.as_map(module), data
 
 
 def random_tanh(n, gain, bias=0.0, seed=0):
@@ -75,8 +63,9 @@ def nearest(points, references):
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_all_27_points_of_a_flip_flop_and_nothing_else(kind):
-    state_map, data = flip_flop(kind)
+def test_all_27_points_of_a_flip_flop_and_nothing_else(flip_flop, kind):
+    module, data = flip_flop(kind)
+    state_map = rs.as_map(module)
     found = search(state_map, data["initial_states"])
     assert (found.outcome == FIXED).sum() >= 1010
     ends = found.ends[found.outcome == FIXED]
@@ -87,8 +76,9 @@ def test_all_27_points_of_a_flip_flop_and_nothing_else(kind):
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_from_near_a_saddle_the_search_ends_at_that_saddle(kind):
-    state_map, data = flip_flop(kind)
+def test_from_near_a_saddle_the_search_ends_at_that_saddle(flip_flop, kind):
+    module, data = flip_flop(kind)
+    state_map = rs.as_map(module)
     points = data["reference_fixed_points"]
     noise = np.random.default_rng(0).normal(0, 0.02, (10, *points.shape))
     found = search(state_map, (points + noise).reshape(-1, 16))
@@ -160,8 +150,9 @@ def test_starts_at_different_inputs_are_not_merged_however_close():
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_with_and_without_merging_the_ends_are_the_same(kind, monkeypatch):
-    state_map, data = flip_flop(kind)
+def test_with_and_without_merging_the_ends_are_the_same(flip_flop, kind, monkeypatch):
+    module, data = flip_flop(kind)
+    state_map = rs.as_map(module)
     begin = data["reference_fixed_points"][np.arange(300) % 27] + np.random.default_rng(1).normal(0, 0.1, (300, 16))
     calls = []
 
@@ -191,8 +182,9 @@ def test_two_points_nearer_than_the_merging_distance_stay_two():
     np.testing.assert_allclose(np.unique(near.round(6)), [-1e-3, 1e-3])
 
 
-def test_what_other_starts_there_are_does_not_matter():
-    state_map, data = flip_flop("tanh")
+def test_what_other_starts_there_are_does_not_matter(flip_flop):
+    module, data = flip_flop("tanh")
+    state_map = rs.as_map(module)
     begin = data["initial_states"]
     scale = 2.0
     together = search(state_map, begin[:64], scale=scale)
@@ -200,8 +192,9 @@ def test_what_other_starts_there_are_does_not_matter():
         np.testing.assert_allclose(search(state_map, begin[half], scale=scale).ends, together.ends[half], atol=1e-4)
 
 
-def test_a_start_at_a_fixed_point_stays_there_without_a_step():
-    state_map, data = flip_flop("gru")
+def test_a_start_at_a_fixed_point_stays_there_without_a_step(flip_flop):
+    module, data = flip_flop("gru")
+    state_map = rs.as_map(module)
     points = data["reference_fixed_points"]
     found = search(state_map, np.concatenate([points, data["initial_states"][:50]]))
     assert (found.outcome[:27] == FIXED).all()
@@ -213,8 +206,9 @@ def test_a_start_at_a_fixed_point_stays_there_without_a_step():
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_the_search_never_leaves_the_box(kind):
-    state_map, data = flip_flop(kind)
+def test_the_search_never_leaves_the_box(flip_flop, kind):
+    module, data = flip_flop(kind)
+    state_map = rs.as_map(module)
     largest = []
 
     def watched(h, u):
@@ -397,10 +391,11 @@ def test_without_forming_jacobians_the_same_points_are_found(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_a_flip_flop_without_forming_jacobians(kind, monkeypatch):
+def test_a_flip_flop_without_forming_jacobians(flip_flop, kind, monkeypatch):
     monkeypatch.setattr(root_search, "LARGE", 8)
     monkeypatch.setattr(root_search, "BASIS", 0.75)
-    state_map, data = flip_flop(kind)
+    module, data = flip_flop(kind)
+    state_map = rs.as_map(module)
     found = search(state_map, data["initial_states"][:150])
     assert (found.outcome == FIXED).mean() > 0.95
     _, distance, from_end = nearest(found.ends[found.outcome == FIXED], data["reference_fixed_points"])

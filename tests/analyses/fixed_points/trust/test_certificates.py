@@ -1,6 +1,6 @@
 """Certificates against roots in 50 digits, maps whose fixed points are known, and points that must not be certified."""
 
-from pathlib import Path
+from typing import Any
 
 import jaxtyping
 import mpmath
@@ -17,7 +17,6 @@ from rnnscope.maps import LinearPieces
 from rnnscope.maps.cell_map import CellMap
 from rnnscope.torch_modules import layers_from_torch
 
-DATA = Path(__file__).resolve().parents[3] / "data"
 STACKS = {
     "tanh": [cells.Vanilla(5)],
     "leaky ReLU": [cells.Vanilla(5, nonlinearity="leaky_relu")],
@@ -32,11 +31,8 @@ STACKS = {
 }
 
 
-def flip_flop(kind: str) -> tuple[torch.nn.Module, np.ndarray, np.ndarray]:
+def polished(module: torch.nn.Module, data: Any) -> tuple[torch.nn.Module, np.ndarray, np.ndarray]:
     """(module, its 27 fixed points as far as double precision goes, the input at each)."""
-    data = np.load(DATA / f"flipflop_{kind}16.npz")
-    module = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[kind](3, 16)
-    module.load_state_dict({name[4:]: torch.tensor(data[name]) for name in data.files if name.startswith("rnn.")})
     points = data["reference_fixed_points"].astype(np.float64)
     inputs = np.repeat(data["input"][:1].astype(np.float64), len(points), 0)
     return module, newton(rs.as_map(module), points, inputs), inputs
@@ -130,8 +126,8 @@ def certify(state_map: rs.StateMap, points) -> Certificates:
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_all_27_points_of_the_flip_flop_are_proven_and_distinct(kind: str):
-    module, points, inputs = flip_flop(kind)
+def test_all_27_points_of_the_flip_flop_are_proven_and_distinct(flip_flop, kind: str):
+    module, points, inputs = polished(*flip_flop(kind))
     state_map = rs.as_map(module)
     given = points.copy(), inputs.copy()
     found = certify_fixed_points(state_map, points, inputs)
@@ -179,9 +175,9 @@ def test_the_true_point_lies_within_the_error_radius(name: str, seed: int):
     assert (beside < 2).all(), "the error radius is about the distance"
 
 
-def test_nothing_else_in_the_uniqueness_ball():
+def test_nothing_else_in_the_uniqueness_ball(flip_flop):
     """Newton searches from all over the ball end in it only at the point itself; Jacobians stay invertible."""
-    module, points, inputs = flip_flop("gru")
+    module, points, inputs = polished(*flip_flop("gru"))
     state_map, rng = rs.as_map(module), np.random.default_rng(0)
     found = certify_fixed_points(state_map, points, inputs)
     for x, u, radius in zip(points[::4], inputs[::4], found.uniqueness_radius[::4], strict=True):
@@ -420,8 +416,8 @@ def test_bad_points_leave_the_others_alone():
     assert none.reason == ()
 
 
-def test_a_held_input_and_a_point_alone_give_the_same():
-    module, points, inputs = flip_flop("tanh")
+def test_a_held_input_and_a_point_alone_give_the_same(flip_flop):
+    module, points, inputs = polished(*flip_flop("tanh"))
     whole = certify_fixed_points(rs.as_map(module), points, inputs)
     held = certify_fixed_points(rs.as_map(module, input=inputs[0]), points, np.zeros((27, 0)))
     alone = [certify_fixed_points(rs.as_map(module), points[i : i + 1], inputs[i : i + 1]) for i in (0, 13, 26)]
@@ -440,8 +436,8 @@ def test_distinct_points():
     np.testing.assert_array_equal(distinct_points(points, found), expected)
 
 
-def test_points_in_single_precision_are_taken_as_they_are():
-    module, points, inputs = flip_flop("gru")
+def test_points_in_single_precision_are_taken_as_they_are(flip_flop):
+    module, points, inputs = polished(*flip_flop("gru"))
     single = points.astype(np.float32)
     found = certify_fixed_points(rs.as_map(module), single, inputs.astype(np.float32))
     assert found.certified.all()
