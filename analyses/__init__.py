@@ -14,12 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import TypeAdapter, ValidationError
 
-from rnnscope.analyses.automata import (
-    Automaton,
-    Predictor,
-    extract_automaton,
-    extract_predictor,
-)
+from rnnscope.analyses.automata import Automaton, extract_automaton
 from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.fixed_points import (
     Basins,
@@ -331,7 +326,6 @@ __all__ = [
     "Machine",
     "MarginalManifolds",
     "NotApplicable",
-    "Predictor",
     "Rotations",
     "StateSpace",
     "Subspaces",
@@ -348,7 +342,6 @@ __all__ = [
     "demix_states",
     "distinct_points",
     "extract_automaton",
-    "extract_predictor",
     "find_cycles",
     "find_fixed_points",
     "find_rotations",

@@ -121,6 +121,13 @@ class Machine:
         before = np.column_stack([np.full(len(words), self.initial), after])[:, : words.shape[1]]
         return self.outputs[before, words]
 
+    def predictions(self, words: Integer[np.ndarray, "word time"]) -> Float64[np.ndarray, "word time symbol"]:
+        """The distribution of each symbol given those before it. Raises ValueError where the machine only reads."""
+        if self.emission is None:
+            raise ValueError(f"a {self.kind} machine only reads: a probabilistic automaton, with emission, predicts")
+        before = np.column_stack([np.full(len(words), self.initial), self.run(words)])[:, : words.shape[1]]
+        return self.emission[before]
+
     def accepts(self, words: Integer[np.ndarray, "word time"]) -> Bool[np.ndarray, " word"]:
         """Whether a DFA accepts each word. Raises ValueError for any other kind."""
         self._want_dfa("accept words")

@@ -32,7 +32,4 @@ def log_likelihood(machine: Machine, words: Integer[np.ndarray, "word time"]) ->
     Raises:
         ValueError: the machine only reads.
     """
-    if machine.emission is None:
-        raise ValueError(f"a likelihood needs a probabilistic automaton, this is a {machine.kind} machine")
-    before = np.column_stack([np.full(len(words), machine.initial), machine.run(words)[:, :-1]])
-    return np.log(machine.emission[before, words]).sum(1)
+    return np.log(np.take_along_axis(machine.predictions(words), words[..., None], 2)[..., 0]).sum(1)

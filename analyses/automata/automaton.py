@@ -24,11 +24,12 @@ class Automaton:
     """The machine that a network implements, and how faithful it is. Arrays of the other kind have no columns.
 
     Attributes:
-        kind: "moore" reads symbols and shows outputs, "emitter" moves and emits at random.
-        transitions: moore: the state after each symbol.
-        outputs: moore: what a state shows, per head.
+        kind: "moore" reads symbols and shows outputs, "emitter" moves and emits at random, "predictor" emits at random
+            and moves by what it emits.
+        transitions: moore, predictor: the state after each symbol.
+        outputs: moore: what a state shows, per head; predictor: 1 in states that are visited in the long run.
         transition_probabilities: emitter: of the next state; rows sum to 1.
-        emission: emitter: of the symbol; rows sum to 1.
+        emission: emitter, predictor: of the (next) symbol; rows sum to 1.
         initial: the state before the first symbol; of an emitter the most visited one, 0.
         occupancy: fraction of the time spent in each state; of a moore machine under the test words, empty
             prefix included.
@@ -67,14 +68,15 @@ class Automaton:
             last step that counts, with bounds; None where the task has no targets for words.
         network_accuracy: the same of the network.
         n_task_trials: trials behind the two accuracies; those with inputs outside the alphabet are left out.
-        log_likelihood: emitter: of held-out sequences that the network emitted, nats per symbol.
+        log_likelihood: emitter, predictor: of held-out sequences that the network emitted, nats per symbol.
         log_likelihood_error: its standard error.
         truth_log_likelihood: of the same sequences under the true model, where the task tells it.
         truth_difference, truth_difference_error: log_likelihood - truth_log_likelihood, and its standard error
             over sequences.
-        truth_entropy_rate: of the true model; minus the log likelihood that a perfect copy would reach.
-        log_likelihood_on_truth, log_likelihood_on_truth_error: emitter: of held-out sequences of the true model, nats
-            per symbol, and its standard error; `truth_log_likelihood_on_truth` is the true model's own.
+        truth_entropy_rate: of the true model; minus the log likelihood that a perfect copy would reach. Predictor: the
+            middle of `Process.entropy_rate`, exact for a unifilar process.
+        log_likelihood_on_truth, log_likelihood_on_truth_error: emitter, predictor: of held-out sequences of the true
+            model, nats per symbol, and its standard error; `truth_log_likelihood_on_truth` is the true model's own.
         truth_shortfall, truth_shortfall_error: by how much the first falls short of the last, as a fraction of the
             entropy rate, and its standard error.
         symbol_frequencies, truth_frequencies: emitter: how often the network emits each symbol, and the true model.
@@ -82,8 +84,11 @@ class Automaton:
             it made other sequences no likelier, and the counts are kept.
         compared_models, compared_states: emitter: other models of the same emitted sequences, and how many states they
             have: without that step (or, where it was not kept, with it), by Baum-Welch from random starts, by ALERGIA.
+            Predictor: the two last, of up to 200 words that the network wrote; Baum-Welch with as many states as are
+            recurrent, and as the process has, up to 8.
         compared_log_likelihood, compared_log_likelihood_on_truth: of the held-out sequences of the network, and of the
             true model, nats per symbol.
+        compared_divergence, compared_divergence_error: predictor: `divergence` of these.
         front_states, front_log_likelihood, front_log_likelihood_on_truth: emitter: the same of the best chain of
             counted clusters with each number of states.
         matching: the state of the true model that each state is (best order); () where their numbers differ.
@@ -91,7 +96,9 @@ class Automaton:
             occupancy.
         tried_clusters, tried_states, tried_fidelity: what was chosen from: number of clusters, states of the
             machine (minimal or merged), fraction of prefixes (moore) or log likelihood per symbol (emitter) on
-            validation words.
+            validation words; predictor: the best automaton of each size, and minus its cross entropy with the network
+            on the held-out words.
+        tried_divergence, tried_error: predictor: `divergence` of these, and its standard error.
         tried_methods: moore: how each was found, "queries" or "states" (queries try no clusters: 0).
         tried_transitions, tried_outputs: the machines themselves, one below the other; see `tried_machine`.
         method: what found the machine, "states" or "queries".
@@ -128,12 +135,26 @@ class Automaton:
             share of prefixes at which that, rounded, is the depth.
         pushdown_accepting, pushdown_internal, pushdown_returns: see `pushdown.Pushdown`.
         counter_steps, counter_shown, counter_lowest, counter_ends: see `counters.Counter`.
-        n_clusters, n_words, length, seed: the settings.
+        stationary: predictor: how often each state is visited in the long run, without symbols less likely than 0.01; 0
+            in transient states.
+        divergence, divergence_error: predictor: KL(network || automaton) of the next symbol on held-out words that the
+            network wrote, nats a symbol, and its standard error over words.
+        network_entropy: mean entropy of the network's next symbol on these words, nats a symbol.
+        entropy_rate: predictor: of the automaton in the long run, nats a symbol.
+        statistical_complexity: entropy of `stationary`, nats.
+        process_divergence, process_divergence_error: KL(process || network) on words of the task's process, nats a
+            symbol; None where it is not known (so for the next three).
+        belief_r2: variance of the true belief states that is linear in the network's states, on words other than those
+            of the regression.
+        beliefs: true belief states before symbols of held-out words.
+        decoded_beliefs: what the regression makes of the network's states there.
+        n_clusters, n_words, length, seed, max_states, n_states_wanted: the settings; the last two of a predictor, None
+            where the number of states was left open.
 
     All bounds are Clopper and Pearson's for 95 %, and hold for words drawn as the test words were.
     """
 
-    kind: Literal["moore", "emitter"]
+    kind: Literal["moore", "emitter", "predictor"]
     transitions: Int64[np.ndarray, "state symbol"]
     outputs: Int64[np.ndarray, "state head"]
     transition_probabilities: Float[np.ndarray, "state next_state"]
@@ -182,6 +203,8 @@ class Automaton:
     compared_states: Int64[np.ndarray, " compared"] | None = None
     compared_log_likelihood: Float[np.ndarray, " compared"] | None = None
     compared_log_likelihood_on_truth: Float[np.ndarray, " compared"] | None = None
+    compared_divergence: Float[np.ndarray, " compared"] | None = None
+    compared_divergence_error: Float[np.ndarray, " compared"] | None = None
     front_states: Int64[np.ndarray, " front"] | None = None
     front_log_likelihood: Float[np.ndarray, " front"] | None = None
     front_log_likelihood_on_truth: Float[np.ndarray, " front"] | None = None
@@ -260,20 +283,49 @@ class Automaton:
     counter_lowest: int = 0
     counter_ends: bool = False
 
+    max_states: int | None = None
+    n_states_wanted: int | None = None
+    stationary: Float[np.ndarray, " state"] | None = None
+    tried_divergence: Float[np.ndarray, " tried"] | None = None
+    tried_error: Float[np.ndarray, " tried"] | None = None
+    divergence: float | None = None
+    divergence_error: float | None = None
+    network_entropy: float | None = None
+    entropy_rate: float | None = None
+    statistical_complexity: float | None = None
+    process_divergence: float | None = None
+    process_divergence_error: float | None = None
+    belief_r2: float | None = None
+    beliefs: Float[np.ndarray, "point true_state"] | None = None
+    decoded_beliefs: Float[np.ndarray, "point true_state"] | None = None
+
     @property
     def n_states(self) -> int:
         return len(self.occupancy)
 
+    @property
+    def recurrent(self) -> Bool[np.ndarray, " state"]:
+        """Which states of a predictor are visited in the long run."""
+        if self.stationary is None:
+            raise ValueError(f"this is of kind {self.kind}: only a predictor's states are recurrent or transient")
+        return self.stationary > 0
+
+    @property
+    def n_recurrent(self) -> int:
+        return int(self.recurrent.sum())
+
     def machine(self) -> Machine:
-        """The Moore machine, to run, compare or export. Raises ValueError for an emitter."""
-        if self.kind != "moore":
+        """The Moore machine, or a predictor's probabilistic one, to run, compare, sample or export. Raises ValueError
+        for an emitter."""
+        if self.kind == "emitter":
             raise ValueError("an emitter reads no symbols: it is no Moore machine; .hmm() gives its probabilities")
-        return Machine(self.transitions, self.outputs, self.initial)
+        emission = self.emission if self.kind == "predictor" else None
+        return Machine(self.transitions, self.outputs, self.initial, emission)
 
     def tried_machine(self, index: int) -> Machine:
         """One of the machines tried, of `tried_states[index]` states, that agrees on `tried_fidelity[index]`."""
         if self.tried_transitions is None or self.tried_outputs is None:
-            raise ValueError("an emitter keeps no other machines than its own")
+            raise ValueError(f"an automaton of kind {self.kind} keeps no other machines than its own")
         end = int(self.tried_states[: index + 1].sum())
         rows = slice(end - int(self.tried_states[index]), end)
         return Machine(self.tried_transitions[rows], self.tried_outputs[rows])
@@ -307,26 +359,27 @@ class Automaton:
 
     def to_dot(self) -> str:
         """The machine in Graphviz's language."""
-        return self.machine().to_dot(self.symbols) if self.kind == "moore" else self.hmm().to_dot(self.symbols)
+        return (self.hmm() if self.kind == "emitter" else self.machine()).to_dot(self.symbols)
 
     def to_aalpy(self) -> Any:
-        """The machine as AALpy's automaton, an emitter as its Markov chain (`markov_chain`)."""
+        """The machine as AALpy's automaton (a predictor's is a `StochasticMealyMachine`), an emitter as its Markov
+        chain (`markov_chain`)."""
         if self.kind == "emitter":
             return markov_chain(self.hmm(), self.symbols)
         return to_aalpy(self.machine(), self.symbols)
 
     def to_json(self) -> str:
         """The machine as JSON; `Machine.from_json` reads it, `HMM.from_json` an emitter's."""
-        return self.machine().to_json() if self.kind == "moore" else self.hmm().to_json()
+        return (self.hmm() if self.kind == "emitter" else self.machine()).to_json()
 
     def hmm(self) -> HMM:
         """The emitter as a hidden Markov model that starts as its occupancy says.
 
         Raises:
-            ValueError: this is a Moore machine.
+            ValueError: this is no emitter.
         """
         if self.kind != "emitter":
-            raise ValueError("a Moore machine is no hidden Markov model; .machine() gives it")
+            raise ValueError(f"an automaton of kind {self.kind} is no hidden Markov model; .machine() gives it")
         return HMM(self.transition_probabilities, self.emission, self.occupancy)  # type: ignore[arg-type]
 
     def to_xarray(self) -> "xr.Dataset":
@@ -341,16 +394,20 @@ class Automaton:
             NotApplicable: layout "states" of a machine that was kept without them.
         """
         from rnnscope.analyses.automata.machine_figure import emitter_figure, moore_figure
+        from rnnscope.analyses.automata.predictor_figure import predictor_figure
 
-        return moore_figure(self, layout) if self.kind == "moore" else emitter_figure(self, layout)
+        draw = {"moore": moore_figure, "emitter": emitter_figure, "predictor": predictor_figure}
+        return draw[self.kind](self, layout)
 
     def trust_figure(self) -> "go.Figure":
         """Agreement with the network against the length of words, and, of a network that counts, against depth; of an
-        emitter the likelihood of its sequences against the number of states."""
+        emitter the likelihood of its sequences against the number of states; of a predictor the divergence against it,
+        and, where the process is known, its belief states as decoded."""
         from rnnscope.analyses.automata.likelihood_figure import likelihood_figure
+        from rnnscope.analyses.automata.predictor_figure import divergence_figure
         from rnnscope.analyses.automata.trust_figure import trust_figure
 
-        return trust_figure(self) if self.kind == "moore" else likelihood_figure(self)
+        return {"moore": trust_figure, "emitter": likelihood_figure, "predictor": divergence_figure}[self.kind](self)
 
     def summary(self) -> str:
         """What was found and how far it is to be trusted, in a few sentences."""

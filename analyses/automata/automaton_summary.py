@@ -10,7 +10,8 @@ FAITHFUL = 0.9  # below this agreement the summary warns
 
 
 def summary(found: Any) -> str:
-    return moore_summary(found) if found.kind == "moore" else emitter_summary(found)
+    tell = {"moore": moore_summary, "emitter": emitter_summary, "predictor": predictor_summary}
+    return tell[found.kind](found)
 
 
 def _warning(found: Automaton) -> str:
@@ -133,6 +134,30 @@ def emitter_summary(found: Automaton) -> str:
         parts.append(f"learned otherwise from the network's sequences: {others}")
     if found.likelihood_converged is False:
         parts.append("the last iterations (Baum-Welch) did not come to rest")
+    return "; ".join(parts)
+
+
+def predictor_summary(found: Automaton) -> str:
+    lost, error = found.divergence, found.divergence_error
+    parts = [
+        f"{found.n_recurrent} recurrent and {found.n_states - found.n_recurrent} transient states; KL(network || "
+        f"automaton) {lost:.2g} ± {error:.1g} nats a symbol on {found.n_test_words} held-out words of {found.length} "
+        f"symbols; entropy rate {found.entropy_rate:.4f} nats a symbol, statistical complexity "
+        f"{found.statistical_complexity:.4f} nats"
+    ]
+    if found.max_states is not None and found.n_states >= found.max_states:
+        parts.append(f"as many states as allowed: more (max_states > {found.max_states}) would come closer")
+    if found.compared_states is not None and found.compared_divergence is not None:
+        rows = zip(
+            found.compared_models, found.compared_divergence.tolist(), found.compared_states.tolist(), strict=True
+        )
+        others = ", ".join(f"{name} {kl:.2g} ({_states(n)})" for name, kl, n in rows)
+        parts.append(f"KL from the network of what was learned from its words alone: {others}")
+    if found.belief_r2 is not None:
+        parts.append(
+            f"KL(process || network) {found.process_divergence:.2g}; the true belief states are linear in the "
+            f"network's states with R² = {np.floor(1e4 * found.belief_r2) / 1e4:.4f}"
+        )
     return "; ".join(parts)
 
 

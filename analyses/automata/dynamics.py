@@ -18,12 +18,17 @@ MOST_ARROWS = 200
 HELD = 8  # steps for which the symbol of an arrow is held
 
 
-def locate(reader: Reader, machine: Machine, length: int, rng: np.random.Generator) -> dict[str, Any]:
-    """The network's states while the machine is in each of its states, and what holds it there: fields of
-    `Automaton`."""
-    words = np.concatenate(
-        [draw_words(N_WORDS, length, machine.n_symbols, kind, rng, machine) for kind in DISTRIBUTIONS]
-    )
+def draw(machine: Machine, length: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+    """Words to go through the states of a machine that reads."""
+    kinds = [draw_words(N_WORDS, length, machine.n_symbols, kind, rng, machine) for kind in DISTRIBUTIONS]
+    return np.concatenate(kinds)
+
+
+def locate(
+    reader: Reader, machine: Machine, words: Int64[np.ndarray, "word time"], rng: np.random.Generator
+) -> dict[str, Any]:
+    """The network's states while the machine is in each of its states on these words, and what holds it there: fields
+    of `Automaton`."""
     visited = reader.visit(reader.alphabet[words], rng)
     at = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])
     flat, place = visited.reshape(-1, visited.shape[-1]), at.ravel()

@@ -1,9 +1,9 @@
 """Which finite machine does a network implement, and how far is that to be trusted?
 
-Two kinds, told apart by the task. A network that reads symbols and decides becomes a Moore machine
-(`search`); one that turns noise into symbols becomes a hidden Markov model (`emitter_machine`). Either is
-then compared with the network on fresh samples. Agreement on samples is no proof of equivalence, and is never
-called one here.
+Three kinds, told apart by the task. A network that reads symbols and decides becomes a Moore machine (`search`); one
+that reads them and predicts the next becomes a probabilistic automaton (`predictor`); one that turns noise into symbols
+becomes a hidden Markov model (`emitter`). Each is then compared with the network on fresh samples. Agreement on
+samples is no proof of equivalence, and is never called one here.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from rnnscope.analyses.automata import counters, dynamics, emitter_machine, trust
 from rnnscope.analyses.automata.automaton import Automaton
 from rnnscope.analyses.automata.emitter import extract_emitter
+from rnnscope.analyses.automata.predictor import Limits, extract_predictor
 from rnnscope.analyses.automata.quantisers import Clusterer, quantiser
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.search import Method, Search, find_machine
@@ -29,8 +30,10 @@ from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.task import check_count
 
 CANDIDATES = (8, 32, 128, 256)  # clusters
-SYMBOL_LENGTH = 40  # where no task tells how long words are
+SYMBOL_LENGTH, PREDICTED_LENGTH = 40, 100  # where no task tells how long words are
 EMITTED_LENGTH = 200
+PREDICTED_WORDS, PREDICTOR_STATES = 200, 32
+MOST_STATES = 200
 PAIRS = 200  # of words, for compression and distinction
 MOST_SYMBOLS = 8  # beyond this, counting is not looked for
 
@@ -41,12 +44,14 @@ def extract_automaton(
     task: Task | None = None,
     alphabet: Num[np.ndarray, "symbol input"] | None = None,
     labels: Callable[[np.ndarray], np.ndarray] | None = None,
+    predicts_next: bool | None = None,
     method: Method = "auto",
     n_clusters: int | Sequence[int] | None = None,
     clusterer: Clusterer = "k-means",
     n_words: int | None = None,
     length: int | None = None,
-    max_states: int = 200,
+    max_states: int | None = None,
+    n_states: int | None = None,
     budget: int = 20_000,
     n_test_words: int | None = None,
     test_lengths: Sequence[int] = (50, 100, 200),
@@ -59,6 +64,11 @@ def extract_automaton(
     does both, and puts every word that tells the two machines apart to the network; "auto" asks, and clusters too
     where that leaves any answer wrong. Of all machines tried the one is kept that tells the network's answers most
     briefly (`choice`): neither more words nor a larger budget buy states for its rare errors.
+    Predicting (the task's `predicts_next`, or this argument): the outputs are logits of the next symbol, before the
+    first one too, and the network reads the symbol that comes. Visited states are clustered by their futures and
+    merged; the number of states is that at which another one would win less than 5e-6 nats a symbol, so that it does
+    not grow with the number of words (`predictor`). Where the task's `ground_truth` is a `Process`, its belief states
+    are looked for.
     Emitting (the task's loss is "sinkhorn"): the network runs on the task's noise, and clustered states are merged
     down to the number that describes held-out sequences most briefly (`emitter`).
 
@@ -69,24 +79,32 @@ def extract_automaton(
         alphabet: the input vector of each symbol, in place of the task's.
         labels: outputs (..., output) -> whole numbers (..., head), the decisions of the network. None: the
             task's; without a task, whether a single output is positive, or which of several is the largest.
-        method: see above; for networks that read symbols.
-        n_clusters: numbers of clusters to try. None: 8, 32, 128 and 256 (moore), 8, 16, 24 and 32 (emitter).
+        predicts_next: whether outputs are logits of the next symbol; of a network without a task, or in place of what
+            its task says (None). Its alphabet is of one-hot vectors if nothing tells another.
+        method: see above; for networks that read symbols and decide.
+        n_clusters: numbers of clusters to try. None: 8, 32, 128 and 256 (moore), 8, 16, 24 and 32 (emitter). Not
+            for a predictor, which is clustered more finely than it has states.
         clusterer: of "states" (moore): "k-means", "mixture" (of Gaussians), "centroids" (those that a network of
             `cells.StateRegularized` chooses) or "regions" (in which a piecewise-linear map is linear); the last two
             need no number.
         n_words: words to learn from, and as many to choose by; half of them the task's, where there is one. None: 300
-            (moore), 100 (emitter).
-        length: symbols in a word. None: the longest of the task's trials, 40 without a task; 200 for an emitter.
-        max_states: the most states of a machine that reads symbols.
+            (moore), 100 (emitter), 200 (predictor: all of them its own).
+        length: symbols in a word. None: the longest of the task's trials, 40 without a task (predictor: 100); 200 for
+            an emitter.
+        max_states: the most states of a machine that reads symbols. None: 200, of a predictor 32.
+        n_states: of a predictor: how many states; the next smaller number where no automaton of that size was found.
+            None: chosen.
         budget: words whose answer may be asked for in learning, and at most as many to choose by; the best machine
             found with them is returned, and `out_of_budget` says so.
-        n_test_words: held-out words of each kind for the fidelity. None: 1000 (moore), 100 (emitter).
-        test_lengths: of the held-out words, besides `length`.
+        n_test_words: held-out words of each kind for the fidelity. None: 1000 (moore), 100 (emitter), `n_words`
+            (predictor).
+        test_lengths: of the held-out words, besides `length` (moore).
         seed: of words, noise, initial states and k-means.
 
     Raises:
-        NotApplicable: nothing tells the symbols, or the network has no readout or diverges.
-        ValueError: a setting is impossible.
+        NotApplicable: nothing tells the symbols, or the network has no readout, one that does not fit the symbols that
+            it predicts, or diverges.
+        ValueError: a setting is impossible, or not for this kind of network.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -96,9 +114,16 @@ def extract_automaton(
         >>> found = extract_automaton(parity, alphabet=np.array([[0.0], [1.0]]))
         >>> found.transitions.tolist(), found.outputs.tolist()
         ([[0, 1], [1, 0]], [[0], [1]])
+        >>> golden_mean = rs.FunctionMap(  # no two zeros in a row
+        ...     lambda h, u: u[..., :1], state_size=1, input_size=2,
+        ...     readout=lambda h: np.log(np.where(h > 0.5, [1e-9, 1.0], [0.5, 0.5])), readout_size=2)
+        >>> found = extract_automaton(golden_mean, predicts_next=True, n_words=50)
+        >>> found.n_recurrent, found.transitions.tolist(), round(found.entropy_rate, 3)
+        (2, [[1, 0], [1, 0]], 0.462)
     """
     counts = {"n_words": (n_words, 2), "length": (length, 1), "n_test_words": (n_test_words, 2)}
-    for name, (value, least) in {**counts, "max_states": (max_states, 1), "budget": (budget, 0)}.items():
+    sizes = {"max_states": (max_states, 1), "n_states": (n_states, 1), "budget": (budget, 0)}
+    for name, (value, least) in {**counts, **sizes}.items():
         if value is not None:
             _check_whole(name, value, least)
     if budget < 1:
@@ -112,17 +137,40 @@ def extract_automaton(
     state_map = as_map(system)
     if state_map.readout_size == 0:
         raise NotApplicable(
-            "an automaton needs decisions, and this map has no readout: give the network one, "
+            "an automaton needs decisions, and this map has no readout (0 outputs): give the network one, "
             "rs.wrap(module, readout=...) or rs.FunctionMap(..., readout=..., readout_size=...)"
         )
     rng = np.random.default_rng([seed, 0xA0])
     opening = np.zeros((0, state_map.input_size))
+    names = () if alphabet is not None else getattr(task, "symbols", ())
     if alphabet is None and task is not None:
         alphabet, opening = task.alphabet, getattr(task, "opening", opening)
+    if predicts_next is None:
+        predicts_next = getattr(task, "predicts_next", False)
+    if predicts_next:
+        for name, value in (("labels", labels), ("n_clusters", n_clusters)):
+            if value is not None:
+                raise ValueError(f"{name} is not for networks that predict the next symbol: leave it out")
+        vectors = np.eye(state_map.input_size) if alphabet is None else alphabet
+        reader = replace(_reader(state_map, vectors, None, None), opening=opening)
+        length = length or _usual_length(task, len(opening), PREDICTED_LENGTH)
+        n_words = n_words or PREDICTED_WORDS
+        limits = Limits(n_states, max_states or PREDICTOR_STATES, n_words, length, n_test_words or n_words)
+        names = tuple(names) if len(names) == len(vectors) else tuple(map(str, range(len(vectors))))
+        return extract_predictor(reader, getattr(task, "ground_truth", None), names, limits, seed)
+    if n_states is not None:
+        raise ValueError(f"n_states = {n_states} is for networks that predict the next symbol; give max_states")
     if alphabet is not None:
         reader = replace(_reader(state_map, alphabet, labels, task), opening=opening)
         length = length or _usual_length(task, len(opening))
-        sizes = _candidates(n_clusters, CANDIDATES), clusterer, n_words or 300, length, max_states, budget
+        sizes = (
+            _candidates(n_clusters, CANDIDATES),
+            clusterer,
+            n_words or 300,
+            length,
+            max_states or MOST_STATES,
+            budget,
+        )
         own = quantiser(clusterer, system, state_map, reader.alphabet)
         of_task = None if task is None else task_words(task, reader.alphabet, len(opening), length)
         search = Search(method, *sizes, own, of_task)
@@ -167,7 +215,7 @@ def _from_symbols(
     if task is not None:
         fields |= trust.task_accuracy(reader, task, machine, n_test_words, testing)
         fields |= trust.against_truth(reader, task, machine, lengths, n_test_words, doubting)
-    fields |= dynamics.locate(reader, machine, int(lengths[0]), placing)
+    fields |= dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing)
     fields |= counting
     empty = np.zeros((machine.n_states, 0))
     return Automaton(
@@ -229,10 +277,10 @@ def _reader(
     return Reader(state_map, vectors, labels)
 
 
-def _usual_length(task: Task | None, n_opening: int) -> int:
+def _usual_length(task: Task | None, n_opening: int, otherwise: int = SYMBOL_LENGTH) -> int:
     """In symbols: of the longest of the task's trials."""
     if task is None:
-        return SYMBOL_LENGTH
+        return otherwise
     return task.sample(64, np.random.default_rng(0)).inputs.shape[1] - n_opening
 
 

@@ -1,4 +1,4 @@
-"""How to draw a `Predictor`: what a number of states costs, the belief states that the network holds, the automaton."""
+"""How to draw a predictor's automaton: itself, what a number of states costs, the beliefs that the network holds."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,14 @@ if TYPE_CHECKING:
 LEAST_DRAWN = 1e-7  # nats a symbol, where the logarithmic axis ends
 MAX_WHOLE, MAX_DRAWN, MAX_TEXTS = 12, 40, 40  # states drawn with the transient ones, without them; arrows with text
 LEAST_PROBABILITY, CERTAIN = 0.01, 0.995
+TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+SYMBOLS = ("x", "diamond", "square")
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]])
 
 
-def predictor_figure(predictor: Any) -> "go.Figure":
-    """Divergence against number of states; with a process its belief states, true and decoded, beside it."""
+def divergence_figure(predictor: Any) -> "go.Figure":
+    """Divergence against number of states, with models that were learned from words alone; with a process its belief
+    states, true and decoded, beside it."""
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
@@ -42,8 +45,25 @@ def predictor_figure(predictor: Any) -> "go.Figure":
         row=1,
         col=1,
     )
-    figure.update_xaxes(title_text="states of the automaton", rangemode="tozero", row=1, col=1)
-    low, high = np.floor(np.log10(kl.min())), np.ceil(np.log10(kl.max()))
+    others = np.maximum(predictor.compared_divergence, LEAST_DRAWN)
+    rows = zip(
+        predictor.compared_models, predictor.compared_states, others, predictor.compared_divergence_error, strict=True
+    )
+    for i, (name, n_states, y, error) in enumerate(rows):
+        colour = COLOURS[2 + i]
+        figure.add_scatter(
+            x=[n_states],
+            y=[y],
+            error_y={"array": [error], "color": colour, "thickness": 1.2},
+            mode="markers",
+            marker={"color": colour, "size": 10, "symbol": SYMBOLS[i]},
+            name=name,
+            row=1,
+            col=1,
+        )
+    figure.update_xaxes(title_text="states", type="log", tickvals=TICKS, row=1, col=1)
+    drawn = np.concatenate([kl, others])
+    low, high = np.floor(np.log10(drawn.min())), np.ceil(np.log10(drawn.max()))
     scale = {"type": "log", "dtick": 1, "exponentformat": "power", "range": [low - 0.1, max(high, low + 1) + 0.1]}
     figure.update_yaxes(title_text="KL divergence (nats a symbol)", **scale, row=1, col=1)
     if beliefs is not None:
@@ -87,7 +107,7 @@ def predictor_figure(predictor: Any) -> "go.Figure":
             )
             figure.update_xaxes(title_text="true belief", row=1, col=2)
             figure.update_yaxes(title_text="decoded belief", row=1, col=2)
-    title = "KL(network ‖ automaton) by size"
+    title = "KL from the network, by size"
     if predictor.belief_r2 is not None:
         title += f"; belief states in the network, R² = {np.floor(1e4 * predictor.belief_r2) / 1e4:.4f}"
     figure.update_layout(
@@ -99,10 +119,11 @@ def predictor_figure(predictor: Any) -> "go.Figure":
     return figure
 
 
-def predictor_graph(predictor: Any) -> "go.Figure":
+def predictor_figure(predictor: Any, placed: str = "graph") -> "go.Figure":
     """Circles hold the number of the state, arrows symbols with their probabilities; symbols below 0.01 are left out,
     and probabilities from 0.995 on. Of more than 12 states only the recurrent ones are drawn."""
     from rnnscope.analyses.automata.machine_figure import Edge, Node, _draw
+    from rnnscope.analyses.automata.states_figure import states_figure
 
     many = predictor.n_states > MAX_WHOLE
     candidates = np.flatnonzero(predictor.recurrent) if many else np.arange(predictor.n_states)
@@ -134,4 +155,7 @@ def predictor_graph(predictor: Any) -> "go.Figure":
     )
     if len(shown) < predictor.n_states:
         title += f"<br>drawn: {len(shown)} recurrent states; point at one for what it emits"
-    return _draw(nodes, edges, place.get(predictor.initial), title, ["recurrent", "transient"])
+    legend = ["recurrent", "transient"]
+    if placed == "states":
+        return states_figure(predictor, np.array(shown), nodes, legend)
+    return _draw(nodes, edges, place.get(predictor.initial), title, legend)

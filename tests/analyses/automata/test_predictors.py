@@ -10,33 +10,21 @@ import torch
 
 import rnnscope as rs
 from rnnscope import results
-from rnnscope.analyses.automata.future_signatures import Automaton, Sampled, Track, visited, word_divergence
-from rnnscope.analyses.automata.predictor_machine import Predictor, extract_predictor
+from rnnscope.analyses import Automaton, extract_automaton
+from rnnscope.analyses.automata import future_signatures
+from rnnscope.analyses.automata.future_signatures import Sampled, Track, visited, word_divergence
+from rnnscope.tasks import NextSymbol, Process
+from rnnscope.tasks.process import golden_mean, mess3, rrxor
 
 DATA = Path(__file__).parents[2] / "data" / "automata"
 
 
-def golden_mean() -> np.ndarray:
-    return np.array([[[0, 0.5], [0, 0]], [[0.5, 0], [1, 0]]])
+PROCESSES = {"golden": golden_mean(), "rrxor": rrxor(), "mess3": mess3()}
 
 
-def rrxor() -> np.ndarray:
-    """Two random bits and their exclusive or: start, after 0, after 1, then 0 due, then 1 due."""
-    process = np.zeros((2, 5, 5))
-    process[0, 0, 1] = process[1, 0, 2] = 0.5
-    process[0, 1, 3] = process[1, 1, 4] = process[0, 2, 4] = process[1, 2, 3] = 0.5
-    process[0, 3, 0] = process[1, 4, 0] = 1
-    return process
-
-
-def mess3(alpha: float = 0.85, x: float = 0.05) -> np.ndarray:
-    """The next state is the old one with 1 - 2x, and shows its own symbol with alpha."""
-    move = np.full((3, 3), x) + (1 - 3 * x) * np.eye(3)
-    show = np.full((3, 3), (1 - alpha) / 2) + (1.5 * alpha - 0.5) * np.eye(3)
-    return np.einsum("ij,jx->xij", move, show)
-
-
-PROCESSES = {"golden": golden_mean, "rrxor": rrxor, "mess3": mess3}
+def of(process: Process) -> NextSymbol:
+    """The task of networks that are asked for the first symbol at their initial state."""
+    return NextSymbol(process, length=100, opening_step=False)
 
 
 def trained(name: str) -> rs.FunctionMap:
@@ -78,7 +66,7 @@ def ideal(process: np.ndarray) -> rs.FunctionMap:
 
 
 def test_golden_mean_has_two_recurrent_states():
-    found = extract_predictor(trained("golden"), process=golden_mean())
+    found = extract_automaton(trained("golden"), task=of(golden_mean()))
     assert found.n_recurrent == 2
     a, b = np.flatnonzero(found.recurrent)[np.argsort(found.emission[found.recurrent, 0])]
     assert found.emission[a, 1] > 0.99, "after a 0 comes a 1"
@@ -96,7 +84,7 @@ def test_golden_mean_has_two_recurrent_states():
 
 @pytest.mark.parametrize(("name", "bound", "r2"), [("rrxor", 1e-3, 0.96), ("mess3", 5e-4, 0.999)])
 def test_many_states_come_close(name: str, bound: float, r2: float):
-    found = extract_predictor(trained(name), process=PROCESSES[name]())
+    found = extract_automaton(trained(name), task=of(PROCESSES[name]))
     assert found.n_states <= 32
     assert found.divergence < bound
     assert found.belief_r2 is not None
@@ -111,7 +99,7 @@ def test_many_states_come_close(name: str, bound: float, r2: float):
 def test_divergence_is_that_of_the_automaton_from_the_network():
     """Recomputed word by word, on other words than those of the result."""
     network = trained("mess3")
-    found = extract_predictor(network, n_states=6)
+    found = extract_automaton(network, predicts_next=True, n_states=6)
     machine, rng = found.machine(), np.random.default_rng(5)
     assert machine.kind == "probabilistic"
     assert found.n_states <= 6
@@ -130,7 +118,7 @@ def test_divergence_is_that_of_the_automaton_from_the_network():
 
 
 def test_an_ideal_predictor_gives_the_causal_states():
-    found = extract_predictor(ideal(rrxor()), process=rrxor(), n_words=300)
+    found = extract_automaton(ideal(rrxor().array), task=of(rrxor()), n_words=300)
     assert found.n_recurrent == 5
     assert found.statistical_complexity == pytest.approx(np.log(3) / 3 + 2 / 3 * np.log(6), abs=1e-3)
     assert found.entropy_rate == pytest.approx(2 / 3 * np.log(2), abs=1e-3)
@@ -139,8 +127,8 @@ def test_an_ideal_predictor_gives_the_causal_states():
 
 
 def test_a_coin_has_one_state_and_nothing_to_decode():
-    coin = np.full((2, 1, 1), 0.5)
-    found = extract_predictor(ideal(coin), process=coin, n_words=20)
+    coin = Process(np.full((2, 1, 1), 0.5))  # type: ignore[arg-type]
+    found = extract_automaton(ideal(coin.array), task=of(coin), n_words=20)
     assert found.n_states == found.n_recurrent == 1
     assert found.entropy_rate == pytest.approx(np.log(2))
     assert found.statistical_complexity == 0
@@ -149,14 +137,14 @@ def test_a_coin_has_one_state_and_nothing_to_decode():
 
 def test_the_number_of_states_does_not_grow_with_the_sample():
     network = trained("golden")
-    sizes = {extract_predictor(network, n_words=n, seed=n).n_states for n in (60, 200, 600)}
+    sizes = {extract_automaton(network, predicts_next=True, n_words=n, seed=n).n_states for n in (60, 200, 600)}
     assert sizes == {3}
 
 
 def test_the_alphabet_renames_inputs_and_the_seed_decides():
-    process = golden_mean()
+    process = golden_mean().array
     plain, swapped = ideal(process), ideal(process[::-1])
-    a, b = extract_predictor(plain, n_words=40, seed=1), extract_predictor(plain, n_words=40, seed=1)
+    a, b = (extract_automaton(plain, predicts_next=True, n_words=40, seed=1) for _ in range(2))
     assert a.summary() == b.summary()
     assert np.array_equal(a.emission, b.emission)
     crossed = rs.FunctionMap(
@@ -167,16 +155,18 @@ def test_the_alphabet_renames_inputs_and_the_seed_decides():
         readout_size=2,
         initial=swapped.initial_states,
     )
-    c = extract_predictor(crossed, alphabet=np.eye(2)[::-1], n_words=40)
+    c = extract_automaton(crossed, predicts_next=True, alphabet=np.eye(2)[::-1], n_words=40)
     assert c.n_recurrent == 2
     assert c.emission[c.recurrent, 0].max() > 0.999, "symbol 1 is now the one that never comes twice"
 
 
 def test_symbols_have_the_names_that_the_task_gives_them():
-    network = ideal(mess3())
-    network.task = SimpleNamespace(alphabet=np.eye(3), symbols=("a", "b", "c"))  # type: ignore[attr-defined]
-    assert extract_predictor(network, n_words=10, length=20, n_states=2).symbols == ("a", "b", "c")
-    numbered = extract_predictor(network, alphabet=np.eye(3)[[1, 0, 2]], n_words=10, length=20, n_states=2)
+    network = ideal(mess3().array)
+    sample = NextSymbol("mess3").sample
+    network.task = SimpleNamespace(alphabet=np.eye(3), symbols=("a", "b", "c"), sample=sample)  # type: ignore[attr-defined]
+    few: dict[str, Any] = {"predicts_next": True, "n_words": 10, "length": 20, "n_states": 2}
+    assert extract_automaton(network, **few).symbols == ("a", "b", "c")
+    numbered = extract_automaton(network, alphabet=np.eye(3)[[1, 0, 2]], **few)
     assert numbered.symbols == ("0", "1", "2"), "an alphabet of the user's own has other symbols"
 
 
@@ -184,7 +174,8 @@ def test_a_track_runs_automata_as_one_symbol_after_another_does():
     rng = np.random.default_rng(0)
     n_states, n_symbols = 7, 3
     emission = rng.dirichlet(np.ones(n_symbols), n_states)
-    automaton = Automaton(rng.integers(n_states, size=(n_states, n_symbols)), emission, 2, np.ones(n_states) / n_states)
+    transitions, weight = rng.integers(n_states, size=(n_states, n_symbols)), np.ones(n_states) / n_states
+    automaton = future_signatures.Automaton(transitions, emission, 2, weight)
     symbols, p = rng.integers(n_symbols, size=(5, 11)), rng.dirichlet(np.ones(n_symbols), (5, 11))
     sums, each, states = np.zeros((n_states, n_symbols)), np.zeros(5), np.zeros((5, 11), int)
     for word in range(5):
@@ -202,38 +193,53 @@ def test_a_track_runs_automata_as_one_symbol_after_another_does():
 
 def test_saved_loaded_and_drawn(tmp_path):
     for process in (golden_mean(), mess3(), None):
-        source = ideal(mess3() if process is None else process)
-        found = extract_predictor(source, process=process, n_words=40, length=40, n_states=4)
+        source = ideal((mess3() if process is None else process).array)
+        task = None if process is None else of(process)
+        found = extract_automaton(source, task=task, predicts_next=True, n_words=40, length=40, n_states=4)
         results.save_result(found, tmp_path / "p.zarr")
-        loaded = results.load_result(Predictor, tmp_path / "p.zarr")
+        loaded = results.load_result(Automaton, tmp_path / "p.zarr")
         assert loaded.summary() == found.summary()
-        figure = loaded.figure()
+        figure = loaded.trust_figure()
         assert figure.data[0].x.tolist() == found.tried_states.tolist()  # type: ignore[attr-defined]
         assert ("xaxis2" in figure.layout.to_plotly_json()) == (process is not None)
-        assert len(loaded.graph().layout.shapes) == found.n_states
+        assert len(loaded.figure().layout.shapes) == found.n_states
+        drawn = {trace.name: trace for trace in figure.data}
+        for name, n_states, kl in zip(
+            found.compared_models, found.compared_states, found.compared_divergence, strict=True
+        ):
+            assert (drawn[name].x[0], drawn[name].y[0]) == (n_states, pytest.approx(kl)), f"{name} is not where it is"
 
 
 def test_what_cannot_be_extracted_says_why():
-    network = ideal(golden_mean())
+    network = ideal(golden_mean().array)
+
+    def given(process: Any) -> dict[str, Any]:
+        return {"task": of(Process(process)), "alphabet": np.eye(2)}
+
     wrong: list[tuple[str, dict[str, Any]]] = [
         (r"shape \(symbol, 2\)", {"alphabet": np.eye(3)}),
         ("differ from one another", {"alphabet": np.zeros((2, 2))}),
         ("one logit for each of its 3 symbols", {"alphabet": np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])}),
         (r"process must have shape \(symbol, state, state\)", {"process": np.eye(2)}),
-        ("process has 3 symbols", {"process": mess3()}),
+        ("process has 3 symbols", {"process": mess3().array}),
         ("state 1 has 0.5", {"process": np.array([[[0, 0.5], [0, 0]], [[0.5, 0], [0.5, 0]]])}),
         ("n_words must be at least 4", {"n_words": 3}),
         ("length must be at least 2", {"length": 1}),
         ("max_states must be at least 1", {"max_states": 0}),
         ("n_states must be at least 1", {"n_states": 0}),
+        ("n_test_words must be at least 4", {"n_test_words": 3}),
+        ("n_clusters is not for networks that predict", {"n_clusters": 8}),
+        ("labels is not for networks that predict", {"labels": np.argmax}),
     ]
     for told, settings in wrong:
         with pytest.raises(ValueError, match=told):
-            extract_predictor(network, **settings)
+            extract_automaton(network, predicts_next=True, **(given(**settings) if "process" in settings else settings))
     with pytest.raises(ValueError, match="0 outputs"):
-        extract_predictor(rs.FunctionMap(lambda h, u: h, state_size=2, input_size=2))
+        extract_automaton(rs.FunctionMap(lambda h, u: h, state_size=2, input_size=2), predicts_next=True)
     growing = rs.FunctionMap(
         lambda h, u: 1e200 * (h + 1), state_size=2, input_size=2, readout=lambda h: h, readout_size=2
     )
     with np.errstate(over="ignore"), pytest.raises(ValueError, match="diverge"):
-        extract_predictor(growing)
+        extract_automaton(growing, predicts_next=True)
+    with pytest.raises(ValueError, match="n_states = 3 is for networks that predict"):
+        extract_automaton(network, alphabet=np.eye(2), n_states=3)

@@ -1,0 +1,253 @@
+"""Which probabilistic automaton does a next-symbol predictor implement, and what is lost when it is put in its place?
+
+States are one where their futures are alike; see `future_signatures`. What is lost is the Kullback-Leibler divergence
+of the automaton's next symbol from the network's own, along words that the network writes; beside it stand models that
+were learned from its words alone. States that are left for good are transient: in them a predictor finds out where in
+the process it is. The entropy of the others, in the long run, is the statistical complexity (Crutchfield & Young,
+Physical Review Letters 1989). Where belief states are a fractal, no finite number of states is enough, and the
+divergence against the number of states is the answer; the belief states themselves are then looked for in the network's
+states by linear regression (Shai et al., NeurIPS 2024).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from rnnscope import linalg
+from rnnscope.analyses.automata import alergia, baum_welch, dynamics
+from rnnscope.analyses.automata.automaton import Automaton
+from rnnscope.analyses.automata.future_signatures import (
+    LEAST,
+    STRAY,
+    Sampled,
+    Track,
+    Writer,
+    choose,
+    divergence,
+    word_divergence,
+)
+from rnnscope.analyses.automata.future_signatures import Automaton as SignatureAutomaton
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.maps import FunctionMap
+from rnnscope.tasks import Process
+from rnnscope.tasks.machine import Machine
+from rnnscope.tasks.process import entropy
+from rnnscope.tasks.task import check_count
+
+SLIP = 0.01  # arrows of symbols less likely than this are a network's slips: they make no state recurrent
+MAX_SHOWN = 2000  # belief states that are kept for the figure
+LEARNED_WORDS, LEARNED_STATES = 200, 8  # what models that are learned from words alone get, for their time
+
+
+class Limits(NamedTuple):
+    """See `extract_automaton`."""
+
+    n_states: int | None
+    max_states: int
+    n_words: int
+    length: int
+    n_test_words: int
+
+
+def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limits: Limits, seed: int) -> Automaton:
+    """The probabilistic automaton of a network that predicts the next symbol; if `truth` is a `Process`, with what both
+    know.
+
+    Raises:
+        NotApplicable: the network has no readout of one logit for each symbol, or diverges.
+        ValueError: a setting is impossible, or the process has other symbols.
+    """
+    n_states, max_states, n_words, length, n_test_words = limits
+    process = truth if isinstance(truth, Process) else None
+    for name, value, least in (("n_words", n_words, 4), ("length", length, 2), ("n_test_words", n_test_words, 4)):
+        check_count(name, value, least)
+    writer = _writer(reader)
+    if process is not None and process.n_symbols != reader.n_symbols:
+        raise ValueError(f"process has {process.n_symbols} symbols, the network's alphabet {reader.n_symbols}")
+    # A stream of random numbers for each step.
+    rng, learning, placing = (np.random.default_rng([seed, *key]) for key in ((0xA1,), (0xA1, 1), (0xA1, 2)))
+    stray = np.repeat([STRAY, STRAY / 4, 0.0], [n_words, n_words, n_test_words])
+    with linalg.one_thread():
+        written = writer.write(len(stray), length, rng, stray)
+        parts = (np.split(part, [n_words, 2 * n_words]) for part in written)
+        fitted, checked, held_out = (Sampled(*part) for part in zip(*parts, strict=True))
+        chosen = choose(writer, fitted, checked, n_states, max_states, rng)
+        track = Track.of(held_out)
+        curve = np.stack([word_divergence(tried, track) for tried in chosen.tried])
+        found = chosen.automaton
+        emission, stationary = found.emission / found.emission.sum(1, keepdims=True), _stationary(found)
+        recurrent = (stationary > 0).astype(np.int64)[:, None]
+        machine = Machine(found.transitions, recurrent, found.initial, emission)
+        models = _learned(writer, int(recurrent.sum()), process, min(n_words, LEARNED_WORDS), length, learning)
+        predicted = [each.predict(held_out.symbols) for each in models]
+        fields = _probe(reader, machine, models, process, n_test_words, length, rng) if process is not None else {}
+        fields |= dynamics.locate(reader, machine, fitted.symbols, placing)
+    own = machine.predictions(held_out.symbols)
+    each, likelihood = divergence(held_out.probabilities, own).mean(1), _log_likelihood(own, held_out.symbols)
+    lost = np.stack([divergence(held_out.probabilities, row).mean(1) for row in predicted])
+    states = np.column_stack([np.full(n_test_words, machine.initial), machine.run(held_out.symbols)[:, :-1]])
+    network_entropy = float(entropy(held_out.probabilities).mean())
+    n_found, n_tried, none = machine.n_states, len(chosen.tried), np.zeros((0, 1))
+    return Automaton(
+        kind="predictor",
+        transitions=machine.transitions,
+        outputs=recurrent,
+        transition_probabilities=np.zeros((n_found, 0)),
+        emission=emission,
+        initial=machine.initial,
+        occupancy=np.bincount(states.ravel(), minlength=n_found) / states.size,
+        symbols=symbols,
+        word_distributions=(),
+        lengths=np.array([length]),
+        fidelity_last=none,
+        fidelity_last_low=none,
+        fidelity_last_high=none,
+        fidelity_words=none,
+        fidelity_words_low=none,
+        fidelity_words_high=none,
+        fidelity_prefixes=none,
+        n_test_words=n_test_words,
+        tried_clusters=np.zeros(n_tried, np.int64),
+        tried_states=np.array([len(tried.weight) for tried in chosen.tried]),
+        tried_fidelity=-network_entropy - curve.mean(1),
+        tried_divergence=curve.mean(1),
+        tried_error=np.array([_standard_error(row) for row in curve]),
+        n_clusters=(),
+        n_words=n_words,
+        length=length,
+        seed=seed,
+        max_states=max_states if n_states is None else n_states,
+        n_states_wanted=n_states,
+        stationary=stationary,
+        divergence=float(each.mean()),
+        divergence_error=_standard_error(each),
+        network_entropy=network_entropy,
+        entropy_rate=float(stationary @ entropy(emission)),
+        statistical_complexity=float(entropy(stationary)),
+        log_likelihood=float(likelihood.mean()),
+        log_likelihood_error=_standard_error(likelihood),
+        symbol_frequencies=np.bincount(held_out.symbols.ravel(), minlength=len(symbols)) / held_out.symbols.size,
+        compared_models=tuple(model.name for model in models),
+        compared_states=np.array([model.n_states for model in models]),
+        compared_log_likelihood=_likelihoods(predicted, held_out.symbols),
+        compared_divergence=lost.mean(1),
+        compared_divergence_error=np.array([_standard_error(row) for row in lost]),
+        **fields,
+    )
+
+
+class _Model(NamedTuple):
+    name: str
+    n_states: int
+    predict: Callable[[np.ndarray], np.ndarray]  # words -> the distribution of each symbol given those before
+
+
+def _writer(reader: Reader) -> Writer:
+    n_outputs, n_symbols = reader.map.readout_size, reader.n_symbols
+    if n_outputs != n_symbols:
+        raise NotApplicable(
+            f"a next-symbol predictor has one logit for each of its {n_symbols} symbols, and this readout has "
+            f"{n_outputs} outputs: give the alphabet that it predicts, or predicts_next=False for a network that "
+            "decides about words"
+        )
+    if n_symbols < 2:
+        raise NotApplicable("with one symbol there is nothing to predict: an alphabet has two symbols or more")
+    opened = FunctionMap(
+        reader.map.step,
+        state_size=reader.map.state_size,
+        input_size=reader.map.input_size,
+        readout=reader.map.readout,
+        readout_size=n_outputs,
+        initial=reader.initial_states,
+    )
+    return Writer(opened, reader.alphabet)
+
+
+def _stationary(automaton: SignatureAutomaton) -> Float[np.ndarray, " state"]:
+    """Where the automaton is in the long run, from its initial state on, averaged over the period; symbols that slip
+    are left out."""
+    n_states, n_symbols = automaton.transitions.shape
+    kept = np.where(automaton.emission >= min(SLIP, 0.5 / n_symbols), automaton.emission, 0.0)
+    chain = np.zeros((n_states, n_states))
+    np.add.at(chain, (np.arange(n_states)[:, None], automaton.transitions), kept / kept.sum(1, keepdims=True))
+    power = (chain + np.eye(n_states)) / 2  # resting every second time ends all periods
+    for _ in range(40):
+        power = power @ power
+        power /= power.sum(1, keepdims=True)
+    found = power[automaton.initial]
+    found[found < 1e-12] = 0.0
+    return found / found.sum()
+
+
+def _learned(
+    writer: Writer, n_recurrent: int, process: Process | None, n_words: int, length: int, rng: np.random.Generator
+) -> list[_Model]:
+    """What ALERGIA and Baum-Welch make of words that the network wrote."""
+    words, n_symbols = writer.write(n_words, length, rng).symbols, len(writer.alphabet)
+    numbers = {min(n_recurrent, LEARNED_STATES): "Baum-Welch from random starts"}
+    if process is not None and process.n_states <= LEARNED_STATES:
+        numbers.setdefault(process.n_states, "Baum-Welch, the true number of states")
+    models = []
+    for n_states, name in numbers.items():
+        hmm = baum_welch.from_random_starts(n_states, n_symbols, words, rng).hmm
+        models.append(_Model(name, n_states, hmm.predictions))
+    automaton = alergia.alergia(words, n_symbols)
+    return [*models, _Model("ALERGIA", automaton.n_states, automaton.predictions)]
+
+
+def _probe(
+    reader: Reader,
+    machine: Machine,
+    models: list[_Model],
+    process: Process,
+    n_words: int,
+    length: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """How far network and true process agree on words of the process: fields of `Automaton`."""
+    _, words = process.sample(n_words, length, rng)
+    targets, states = process.beliefs(words)[:, :-1], reader.visit(reader.alphabet[words], rng)[:, :-1]
+    true, half = process.predict(targets), n_words // 2
+    each = divergence(true, Writer(reader.map, reader.alphabet).probabilities(states)).mean(1)
+    likelihood = _log_likelihood(machine.predictions(words), words)
+    columns = np.concatenate([states, np.ones((n_words, length, 1))], 2)
+    seen, unseen = (columns[part].reshape(-1, columns.shape[2]) for part in (slice(half), slice(half, None)))
+    known, hidden = (targets[part].reshape(-1, process.n_states) for part in (slice(half), slice(half, None)))
+    decoded = unseen @ np.linalg.lstsq(seen, known, rcond=None)[0]
+    total = float(((hidden - hidden.mean(0)) ** 2).sum())
+    kept = rng.permutation(len(hidden))[:MAX_SHOWN]
+    return {
+        "truth_entropy_rate": float(np.mean(process.entropy_rate())),
+        "truth_frequencies": process.symbol_frequencies(),
+        "log_likelihood_on_truth": float(likelihood.mean()),
+        "log_likelihood_on_truth_error": _standard_error(likelihood),
+        "truth_log_likelihood_on_truth": float(_log_likelihood(true, words).mean()),
+        "compared_log_likelihood_on_truth": _likelihoods([model.predict(words) for model in models], words),
+        "process_divergence": float(each.mean()),
+        "process_divergence_error": _standard_error(each),
+        # One state has no beliefs to decode: all of nothing is explained.
+        "belief_r2": 1 - float(((hidden - decoded) ** 2).sum()) / total if total > 1e-12 else 1.0,
+        "beliefs": hidden[kept],
+        "decoded_beliefs": decoded[kept],
+    }
+
+
+def _log_likelihood(
+    predicted: Float[np.ndarray, "word time symbol"], words: Int64[np.ndarray, "word time"]
+) -> Float[np.ndarray, " word"]:
+    """Of each word, nats a symbol."""
+    told = np.take_along_axis(predicted, words[..., None], 2)[..., 0]
+    return np.log(np.maximum(told, LEAST)).mean(1)
+
+
+def _likelihoods(
+    predicted: list[Float[np.ndarray, "word time symbol"]], words: Int64[np.ndarray, "word time"]
+) -> Float[np.ndarray, " model"]:
+    return np.array([_log_likelihood(each, words).mean() for each in predicted])
+
+
+def _standard_error(each: Float[np.ndarray, " word"]) -> float:
+    return float(each.std(ddof=1) / np.sqrt(len(each)))
