@@ -6,7 +6,7 @@ from the same initial states and see the same inputs, as the networks do; for dy
 correspond, each copy sees other trials (drawn with replacement), as many.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,8 +32,13 @@ from rnnscope.simulation import Trajectories
 
 MOST_STATES = 1000  # whose kernels are formed
 MOST_RANK, HELD = 10, 0.99  # of the linear dynamics, where no rank is asked for
+MOST_PAIRS = 64  # of dynamics that are laid on one another at once: more would not stay in the cache
 # Distances below these are rounding: the angle of a CKA near 1 has half of the digits.
 ROUNDING = {"procrustes": 1e-7, "cka": 1e-6, "kernel_cka": 1e-6, "dsa": 1e-6}
+
+Pairs = Iterable[tuple[np.ndarray, np.ndarray]]
+Found = tuple[Float[np.ndarray, " pair"], Float[np.ndarray, " pair"]]  # distances, agreement
+Between = Callable[[Pairs], Found]
 
 
 @dataclass(frozen=True)
@@ -74,31 +79,32 @@ def compare_states(
         fits = [fitted_dynamics(before, after, rank) for before, after, _ in coordinates]
         items, explained = [fit[0] for fit in fits], np.array([fit[1] for fit in fits])
         held = np.array([share[:rank].sum() for _, _, share in coordinates])
-        between: Callable[..., tuple[float, float]] = partial(
-            conjugation_distance, n_restarts=n_restarts, seed=(seed, 0xD5)
-        )
+        between: Between = partial(_conjugation_distances, n_restarts=n_restarts, seed=(seed, 0xD5))
     else:
         rank, explained, held = 0, None, None
-        between = partial(_angle, method)
+        between = partial(_angles, method)
         items = [run.visited[chosen] for run in runs]
     n = len(systems)
     distance, agreement = np.zeros((n, n)), np.ones((n, n))
-    for a, b in combinations(range(n), 2):
-        found = between(items[a], items[b])
-        distance[[a, b], [b, a]], agreement[[a, b], [b, a]] = found
+    rows, columns = np.triu_indices(n, 1)
+    found = between(combinations(items, 2))
+    for values, matrix in zip(found, (distance, agreement), strict=True):
+        matrix[rows, columns] = matrix[columns, rows] = values
     if method == "dsa" and len(runs[0].states) == 1 and not noise:
         of_copies = np.full((n, 1), np.nan)  # one trial, and no noise: nothing tells what another would be
     else:
-        draws = []
-        for k, run in enumerate(runs):
-            # Where nothing is drawn at random all copies are the same, and two are enough.
-            again = [run] * (n_copies if method == "dsa" else 2)
-            if noise:
-                again = [_run(systems[k], names[k], shown, noise, seed, (k, 1 + c)) for c in range(n_copies)]
-            copies = [_rotated(copy, rng) for copy in again]
-            alike = _refitted(copies, n_delays, rank, rng) if method == "dsa" else [c.visited[chosen] for c in copies]
-            draws.append([between(x, y)[0] for x, y in combinations(alike, 2)])
-        of_copies = np.maximum(draws, ROUNDING[method])
+
+        def pairs_of_copies() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for k, run in enumerate(runs):
+                # Where nothing is drawn at random all copies are the same, and two are enough.
+                again = [run] * (n_copies if method == "dsa" else 2)
+                if noise:
+                    again = [_run(systems[k], names[k], shown, noise, seed, (k, 1 + c)) for c in range(n_copies)]
+                copies = [_rotated(copy, rng) for copy in again]
+                alike = [copy.visited[chosen] for copy in copies] if method != "dsa" else None
+                yield from combinations(alike or _refitted(copies, n_delays, rank, rng), 2)
+
+        of_copies = np.maximum(between(pairs_of_copies())[0].reshape(n, -1), ROUNDING[method])
     return StateDistances(distance, of_copies, agreement, explained, held, rank)
 
 
@@ -167,9 +173,24 @@ def _chosen(run: Trajectories, method: str, rng: np.random.Generator) -> np.ndar
     return slice(None)
 
 
-def _angle(method: str, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """(distance, 1: there is no search that could fail)."""
+def _conjugation_distances(pairs: Pairs, *, n_restarts: int, seed: Sequence[int]) -> Found:
+    """Many pairs of matrices of one size at once; copies of a network may have filled fewer dimensions."""
+    pairs = list(pairs)
+    sizes = np.array([len(x) for x, _ in pairs])
+    found = np.empty((2, len(pairs)))
+    for size in np.unique(sizes):
+        same = np.flatnonzero(sizes == size)
+        for part in np.array_split(same, -(-len(same) // MOST_PAIRS)):
+            first, second = (np.stack([pairs[k][side] for k in part]) for side in (0, 1))
+            found[:, part] = conjugation_distance(first, second, n_restarts=n_restarts, seed=seed)
+    return found[0], found[1]
+
+
+def _angles(method: str, pairs: Pairs) -> Found:
+    """(distances, 1: there is no search that could fail)."""
     if method == "procrustes":
-        return procrustes_distance(x, y), 1.0
-    cosine = debiased_cka(x, y) if method == "cka" else debiased_kernel_cka(x, y)
-    return float(np.arccos(np.clip(cosine, 0.0, 1.0))), 1.0
+        found = np.array([procrustes_distance(x, y) for x, y in pairs])
+    else:
+        cosine = debiased_cka if method == "cka" else debiased_kernel_cka
+        found = np.arccos(np.clip([cosine(x, y) for x, y in pairs], 0.0, 1.0))
+    return found, np.ones(len(found))

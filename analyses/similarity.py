@@ -16,7 +16,12 @@ from rnnscope.analyses.state_space.principal import principal_components
 
 FILLED = 1e-10  # share of the variance below which a direction counts as empty
 MOST_UNITS = 50  # principal components of the states that go into a delay embedding
-STEPS, FREE_STEPS = 200, 40  # of the search for the best rotation; those before a search may be given up
+STEPS = 200  # of the search for the best rotation
+# |S| that is trusted, at first and at most: a wider step leaps out of the basin in which the search starts, which for
+# copies of one network is the right one.
+RADIUS = 0.5
+EXACT = 0.2  # share of the slope that a Newton step may leave
+TINY = np.finfo(np.float64).tiny
 
 
 def procrustes_distance(x: Float[np.ndarray, "point unit"], y: Float[np.ndarray, "point other"]) -> float:
@@ -114,73 +119,102 @@ def fitted_dynamics(
 
 
 def conjugation_distance(
-    a: Float[np.ndarray, "n n"], b: Float[np.ndarray, "n n"], *, n_restarts: int = 8, seed: int | Sequence[int] = 0
-) -> tuple[float, float]:
+    a: Float[np.ndarray, "*pair n n"],
+    b: Float[np.ndarray, "*pair n n"],
+    *,
+    n_restarts: int = 8,
+    seed: int | Sequence[int] = 0,
+) -> tuple[Float[np.ndarray, "*pair"], Float[np.ndarray, "*pair"]]:
     """The least |A - C B C^T| (Frobenius) over all orthogonal C, and the share of searches that end there.
 
-    Levenberg-Marquardt steps in the tangent space, S -> S B - B S with S skew-symmetric, from the C that lays the
-    eigenvectors of B on those of A in order, from the identity, and from random rotations and reflections. There is
-    no guarantee: the distance is an upper bound, and the share tells how far to trust it.
+    Newton steps on the orthogonal group, within a radius of trust (Absil, Baker and Gallivan, Found. Comput. Math. 7,
+    2007), from the C that lays the eigenvectors of B on those of A in order, from the identity, and from random
+    rotations and reflections; all searches for all pairs go side by side. There is no guarantee: the distance is an
+    upper bound, and the share tells how far to trust it.
 
     Example:
         >>> import numpy as np
         >>> distance, _ = conjugation_distance(np.diag([1.0, 2.0]), np.diag([2.0, 1.5]))
-        >>> round(distance, 6)
+        >>> round(float(distance), 6)
         0.5
     """
-    n = len(a)
-    if n == 1:
-        return float(np.abs(a - b)[0, 0]), 1.0
-    rng = np.random.default_rng(seed)
-    random = linalg.qr(rng.standard_normal((n_restarts, n, n)))[0]
-    rotations = np.concatenate([_laid_on(a, b)[None], np.eye(n)[None], random])
-    rows, columns = np.tril_indices(n, -1)
-    basis = np.zeros((len(rows), n, n))
-    basis[np.arange(len(rows)), rows, columns] = 1.0
-    basis -= basis.swapaxes(1, 2)
-
-    turned = rotations @ b @ rotations.swapaxes(1, 2)
-    cost = ((a - turned) ** 2).sum((1, 2))
-    damping = np.full(len(rotations), 1e-3)
-    floor = (1e-14 * np.linalg.norm(a)) ** 2
-    active = np.arange(len(rotations))
-    for step in range(STEPS):
+    shape, n = a.shape[:-2], a.shape[-1]
+    a, b = (z.reshape(-1, n, n) for z in (a, b))
+    random = linalg.qr(np.random.default_rng(seed).standard_normal((n_restarts, n, n)))[0]
+    # LAPACK's Q always has the same determinant, and no search gets from rotations to reflections.
+    random[1::2, :, 0] *= -1.0
+    rotations = np.stack([[_laid_on(x, y), np.eye(n), *random] for x, y in zip(a, b, strict=True)])
+    turned = (rotations @ b[:, None] @ rotations.swapaxes(2, 3)).reshape(-1, n, n)
+    aims = np.repeat(a, rotations.shape[1], axis=0)
+    cost = ((aims - turned) ** 2).sum((1, 2))
+    rounding = (1e-14 * np.linalg.norm(aims, axis=(1, 2))) ** 2
+    radius = np.full(len(turned), RADIUS)
+    active = np.arange(len(turned))
+    for _ in range(STEPS):
         if not len(active):
             break
-        now = turned[active]
-        moves = _moves(now, rows, columns).reshape(len(active), len(rows), -1)
-        square = moves @ moves.swapaxes(1, 2)
-        slope = (moves @ (a - now).reshape(len(active), -1, 1))[..., 0]
-        scale = np.einsum("kii->k", square) / len(rows)
-        ridge = (damping[active] * np.maximum(scale, 1e-300))[:, None, None] * np.eye(len(rows))
-        steps = np.einsum("km,mij->kij", linalg.solve(square + ridge, slope), basis) / 2
+        aim, now = aims[active], turned[active]
+        steps, hoped = _newton_steps(aim, now, radius[active])
         # Cayley's transform: orthogonal whatever the length of the step.
-        moved = np.linalg.solve(np.eye(n) - steps, np.eye(n) + steps)
+        moved = np.linalg.solve(np.eye(n) - steps / 2, np.eye(n) + steps / 2)
         tried = moved @ now @ moved.swapaxes(1, 2)
-        found = ((a - tried) ** 2).sum((1, 2))
-        better = found < cost[active]
+        found = ((aim - tried) ** 2).sum((1, 2))
         gained = cost[active] - found
-        turned[active[better]] = tried[better]
-        done = (found < floor) | (better & (gained < 1e-9 * cost[active])) | (~better & (damping[active] > 1e8))
-        cost[active[better]] = found[better]
-        damping[active] *= np.where(better, 0.2, 5.0)
-        if step >= FREE_STEPS:
-            # At the pace of this step, it would not come down to the best in those that are left.
-            done |= better & (cost[active] - (STEPS - step) * gained > cost.min())
-        active = active[~done]
-    distances = np.sqrt(cost)
-    best = distances.min()
-    return float(best), float((distances <= 1.01 * best + 1e-6 * np.linalg.norm(a)).mean())
+        better = gained > 0
+        turned[active[better]], cost[active[better]] = tried[better], found[better]
+        length = np.linalg.norm(steps, axis=(1, 2))
+        wider = np.where(gained > 0.75 * hoped, np.clip(2 * length, radius[active], RADIUS), radius[active])
+        radius[active] = np.where(gained < 0.25 * hoped, length / 4, wider)
+        active = active[hoped > 1e-9 * cost[active] + rounding[active]]
+    distances = np.sqrt(cost).reshape(len(a), -1)
+    best = distances.min(1)
+    near = distances <= (1.01 * best + 1e-6 * np.linalg.norm(a, axis=(1, 2)))[:, None]
+    return best.reshape(shape), near.mean(1).reshape(shape)
 
 
-def _moves(b: Float[np.ndarray, "k n n"], rows: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "k pair n n"]:
-    """S B - B S for every S with 1 at (row, column) and -1 at (column, row), without products: most of S is 0."""
-    moves, pair = np.zeros((len(b), len(rows), *b.shape[1:])), np.arange(len(rows))
-    moves[:, pair, rows] += b[:, columns]
-    moves[:, pair, columns] -= b[:, rows]
-    moves[:, pair, :, columns] -= b[:, :, rows].transpose(2, 0, 1)
-    moves[:, pair, :, rows] += b[:, :, columns].transpose(2, 0, 1)
-    return moves
+def _newton_steps(
+    a: Float[np.ndarray, "k n n"], b: Float[np.ndarray, "k n n"], radius: Float[np.ndarray, " k"]
+) -> tuple[Float[np.ndarray, "k n n"], Float[np.ndarray, " k"]]:
+    """(the skew-symmetric S, no longer than the radius, for which e^S B e^-S comes near A; how much it should lower the
+    squared distance).
+
+    To second order that is |A - B|^2 - 2 <G, S> + <S, H S>, with the skew parts of G = A B^T - B^T A and of
+    H S = S W - A S B^T - B^T S A, where W is half of A B^T + B A^T + A^T B + B^T A. Conjugate gradients, which end
+    where they leave the radius or find that the distance curves down (Steihaug, SIAM J. Numer. Anal. 20, 1983).
+    """
+    bt = b.swapaxes(1, 2)
+    square = a @ bt + bt @ a
+    w = (square + square.swapaxes(1, 2)) / 2
+    slope = _skew((a - b) @ bt - bt @ (a - b))  # the part with B alone is 0, and would only bring rounding
+    size = _inner(slope, slope)
+    enough = EXACT**2 * size
+    found, rest, open_ = np.zeros_like(slope), slope.copy(), np.arange(len(a))
+    steps, left, way = found, slope, slope
+    for _ in range(a.shape[1] * (a.shape[1] - 1) // 2):
+        turn = _skew(way @ w - a @ way @ bt - bt @ way @ a)
+        along, squared = _inner(steps, way), np.maximum(_inner(way, way), TINY)
+        limit = (np.sqrt(along**2 + squared * np.maximum(radius**2 - _inner(steps, steps), 0.0)) - along) / squared
+        curve = _inner(way, turn)
+        leaves = size >= limit * curve
+        far = np.where(leaves, limit, size / np.where(leaves, 1.0, curve))[:, None, None]
+        steps, left, before = steps + far * way, left - far * turn, size
+        size = _inner(left, left)
+        found[open_], rest[open_] = steps, left
+        more = ~leaves & (size > enough)
+        if not more.any():
+            break
+        way = left[more] + (size[more] / before[more])[:, None, None] * way[more]
+        a, bt, w, steps, left = (z[more] for z in (a, bt, w, steps, left))
+        radius, size, enough, open_ = radius[more], size[more], enough[more], open_[more]
+    return found, _inner(slope + rest, found)
+
+
+def _skew(matrices: np.ndarray) -> np.ndarray:
+    return (matrices - matrices.swapaxes(1, 2)) / 2
+
+
+def _inner(x: np.ndarray, y: np.ndarray) -> Float[np.ndarray, " k"]:
+    return np.einsum("kij,kij->k", x, y)
 
 
 def _laid_on(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "n n"]:

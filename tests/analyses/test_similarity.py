@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from rnnscope.analyses.similarity import (
     conjugation_distance,
@@ -137,6 +138,49 @@ def test_all_rotations_and_reflections_of_a_plane_are_not_better():
     many = np.linalg.qr(np.random.default_rng(6).standard_normal((100000, 3, 3)))[0]
     tried = np.linalg.norm(a - many @ b @ many.swapaxes(1, 2), axis=(1, 2)).min()
     assert tried - 0.2 < conjugation_distance(a, b)[0] <= tried
+
+
+def test_no_descent_from_many_starts_finds_less():
+    """BFGS with slopes by differences, over Cayley's transform of S, a rotation, and a reflection of it."""
+    rows, columns = np.tril_indices(4, -1)
+
+    def cost(s, a, b, mirror):
+        skew = np.zeros((4, 4))
+        skew[rows, columns] = s
+        skew -= skew.T.copy()
+        turn = np.linalg.solve(np.eye(4) - skew, np.eye(4) + skew) * mirror
+        return ((a - turn @ b @ turn.T) ** 2).sum()
+
+    a, b = np.random.default_rng(7).standard_normal((2, 2, 4, 4))
+    found, share = conjugation_distance(a, b, n_restarts=30)
+    assert found.shape == share.shape == (2,)
+    for k in range(2):
+        starts = np.random.default_rng(8).standard_normal((6, 6))
+        mirrors = ([1, 1, 1, 1], [-1, 1, 1, 1])
+        least = min(minimize(cost, s, (a[k], b[k], mirrors[i % 2])).fun for i, s in enumerate(starts))
+        assert found[k] <= np.sqrt(least) + 1e-6, f"pair {k}: a descent by another method ended lower"
+        # 32 starts against 6: the least of both is the same unless one of them has missed it.
+        assert found[k] == pytest.approx(np.sqrt(least), abs=1e-5), f"pair {k}"
+
+
+def test_a_disturbed_copy_is_no_farther_than_the_disturbance():
+    """|A - C (C^T A C + E) C^T| = |E| for the C that is known: the search may not leap out of that basin. This is what
+    the noise floor is made of."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        a = rng.standard_normal((10, 10)) / np.sqrt(10)
+        turn, disturbed = orthogonal(10, seed), 0.01 * rng.standard_normal((10, 10))
+        found, _ = conjugation_distance(a, turn.T @ a @ turn + disturbed, n_restarts=0)
+        assert found <= np.linalg.norm(disturbed), f"seed {seed}"
+
+
+def test_many_pairs_at_once_are_as_far_apart_as_one_by_one():
+    a, b = np.random.default_rng(9).standard_normal((2, 2, 3, 5, 5))
+    found = np.stack(conjugation_distance(a, b, seed=3))
+    alone = [
+        [conjugation_distance(x, y, seed=3) for x, y in zip(*rows, strict=True)] for rows in zip(a, b, strict=True)
+    ]
+    np.testing.assert_allclose(found, np.moveaxis(np.array(alone), 2, 0), rtol=1e-6)
 
 
 def test_delay_coordinates_of_a_linear_system_have_its_eigenvalues():
