@@ -7,6 +7,7 @@ triangular coefficients C back by R^-1 C, where they settle, and V = Q C. Where 
 come near one another, the dynamics is not hyperbolic.
 """
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 # A vector has settled where two beginnings of the way back end within this angle, in radians.
 SETTLED = 0.01
+TITLE_WIDTH = 72  # letters of a title in a figure of 700 pixels
 
 
 @dataclass(frozen=True)
@@ -394,11 +396,10 @@ def _figure(found: CovariantVectors) -> "go.Figure":
         zmax=90,
         colorscale=SEQUENTIAL,
         colorbar={
-            "title": {"text": "median angle", "side": "right"},
+            "title": {"text": "median angle (degrees)", "side": "right"},
             "x": 0.405 if split else 1.0,
             "thickness": 12,
             "tickvals": [0, 30, 60, 90],
-            "ticksuffix": "°",
         },
         hovertemplate="%{x}, %{y}: %{z:.1f}°<extra></extra>",
         row=1,
@@ -411,8 +412,8 @@ def _figure(found: CovariantVectors) -> "go.Figure":
     figure.update_yaxes(autorange="reversed", constrain="domain", scaleanchor="x", row=1, col=1)
     figure.update_xaxes(constrain="domain", row=1, col=1)
     if not split:
-        title = f"Covariant Lyapunov vectors{not_all}: {found._between()}"
-        figure.update_layout(title={"text": title})
+        lines = textwrap.wrap(f"Covariant Lyapunov vectors{not_all}: {found._between()}", TITLE_WIDTH)
+        figure.update_layout(title={"text": "<br>".join(lines)}, margin={"t": 33 + 22 * len(lines)})
         return figure
     figure.update_xaxes(title_text="smallest angle, expanding to contracting", ticksuffix="°", row=1, col=2)
     figure.update_yaxes(title_text="share of states", rangemode="tozero", row=1, col=2)

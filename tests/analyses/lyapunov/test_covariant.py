@@ -131,7 +131,9 @@ def test_vectors_that_have_no_time_to_settle_say_so():
     )
     assert not found.settled[1]
     assert "NOT" in found.summary()
-    assert "settled)" in found.figure().layout.title.text
+    title = found.figure().layout.title.text
+    assert "settled)" in title
+    assert max(map(len, title.split("<br>"))) <= 72, "a line of more letters leaves a figure of 700 pixels"
 
 
 def lorenz():
