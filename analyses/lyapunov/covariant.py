@@ -380,7 +380,7 @@ def _figure(found: CovariantVectors) -> "go.Figure":
 
     known = found.angle[np.isfinite(found.angle)]
     split = known.size > 0
-    figure = make_subplots(rows=1, cols=1 + split, horizontal_spacing=0.2)
+    figure = make_subplots(rows=1, cols=1 + split, horizontal_spacing=0.3)
     not_all = "" if found.settled.all() else f" ({int(found.settled.sum())} of {len(found.settled)} settled)"
     figure.update_layout(template=TEMPLATE, title={"text": f"Covariant Lyapunov vectors{not_all}"})
     if not np.isfinite(found.exponents).all():
@@ -397,7 +397,7 @@ def _figure(found: CovariantVectors) -> "go.Figure":
         colorscale=SEQUENTIAL,
         colorbar={
             "title": {"text": "median angle (degrees)", "side": "right"},
-            "x": 0.405 if split else 1.0,
+            "x": 0.36 if split else 1.0,
             "thickness": 12,
             "tickvals": [0, 30, 60, 90],
         },
@@ -415,7 +415,7 @@ def _figure(found: CovariantVectors) -> "go.Figure":
         lines = textwrap.wrap(f"Covariant Lyapunov vectors{not_all}: {found._between()}", TITLE_WIDTH)
         figure.update_layout(title={"text": "<br>".join(lines)}, margin={"t": 33 + 22 * len(lines)})
         return figure
-    figure.update_xaxes(title_text="smallest angle, expanding to contracting", ticksuffix="°", row=1, col=2)
+    figure.update_xaxes(title_text="smallest angle, expanding<br>to contracting (degrees)", row=1, col=2)
     figure.update_yaxes(title_text="share of states", rangemode="tozero", row=1, col=2)
     bins = {"start": 0, "end": 90 if known.max() > 30 else 1.05 * max(known.max(), 1e-3)}
     bins["size"] = bins["end"] / 30
@@ -423,4 +423,5 @@ def _figure(found: CovariantVectors) -> "go.Figure":
         x=known, xbins=bins, histnorm="probability", marker={"color": COLOURS[0]}, showlegend=False, row=1, col=2
     )
     figure.update_xaxes(range=[0, bins["end"]], row=1, col=2)
+    figure.update_layout(margin={"b": 80})
     return figure
