@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 from rnnscope.cells import GRU, Cell, Leaky, StateRegularized, Vanilla
 from rnnscope.schedules import Curriculum, Decay
-from rnnscope.tasks import DelayedMatchToSample, FlipFlop, FormalLanguage, HMMEmission, Parity, linear_chain
+from rnnscope.tasks import (
+    DelayedMatchToSample,
+    FlipFlop,
+    FormalLanguage,
+    HMMEmission,
+    NextSymbol,
+    Parity,
+    linear_chain,
+)
 from rnnscope.tasks.task import Task
 from rnnscope.training import Training
 
@@ -46,6 +54,16 @@ _LANGUAGE = Training(
 )
 # Two parities at once: under more noise tanh units do not begin to learn them.
 _PARITIES = replace(_LANGUAGE, learning_rate=5e-3, noise=0.02)
+# The divergence goes on falling for as long as the learning rate does, long after the criterion is met.
+_NEXT_SYMBOL = Training(
+    learning_rate=5e-3,
+    batch_size=64,
+    steps=1000,
+    decay=Decay("cosine", final=0.02),
+    evaluate_every=250,
+    stop_when_learned=False,
+    checkpoints=_COURSE,
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,9 @@ PRESETS: dict[str, Preset] = {
         replace(_LANGUAGE, steps=3000, noise=0.0),  # a count lies along a line, where noise moves it
         "balanced brackets, up to 6 deep",
     ),
+    "golden-mean": Preset(NextSymbol("golden-mean"), GRU(32), _NEXT_SYMBOL, "the golden mean process's next symbol"),
+    "rrxor": Preset(NextSymbol("rrxor"), GRU(32), replace(_NEXT_SYMBOL, steps=2000), "two bits and their exclusive or"),
+    "mess3": Preset(NextSymbol("mess3"), GRU(32), _NEXT_SYMBOL, "the Mess3 process's next symbol"),
 }
 
 
@@ -111,6 +132,8 @@ def default_training(task: Task) -> Training:
         return _FLIP_FLOP
     if isinstance(task, FormalLanguage):
         return _LANGUAGE
+    if isinstance(task, NextSymbol):
+        return _NEXT_SYMBOL
     return _BITS if len(getattr(task, "ns", ())) > 1 else Training()
 
 

@@ -46,10 +46,17 @@ def test_readme_python_runs_as_it_stands(index, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_flip_flop_example_runs(tmp_path):
+@pytest.mark.parametrize(
+    ("script", "options", "figure"),
+    [
+        ("flip_flop_fixed_points.py", ("--bits", "1", "--steps", "30"), "flip_flop/state_space.html"),
+        ("next_symbol_automaton.py", ("--steps", "10", "--words", "8"), "next_symbol/divergence.html"),
+    ],
+)
+def test_the_example_runs(script, options, figure, tmp_path):
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / "flip_flop_fixed_points.py", "--bits", "1", "--steps", "30"],
+        [sys.executable, ROOT / "examples" / script, *options],
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "flip_flop" / "state_space.html").exists()
+    assert (tmp_path / figure).exists()

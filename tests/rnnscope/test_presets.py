@@ -20,6 +20,7 @@ def test_the_default_training_of_each_task_fits_it():
     assert rs.default_training(rs.tasks.Parity([2, 3])).curriculum is not None
     assert rs.default_training(rs.tasks.FlipFlop(2)).curriculum is None
     assert not rs.default_training(rs.tasks.HMMEmission("linear_chain:2")).readout_bias
+    assert rs.default_training(rs.tasks.NextSymbol("even")) == rs.preset("golden-mean").training
 
 
 def test_an_unknown_preset_is_told():
