@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 FEW = 24  # transitions; more symbols and dotted lines would hide one another
 MANY = 16  # states; the numbers of more are written smaller
 TIP = 11  # of an arrow, in pixels
+LABEL = np.array([0.06, 0.05])  # what a number takes of width and height of a figure of 600 pixels
 INK = "#333333"
 
 
@@ -49,12 +50,7 @@ def states_figure(automaton: Any, shown: np.ndarray, nodes: list[Any], legend: l
         )  # fmt: skip
     _add_transitions(figure, automaton, shown)
     _add_points(figure, automaton, shown)
-    for state, node in zip(shown.tolist(), nodes, strict=True):
-        x, y = automaton.state_positions[state]
-        figure.add_annotation(
-            x=x, y=y, text=f"<b>q{state}</b>", hovertext=node.hover, showarrow=False, borderpad=1,
-            bgcolor="rgba(255,255,255,0.7)", font={"size": 14 if len(shown) <= MANY else 11},
-        )  # fmt: skip
+    _add_numbers(figure, automaton, dict(zip(shown.tolist(), nodes, strict=True)))
     figure.update_xaxes(title_text="PC1 of visited states")
     figure.update_yaxes(title_text="PC2 of visited states")
     figure.update_layout(
@@ -62,6 +58,22 @@ def states_figure(automaton: Any, shown: np.ndarray, nodes: list[Any], legend: l
         margin={"t": 80, "b": 110},
     )
     return figure
+
+
+def _add_numbers(figure: "go.Figure", automaton: Any, nodes: dict[int, Any]) -> None:
+    """The most visited first; a number that would lie on another is left out, its samples tell it when pointed at."""
+    places = automaton.state_positions
+    room = LABEL * np.ptp(np.concatenate([automaton.sample_positions, places]), axis=0)
+    written: list[int] = []
+    for state in sorted(nodes, key=lambda state: -automaton.occupancy[state]):
+        if not (np.abs(places[written] - places[state]) < room).all(1).any():
+            written.append(state)
+    for state in sorted(written):
+        x, y = places[state]
+        figure.add_annotation(
+            x=x, y=y, text=f"<b>q{state}</b>", hovertext=nodes[state].hover, showarrow=False, borderpad=1,
+            bgcolor="rgba(255,255,255,0.7)", font={"size": 14 if len(nodes) <= MANY else 11},
+        )  # fmt: skip
 
 
 def _add_transitions(figure: "go.Figure", automaton: Any, shown: np.ndarray) -> None:

@@ -160,5 +160,7 @@ def test_the_figure_of_states_shows_what_is_known_of_them():
     other = (found.arrow_state != found.arrow_target).nonzero()[0]  # type: ignore[union-attr, operator]
     assert tips == pytest.approx(found.arrow_positions[other, 1]), "an arrow ends where the network is after the symbol"  # type: ignore[index]
     assert [note.text for note in figure.layout.annotations] == ["<b>q0</b>", "<b>q1</b>"]  # type: ignore[attr-defined]
+    crowded = dataclasses.replace(found, state_positions=np.zeros((2, 2))).figure(layout="states")
+    assert len(crowded.layout.annotations) == 1, "of numbers that lie on one another, one is written"  # type: ignore[attr-defined]
     with pytest.raises(NotApplicable, match="kept without the network's states"):
         dataclasses.replace(found, state_positions=None).figure(layout="states")
