@@ -35,18 +35,24 @@ class Automaton:
             prefix included.
         state_centres: mean network state in each machine state.
         symbols: names of the symbols read (moore) or emitted (emitter).
-        word_distributions: moore: the kinds of test words; see `words.draw_words`.
+        word_distributions: moore: the kinds of test words; see `words.draw_words`. Where trials of the task can be read
+            "task" comes first: trials as they come, each up to its own end, for the first of `lengths`; for each other
+            one trials of that length, if the task draws any (`sample_held_out`).
+        word_counts, word_lengths: how many words of each are read, and how many symbols the longest has. None is no
+            evidence: of so many shares are NaN, and bounds 0 and 1.
+        task_states: the states that the task's trials visit; 0 where none can be read, None without a task.
         lengths: test words in symbols; moore: the usual length, and longer ones.
         fidelity_last: moore: fraction of words after which machine and network show the same, with bounds _low
             and _high.
         fidelity_words: the same for agreement after every prefix of a word, the empty one included.
         fidelity_prefixes: fraction of all prefixes that agree; no bounds, since those of one word depend on each
             other.
-        agreement_at: share of the test words after whose first 0, 1, 2 ... symbols machine and network show the same.
+        agreement_at: share of the test words after whose first 0, 1, 2 ... symbols machine and network show the same
+            (of the task's, those of the shortest of `lengths` that reach so far).
         drift_lengths: of each distribution, the last length before the first after which they agree on fewer than
             98 % of the words, and surely so (the upper bound lies below); None where there is no such length.
         pac_epsilon: with probability 1 - `pac_delta`, for all distributions and lengths at once, machine and network
-            disagree at any prefix of a word with a probability below this; from `n_test_words` words each.
+            disagree at any prefix of a word with a probability below this; from `word_counts` words each.
         compression: share of pairs of words with the same state of the machine that the network treats alike, shown
             every short suffix; None where no pair was drawn (so for the next two).
         distinction_precision, distinction_recall: of the shortest suffixes that tell two states apart, the share of
@@ -180,6 +186,9 @@ class Automaton:
     n_words: int
     length: int
     seed: int
+    word_counts: Int64[np.ndarray, "distribution length"] | None = None
+    word_lengths: Int64[np.ndarray, "distribution length"] | None = None
+    task_states: int | None = None
     machine_accuracy: float | None = None
     machine_accuracy_low: float | None = None
     machine_accuracy_high: float | None = None

@@ -15,45 +15,63 @@ def summary(found: Any) -> str:
 
 
 def _warning(found: Automaton) -> str:
-    """What the summary has to begin with where the machine is not to be taken for the network's."""
+    """What the summary has to begin with where the machine is not to be taken for the network's, or only as far as the
+    task goes."""
     budget = "the best found before the budget ran out: " if found.out_of_budget else ""
-    if found.fidelity_last[:, 0].min() < FAITHFUL:
-        return f"{budget}NOT faithful: "
-    if found.fidelity_words[:, 0].min() < FAITHFUL:
-        return f"{budget}NOT faithful, except at the end of words: "
-    # Words of up to 2 n - 2 symbols tell any two machines of n states apart: less is no test.
-    if found.drift_length is not None and found.drift_length < 2 * found.n_states - 2:
-        return f"{budget}NOT faithful past {found.drift_length} symbols: "
+    task, others = _rows(found)
+    fault = _fault(found, task + others)
+    # With so few words that they prove little, nothing is said to be faithful.
+    if fault and task and not _fault(found, task) and found.fidelity_words_low[0, 0] >= FAITHFUL:
+        return f"{budget}faithful on the task's words, on others {fault}: "
+    if fault:
+        return f"{budget}{fault}: "
     longest = int(found.lengths[-1])
-    return budget if longest >= 2 * found.n_states - 2 else f"{budget}tested up to {longest} symbols only: "
+    if longest < 2 * found.n_states - 2:
+        return f"{budget}tested up to {longest} symbols only: "
+    doubted = found.falsifier_wrong is not None and found.falsifier_wrong[:, 0].any()
+    return f"{budget}with rare exceptions: " if doubted else budget
+
+
+def _rows(found: Automaton) -> tuple[list[int], list[int]]:
+    """The rows of `word_distributions` that are the task's, one or none, and the others."""
+    task = [row for row, name in enumerate(found.word_distributions) if name == "task"]
+    return task, [row for row in range(len(found.word_distributions)) if row not in task]
+
+
+def _fault(found: Automaton, rows: list[int]) -> str:
+    """Why the machine is not faithful on words of these distributions; empty where it is."""
+    if found.fidelity_last[rows, 0].min() < FAITHFUL:
+        return "NOT faithful"
+    if found.fidelity_words[rows, 0].min() < FAITHFUL:
+        return "NOT faithful, except at the end of words"
+    drift = _drift(found, rows)
+    # Words of up to 2 n - 2 symbols tell any two machines of n states apart: less is no test.
+    return f"NOT faithful past {drift} symbols" if drift is not None and drift < 2 * found.n_states - 2 else ""
+
+
+def _drift(found: Automaton, rows: list[int]) -> int | None:
+    lengths = [length for row in rows if (length := found.drift_lengths[row]) is not None]
+    return min(lengths, default=None)
 
 
 def moore_summary(found: Automaton) -> str:
-    worst = found.worst_distribution
-    last, every, longer = found.fidelity_last, found.fidelity_words, found.lengths[-1]
-    parts = [
-        f"{_warning(found)}{_states(found.n_states)}; of {found.n_test_words} {found.word_distributions[worst]} words "
-        f"of {found.lengths[0]} symbols {percent(last[worst, 0])} agree with the network at the end, "
-        f"{percent(every[worst, 0])} (95 % sure: at least {percent(found.fidelity_words_low[worst, 0])}) "
-        f"after every prefix; of {longer} symbols {percent(last[:, -1].min())} and {percent(every[:, -1].min())}"
-    ]
-    parts[:0] = _counting(found)
+    task, others = _rows(found)
+    parts = [*_counting(found), f"{_warning(found)}{_states(found.n_states)}"]
+    if found.task_states is not None and found.task_states < found.n_states:
+        parts.append(
+            f"the task's words visit {found.task_states} of these"
+            if task
+            else "the task's trials hold inputs that are no symbols: none of its own words could be tested"
+        )
+    parts += [_agreement(found, rows) for rows in (task, others) if rows]
     if found.pac_epsilon is not None and found.pac_delta is not None:
+        most = [f"{np.ceil(1e4 * found.pac_epsilon[rows, 0].max()) / 100:.4g} %" for rows in (task, others) if rows]
+        of_task = f"{most[0]} of the task's words and " if task else ""
         parts.append(
-            f"with a probability of {percent(1 - found.pac_delta)}, at most "
-            f"{np.ceil(1e4 * found.pac_epsilon[:, 0].max()) / 100:.4g} % of words of {found.lengths[0]} symbols, of "
-            "whichever kind, disagree anywhere"
+            f"with a probability of {percent(1 - found.pac_delta)}, at most {of_task}{most[-1]} of words of "
+            f"{found.lengths[0]} symbols, of whichever {'other ' if task else ''}kind, disagree anywhere"
         )
-    if found.drift_length is not None:
-        kind = found.word_distributions[found.drift_lengths.index(found.drift_length)]
-        parts.append(f"95 % sure: they part (98 % agree no more) past {found.drift_length} symbols of {kind} words")
-    if found.falsifier_wrong is not None and found.falsifier_words is not None:
-        wrong = np.rint(found.falsifier_words @ found.falsifier_wrong).astype(int).tolist()
-        beyond = f" and {wrong[-1] or 'no'} within {longer}" if len(wrong) > 1 else ""
-        parts.append(
-            f"a further search of {found.falsifier_words.sum()} words found {wrong[0] or 'no'} disagreements within "
-            f"{found.lengths[0]} symbols{beyond}"
-        )
+    parts += _parting(found) + _doubts(found)
     if found.truth_equivalent is not None:
         parts.append(
             "equivalent to the task's machine"
@@ -66,6 +84,64 @@ def moore_summary(found: Automaton) -> str:
             f"{percent(found.network_accuracy or 0.0)} of {found.n_task_trials} trials"
         )
     return "; ".join(parts)
+
+
+def _agreement(found: Automaton, rows: list[int]) -> str:
+    """How many words of the worst of these distributions agree."""
+    last, every, longer = found.fidelity_last, found.fidelity_words, found.lengths[-1]
+    worst, name = min(rows, key=lambda row: every[row, 0]), "words of the task of up to"
+    number, symbols = found.n_test_words, found.lengths[0]
+    if found.word_distributions[worst] != "task":
+        name = f"{found.word_distributions[worst]} words of"
+    elif found.word_counts is not None and found.word_lengths is not None:
+        number, symbols = found.word_counts[worst, 0], found.word_lengths[worst, 0]
+    beyond = f"of {longer} symbols {percent(last[rows, -1].min())} and {percent(every[rows, -1].min())}"
+    if np.isnan(every[rows, -1]).any():
+        beyond = f"of {longer} symbols the task draws none"
+    return (
+        f"of {number} {name} {symbols} symbols {percent(last[worst, 0])} agree with the network at the end, "
+        f"{percent(every[worst, 0])} (95 % sure: at least {percent(found.fidelity_words_low[worst, 0])}) after every "
+        f"prefix; {beyond}"
+    )
+
+
+def _parting(found: Automaton) -> list[str]:
+    """Past which length they part, on the task's words and on others."""
+    if found.drift_length is None:
+        return []
+    task, others = _rows(found)
+    of_task, other = _drift(found, task), _drift(found, others)
+    where = [] if of_task is None else [f"{of_task} symbols of the task's words"]
+    if other is not None:
+        kind = next(found.word_distributions[row] for row in others if found.drift_lengths[row] == other)
+        where.append(f"{other} symbols of {kind} words")
+    text = f"95 % sure: they part (98 % agree no more) past {' and '.join(where)}"
+    if task and of_task is None and found.word_lengths is not None:
+        text += f", not within {found.word_lengths[task].max()} of the task's"
+    return [text]
+
+
+def _doubts(found: Automaton) -> list[str]:
+    """What a search for disagreement came to, on the task's words and on others."""
+    if found.falsifier_wrong is None or found.falsifier_words is None:
+        return []
+    wrong = np.rint(found.falsifier_words[:, None] * found.falsifier_wrong).astype(int)
+    task = np.array([kind == "rare" for kind in found.falsifier_kinds])
+    parts = []
+    for rows, whose in ((task, "of the task's rarest"), (~task, "further")):
+        if rows.any():
+            near, far = (int(wrong[rows, column].sum()) for column in (0, -1))
+            plural = "" if near == 1 else "s"
+            beyond = (
+                f" and {far or 'no'} within {found.lengths[-1]}" if wrong.shape[1] > 1 and whose == "further" else ""
+            )
+            parts.append(
+                f"a search of {found.falsifier_words[rows].sum()} {whose} words found {near or 'no'} "
+                f"disagreement{plural} within {found.lengths[0]} symbols{beyond}"
+            )
+    if found.falsifier_word is not None:
+        parts[-1] += f", the shortest after {_spelled(found, found.falsifier_word)}"
+    return parts
 
 
 def _counting(found: Automaton) -> list[str]:
@@ -88,15 +164,20 @@ def _counting(found: Automaton) -> list[str]:
             f", and is right by the task's language on {percent(accuracy[-1])} (the network on "
             f"{percent(found.network_depth_accuracy[-1])})"
         )
+    told = accuracy is not None  # by a task whose language has no bound
     return [
         "not regular: states grow with the depth tested, one for each symbol up to "
-        f"{found.counting_depth} ({found.growth_states[-1]} at {deepest})",
+        f"{found.counting_depth} ({found.growth_states[-1]} at {deepest})"
+        + ("" if told else ", which does not exclude that some deeper bound was learned"),
         text,
     ]
 
 
 def _spelled(found: Automaton, word: tuple[int, ...] | None) -> str:
-    return "the empty word" if not word else "'" + " ".join(found.symbols[symbol] for symbol in word) + "'"
+    if not word:
+        return "the empty word"
+    names = [found.symbols[symbol] for symbol in word]
+    return "'" + (", " if any(" " in name for name in names) else " ").join(names) + "'"
 
 
 def emitter_summary(found: Automaton) -> str:

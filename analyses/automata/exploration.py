@@ -21,10 +21,19 @@ class Explored:
     Attributes:
         machine: minimal; None where there were more states than allowed.
         n_questions: how often a symbol was read.
+        came_from: of every state but the first, in the order they were met, the state before it and the symbol read.
     """
 
     machine: Machine | None
     n_questions: int
+    came_from: Int64[np.ndarray, "state 2"]
+
+    def words(self) -> list[tuple[int, ...]]:
+        """A shortest word to each state."""
+        found: list[tuple[int, ...]] = [()]
+        for before, symbol in self.came_from.tolist():
+            found.append((*found[before], symbol))
+        return found
 
 
 def explore(reader: Reader, radius: float, most: int, rng: np.random.Generator) -> Explored:
@@ -39,16 +48,19 @@ def explore(reader: Reader, radius: float, most: int, rng: np.random.Generator) 
     n_units, transitions = start.shape[1], np.empty((0, reader.n_symbols), np.int64)
     known = np.column_stack([start, reader.show(start)])
     scale = np.append(np.ones(n_units), np.full(known.shape[1] - n_units, 2 * radius))
+    came_from = np.empty((0, 2), np.int64)
     while len(transitions) < len(known) <= most:
+        n_open = len(known) - len(transitions)
         ahead = reader.step_all(known[len(transitions) :, :n_units])
         ahead = np.column_stack([ahead, reader.show(ahead)])
         place, fresh = _placed(ahead * scale, known * scale, radius, most + 1)
+        came_from = np.vstack([came_from, np.column_stack([len(transitions) + fresh % n_open, fresh // n_open])])
         transitions = np.vstack([transitions, place.reshape(reader.n_symbols, -1).T])
         known = np.concatenate([known, ahead[fresh]])
     if len(known) > most:
-        return Explored(None, transitions.size)
+        return Explored(None, transitions.size, came_from)
     shown = known[:, n_units:].astype(np.int64)
-    return Explored(Machine(transitions, shown).minimise(), transitions.size)
+    return Explored(Machine(transitions, shown).minimise(), transitions.size, came_from)
 
 
 def _placed(

@@ -205,16 +205,21 @@ def _from_symbols(
     counting = _counting(reader, task, found.machine, doubting)
     if not asked:
         reader = replace(reader, empty_word=machine.outputs[machine.initial])
-    fields = trust.fidelity(reader, machine, lengths, n_test_words, testing)
+    shown = None if search.of_task is None else task
+    fields = trust.fidelity(reader, machine, lengths, n_test_words, testing, shown)
     n_pairs, n_doubts = min(PAIRS, n_test_words), max(search.n_words, n_test_words // 3)
     alike = trust.myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
     fields |= dict(zip(("compression", "distinction_precision", "distinction_recall"), alike, strict=True))
-    doubts = trust.falsify(reader, machine, n_doubts, lengths, doubting)
+    doubts = trust.falsify(reader, machine, n_doubts, lengths, doubting, shown)
     names = ("falsifier_kinds", "falsifier_wrong", "falsifier_words", "falsifier_word")
     fields |= dict(zip(names, doubts, strict=True))
     if task is not None:
         fields |= trust.task_accuracy(reader, task, machine, n_test_words, testing)
-        fields |= trust.against_truth(reader, task, machine, lengths, n_test_words, doubting)
+        fields |= trust.against_truth(
+            reader, task, machine, lengths, n_test_words, doubting, with_trials=shown is not None
+        )
+        if shown is None:
+            fields["task_states"] = 0
     fields |= dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing)
     fields |= counting
     empty = np.zeros((machine.n_states, 0))

@@ -206,8 +206,6 @@ class _Trial:
             found = explore(self.reader, near * spread, most, self.rng)
             self.n_explored += found.n_questions
             self.answers.most = self.max_questions - self.n_explored
-            if found.machine is None:
-                self.out_of_budget |= most == affordable
             if found.machine is None or found.machine.n_states > self.max_states:
                 continue
             if self.hypotheses and found.machine.equivalent(self.hypotheses[-1][0])[0]:
@@ -221,7 +219,6 @@ class _Trial:
                 if self.unrefuted:
                     break
         self.settled |= self.unrefuted
-        self.out_of_budget &= not self.settled
         return self.settled
 
     def _tested(self, machine: Machine) -> Bool[np.ndarray, "word prefix"]:

@@ -83,14 +83,21 @@ class Found:
         self.clusters.append(clusters)
         self.agreements.append(1 - rate)
 
-    def choose(self, max_states: int) -> "Found":
-        """Of all that were tried and are small enough, what is told most briefly."""
+    def choose(self, max_states: int, exam: "Exam") -> "Found":
+        """Of all that were tried and are small enough, what is told most briefly. Where that errs on the task's words,
+        a smaller one that never does is preferred: what it gets wrong the task does not show."""
         costs = [
             description_length(machine, rate) if machine.n_states <= max_states else np.inf
             for machine, rate in zip(self.machines, self.rates, strict=True)
         ]
         best = int(np.argmin(costs))
         if np.isfinite(costs[best]):
+            if exam.errs_on_task(self.machines[best]):
+                smaller = [
+                    i for i, machine in enumerate(self.machines) if machine.n_states < self.machines[best].n_states
+                ]
+                exact = [i for i in smaller if not exam.errs_on_task(self.machines[i])]
+                best = min(exact, key=lambda i: costs[i], default=best)
             self.machine, self.method = self.machines[best].minimise(), self.methods[best]
         return self
 
@@ -100,36 +107,42 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
     wanted, search = search.n_words, replace(search, n_words=min(search.n_words, search.budget))
     if search.method == "states":
         found = Found(_constant(reader, rng), "states", out_of_budget=search.n_words < wanted)
-        _from_states(reader, search, found, _Exam.of(reader, search, rng), [], rng)
-        return found.choose(search.max_states)
+        exam = Exam.of(reader, search, rng)
+        _from_states(reader, search, found, exam, [], rng)
+        return found.choose(search.max_states, exam)
     learned = _by_questions(reader, search, search.budget, rng)
     found = Found(learned.machine, "queries")
     _keep(found, learned, None)
     if search.method == "queries" or (search.method == "auto" and learned.settled):
         return found
     # Only what all were tried on can be compared.
-    exam = _Exam.of(reader, search, rng)
+    exam = Exam.of(reader, search, rng)
     found.machines, found.methods, found.clusters, found.agreements, found.n_questions = [], [], [], [], 0
     _keep(found, learned, exam)
     seen = _from_states(reader, search, found, exam, [], rng)
     if search.method == "auto" or seen is None:
-        return found.choose(search.max_states)
+        return found.choose(search.max_states, exam)
     return _refined(reader, search, found, exam, learned, seen, rng)
 
 
 @dataclass(frozen=True)
-class _Exam:
+class Exam:
     words: Int64[np.ndarray, "word time"]
     wanted: Int64[np.ndarray, "word prefix head"]
+    of_task: bool  # every second word
 
     @classmethod
-    def of(cls, reader: Reader, search: Search, rng: np.random.Generator) -> "_Exam":
+    def of(cls, reader: Reader, search: Search, rng: np.random.Generator) -> "Exam":
         words = mixed_words(search.n_words, search.length, reader.n_symbols, rng, search.of_task)
-        return cls(words, reader.read(words, rng))
+        return cls(words, reader.read(words, rng), search.of_task is not None)
 
     def rate(self, machine: Machine) -> float:
         """The share of prefixes after which the machine is wrong."""
         return 1 - float(agreement(machine, self.words, self.wanted).mean())
+
+    def errs_on_task(self, machine: Machine) -> bool:
+        """Whether it is wrong anywhere on words of the task."""
+        return self.of_task and not agreement(machine, self.words[1::2], self.wanted[1::2]).all()
 
 
 def _by_questions(
@@ -148,7 +161,7 @@ def _by_questions(
     )
 
 
-def _keep(found: Found, learned: Learned, exam: _Exam | None) -> None:
+def _keep(found: Found, learned: Learned, exam: Exam | None) -> None:
     for machine, rate in zip(learned.machines, learned.rates, strict=True):
         found.add(machine, "queries", 0, rate if exam is None else exam.rate(machine))
     found.n_questions += learned.n_words
@@ -159,7 +172,7 @@ def _from_states(
     reader: Reader,
     search: Search,
     found: Found,
-    exam: _Exam,
+    exam: Exam,
     also: Sequence[tuple[int, ...]],
     rng: np.random.Generator,
 ) -> Machine | None:
@@ -187,7 +200,7 @@ def _refined(
     reader: Reader,
     search: Search,
     found: Found,
-    exam: _Exam,
+    exam: Exam,
     learned: Learned,
     seen: Machine,
     rng: np.random.Generator,
@@ -221,7 +234,7 @@ def _refined(
     if learned.unrefuted and asked is learned.machine:
         found.machine, found.method = asked, "queries"
         return found
-    return found.choose(search.max_states)
+    return found.choose(search.max_states, exam)
 
 
 def _same(a: Machine, b: Machine) -> bool:

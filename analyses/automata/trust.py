@@ -5,14 +5,16 @@ claimed. Compression and distinction are those of Vafa et al., "Evaluating the w
 model" (NeurIPS 2024), from the theorem of Myhill and Nerode.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.choice import agreement, shortest
+from rnnscope.analyses.automata.exploration import explore
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.words import DISTRIBUTIONS, access_words, draw_walks, draw_words
+from rnnscope.analyses.automata.words import DISTRIBUTIONS, access_words, draw_trials, draw_walks, draw_words
 from rnnscope.tasks import Task
 from rnnscope.tasks.languages import Language
 from rnnscope.tasks.machine import Machine
@@ -22,45 +24,72 @@ CONFIDENCE = 1 - DELTA
 LEAST_AGREEMENT = 0.98  # where surely fewer words agree, network and machine have parted
 MAX_SUFFIXES = 64
 LONGEST_PUMPED = 4
+RARE_OF = 5  # times as many trials, of which the rarest are read
+APART = 0.1  # in spreads of the network's states: a state so far from all others is another one
 
 
 def fidelity(
-    reader: Reader, machine: Machine, lengths: Int64[np.ndarray, " length"], n_words: int, rng: np.random.Generator
+    reader: Reader,
+    machine: Machine,
+    lengths: Int64[np.ndarray, " length"],
+    n_words: int,
+    rng: np.random.Generator,
+    task: Task | None = None,
 ) -> dict[str, Any]:
-    """Agreement on fresh words of every distribution, and the time spent in each state: fields of `Automaton`."""
-    last, whole, prefixes, curves, visits = [], [], [], [], np.zeros(machine.n_states)
-    for distribution in DISTRIBUTIONS:
-        words = draw_words(n_words, int(lengths[-1]), machine.n_symbols, distribution, rng, machine)
-        agrees = agreement(machine, words, reader.read(words, rng))
-        # One run serves all lengths: the beginning of a random word is a random word.
-        last.append([agrees[:, n].mean() for n in lengths])
-        whole.append([agrees[:, : n + 1].all(1).mean() for n in lengths])
-        prefixes.append([agrees[:, : n + 1].mean() for n in lengths])
-        curves.append(agrees.mean(0))
-        visits += np.bincount(machine.run(words[:, : lengths[0]]).ravel(), minlength=machine.n_states)
-        visits[machine.initial] += n_words
-    last_bounds, whole_bounds = (binomial_bounds(np.array(each), n_words) for each in (last, whole))
+    """Agreement on fresh words of every distribution, the task's own first where one is given, and the time spent in
+    each state: fields of `Automaton`."""
+    kinds = DISTRIBUTIONS if task is None else ("task", *DISTRIBUTIONS)
+    last, whole, prefixes = np.full((3, len(kinds), len(lengths)), np.nan)
+    counts, longest = np.zeros((2, len(kinds), len(lengths)), np.int64)
+    curves, n_read = np.zeros((2, len(kinds), lengths[-1] + 1))
+    visits, of_task = np.zeros(machine.n_states), np.zeros(machine.n_states, bool)
+    for row, kind in enumerate(kinds):
+        for words, ends, columns in _drawn(kind, reader, machine, lengths, n_words, rng, task):
+            agrees = agreement(machine, words, reader.read(words, rng))
+            for column in columns:
+                end = np.minimum(ends, lengths[column])
+                within = np.arange(agrees.shape[1]) <= end[:, None]
+                last[row, column] = agrees[np.arange(len(end)), end].mean()
+                whole[row, column] = (agrees | ~within).all(1).mean()
+                prefixes[row, column] = agrees[within].mean()
+                counts[row, column], longest[row, column] = len(end), end.max()
+            within = np.arange(agrees.shape[1]) <= ends[:, None]
+            further = slice(np.count_nonzero(n_read[row]), agrees.shape[1])
+            curves[row, further], n_read[row, further] = (agrees & within).sum(0)[further], within.sum(0)[further]
+            visited = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])
+            if 0 in columns:
+                usual = within & (np.arange(agrees.shape[1]) <= lengths[0])
+                visits += np.bincount(visited[usual], minlength=machine.n_states)
+            if kind == "task":
+                of_task[visited[within]] = True
+    curves = np.where(n_read > 0, curves / np.maximum(n_read, 1), np.nan)
+    last_bounds, whole_bounds = (binomial_bounds(each, counts) for each in (last, whole))
     # All at once: each bound with its share of the probability that any fails.
-    surely = binomial_bounds(np.array(whole), n_words, 1 - 2 * DELTA / np.size(whole))[0]
+    surely = binomial_bounds(whole, counts, 1 - 2 * DELTA / np.count_nonzero(counts))[0]
     return {
-        "word_distributions": DISTRIBUTIONS,
+        "word_distributions": kinds,
+        "word_counts": counts,
+        "word_lengths": longest,
         "lengths": lengths,
-        "fidelity_last": np.array(last),
+        "fidelity_last": last,
         "fidelity_last_low": last_bounds[0],
         "fidelity_last_high": last_bounds[1],
-        "fidelity_words": np.array(whole),
+        "fidelity_words": whole,
         "fidelity_words_low": whole_bounds[0],
         "fidelity_words_high": whole_bounds[1],
-        "fidelity_prefixes": np.array(prefixes),
-        "agreement_at": np.stack(curves),
+        "fidelity_prefixes": prefixes,
+        "agreement_at": curves,
         "pac_epsilon": 1 - surely,
         "pac_delta": DELTA,
-        "drift_lengths": drift_lengths(np.stack(curves), n_words),
+        "drift_lengths": drift_lengths(curves, n_read),
         "occupancy": visits / visits.sum(),
+        "task_states": int(of_task.sum()) if task is not None else None,
     }
 
 
-def drift_lengths(agreement_at: Float[np.ndarray, "distribution prefix"], n_words: int) -> tuple[int | None, ...]:
+def drift_lengths(
+    agreement_at: Float[np.ndarray, "distribution prefix"], n_words: int | Float[np.ndarray, "distribution prefix"]
+) -> tuple[int | None, ...]:
     """For each distribution the last length before network and machine part, None where they do not.
 
     They have parted at the first length after which fewer than 98 % of words agree, and surely so: the upper bound lies
@@ -70,14 +99,16 @@ def drift_lengths(agreement_at: Float[np.ndarray, "distribution prefix"], n_word
     return tuple(max(int(row.argmax()) - 1, 0) if row.any() else None for row in parted)
 
 
-def binomial_bounds(fractions: np.ndarray, n: int, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
-    """Clopper and Pearson's bounds of a binomial proportion."""
-    from scipy.stats import beta
+def binomial_bounds(
+    fractions: np.ndarray, n: int | np.ndarray, confidence: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clopper and Pearson's bounds of a binomial proportion; 0 and 1 of none, whose fraction may be NaN."""
+    from scipy.special import betaincinv  # scipy.stats takes seconds to load
 
-    hits = np.rint(fractions * n)
+    hits = np.rint(np.nan_to_num(fractions) * n)
     tail = (1 - confidence) / 2
-    low = np.where(hits > 0, beta.ppf(tail, np.maximum(hits, 1), n - hits + 1), 0.0)
-    high = np.where(hits < n, beta.ppf(1 - tail, hits + 1, np.maximum(n - hits, 1)), 1.0)
+    low = np.where(hits > 0, betaincinv(np.maximum(hits, 1), n - hits + 1, tail), 0.0)
+    high = np.where(hits < n, betaincinv(hits + 1, np.maximum(n - hits, 1), 1 - tail), 1.0)
     return low, high
 
 
@@ -99,7 +130,7 @@ def myhill_nerode(
     words = draw_walks(machine, 4 * n_pairs, length, rng)
     each = np.arange(len(words))
     ends = rng.integers(1, length + 1, size=len(words))
-    network = np.stack(list(reader.prefixes(reader.alphabet[words], rng)), 1)[each, ends]
+    network = reader.visit(reader.alphabet[words], rng)[each, ends]
     state = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])[each, ends]
     one, other = rng.permutation(len(words)), rng.permutation(len(words))
     same = np.flatnonzero((state[one] == state[other]) & (one != other))[:n_pairs]
@@ -125,36 +156,49 @@ def myhill_nerode(
 
 
 def falsify(
-    reader: Reader, machine: Machine, n_words: int, lengths: Int64[np.ndarray, " length"], rng: np.random.Generator
+    reader: Reader,
+    machine: Machine,
+    n_words: int,
+    lengths: Int64[np.ndarray, " length"],
+    rng: np.random.Generator,
+    task: Task | None = None,
 ) -> tuple[tuple[str, ...], Float[np.ndarray, "kind length"], Int64[np.ndarray, " kind"], tuple[int, ...] | None]:
     """Look for disagreement on kinds of words that extraction and fidelity do not use, about `n_words` of each, up to
     the longest of `lengths`: an extractor that tries long words has to be doubted on long ones.
 
-    "covering": the shortest word to each state, each symbol, and then every short suffix (as Chow's W-method has it,
-    IEEE Transactions on Software Engineering 1978). "sticky": each symbol repeated for a while. "pumped": u v v v ... w
-    with short u, v, w.
+    "rare": of many of the task's trials, where one is given, those whose rarest transition is rarest. "covering": the
+    shortest word to each state, each symbol, and then every short suffix (as Chow's W-method has it, IEEE Transactions
+    on Software Engineering 1978). "novel": the shortest word to each state of the network that lies apart from all
+    before (`exploration`), and then random symbols: what one word in a million leads to is as near this way as any
+    other state. "sticky": each symbol repeated for a while. "pumped": u v v v ... w with short u, v, w.
 
     Returns:
         the kinds, the share of words of each that disagree within so many symbols, how many words there were, and the
         shortest word that disagrees.
     """
     k, length = machine.n_symbols, int(lengths[-1])
-    sets: dict[str, np.ndarray] = {"covering": _covering(machine, n_words, rng)}
+    sets: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
+    if task is not None:
+        sets["rare"] = _rare(reader, machine, task, n_words, length, rng)
+    sets["covering"] = _covering(machine, n_words, rng), None
+    sets["novel"] = _novel(reader, n_words, length, rng), None
     stays = rng.random((n_words, length)) < rng.choice([0.6, 0.8, 0.95], size=(n_words, 1))
     drawn = rng.integers(k, size=(n_words, length))
     stays[:, 0] = False
     since = np.maximum.accumulate(np.where(stays, 0, np.arange(length)), axis=1)
-    sets["sticky"] = np.take_along_axis(drawn, since, 1)
+    sets["sticky"] = np.take_along_axis(drawn, since, 1), None
     begin = rng.integers(LONGEST_PUMPED + 1, size=(n_words, 1))
     period = rng.integers(1, LONGEST_PUMPED + 1, size=(n_words, 1))
     reach = rng.choice(lengths, size=(n_words, 1))  # what comes after the repetition is read at every length
     end = rng.integers(reach // 2, reach)
     t = np.arange(length)
     inside = (t >= begin) & (t < end)
-    sets["pumped"] = np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1)
+    sets["pumped"] = np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1), None
     shares, counts, found = [], [], None
-    for words in sets.values():
+    for words, ends in sets.values():
         agrees = agreement(machine, words, reader.read(words, rng))
+        if ends is not None:
+            agrees |= np.arange(agrees.shape[1]) > ends[:, None]
         shares.append([(~agrees[:, : n + 1].all(1)).mean() for n in lengths])
         counts.append(len(words))
         if shares[-1][-1]:
@@ -170,9 +214,12 @@ def against_truth(
     lengths: Int64[np.ndarray, " length"],
     n_words: int,
     rng: np.random.Generator,
+    *,
+    with_trials: bool = True,
 ) -> dict[str, Any]:
-    """Machine and network against the true language of the task, where it has one over the same symbols. What is shown
-    before the first symbol counts only where trials have an opening, and ask for it."""
+    """Machine and network against the true language of the task, where it has one over the same symbols, on words of
+    every distribution, the task's trials too if they can be read. What is shown before the first symbol counts only
+    where trials have an opening, and ask for it."""
     asked = len(reader.opening) > 0
     truth = getattr(task, "ground_truth", None)
     fields: dict[str, Any] = {}
@@ -188,12 +235,17 @@ def against_truth(
         sampler = machine
     else:
         return {}
-    found = np.empty((2, len(DISTRIBUTIONS), len(lengths)))
-    for row, distribution in enumerate(DISTRIBUTIONS):
-        words = draw_words(n_words, int(lengths[-1]), machine.n_symbols, distribution, rng, sampler)
-        wanted = _shown(truth, words) if isinstance(truth, Machine) else truth.labels(words)[..., None]
-        for who, shown in enumerate((_shown(machine, words), reader.read(words, rng))):
-            found[who, row] = [(shown == wanted)[:, 1 - asked : n + 1].all(-1).mean() for n in lengths]
+    kinds = ("task", *DISTRIBUTIONS) if with_trials else DISTRIBUTIONS
+    found = np.full((2, len(kinds), len(lengths)), np.nan)
+    for row, kind in enumerate(kinds):
+        for words, ends, columns in _drawn(kind, reader, sampler, lengths, n_words, rng, task):
+            wanted = _shown(truth, words) if isinstance(truth, Machine) else truth.labels(words)[..., None]
+            place = np.arange(wanted.shape[1])
+            for who, shown in enumerate((_shown(machine, words), reader.read(words, rng))):
+                right = (shown == wanted).all(-1)
+                for column in columns:
+                    counts = (place >= 1 - asked) & (place <= np.minimum(ends, lengths[column])[:, None])
+                    found[who, row, column] = right[counts].mean()
     return fields | {"machine_truth_prefixes": found[0], "network_truth_prefixes": found[1]}
 
 
@@ -229,6 +281,32 @@ def task_accuracy(
     }
 
 
+def _drawn(
+    kind: str,
+    reader: Reader,
+    machine: Machine,
+    lengths: Int64[np.ndarray, " length"],
+    n_words: int,
+    rng: np.random.Generator,
+    task: Task | None,
+) -> Iterator[tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"], range]]:
+    """Words of a distribution, how many symbols each has, and for which of `lengths` they stand.
+
+    The beginning of a random word is a random word, so that one draw stands for all. That of a trial is no trial: those
+    that come stand for the first length, and for each other one trials of that length, where the task draws any.
+    """
+    if task is None or kind != "task":
+        longest = int(lengths[-1])
+        words = draw_words(n_words, longest, machine.n_symbols, kind, rng, machine)
+        yield words, np.full(n_words, longest), range(len(lengths))
+        return
+    for column, length in enumerate(lengths.tolist()):
+        wanted = length if column else None
+        words, ends = draw_trials(task, reader.alphabet, len(reader.opening), n_words, rng, wanted)
+        if len(words):
+            yield words[:, :length], np.minimum(ends, length), range(column, column + 1)
+
+
 def _begun(machine: Machine) -> Machine:
     """The same machine, but for the empty word, after which it shows 0."""
     n = machine.n_states
@@ -252,6 +330,33 @@ def _first_differences(levels: list[np.ndarray], n_symbols: int) -> list[np.ndar
         found.append(level & ~before)
         before = before | level
     return found
+
+
+def _rare(
+    reader: Reader, machine: Machine, task: Task, n_words: int, length: int, rng: np.random.Generator
+) -> tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"]]:
+    words, ends = draw_trials(task, reader.alphabet, len(reader.opening), RARE_OF * n_words, rng)
+    words, ends = words[:, :length], np.minimum(ends, length)
+    before = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])[:, :-1]
+    taken = before * machine.n_symbols + words
+    within = np.arange(words.shape[1]) < ends[:, None]
+    often = np.bincount(taken[within], minlength=machine.transitions.size)
+    rarest = np.where(within, often[taken], len(words) * length + 1).min(1, initial=len(words) * length + 1)
+    chosen = np.argsort(rarest, kind="stable")[:n_words]
+    return words[chosen], ends[chosen]
+
+
+def _novel(reader: Reader, n_words: int, length: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+    words = rng.integers(reader.n_symbols, size=(n_words, length))
+    spread = float(
+        np.sqrt(
+            reader.visit(reader.alphabet[words[:MAX_SUFFIXES]], rng).reshape(-1, reader.map.state_size).var(0).sum()
+        )
+    )
+    found = explore(reader, APART * (spread or 1.0), n_words, rng).words()[:n_words]
+    for row, word in zip(words, found, strict=False):
+        row[: len(word)] = word[:length]
+    return words[: len(found)]
 
 
 def _covering(machine: Machine, n_words: int, rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 # Number of the colour, width and dashes. The task's words lie under the others, broad enough to be seen there.
-LOOKS = {"task": (5, 6, "solid"), "uniform": (0, 2, "solid"), "structured": (1, 2, "dash"), "border": (2, 2, "dot")}
+LOOKS = {"task": (5, 5, "solid"), "uniform": (0, 2, "solid"), "structured": (1, 2, "dash"), "border": (2, 2, "dot")}
 
 
 def trust_figure(automaton: Any) -> "go.Figure":

@@ -66,29 +66,51 @@ def task_words(
     task: Task, alphabet: Float[np.ndarray, "symbol input"], n_opening: int, length: int
 ) -> TaskWords | None:
     """Draws words as the task's trials have them, so that a sparse language is not missed; each goes on at random up
-    to `length` symbols. Trials with inputs that are no symbols are left out; None where all of them are such."""
+    to `length` symbols. None where no trial can be read (`draw_trials`)."""
 
     def draw(n_words: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
-        trials = task.sample(n_words, rng)
-        inputs, mask = trials.inputs[:, n_opening:], trials.mask[:, n_opening:]
-        within = np.where(mask, np.arange(1, mask.shape[1] + 1), 0).max(1, initial=0)[:, None] > np.arange(
-            mask.shape[1]
-        )
-        is_symbol = np.all(np.abs(inputs[:, :, None] - alphabet) < 1e-6, axis=-1)
-        words = rng.integers(len(alphabet), size=(n_words, max(length, mask.shape[1])))
-        words[:, : mask.shape[1]] = np.where(within, is_symbol.argmax(-1), words[:, : mask.shape[1]])
-        return words[(is_symbol.any(-1) | ~within).all(1)]
+        trials, ends = draw_trials(task, alphabet, n_opening, n_words, rng)
+        words = rng.integers(len(alphabet), size=(len(trials), max(length, trials.shape[1])))
+        within = np.arange(trials.shape[1]) < ends[:, None]
+        words[:, : trials.shape[1]] = np.where(within, trials, words[:, : trials.shape[1]])
+        return words
 
     return draw if len(draw(16, np.random.default_rng(0))) else None
+
+
+def draw_trials(
+    task: Task,
+    alphabet: Float[np.ndarray, "symbol input"],
+    n_opening: int,
+    n_words: int,
+    rng: np.random.Generator,
+    length: int | None = None,
+) -> tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"]]:
+    """The words of the task's trials, up to the last step that counts, and how many symbols each has.
+
+    Trials with inputs that are no symbols are left out. With a `length`, words of about so many symbols, as only tasks
+    draw them that have `sample_held_out`; of any other, none: its trials laid end to end would be no trials of it.
+    """
+    if length is None:
+        trials = task.sample(n_words, rng)
+    elif (longer := getattr(task, "sample_held_out", None)) is not None:
+        trials = longer(n_words, length, rng)
+    else:
+        return np.empty((0, length), np.int64), np.empty(0, np.int64)
+    inputs, mask = trials.inputs[:, n_opening:], trials.mask[:, n_opening:]
+    steps = np.arange(mask.shape[1])
+    ends = np.where(mask, steps + 1, 0).max(1, initial=0)
+    is_symbol = np.all(np.abs(inputs[:, :, None] - alphabet) < 1e-6, axis=-1)
+    readable = (is_symbol.any(-1) | (steps >= ends[:, None])).all(1)
+    return is_symbol[readable].argmax(-1), ends[readable]
 
 
 def draw_walks(machine: Machine, n_words: int, length: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
     """For each state in turn, the shortest word that leads there, and then random symbols."""
     access = access_words(machine)
     walks = rng.integers(machine.n_symbols, size=(n_words, length))
-    for row, walk in enumerate(walks):
-        word = access[row % len(access)][:length]
-        walk[: len(word)] = word
+    for state, word in enumerate(access):
+        walks[state :: len(access), : len(word)] = word[:length]
     return walks
 
 

@@ -139,6 +139,16 @@ def test_a_counter_is_no_finite_machine_and_a_stack_has_it_exactly(tmp_path, emp
     assert np.array_equal(stack.show(words), language("dyck-1").labels(words))
 
 
+def test_without_a_task_a_bound_deeper_than_was_looked_is_not_excluded():
+    """Brackets to depth 30, a finite machine, show up to 24 what brackets without bound would."""
+    found = extract_automaton(
+        bracket_counter().map, alphabet=np.eye(2), labels=classify, n_test_words=50, test_lengths=(), method="queries",
+        budget=500,
+    )  # fmt: skip
+    begins = "not regular: states grow with the depth tested, one for each symbol up to 24 (25 at 24), "
+    assert found.summary().startswith(begins + "which does not exclude that some deeper bound was learned;")
+
+
 def test_a_trained_counter_fails_past_its_depth_where_the_stack_does_not():
     network = rs.Network(cells.GRU(32), 2, 2)
     with np.load(DATA / "automata" / "dyck1_gru.npz") as file:

@@ -1,5 +1,6 @@
 """How far an extracted machine is said to be trusted, and networks that no finite machine is enough for."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,13 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses.automata import extract_automaton, trust
+from rnnscope.analyses.automata import Automaton, extract_automaton, trust
 from rnnscope.analyses.automata.choice import agreement, description_length, shortest, slip_rate
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.search import Search, find_machine
+from rnnscope.analyses.automata.search import Exam, Found, Search, find_machine
 from rnnscope.analyses.automata.words import access_words, draw_words
 from rnnscope.compiled import compile_machine
-from rnnscope.tasks import FormalLanguage
+from rnnscope.tasks import FlipFlop, FormalLanguage, Parity
 from rnnscope.tasks.languages import language, tomita_machine
 from rnnscope.tasks.machine import Machine
 
@@ -28,15 +29,7 @@ def acceptor(name: str) -> Reader:
     rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
     head = torch.nn.Linear(32, 1)
     head.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("head.")})
-    inner, h0 = rs.wrap(rnn, readout=head), weights["h0"].double().numpy()
-    state_map = rs.FunctionMap(
-        inner.step,
-        state_size=32,
-        input_size=2,
-        readout=inner.readout,
-        readout_size=1,
-        initial=lambda n, _rng: np.tile(h0, (n, 1)),
-    )
+    state_map = rs.wrap(rnn, readout=head, initial=weights["h0"])
     return Reader(state_map, np.eye(2), lambda outputs: outputs > 0)
 
 
@@ -208,9 +201,152 @@ def test_the_falsifier_finds_a_rare_error_and_nothing_in_an_exact_copy():
     assert trust.falsify(compiled(truth), truth, 200, lengths, np.random.default_rng(0))[3] is None
     wrong = Machine(truth.transitions, 1 - truth.outputs)
     _, shares, _, word = trust.falsify(compiled(truth), wrong, 200, lengths, np.random.default_rng(0))
-    assert shares.shape == (3, 2)
+    assert shares.shape == (4, 2)
     assert shares.min() == 1
     assert word == ()
+
+
+def flip_flop(name: str) -> rs.StateMap:
+    with np.load(DATA.parent / f"flipflop_{name}16.npz") as file:
+        weights = {key: torch.from_numpy(file[key]) for key in file.files}
+    rnn = {"tanh": torch.nn.RNN, "gru": torch.nn.GRU}[name](3, 16)
+    rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
+    head = torch.nn.Linear(16, 3)
+    head.load_state_dict({key[8:]: value for key, value in weights.items() if key.startswith("readout.")})
+    return rs.as_map(rs.wrap(rnn, readout=head))
+
+
+def unset_until_told(bits: int) -> rs.FunctionMap:
+    """Holds the last pulse of every channel; as long as one had none, it shows the parity of the steps, for each."""
+
+    def step(h, u):
+        return np.concatenate([np.where(u != 0, u, h[..., :-1]), 1 - h[..., -1:]], -1)
+
+    return rs.FunctionMap(
+        step,
+        state_size=bits + 1,
+        input_size=bits,
+        readout=lambda h: np.where((h[..., :-1] == 0).any(-1, keepdims=True), h[..., -1:] - 0.5, h[..., :-1]),
+        readout_size=bits,
+    )
+
+
+def flip_flop_machine(task: FlipFlop) -> Machine:
+    """Its states are what it shows; before the first symbol, nothing set."""
+    shown = 1 - 2 * (np.arange(2**task.bits)[:, None] >> np.arange(task.bits) & 1)  # bit k set: channel k negative
+    after = np.where(task.alphabet == 0, shown[:, None], task.alphabet)
+    return Machine((after < 0) @ (1 << np.arange(task.bits)), task.labels(shown))
+
+
+def test_the_task_own_words_are_a_distribution_and_say_nothing_of_others():
+    task = FlipFlop(3, 10)
+    reader = Reader(unset_until_told(3), np.asarray(task.alphabet, np.float64), task.labels)
+    machine = flip_flop_machine(task)
+    reader = replace(reader, empty_word=machine.outputs[machine.initial])
+    fields = trust.fidelity(reader, machine, np.array([10, 30]), 200, np.random.default_rng(0), task)
+    assert fields["word_distributions"] == ("task", "uniform", "structured", "border")
+    assert fields["word_counts"].tolist() == [[200, 200]] * 4
+    assert fields["word_lengths"].tolist() == [[10, 30]] * 4
+    assert (fields["fidelity_words"][0] == 1).all(), "every trial sets all channels at once"
+    assert fields["fidelity_words_low"][0] == pytest.approx(0.025 ** (1 / 200))
+    assert fields["pac_epsilon"][0] == pytest.approx(1 - (0.05 / 8) ** (1 / 200))
+    assert fields["drift_lengths"][0] is None
+    assert fields["fidelity_words"][1:].max() < 0.8, "of uniform words 8 in 27 set all channels at once"
+    assert 0 in fields["drift_lengths"]
+    assert fields["task_states"] == 8
+    _, shares, _, word = trust.falsify(reader, machine, 100, np.array([10]), np.random.default_rng(0), task)
+    assert shares[0, 0] == 0, "the rarest trials are trials"
+    assert shares[1:, 0].min() > 0
+    assert word is not None
+    assert len(word) == 1
+
+
+def test_faithful_on_the_task_is_told_first_and_unfaithful_elsewhere_beside_it():
+    task = FlipFlop(3)
+
+    def extracted(n_test_words: int) -> Automaton:
+        settings: dict[str, Any] = {"method": "states", "n_clusters": 8, "n_words": 100, "test_lengths": (100,)}
+        return extract_automaton(flip_flop("tanh"), task=task, n_test_words=n_test_words, **settings)
+
+    found = extracted(100)
+    trials = task.sample(50, np.random.default_rng(9))
+    words = np.abs(trials.inputs[:, :, None] - task.alphabet).max(-1).argmin(-1)
+    shown = found.outputs[found.machine().run(words)]
+    assert np.array_equal(shown, task.labels(trials.targets)), "this test is about a machine that is right on trials"
+    text = found.summary()
+    assert text.startswith("faithful on the task's words, on others NOT faithful, except at the end of words: 8 states")
+    first, second = text.index("of 100 words of the task of up to 64 symbols 100 %"), text.index(" words of 64 symbols")
+    assert first < second
+    assert "100 % (95 % sure: at least 96.37 %)" in text
+    few = extracted(20)
+    assert few.fidelity_words[0, 0] == 1
+    assert few.summary().startswith("NOT faithful"), "20 words are no proof of 90 %"
+
+
+def test_states_that_the_task_never_visits_are_told_apart():
+    """All states but the first need a one, and the task shows words of zeros only."""
+    machine = Machine(np.array([[0, 1], [2, 1], [2, 3], [3, 3]]), np.array([[0], [1], [0], [1]]))
+
+    zeros = FormalLanguage(Machine(np.array([[0, 1], [1, 1]]), np.array([[1], [0]])), balance=1.0, empty_word=False)
+    fields = trust.fidelity(compiled(machine), machine, np.array([40]), 50, np.random.default_rng(0), zeros)
+    assert fields["task_states"] == 1
+    assert machine.minimise().n_states == 4
+
+
+def test_what_the_task_cannot_draw_is_not_tested_and_says_so():
+    delay = rs.FunctionMap(
+        lambda h, u: np.concatenate([u, h[..., :1]], -1),
+        state_size=2,
+        input_size=1,
+        readout=lambda h: (h.sum(-1, keepdims=True) % 2 - 0.5) * np.array([-1, 1]),
+        readout_size=2,
+    )
+    found = extract_automaton(delay, task=Parity(2), n_test_words=50, test_lengths=(30,))
+    assert found.word_counts is not None
+    assert found.word_counts.tolist() == [[50, 0]] + [[50, 50]] * 3
+    assert np.isnan(found.fidelity_words[0, 1])
+    assert (found.fidelity_words_low[0, 1], found.fidelity_words_high[0, 1]) == (0, 1)
+    assert "of 30 symbols the task draws none" in found.summary()
+    many = FlipFlop(5, 10)
+    unread = extract_automaton(
+        unset_until_told(5), task=many, method="states", n_clusters=8, n_words=20, n_test_words=20, test_lengths=()
+    )
+    assert unread.task_states == 0
+    assert "task" not in unread.word_distributions
+    assert "none of its own words could be tested" in unread.summary()
+
+
+@pytest.mark.parametrize("word", ["01" * 8, "0110100110010110", "0" * 7 + "1" * 9])
+def test_the_falsifier_opens_a_combination_lock(word: str):
+    """A language of one word: nothing random comes near, the states on the way lie apart all the same."""
+    lock = language(f"regex:{word}").machine
+    assert lock is not None
+    never = Machine(np.zeros((1, 2), np.int64), np.zeros((1, 1), np.int64))
+    found = trust.falsify(compiled(lock), never, 300, np.array([40]), np.random.default_rng(0))
+    assert found[3] == tuple(map(int, word))
+
+
+def test_a_rare_word_that_refutes_the_machine_is_told_in_front():
+    lock = language("regex:0110100110010110").machine
+    assert lock is not None
+    found = extract_automaton(
+        compile_machine(lock), alphabet=np.eye(2), method="states", n_test_words=200, test_lengths=()
+    )
+    assert found.fidelity_words.min() == 1, "too easy a lock to test this on"
+    assert found.summary().startswith("with rare exceptions: 1 state")
+    assert "the shortest after '0 1 1 0 1 0 0 1 1 0 0 1 0 1 1 0'" in found.summary()
+
+
+def test_a_smaller_machine_that_never_errs_on_the_task_is_preferred():
+    never = Machine(np.zeros((1, 2), np.int64), np.zeros((1, 1), np.int64))
+    # Right after a zero, as the network is, but wrong after two ones, which the task does show.
+    larger = Machine(np.array([[1, 2], [1, 1], [1, 1]]), np.array([[0], [1], [0]]))
+    words = np.array([[0, 0], [1, 1]] * 4)
+    wanted = np.array([[[0], [1], [1]], [[0], [0], [0]]] * 4)
+    for of_task, chosen in ((True, 1), (False, 3)):
+        found = Found(never, machines=[never, larger], methods=["states"] * 2, agreements=[2 / 3, 5 / 6])
+        found.choose(200, Exam(words, wanted, of_task))
+        assert found.machine.n_states == chosen, of_task
 
 
 def test_the_falsifier_reads_words_as_long_as_the_extractor_did():
