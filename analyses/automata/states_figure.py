@@ -98,7 +98,7 @@ def _add_transitions(figure: "go.Figure", automaton: Any, shown: np.ndarray) -> 
         for row, symbol in zip(rows, read, strict=True)
     ]
     figure.add_scatter(
-        x=x, y=y, mode="lines+markers+text", line={"color": INK, "width": 1.3}, showlegend=False,
+        x=x, y=y, mode="lines+markers+text", line={"color": INK, "width": 1.3 if few else 0.7}, showlegend=False,
         text=np.array([["", symbol if few else "", *[""] * (step + 1)] for symbol in read]).ravel(),
         textposition="top center", hovertext=np.repeat(said, step + 3), hoverinfo="text",
         marker={
