@@ -119,7 +119,7 @@ PRESETS: dict[str, Preset] = {
         "balanced brackets, up to 6 deep",
     ),
     "golden-mean": Preset(NextSymbol("golden-mean"), GRU(32), _NEXT_SYMBOL, "the golden mean process's next symbol"),
-    "rrxor": Preset(NextSymbol("rrxor"), GRU(32), replace(_NEXT_SYMBOL, steps=2000), "two bits and their exclusive or"),
+    "rrxor": Preset(NextSymbol("rrxor"), GRU(32), replace(_NEXT_SYMBOL, steps=3000), "two bits and their exclusive or"),
     "mess3": Preset(NextSymbol("mess3"), GRU(32), _NEXT_SYMBOL, "the Mess3 process's next symbol"),
 }
 

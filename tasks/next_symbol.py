@@ -56,7 +56,7 @@ class NextSymbol:
     """
 
     process: Annotated[str | Process, PlainValidator(_source), PlainSerializer(_plain)]
-    length: StrictInt = 60
+    length: StrictInt = 40
     opening_step: StrictBool = True
 
     def __post_init__(self) -> None:

@@ -153,7 +153,7 @@ def extract_automaton(
                 raise ValueError(f"{name} is not for networks that predict the next symbol: leave it out")
         vectors = np.eye(state_map.input_size) if alphabet is None else alphabet
         reader = replace(_reader(state_map, vectors, None, None), opening=opening)
-        length = length or _usual_length(task, len(opening), PREDICTED_LENGTH)
+        length = length or _usual_length(task, 0, PREDICTED_LENGTH)  # the first symbol is predicted at the opening
         n_words = n_words or PREDICTED_WORDS
         limits = Limits(n_states, max_states or PREDICTOR_STATES, n_words, length, n_test_words or n_words)
         names = tuple(names) if len(names) == len(vectors) else tuple(map(str, range(len(vectors))))

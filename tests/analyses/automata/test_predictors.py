@@ -10,10 +10,12 @@ import torch
 
 import rnnscope as rs
 from rnnscope import results
-from rnnscope.analyses import Automaton, extract_automaton
+from rnnscope.analyses import Automaton, analyse, extract_automaton
 from rnnscope.analyses.automata import future_signatures
+from rnnscope.analyses.automata.aalpy_machines import from_aalpy
 from rnnscope.analyses.automata.future_signatures import Sampled, Track, visited, word_divergence
 from rnnscope.tasks import NextSymbol, Process
+from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.process import golden_mean, mess3, rrxor
 
 DATA = Path(__file__).parents[2] / "data" / "automata"
@@ -208,6 +210,70 @@ def test_saved_loaded_and_drawn(tmp_path):
             found.compared_models, found.compared_states, found.compared_divergence, strict=True
         ):
             assert (drawn[name].x[0], drawn[name].y[0]) == (n_states, pytest.approx(kl)), f"{name} is not where it is"
+
+
+def test_a_trained_run_says_itself_that_it_predicts(tmp_path):
+    run = rs.train(
+        NextSymbol("golden-mean", length=10), rs.cells.GRU(4), folder=tmp_path, progress=False,
+        steps=2, batch_size=4, evaluation_trials=8,
+    )  # fmt: skip
+    found = analyse(run, ["automaton"], settings={"automaton": {"n_words": 8}}).results["automaton"]
+    assert isinstance(found, Automaton)
+    assert (found.kind, found.length, found.n_words, found.n_test_words) == ("predictor", 10, 8, 8)
+    assert found.process_divergence is not None
+    assert run.load_result("automaton", Automaton).summary() == found.summary()
+
+
+def test_the_first_symbol_is_predicted_where_the_task_asks_for_it():
+    """A network that is in a wrong state until the opening step, after which it believes what is true."""
+    right = ideal(rrxor().array)
+    wrong = rs.FunctionMap(
+        right.step,
+        state_size=5,
+        input_size=2,
+        readout=right.readout,
+        readout_size=2,
+        initial=lambda n, _rng: np.tile(np.eye(5)[3], (n, 1)),
+    )
+    few: dict[str, Any] = {"n_words": 20, "length": 10, "n_states": 3}
+    opened = extract_automaton(wrong, task=NextSymbol("rrxor"), **few)
+    assert opened.process_divergence == pytest.approx(0, abs=1e-6)
+    assert opened.emission[opened.initial] == pytest.approx([0.5, 0.5], abs=0.05), "where 0 was due, it was certain"
+    early = extract_automaton(wrong, task=of(rrxor()), **few)
+    assert early.process_divergence is not None
+    assert early.process_divergence > 0.01
+
+
+def test_models_of_words_alone_stand_beside_it():
+    found = extract_automaton(ideal(golden_mean().array), task=of(golden_mean()), n_words=60)
+    assert found.compared_models == ("Baum-Welch from random starts", "ALERGIA")
+    assert found.compared_states is not None
+    assert found.compared_states[0] == 2
+    assert found.compared_divergence is not None
+    assert found.compared_divergence.min() > 0, "6,000 symbols do not tell probabilities exactly"
+    assert found.compared_divergence.max() < 5e-3, "the golden mean is learned from these"
+    # Nothing is lost in an ideal network's own automaton: its likelihood is the entropy, on either's words.
+    assert found.log_likelihood is not None
+    assert found.log_likelihood_error is not None
+    assert found.network_entropy is not None
+    assert abs(found.log_likelihood + found.network_entropy) < 4 * found.log_likelihood_error
+    assert found.truth_entropy_rate == pytest.approx(2 / 3 * np.log(2))
+    assert found.log_likelihood_on_truth == pytest.approx(found.truth_log_likelihood_on_truth, abs=1e-4)
+    assert found.truth_frequencies == pytest.approx([1 / 3, 2 / 3])
+    assert found.symbol_frequencies == pytest.approx([1 / 3, 2 / 3], abs=0.02)
+
+
+def test_the_automaton_goes_to_other_forms_and_back():
+    found = extract_automaton(ideal(rrxor().array), predicts_next=True, n_words=20, n_states=8)
+    machine = found.machine()
+    assert machine.kind == "probabilistic"
+    assert Machine.from_json(found.to_json()) == machine
+    for again in (from_aalpy(found.to_aalpy(), found.symbols), Machine.from_dot(found.to_dot())):
+        assert again.emission is not None
+        words = machine.sample(np.full(20, 12), np.random.default_rng(0))
+        assert again.predictions(words) == pytest.approx(machine.predictions(words))
+    with pytest.raises(ValueError, match="of kind predictor is no hidden Markov model"):
+        found.hmm()
 
 
 def test_what_cannot_be_extracted_says_why():
