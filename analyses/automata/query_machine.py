@@ -206,6 +206,8 @@ class _Trial:
             found = explore(self.reader, near * spread, most, self.rng)
             self.n_explored += found.n_questions
             self.answers.most = self.max_questions - self.n_explored
+            if found.machine is None:  # questions go on from here, unless there are too few for any machine allowed
+                self.out_of_budget |= most < self.max_states
             if found.machine is None or found.machine.n_states > self.max_states:
                 continue
             if self.hypotheses and found.machine.equivalent(self.hypotheses[-1][0])[0]:
@@ -219,6 +221,7 @@ class _Trial:
                 if self.unrefuted:
                     break
         self.settled |= self.unrefuted
+        self.out_of_budget &= not self.settled
         return self.settled
 
     def _tested(self, machine: Machine) -> Bool[np.ndarray, "word prefix"]:
