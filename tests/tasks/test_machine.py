@@ -203,7 +203,7 @@ def test_a_probabilistic_automaton_emits_its_process():
     assert (drawn == 0).mean() == pytest.approx(1 / 3, abs=0.01)
     predicted = golden.predictions(np.array([[1, 0, 1], [0, 0, 0]]))
     assert predicted.tolist() == [[[0.5, 0.5], [0.5, 0.5], [0.0, 1.0]], [[0.5, 0.5], [0.0, 1.0], [0.0, 1.0]]]
-    with pytest.raises(ValueError, match="a DFA machine only reads"):
+    with pytest.raises(ValueError, match="probabilistic automaton, this is a DFA machine"):
         EVEN_ONES.predictions(drawn)
     doubled = Machine(np.array([[1, 2], [1, 2], [1, 0]]), np.zeros((3, 1), np.int64), 2, golden.emission[[0, 1, 0]])
     assert doubled.minimise().n_states == 2

@@ -30,7 +30,8 @@ def towards(targets: np.ndarray = TARGETS) -> rs.FunctionMap:
 
 def located() -> dict[str, np.ndarray]:
     reader = Reader(towards(), np.eye(2), lambda outputs: outputs > 0)
-    return dynamics.locate(reader, LAST_SYMBOL, 20, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    return dynamics.locate(reader, LAST_SYMBOL, dynamics.draw(LAST_SYMBOL, 20, rng), rng)
 
 
 def test_a_transition_is_the_trajectory_of_the_network():
