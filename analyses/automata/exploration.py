@@ -68,12 +68,23 @@ def _placed(
 ) -> tuple[Int64[np.ndarray, " point"], Int64[np.ndarray, " fresh"]]:
     """The number of the known state that each lies with, new ones being numbered on; and which these are, until there
     are `most`."""
-    place = ((known**2).sum(1) - 2 * states @ known.T).argmin(1)
-    left = np.flatnonzero(np.linalg.norm(states - known[place], axis=1) > radius)
-    fresh: list[int] = []
-    while len(left) and len(known) + len(fresh) < most:
-        fresh.append(int(left[0]))
-        near = np.linalg.norm(states[left] - states[left[0]], axis=1) <= radius
-        place[left[near]] = len(known) + len(fresh) - 1
-        left = left[~near]
+    apart = _squared_distances(states, known)
+    place = apart.argmin(1)
+    left = np.flatnonzero(apart[np.arange(len(states)), place] > radius**2)
+    together = _squared_distances(states[left], states[left]) <= radius**2
+    free, fresh = np.ones(len(left), bool), []
+    for row in range(len(left)):
+        if free[row] and len(known) + len(fresh) < most:
+            near = together[row] & free
+            place[left[near]] = len(known) + len(fresh)
+            fresh.append(int(left[row]))
+            free &= ~near
     return place, np.array(fresh, np.int64)
+
+
+def _squared_distances(
+    a: Float[np.ndarray, "point unit"], b: Float[np.ndarray, "other unit"]
+) -> Float[np.ndarray, "point other"]:
+    centre = b.mean(0) if len(b) else 0.0  # or rounding would be that of the size of states, not of their distances
+    a, b = a - centre, b - centre
+    return (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T

@@ -39,7 +39,6 @@ class Learned:
         machine: the hypothesis that is told most briefly; but one that nothing refutes, however much is tried, is taken
             at any length.
         rate: share of all prefixes of the test words on which it and the network differ.
-        wrong: share of the test words on which they differ at some prefix.
         machines, rates: each hypothesis on the way.
         n_words: words whose answer was asked for, each counted once, the test words left out.
         out_of_budget: whether the learner stopped because it had asked enough, or had states enough.
@@ -49,7 +48,6 @@ class Learned:
 
     machine: Machine
     rate: float
-    wrong: float
     machines: tuple[Machine, ...]
     rates: tuple[float, ...]
     n_words: int
@@ -70,7 +68,6 @@ class Answers:
 
     def __init__(self, reader: Reader, rng: np.random.Generator, most: int | None = None) -> None:
         self._reader, self.most = reader, most
-        self._symbols = range(len(reader.alphabet))
         state = reader.initial_states(1, rng)
         self._states: dict[tuple[int, ...], np.ndarray] = {(): state[0]}
         self._shown: dict[tuple[int, ...], tuple[int, ...]] = {(): tuple(reader.show(state)[0].tolist())}
@@ -97,15 +94,6 @@ class Answers:
             shown = self._reader.show(after).tolist()
             for word, state, output in zip(batch, after, shown, strict=True):
                 self._states[word], self._shown[word] = state, tuple(output)
-
-    def short_words(self, at_most: int) -> None:
-        """Ask for all words up to the length at which there are no more than `at_most`."""
-        layer: list[tuple[int, ...]] = [()]
-        while len(layer) * len(self._symbols) <= at_most:
-            layer = [(*word, symbol) for word in layer for symbol in self._symbols]
-            self.ask(layer)
-            if len(self._symbols) == 1 and len(layer[0]) >= at_most:
-                break
 
     def known(self) -> list[tuple[int, ...]]:
         """The words that were asked for."""
@@ -157,14 +145,15 @@ def learn_by_questions(
     # Where initial states are drawn at random: one of them, or the same question could have two answers.
     reader = replace(reader, start=reader.initial_states(1, rng)[0])
     answers = Answers(reader, rng, max_questions)
-    answers.short_words(min(ASKED_AHEAD, max_questions // 8))
+    short = reader.short_words(min(ASKED_AHEAD, max_questions // 8))
     words = mixed_words(n_words, length, reader.n_symbols, rng, of_task)
     wanted = reader.read(words, rng)
     trial = _Trial(reader, answers, words, wanted, max_states, max_questions, rng, rival, hopeless_at, of_task)
-    if rival is None and trial.explored():
+    if rival is None and trial.explored(short):
         return trial.chosen()
     oracle = _oracle(trial)
     try:
+        answers.ask([tuple(word) for word in short.tolist()])
         run_KV(list(range(reader.n_symbols)), oracle.sul, oracle, "moore", print_level=0, cache_and_non_det_check=False)
     except OutOfBudget:
         trial.out_of_budget = True
@@ -193,10 +182,14 @@ class _Trial:
         self.unrefuted = False  # the last hypothesis
         self.settled = False
 
-    def explored(self) -> bool:
+    def explored(self, short: Int64[np.ndarray, "word time"]) -> bool:
         """Walk through the network's states; whether that tells its machine: nothing refutes it, or it is much the same
-        as the network's, and the same however near states are taken for one."""
-        states = self.answers.states(self.answers.known())
+        as the network's, and the same however near states are taken for one. How near is measured by the spread of the
+        states after short words and all that these begin with."""
+        visited, depth = self.reader.visit(self.reader.alphabet[short], self.rng), short.shape[1]
+        once = [visited[:: self.reader.n_symbols ** (depth - t), t] for t in range(depth + 1)]
+        states = np.concatenate(once)
+        self.n_explored = len(states) - 1  # the empty word is known
         # What rounding makes of one and the same state is no spread.
         spread = max(float(np.sqrt(states.var(0).sum())), 1e-6 * float(np.abs(states).max()))
         right = 0.0
@@ -323,13 +316,10 @@ class _Trial:
             self.unrefuted = bool(agreement(last[0], words, self.reader.read(words, self.rng)).all())
             found = last if self.unrefuted else found
         machine, rate = found
-        wrong = 1 - float(agreement(machine, self.words, self.wanted).all(1).mean())
         machines, rates = zip(*allowed, strict=True)
         n_asked = len(self.answers) + self.n_explored
         settled = self.unrefuted or (self.settled and found is last)
-        return Learned(
-            machine.minimise(), rate, wrong, machines, rates, n_asked, self.out_of_budget, self.unrefuted, settled
-        )
+        return Learned(machine.minimise(), rate, machines, rates, n_asked, self.out_of_budget, self.unrefuted, settled)
 
 
 def _end(machine: Machine, word: tuple[int, ...]) -> int:
