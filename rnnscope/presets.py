@@ -58,7 +58,7 @@ _PARITIES = replace(_LANGUAGE, learning_rate=5e-3, noise=0.02)
 _NEXT_SYMBOL = Training(
     learning_rate=5e-3,
     batch_size=64,
-    steps=1000,
+    steps=2000,
     decay=Decay("cosine", final=0.02),
     evaluate_every=250,
     stop_when_learned=False,
