@@ -1,15 +1,15 @@
 """States of a next-symbol predictor told apart by their futures, and merged into a probabilistic automaton.
 
-The signature of a state is the probabilities of all words of up to three symbols that may follow it. Visited states
-are clustered by it into more clusters than needed; a symbol leads from a cluster to the one that most of the
-probability flows to; then the two states whose futures differ least are merged, again and again (probabilistic
-bisimulation with a price instead of a tolerance: Larsen & Skou, Information and Computation 1991). The futures that
-are compared are those of the automaton, so that states are one only if what they lead to is one, too. At each size the
-automaton is run on the sampled words, open loop, and its arrows and probabilities are set anew to what is likeliest
-after the words that lead to a state.
+The signature of a state is the probabilities of all words of a few symbols that may follow it. Visited states are
+clustered by it into more clusters than needed; a symbol leads from a cluster to the one that most of the probability
+flows to; then two states whose futures differ little are merged, again and again (probabilistic bisimulation with a
+price instead of a tolerance: Larsen & Skou, Information and Computation 1991). The futures that are compared are those
+of the automaton, so that states are one only if what they lead to is one, too. Where it matters most, unions are
+judged by running each automaton on the sampled words, open loop, and arrows and probabilities are set anew to what is
+likeliest after the words that lead to a state. At last, states of the best size are taken apart and others merged while
+that pays.
 """
 
-from collections.abc import Callable
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -19,13 +19,14 @@ from jaxtyping import Float, Int64
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap
 
-MAX_WORDS = {3: 20, 2: 300}  # in a signature, by their length: with many symbols they are shorter
-MAX_POINTS = 3000
-STRAY = 0.02  # share of the symbols in the words that an automaton is made from
-ROUNDS = 6
-N_CLUSTERS = 96
-SOME_WORDS = 60  # for what need not be exact
-TRIED = 8  # unions at each size, if the first ones break more than they save
+MAX_WORDS = {4: 16, 3: 16, 2: 300}  # in a signature, by their length: with many symbols they are shorter
+MAX_STEPS = 45_000  # of the network, for signatures
+STRAY = 0.02  # share of the symbols in the words that an automaton is made from; a quarter where it is judged
+ROUNDS = 4
+LLOYD_ROUNDS = 3  # of k-means: what follows betters clusters more cheaply
+N_CLUSTERS = 128
+JUDGED = 1.5  # times the states wanted: from here down to them, unions are judged by what they do to the whole
+TRIED = 8  # unions that are judged
 SPLITS = 3  # arrows that are tried, one after another, before nothing is taken apart any more
 LEAST_GAIN = 1e-6  # nats a symbol
 PRICE = 5e-6  # nats a symbol that a state has to win: what it costs in a description of a few million symbols
@@ -49,7 +50,7 @@ class Automaton(NamedTuple):
     weight: Float[np.ndarray, " state"]
 
 
-_Judged = tuple[float, int, Automaton]  # what is minimised, number of states
+_Judged = tuple[float, Automaton]  # what is minimised, and by which
 
 
 class Writer(NamedTuple):
@@ -121,20 +122,25 @@ class Track(NamedTuple):
     """Words laid out for automata to run on: thousands of runs are what extraction takes its time for."""
 
     symbols: Int64[np.ndarray, "time word"]
-    probabilities: Float[np.ndarray, "symbol point"]  # of the network; points by time, then by word
+    probabilities: Float[np.ndarray, "symbol point"]  # of the network, weighted; points by time, then by word
 
     @classmethod
-    def of(cls, sampled: Sampled, n_words: int | None = None) -> "Track":
-        """Of the first words, or of all."""
-        symbols, p = sampled.symbols[:n_words].T, sampled.probabilities[:n_words]
+    def of(cls, sampled: Sampled, stray: float = 0.0) -> "Track":
+        """Points of words with a share `stray` of random symbols count as often as the network would get there by
+        itself: strays lead to rare states without making them frequent."""
+        symbols, p = sampled.symbols.T, sampled.probabilities
+        if stray:
+            p = p * _importance(sampled, stray)[..., None]
         return cls(np.ascontiguousarray(symbols), np.ascontiguousarray(p.swapaxes(0, 1).reshape(symbols.size, -1).T))
 
-    def arrows(self, automaton: Automaton) -> Int64[np.ndarray, "time word"]:
-        """The arrow taken at each symbol, as its state * number of symbols + symbol."""
+    def arrows(
+        self, automaton: Automaton, initial: Int64[np.ndarray, "*start 1"] | None = None
+    ) -> Int64[np.ndarray, "time *start word"]:
+        """The arrow taken at each symbol, as its state * number of symbols + symbol; from each of `initial` states."""
         n_symbols = automaton.transitions.shape[1]
         after = automaton.transitions.ravel() * n_symbols
-        found = np.empty_like(self.symbols)
-        begin = np.full(self.symbols.shape[1], automaton.initial * n_symbols)
+        begin = np.add(automaton.initial if initial is None else initial, np.zeros_like(self.symbols[0])) * n_symbols
+        found: np.ndarray = np.empty((len(self.symbols), *begin.shape), np.int64)
         for row, symbols in zip(found, self.symbols, strict=True):
             np.add(begin, symbols, out=row)
             after.take(row, out=begin, mode="clip")  # without a check of the range, a third of the time
@@ -178,118 +184,69 @@ def choose(
     rng: np.random.Generator,
 ) -> Chosen:
     """The automaton of at most `max_states` states that minimises KL(network || model) + `PRICE` for each state, on
-    words other than those it was made from; with `n_states`, the one of that size (failing that the next smaller)."""
+    words other than those it was made from; with `n_states`, the one of that size (failing that the next smaller).
+
+    A share `STRAY` of the symbols in `fitted` is random, a quarter of it in `checked`.
+    """
     limit = max_states if n_states is None else n_states
-    doubted = Track.of(checked)
-    fit = _Fit.of(writer, fitted)
+    doubted = Track.of(checked, STRAY / 4)
+    fit, automaton = _started(writer, fitted, max(N_CLUSTERS, 2 * limit), rng)
+    best: dict[int, _Judged] = {}
 
     def judge(automaton: Automaton) -> _Judged:
-        found = _reachable(automaton)
-        sums = doubted.shown(found, doubted.arrows(found))
-        loss = -float((sums * np.log(np.maximum(found.emission, LEAST))).sum()) / doubted.symbols.size
-        return loss + PRICE * len(found.weight), len(found.weight), found
+        sums, n_found = doubted.shown(automaton, doubted.arrows(automaton)), len(automaton.weight)
+        loss = -float((sums * np.log(np.maximum(automaton.emission, LEAST))).sum()) / doubted.symbols.size
+        judged = loss + PRICE * n_found, automaton
+        if n_found <= limit:
+            best[n_found] = min(best.get(n_found, judged), judged, key=itemgetter(0))
+        return judged
 
-    best: dict[int, _Judged] = {}
-    for made in _merged(writer, fitted, max(N_CLUSTERS, 2 * limit), rng):
-        if len(made.weight) <= 1.5 * limit:
-            found = judge(fit.refined(made))
-            if found[1] <= limit and (found[1] not in best or found[0] < best[found[1]][0]):
-                best[found[1]] = found
-    if n_states is None:
-        chosen = min(best.values(), key=itemgetter(0))
-        # Bisimulation once more, now that every union can be judged by what it does to the whole automaton.
-        while chosen[1] > 1:
-            flow = _Flow.of(chosen[2])
-            unions = [flow.join(a, b).automaton() for a, b in flow.nearest(fit.depth)]
-            shrunk = min((judge(fit.refined(union)) for union in unions), key=itemgetter(0))
-            if shrunk[0] >= chosen[0]:
-                break
-            chosen = shrunk
-            best[chosen[1]] = min(best.get(chosen[1], chosen), chosen, key=itemgetter(0))
-        chosen = _improved(chosen, fit, judge, limit)
-        best[chosen[1]] = min(best.get(chosen[1], chosen), chosen, key=itemgetter(0))
-    else:
+    automaton = fit.refined(automaton)
+    judge(automaton)
+    while len(automaton.weight) > 1:
+        automaton = fit.shrunk(automaton, TRIED if limit < len(automaton.weight) <= JUDGED * limit else 1)
+        if len(automaton.weight) > limit:
+            automaton = _reachable(automaton)
+        if len(automaton.weight) <= limit:
+            refined = fit.refined(automaton)
+            judge(refined)
+            # What better arrows lead past stays a state of the next union: no size is left out.
+            if len(refined.weight) == len(automaton.weight):
+                automaton = refined
+    if n_states is not None:
         chosen = best[max(best)]
-    return Chosen(chosen[2], [best[size][2] for size in sorted(best)])
-
-
-def _improved(chosen: _Judged, fit: "_Fit", judge: Callable[[Automaton], _Judged], limit: int) -> _Judged:
-    """What was merged early, when nothing was known of the whole, is taken apart again where that pays: an arrow gets a
-    target of its own, and if that makes too many states, or even so, others are merged."""
-    tries = 0
-    while tries < SPLITS:
-        grown = fit.refined(fit.split(chosen[2], tries))
-        flow = _Flow.of(grown)
-        options = [judge(fit.refined(flow.join(a, b).automaton())) for a, b in flow.nearest(fit.depth)]
-        if len(grown.weight) <= limit:
-            options.append(judge(grown))
-        better = min(options, key=itemgetter(0))
-        if better[0] < chosen[0] - LEAST_GAIN:
-            chosen, tries = better, 0
-        else:
-            tries += 1
-    return chosen
-
-
-def _merged(writer: Writer, fitted: Sampled, n_clusters: int, rng: np.random.Generator) -> list[Automaton]:
-    """Automata of `n_clusters` states (fewer where fewer differ) and every smaller number, largest first."""
-    n_symbols = len(writer.alphabet)
-    depth = depth_for(n_symbols)
-    flat = fitted.states.reshape(-1, fitted.states.shape[-1])
-    points = np.concatenate([flat[:1], flat[rng.choice(len(flat), min(len(flat), MAX_POINTS), replace=False)]])
-    levels = writer.futures(points, depth + 1)
-    own = np.sqrt(np.concatenate(levels[:-1], 1))
-    after = [
-        level.reshape(len(points), n_symbols, -1) / np.maximum(levels[0][..., None], LEAST) for level in levels[1:]
-    ]
-    ahead = np.sqrt(np.concatenate(after, 2))
-    cluster, target = _cluster(own, ahead, n_clusters, rng)
-    n_found = int(cluster.max()) + 1
-    flow = np.zeros((n_found, n_symbols, n_found))
-    np.add.at(flow, (cluster[:, None], np.arange(n_symbols), target), levels[0])
-    emission = np.zeros((n_found, n_symbols))
-    np.add.at(emission, cluster, levels[0])
-    chain, path = _Flow(flow, emission, int(cluster[0])), []
-    some = Track.of(fitted, SOME_WORDS)
-    _, loss, _ = _emitted(chain.automaton(), some)
-    while True:
-        path.append(chain.automaton())
-        if len(chain.flow) == 1:
-            return path
-        tried: list[tuple[float, int, _Flow]] = []
-        for rank, (a, b) in enumerate(chain.nearest(depth)):
-            union = chain.join(a, b)
-            tried.append((_emitted(union.automaton(), some)[1], rank, union))
-            if tried[-1][0] <= loss + PRICE:
-                break
-        loss, _, chain = min(tried)
+    else:
+        # What was merged early, when nothing was known of the whole, is taken apart again where that pays: an arrow
+        # gets a target of its own, and if that makes too many states, or even so, others are merged.
+        chosen, tries = min(best.values(), key=itemgetter(0)), 0
+        while tries < SPLITS:
+            grown = fit.refined(fit.split(chosen[1], tries))
+            options = [judge(fit.refined(fit.shrunk(grown, TRIED)))]
+            if len(grown.weight) <= limit:
+                options.append(judge(grown))
+            better = min(options, key=itemgetter(0))
+            if better[0] < chosen[0] - LEAST_GAIN:
+                chosen, tries = better, 0
+            else:
+                tries += 1
+    return Chosen(chosen[1], [best[size][1] for size in sorted(best)])
 
 
 class _Fit(NamedTuple):
-    """What arrows and probabilities are set by.
-
-    `ahead` are the probabilities of the words of `depth` symbols after each but the first of the network's states in
-    the first words, in the order of `first`.
-    """
+    """What arrows and probabilities are set by: words, and at some of their points, the probabilities of each next
+    symbol and the words of `depth` symbols after it."""
 
     words: Track
-    first: Track
-    ahead: Float[np.ndarray, "future point"]
+    points: Int64[np.ndarray, " point"]  # of the track
+    ahead: Float[np.ndarray, "future point"]  # by symbol, then by word
     depth: int
-
-    @classmethod
-    def of(cls, writer: Writer, fitted: Sampled) -> "_Fit":
-        depth = depth_for(len(writer.alphabet))
-        states = fitted.states[:SOME_WORDS, 1:].swapaxes(0, 1)
-        ahead = writer.futures(states.reshape(-1, states.shape[-1]), depth)[-1].T
-        return cls(Track.of(fitted), Track.of(fitted, SOME_WORDS), np.ascontiguousarray(ahead), depth)
 
     def split(self, automaton: Automaton, rank: int) -> Automaton:
         """Give an arrow a target of its own: that whose future differs most from what else leads to its target, or, by
         rank, the next after it."""
         n_states, n_symbols = automaton.transitions.shape
         target = automaton.transitions.ravel()
-        own = self._after(self.words.arrows(automaton), len(target))
+        own = self._after(automaton, self.words.arrows(automaton))
         into = np.zeros((n_states, own.shape[1]))
         np.add.at(into, target, own)
         rest = into[target] - own
@@ -303,10 +260,6 @@ class _Fit(NamedTuple):
         transitions[arrow // n_symbols, arrow % n_symbols] = n_states
         return Automaton(transitions, emission[copied], initial, weight[copied])
 
-    def _after(self, arrows: Int64[np.ndarray, "time word"], n_arrows: int) -> Float[np.ndarray, "arrow future"]:
-        """The network's futures, summed over the points after each arrow."""
-        return _sums(self.ahead, arrows[:-1, : self.first.symbols.shape[1]].ravel(), n_arrows)
-
     def refined(self, automaton: Automaton) -> Automaton:
         """Run the automaton on the words; give every state the mean distribution of the symbol where the automaton is
         in it, and every arrow the target whose future is likeliest there. Repeated until nothing changes."""
@@ -316,14 +269,71 @@ class _Fit(NamedTuple):
             if loss < best_loss:
                 best, best_loss = current, loss
             old = current.transitions.ravel()
-            after = self._after(arrows, len(old))
-            scores = after @ np.log(np.maximum(_model_futures(current, self.depth)[-1], LEAST)).T
+            after = self._after(current, arrows)
+            scores = after @ np.log(np.maximum(_model_futures(current, self.depth), LEAST)).T
             # An arrow that was never taken stays where it is.
             new = np.where(after.sum(1) > 0, scores.argmax(1), old)
             if np.array_equal(new, old):
                 break
             automaton = current._replace(transitions=new.reshape(current.transitions.shape))
-        return best
+        return _reachable(best)
+
+    def shrunk(self, automaton: Automaton, n_tried: int) -> Automaton:
+        """Make one of two states: of the `n_tried` pairs whose union would lose least likelihood by the squared
+        Hellinger distance of their futures (to second order their loss), weighted by how often they are visited, the
+        one that loses least on the words. One state stays as it is."""
+        if len(automaton.weight) == 1:
+            return automaton
+        transitions, emission, initial, weight = automaton
+        roots, n_states = np.sqrt(_model_futures(automaton, self.depth)), len(weight)
+        shared = weight[:, None] * weight / np.maximum(weight[:, None] + weight, LEAST)
+        cost = np.where(np.tri(n_states, dtype=bool), np.inf, shared * (1 - roots @ roots.T)).ravel()
+        n_pairs = min(n_tried, n_states * (n_states - 1) // 2)
+        kept, dropped = np.divmod(np.argpartition(cost, n_pairs - 1)[:n_pairs], n_states)
+        pair = np.arange(n_pairs)
+        number = np.tile(np.arange(n_states), (n_pairs, 1))
+        number[pair, dropped] = kept
+        moved = weight[:, None] * emission
+        unions = np.tile(transitions, (n_pairs, 1, 1))
+        unions[pair, kept] = np.where(moved[kept] >= moved[dropped], transitions[kept], transitions[dropped])
+        unions = number[pair[:, None, None], unions]
+        first = int(_losses(unions, number[:, initial], self.words).argmin()) if n_pairs > 1 else 0
+        a, b = int(kept[first]), int(dropped[first])
+        emission, weight = emission.copy(), weight.copy()
+        emission[a] = (moved[a] + moved[b] + LEAST) / (moved[a] + moved[b] + LEAST).sum()
+        weight[a] += weight[b]
+        left = np.delete(np.arange(n_states), b)
+        place = np.arange(n_states) - (np.arange(n_states) > b)
+        return Automaton(place[unions[first][left]], emission[left], int(place[number[first, initial]]), weight[left])
+
+    def _after(self, automaton: Automaton, arrows: Int64[np.ndarray, "time word"]) -> Float[np.ndarray, "arrow future"]:
+        """The network's futures after each arrow, summed over the points where it could be taken."""
+        n_states, n_symbols = automaton.transitions.shape
+        sums = _sums(self.ahead, arrows.ravel()[self.points] // n_symbols, n_states)
+        return sums.reshape(n_states * n_symbols, -1)
+
+
+def _started(writer: Writer, fitted: Sampled, n_clusters: int, rng: np.random.Generator) -> tuple[_Fit, Automaton]:
+    """An automaton of `n_clusters` states (fewer where fewer differ), and what to better it by."""
+    n_symbols = len(writer.alphabet)
+    depth = depth_for(n_symbols)
+    flat = fitted.states.swapaxes(0, 1).reshape(fitted.symbols.size, -1)
+    weight = _importance(fitted, STRAY).T.ravel()
+    n_points = min(len(flat), MAX_STEPS // sum(n_symbols**length for length in range(1, depth + 1)))
+    points = np.append(0, 1 + rng.choice(len(flat) - 1, n_points - 1, replace=False))  # the first word begins at 0
+    levels = writer.futures(flat[points], depth + 1)
+    own = np.sqrt(np.concatenate(levels[:-1], 1))
+    after = [level.reshape(n_points, n_symbols, -1) / np.maximum(levels[0][..., None], LEAST) for level in levels[1:]]
+    cluster, target = _cluster(own, np.sqrt(np.concatenate(after, 2)), n_clusters, rng)
+    n_found = int(cluster.max()) + 1
+    moved = levels[0] * weight[points, None]
+    flow = np.zeros((n_found, n_symbols, n_found))
+    np.add.at(flow, (cluster[:, None], np.arange(n_symbols), target), moved)
+    shown = _sums(np.ascontiguousarray(moved.T), cluster, n_found)
+    share = shown.sum(1)
+    automaton = Automaton(flow.argmax(2), shown / share[:, None], int(cluster[0]), share / share.sum())
+    ahead = np.ascontiguousarray((levels[-1] * weight[points, None]).T)
+    return _Fit(Track.of(fitted, STRAY), points, ahead, depth), automaton
 
 
 def _reachable(automaton: Automaton) -> Automaton:
@@ -341,55 +351,6 @@ def _reachable(automaton: Automaton) -> Automaton:
     return Automaton(number[automaton.transitions[kept]], automaton.emission[kept], 0, share / share.sum())
 
 
-class _Flow(NamedTuple):
-    """Probability that moves from state to state by each symbol."""
-
-    flow: Float[np.ndarray, "state symbol next_state"]
-    emission: Float[np.ndarray, "state symbol"]  # summed over points
-    initial: int
-
-    @classmethod
-    def of(cls, automaton: Automaton) -> "_Flow":
-        n_states, n_symbols = automaton.transitions.shape
-        moved = automaton.weight[:, None] * automaton.emission
-        flow = np.zeros((n_states, n_symbols, n_states))
-        flow[np.arange(n_states)[:, None], np.arange(n_symbols), automaton.transitions] = moved
-        return cls(flow, moved, automaton.initial)
-
-    def automaton(self) -> Automaton:
-        weight = self.emission.sum(1)
-        emission = self.emission / np.maximum(weight[:, None], LEAST)
-        emission[weight <= LEAST] = 1 / emission.shape[1]  # a state of no weight, which words lead past
-        return Automaton(self.flow.argmax(2), emission, self.initial, weight / weight.sum())
-
-    def nearest(self, depth: int) -> list[tuple[int, int]]:
-        """The pairs of states whose union would lose least likelihood, the best first: by the squared Hellinger
-        distance of their futures, to second order their loss, weighted by how often they are visited."""
-        now = self.automaton()
-        roots, w = np.sqrt(_model_futures(now, depth)[-1]), now.weight
-        cost = w[:, None] * w / np.maximum(w[:, None] + w, LEAST) * (1 - roots @ roots.T)
-        cost[np.tril_indices(len(w))] = np.inf
-        n_pairs = len(w) * (len(w) - 1) // 2
-        first = np.argpartition(cost.ravel(), min(TRIED, n_pairs) - 1)[: min(TRIED, n_pairs)]
-        first = first[np.argsort(cost.ravel()[first], kind="stable")]
-        return [(int(pair) // len(w), int(pair) % len(w)) for pair in first]
-
-    def join(self, a: int, b: int) -> "_Flow":
-        """Make one state of a < b."""
-        n = len(self.flow)
-        new = np.arange(n)
-        new[b] = a
-        new[new > b] -= 1
-        kept = np.arange(n) != b
-        rows = self.flow[kept]
-        rows[a] += self.flow[b]
-        emission = self.emission[kept]
-        emission[a] += self.emission[b]
-        flow = rows[..., kept]
-        flow[..., a] += rows[..., b]
-        return _Flow(flow, emission, int(new[self.initial]))
-
-
 def _emitted(automaton: Automaton, words: Track) -> tuple[Automaton, float, Int64[np.ndarray, "time word"]]:
     """The automaton with the distributions and weights that suit the words best, its cross entropy with them in nats a
     symbol, and the arrows that it takes."""
@@ -402,13 +363,36 @@ def _emitted(automaton: Automaton, words: Track) -> tuple[Automaton, float, Int6
     return automaton._replace(emission=emission, weight=weight / weight.sum()), loss, arrows
 
 
-def _model_futures(automaton: Automaton, depth: int) -> list[Float[np.ndarray, "state word"]]:
-    """As `Writer.futures`, of the automaton."""
-    found = [automaton.emission]
+def _losses(
+    transitions: Int64[np.ndarray, "automaton state symbol"], initial: Int64[np.ndarray, " automaton"], words: Track
+) -> Float[np.ndarray, " automaton"]:
+    """The cross entropy of each automaton with the words as in `_emitted`, all in one run."""
+    n_automata, n_states, n_symbols = transitions.shape
+    n_all = n_automata * n_states
+    base = np.arange(0, n_all, n_states)
+    # The automata beside one another are one, with a part for the words of each.
+    whole = Automaton((transitions + base[:, None, None]).reshape(n_all, n_symbols), np.empty((0, 0)), 0, np.empty(0))
+    arrows = words.arrows(whole, (base + initial)[:, None])
+    state = arrows.swapaxes(0, 1).reshape(-1) // n_symbols
+    sums = _sums(np.tile(words.probabilities, n_automata), state, n_all)
+    told = sums * np.log(np.maximum(sums, LEAST) / np.maximum(sums.sum(1, keepdims=True), LEAST))
+    return -told.reshape(n_automata, -1).sum(1) / words.symbols.size
+
+
+def _model_futures(automaton: Automaton, depth: int) -> Float[np.ndarray, "state word"]:
+    """The probabilities of all words of `depth` symbols, as in `Writer.futures`, of the automaton."""
+    found = automaton.emission
     for _ in range(depth - 1):
-        rest = found[-1][automaton.transitions]  # (state, symbol, word)
-        found.append((automaton.emission[..., None] * rest).reshape(len(rest), -1))
+        rest = found[automaton.transitions]  # (state, symbol, word)
+        found = (automaton.emission[..., None] * rest).reshape(len(rest), -1)
     return found
+
+
+def _importance(sampled: Sampled, stray: float) -> Float[np.ndarray, "word time"]:
+    """How much likelier the network is to write what comes before each point than a writer who strays."""
+    own = np.take_along_axis(sampled.probabilities, sampled.symbols[..., None], 2)[..., 0]
+    ratio = own / ((1 - stray) * own + stray / sampled.probabilities.shape[2])
+    return np.concatenate([np.ones((len(own), 1)), ratio[:, :-1].cumprod(1)], 1)
 
 
 def _sums(
@@ -428,7 +412,9 @@ def _cluster(
     from sklearn.cluster import KMeans
 
     n_different = len(np.unique(own.round(6), axis=0))
-    means = KMeans(min(n_clusters, n_different), n_init="auto", random_state=int(rng.integers(2**31)))
+    means = KMeans(
+        min(n_clusters, n_different), n_init="auto", max_iter=LLOYD_ROUNDS, random_state=int(rng.integers(2**31))
+    )
     cluster = means.fit_predict(own).astype(np.int64)
     used, cluster = np.unique(cluster, return_inverse=True)  # points that coincide can leave a cluster empty
     centres, flat = means.cluster_centers_[used], ahead.reshape(-1, ahead.shape[-1])
