@@ -228,7 +228,7 @@ def predictor_summary(found: Automaton) -> str:
     ]
     if found.max_states is not None and found.n_states >= found.max_states:
         parts.append(f"as many states as allowed: more (max_states > {found.max_states}) would come closer")
-    if found.compared_states is not None and found.compared_divergence is not None:
+    if found.compared_models and found.compared_states is not None and found.compared_divergence is not None:
         rows = zip(
             found.compared_models, found.compared_divergence.tolist(), found.compared_states.tolist(), strict=True
         )

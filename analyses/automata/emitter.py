@@ -32,6 +32,7 @@ def extract_emitter(
     n_words: int,
     length: int,
     n_test_words: int,
+    compare: bool,
     seed: int,
     rng: np.random.Generator,
 ) -> Automaton:
@@ -94,7 +95,7 @@ def extract_emitter(
         symbol_frequencies=np.bincount(tested.symbols.ravel(), minlength=emission.shape[1]) / tested.symbols.size,
         likelihood_converged=polished.converged if kept else None,
         **_located(state_map, fitted, beliefs.argmax(-1), n_states, rng),
-        **_compared(model, other, found.front, getattr(task, "ground_truth", None), fitted, tested, rng),
+        **_compared(model, other, found.front, getattr(task, "ground_truth", None), fitted, tested, compare, rng),
     )
 
 
@@ -105,6 +106,7 @@ def _compared(
     truth: Any,
     fitted: Emitted,
     tested: Emitted,
+    compare: bool,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """The likelihood of what the network emits, and of what the true model emits, under this and other models."""
@@ -112,12 +114,13 @@ def _compared(
     numbers = {model.n_states: "Baum-Welch from random starts"}
     if isinstance(truth, HMM):
         numbers.setdefault(truth.n_states, "Baum-Welch, the true number of states")
-    automaton = alergia.alergia(symbols, n_symbols)
     models: list[_Model] = [(other[0], other[1].n_states, other[1].log_likelihood)]
-    for n_states, name in numbers.items():
-        learned = baum_welch.from_random_starts(n_states, n_symbols, symbols, rng).hmm
-        models.append((name, n_states, learned.log_likelihood))
-    models.append(("ALERGIA", automaton.n_states, lambda words: alergia.log_likelihood(automaton, words)))
+    if compare:
+        automaton = alergia.alergia(symbols, n_symbols)
+        for n_states, name in numbers.items():
+            learned = baum_welch.from_random_starts(n_states, n_symbols, symbols, rng).hmm
+            models.append((name, n_states, learned.log_likelihood))
+        models.append(("ALERGIA", automaton.n_states, lambda words: alergia.log_likelihood(automaton, words)))
     names, sizes, likelihoods = zip(*models, strict=True)
     chains = [chain.hmm() for chain in front]
 

@@ -55,6 +55,7 @@ def extract_automaton(
     budget: int = 20_000,
     n_test_words: int | None = None,
     test_lengths: Sequence[int] = (50, 100, 200),
+    compare: bool = True,
     seed: int = 0,
 ) -> Automaton:
     """The finite machine that a network implements, with its fidelity on held-out samples.
@@ -99,6 +100,8 @@ def extract_automaton(
         n_test_words: held-out words of each kind for the fidelity. None: 1000 (moore), 100 (emitter), `n_words`
             (predictor).
         test_lengths: of the held-out words, besides `length` (moore).
+        compare: whether ALERGIA and Baum-Welch learn, too, from the words that a predictor or emitter writes. Of a
+            predictor that takes longer than its extraction.
         seed: of words, noise, initial states and k-means.
 
     Raises:
@@ -155,7 +158,7 @@ def extract_automaton(
         reader = replace(_reader(state_map, vectors, None, None), opening=opening)
         length = length or _usual_length(task, 0, PREDICTED_LENGTH)  # the first symbol is predicted at the opening
         n_words = n_words or PREDICTED_WORDS
-        limits = Limits(n_states, max_states or PREDICTOR_STATES, n_words, length, n_test_words or n_words)
+        limits = Limits(n_states, max_states or PREDICTOR_STATES, n_words, length, n_test_words or n_words, compare)
         names = tuple(names) if len(names) == len(vectors) else tuple(map(str, range(len(vectors))))
         return extract_predictor(reader, getattr(task, "ground_truth", None), names, limits, seed)
     if n_states is not None:
@@ -186,7 +189,7 @@ def extract_automaton(
             )
         candidates = _candidates(n_clusters, emitter_machine.CANDIDATES)
         sizes = n_words or 100, length or EMITTED_LENGTH, n_test_words or 100
-        return extract_emitter(state_map, task, candidates, *sizes, seed, rng)
+        return extract_emitter(state_map, task, candidates, *sizes, compare, seed, rng)
     raise NotApplicable(
         "nothing tells which symbols this network reads or emits: give alphabet=, the input vector of each symbol as "
         "(symbol, input), or task= with an alphabet or with the loss 'sinkhorn' (symbols emitted from noise)"

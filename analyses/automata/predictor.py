@@ -50,6 +50,7 @@ class Limits(NamedTuple):
     n_words: int
     length: int
     n_test_words: int
+    compare: bool
 
 
 def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limits: Limits, seed: int) -> Automaton:
@@ -60,7 +61,7 @@ def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limi
         NotApplicable: the network has no readout of one logit for each symbol, or diverges.
         ValueError: a setting is impossible, or the process has other symbols.
     """
-    n_states, max_states, n_words, length, n_test_words = limits
+    n_states, max_states, n_words, length, n_test_words, compare = limits
     process = truth if isinstance(truth, Process) else None
     for name, value, least in (("n_words", n_words, 4), ("length", length, 2), ("n_test_words", n_test_words, 4)):
         check_count(name, value, least)
@@ -81,13 +82,15 @@ def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limi
         emission, stationary = found.emission / found.emission.sum(1, keepdims=True), _stationary(found)
         recurrent = (stationary > 0).astype(np.int64)[:, None]
         machine = Machine(found.transitions, recurrent, found.initial, emission)
-        models = _learned(writer, int(recurrent.sum()), process, min(n_words, LEARNED_WORDS), length, learning)
+        models: list[_Model] = []
+        if compare:
+            models = _learned(writer, int(recurrent.sum()), process, min(n_words, LEARNED_WORDS), length, learning)
         predicted = [each.predict(held_out.symbols) for each in models]
         fields = _probe(reader, machine, models, process, n_test_words, length, rng) if process is not None else {}
         fields |= dynamics.locate(reader, machine, fitted.symbols, placing)
     own = machine.predictions(held_out.symbols)
     each, likelihood = divergence(held_out.probabilities, own).mean(1), _log_likelihood(own, held_out.symbols)
-    lost = np.stack([divergence(held_out.probabilities, row).mean(1) for row in predicted])
+    lost = [divergence(held_out.probabilities, row).mean(1) for row in predicted]
     states = np.column_stack([np.full(n_test_words, machine.initial), machine.run(held_out.symbols)[:, :-1]])
     network_entropy = float(entropy(held_out.probabilities).mean())
     n_found, n_tried, none = machine.n_states, len(chosen.tried), np.zeros((0, 1))
@@ -131,9 +134,9 @@ def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limi
         log_likelihood_error=_standard_error(likelihood),
         symbol_frequencies=np.bincount(held_out.symbols.ravel(), minlength=len(symbols)) / held_out.symbols.size,
         compared_models=tuple(model.name for model in models),
-        compared_states=np.array([model.n_states for model in models]),
+        compared_states=np.array([model.n_states for model in models], np.int64),
         compared_log_likelihood=_likelihoods(predicted, held_out.symbols),
-        compared_divergence=lost.mean(1),
+        compared_divergence=np.array([float(row.mean()) for row in lost]),
         compared_divergence_error=np.array([_standard_error(row) for row in lost]),
         **fields,
     )

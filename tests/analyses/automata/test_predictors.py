@@ -29,22 +29,14 @@ def of(process: Process) -> NextSymbol:
     return NextSymbol(process, length=100, opening_step=False)
 
 
-def trained(name: str) -> rs.FunctionMap:
+def trained(name: str) -> rs.StateMap:
     with np.load(DATA / f"LM_{name}.npz") as file:
         weights = {key: torch.from_numpy(file[key]) for key in file.files}
     n_symbols = len(weights["head.bias"])
     rnn, head = torch.nn.GRU(n_symbols, 32), torch.nn.Linear(32, n_symbols)
     rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
     head.load_state_dict({key[5:]: value for key, value in weights.items() if key.startswith("head.")})
-    inner, h0 = rs.wrap(rnn, readout=head), weights["h0"].double().numpy().reshape(-1)
-    return rs.FunctionMap(
-        inner.step,
-        state_size=32,
-        input_size=n_symbols,
-        readout=inner.readout,
-        readout_size=n_symbols,
-        initial=lambda n, _rng: np.tile(h0, (n, 1)),
-    )
+    return rs.wrap(rnn, readout=head, initial=weights["h0"].reshape(-1))
 
 
 def ideal(process: np.ndarray) -> rs.FunctionMap:
@@ -309,3 +301,12 @@ def test_what_cannot_be_extracted_says_why():
         extract_automaton(growing, predicts_next=True)
     with pytest.raises(ValueError, match="n_states = 3 is for networks that predict"):
         extract_automaton(network, alphabet=np.eye(2), n_states=3)
+
+
+def test_models_of_words_alone_are_left_out_on_request():
+    found = extract_automaton(trained("golden"), predicts_next=True, n_words=30, compare=False)
+    assert (found.n_recurrent, found.compared_models) == (2, ())
+    assert found.compared_divergence is not None
+    assert not len(found.compared_divergence)
+    assert "learned from its words alone" not in found.summary()
+    found.trust_figure()
