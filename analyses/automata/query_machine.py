@@ -26,6 +26,7 @@ ASKED_AHEAD = 64  # short words that are asked of the network in one go before t
 NEAR = (0.1, 0.2)  # distance, in spreads of the states after short words, of states that are taken for one
 GOOD = 0.1  # of the test words may be wrong all the same, if two walks lead to the same machine
 VARIANTS = 5  # network states for each state of the machine, when they are walked through
+WALKS = 25  # from each state of a machine that all test words agree with
 LONG = 200  # symbols in a long word
 MOST_CONFLICTS = 64
 DOUBTS = 5  # times as many words as before
@@ -209,7 +210,8 @@ class _Trial:
             agrees = self._tested(found.machine)
             right = float(agrees.all(1).mean())
             if right == 1:
-                walks = draw_walks(found.machine, len(self.words), self.words.shape[1], self.rng)
+                n_walks = min(len(self.words), WALKS * found.machine.n_states)
+                walks = draw_walks(found.machine, n_walks, self.words.shape[1], self.rng)
                 self.unrefuted = bool(agreement(found.machine, walks, self.reader.read(walks, self.rng)).all())
                 if self.unrefuted:
                     break
