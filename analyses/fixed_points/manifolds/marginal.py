@@ -357,6 +357,8 @@ def _settled(
     inputs = found.held_inputs[condition]
     for _ in range(steps):
         states = state_map.step(states, inputs)
+        finite = np.isfinite(states).all(1)
+        states, condition, inputs = states[finite], condition[finite], inputs[finite]
     slow = np.linalg.norm(state_map.step(states, inputs) - states, axis=1) <= fastest
     return states[slow], condition[slow]
 

@@ -220,6 +220,8 @@ def _close(state_map: StateMap, line: Traced, n_points: int, limits: Limits) -> 
         aside = step - tangents * (tangents * step).sum(1, keepdims=True)
         settled = np.linalg.norm(aside, axis=1).max() <= 0.01 * limits.fastest
         x = x + aside
+        if not np.isfinite(x).all():
+            return None
         if settled:
             break
         x = np.concatenate([x, x[:1]])

@@ -185,7 +185,7 @@ def _settle_part(
     while t < n_steps and len(orbits):
         # One look falls on the middle, for the orbits that are slow to arrive.
         length = min(BLOCK, (n_steps // 2 if t < n_steps // 2 else n_steps) - t)
-        block = _run(state_map, states, held[condition[orbits]], length)
+        block = _run(state_map, states, held[condition[orbits]], length, far)
         if watch is not None:
             watch(orbits, block, t)
         before, t, states = t, t + length, block[-1]
@@ -233,12 +233,16 @@ def _settle_part(
 
 
 def _run(
-    state_map: StateMap, states: np.ndarray, inputs: np.ndarray, n_steps: int
+    state_map: StateMap, states: np.ndarray, inputs: np.ndarray, n_steps: int, far: float
 ) -> Float[np.ndarray, "time orbit unit"]:
+    """States in time; what has left for infinity stays where it was first seen beyond `far`, or not finite."""
     block = np.empty((n_steps + 1, *states.shape))
     block[0] = states
     for i in range(n_steps):
-        block[i + 1] = state_map.step(block[i], inputs)
+        there = np.abs(block[i]).max(1) < far
+        block[i + 1] = block[i]
+        if there.any():
+            block[i + 1, there] = state_map.step(block[i, there], inputs[there])
     return block
 
 

@@ -115,6 +115,23 @@ def test_what_diverges_is_counted_exactly():
     assert "diverged" in found.summary()
 
 
+@pytest.mark.parametrize("beyond", [1e9, 2.0])
+def test_the_map_is_not_asked_about_orbits_that_have_left(beyond):
+    """h^3 overflows in seven steps from 2; or has no value above 2."""
+
+    def step(x):
+        assert np.isfinite(x).all(), "the map was asked about what is no number"
+        return np.where(np.abs(x) > beyond, np.nan, x**3)
+
+    cube = scalar(step, 2.0)
+    listed = find_fixed_points(cube, starts=np.array([[-1.0], [0.0], [1.0]]), certify=False)
+    starts = np.array([[0.9], [1.1], [-0.9], [-1.9], [1.5]])
+    found = basin_fractions(cube, fixed_points=listed, starts=starts)
+    assert found.end.tolist() == [AT_POINT, DIVERGED, AT_POINT, DIVERGED, DIVERGED]
+    gone = basin_fractions(cube, fixed_points=listed, starts=starts[3:])
+    assert gone.end.tolist() == [DIVERGED] * 2, "none is left to ask about"
+
+
 def test_steps_to_settle_are_those_of_a_linear_contraction():
     half = scalar(lambda x: x / 2)
     listed = find_fixed_points(half, starts=np.array([[-1.0], [0.0], [1.0]]))
