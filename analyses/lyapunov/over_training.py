@@ -225,6 +225,7 @@ def _figure(found: LyapunovOverTraining) -> "go.Figure":
             col=1,
         )
         figure.update_yaxes(title_text="loss (log scale)", type="log", **_loss_axis(found.loss), row=2, col=1)
+        figure.update_layout(margin={"l": 95})  # for the digits of a loss
     figure.update_xaxes(title_text="training step", row=1 + with_loss, col=1)
     figure.update_layout(legend={"x": 1.01, "y": 1, "xanchor": "left"})
     return figure

@@ -20,7 +20,7 @@ N_CURVES = 4
 
 def spectrum_figure(found: Any) -> "go.Figure":
     """Of a `LyapunovSpectrum`: its exponents by index, with standard errors, and the running estimates of the first."""
-    figure = make_subplots(rows=1, cols=2, column_widths=[0.57, 0.43], horizontal_spacing=0.17)
+    figure = make_subplots(rows=1, cols=2, column_widths=[0.57, 0.43], horizontal_spacing=0.22)
     dimension = found.kaplan_yorke
     title = "Lyapunov spectrum"
     if np.isfinite(found.exponents[0]):

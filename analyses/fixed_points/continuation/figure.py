@@ -28,6 +28,9 @@ CLASSES = (
     ("at a kink of the map", -1, -1, NEUTRAL, "longdash"),
 )
 
+# Heights that differ by less are equal but for rounding: an axis so short would have such numbers as its ticks.
+LEAST_SPAN = 1e-12
+
 
 def bifurcation_figure(found: Any, unit: int | None, output: int | None) -> go.Figure:
     """See `BifurcationDiagram.figure`."""
@@ -74,6 +77,8 @@ def bifurcation_figure(found: Any, unit: int | None, output: int | None) -> go.F
         )
     figure.update_xaxes(range=[span[0] - room, span[1] + room], showgrid=False)
     figure.update_yaxes(showgrid=False)
+    if n and np.ptp(heights) < LEAST_SPAN:
+        figure.update_yaxes(range=[heights.mean() - 1, heights.mean() + 1])
     if not n:
         figure.add_annotation(
             text="<b>no fixed point found</b>", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False
@@ -112,7 +117,7 @@ def _coordinate(found: Any, unit: int | None, output: int | None) -> tuple[np.nd
         _, values, axes = np.linalg.svd(found.point - mean, full_matrices=False)
     share = values[0] ** 2 / max((values**2).sum(), 1e-300)
     direction = axes[0] * np.sign(axes[0, np.abs(axes[0]).argmax()])
-    title = f"first principal component of fixed points ({100 * share:.0f} %)"
+    title = f"PC1 of fixed points ({100 * share:.0f} %)"
     return (found.point - mean) @ direction, (found.event_point - mean) @ direction, title
 
 

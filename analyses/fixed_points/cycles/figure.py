@@ -24,10 +24,11 @@ def cycles_figure(found: Any) -> go.Figure:
     figure = make_subplots(
         cols=2,
         column_widths=[0.55, 0.45],
-        horizontal_spacing=0.13,
+        horizontal_spacing=0.17,
         subplot_titles=(f"State space{some}", "Multipliers, modulus per step"),
     )
     figure.update_layout(template=TEMPLATE, title={"text": f"{n} cycle{'' if n == 1 else 's'}"}, margin={"t": 75})
+    figure.update_annotations(font={"size": 14})
     kind = np.where(~found.smooth, 2, np.where(found.stable, 0, 1))
     symbols = {k: SYMBOLS[i % len(SYMBOLS)] for i, k in enumerate(np.unique(found.period))}
 

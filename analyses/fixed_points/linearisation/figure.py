@@ -29,9 +29,9 @@ def linearisation_figure(found: Any, point: int | None) -> go.Figure:
     of_all = f"{len(shown)} point{'' if len(shown) == 1 else 's'}" if point is None else f"point {chosen}"
     titles = ["Eigenvalues", "Time constants"]
     if aligned:
-        titles.insert(1, f"Alignment of leading modes, point {chosen}")
+        titles.insert(1, f"Alignment of modes by λ, point {chosen}")
         layout: dict[str, Any] = {"rows": 2, "cols": 2, "specs": [[{}, {"rowspan": 2}], [{}, None]]}
-        layout |= {"column_widths": [0.44, 0.56], "horizontal_spacing": 0.2, "vertical_spacing": 0.24}
+        layout |= {"column_widths": [0.44, 0.56], "horizontal_spacing": 0.24, "vertical_spacing": 0.24}
     else:
         layout = {"rows": 1, "cols": 2, "horizontal_spacing": 0.16}
     figure = make_subplots(**layout, subplot_titles=titles)
@@ -171,7 +171,6 @@ def _alignment(figure: go.Figure, found: Any, point: int) -> None:
         **where,
     )
     figure.update_yaxes(
-        title_text="mode, by its λ",
         tickmode="array",
         tickvals=np.arange(len(modes)),
         ticktext=[_label(values[i]) for i in modes],

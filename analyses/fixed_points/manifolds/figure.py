@@ -212,8 +212,10 @@ def _nothing(found: Any) -> go.Figure:
     figure.add_hline(
         y=found.margin,
         line={"color": NEUTRAL, "width": 1.5, "dash": "dot"},
-        annotation={"text": f"margin {found.margin:g}", "font": {"color": NEUTRAL}},
+        # Unlike lines, texts on a logarithmic axis are placed by the logarithm.
+        annotation={"text": f"margin {found.margin:g}", "font": {"color": NEUTRAL}, "y": np.log10(found.margin)},
     )
+    figure.update_layout(margin={"l": 90})  # powers are wide
     if not len(shown):
         figure.add_annotation(
             text="no fixed, slow or settled point", x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False

@@ -187,7 +187,7 @@ def _frame(figure: go.Figure, titles: list[str], places: np.ndarray) -> None:
             for axis, title in zip("xyz", titles, strict=True)
         }
         aspect = "data" if ranges.max() < 4 * ranges.min() else "cube"
-        view = {"eye": {"x": 1.35, "y": 1.35, "z": 0.8}, "center": {"x": 0, "y": 0, "z": -0.1}}
+        view = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.16}}
         figure.update_layout(
             scene={**axes, "aspectmode": aspect, "camera": view},
             margin={"l": 0, "r": 0, "t": 50, "b": 10},

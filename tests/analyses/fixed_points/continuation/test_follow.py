@@ -389,6 +389,17 @@ def test_the_result_survives_and_its_figure_shows_all():
         found.at(0.08)
 
 
+def test_where_only_0_is_fixed_its_rounding_is_not_magnified():
+    shrinks = np.array([[0.3, 0.1], [-0.2, 0.4]])
+    found = follow_fixed_points(
+        lambda p: rs.FunctionMap(lambda x: np.tanh(p * x @ shrinks), state_size=2, domain=(-1, 1)),
+        values=[0.5, 1.0],
+        starts=np.array([[0.5, 0.1], [-0.3, 0.4]]),
+    )
+    assert len(found) == 1
+    np.testing.assert_allclose(found.figure().layout.yaxis.range, [-1, 1], atol=1e-9)
+
+
 MODULE = torch.nn.RNN(2, 4)
 
 

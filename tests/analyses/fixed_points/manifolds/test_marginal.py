@@ -251,6 +251,19 @@ def test_a_ring_is_followed_through_a_weak_focus():
     np.testing.assert_allclose(found.largest_drift, 0.005, rtol=0.15)
 
 
+def test_over_a_gap_where_the_map_is_not_finite_a_line_is_not_closed():
+    ring = radial()
+
+    def step(x):
+        assert np.isfinite(x).all(), "the map was asked about what is no number"
+        gap = np.abs(np.arctan2(x[..., 1], x[..., 0])) < 0.3
+        return np.where(gap[..., None], np.nan, ring.step(x, np.empty((*x.shape[:-1], 0))))
+
+    found = followed(rs.FunctionMap(step, state_size=2, domain=(-1.5, 1.5)), n_starts=15, settle=50)
+    assert set(found.kind) == {"line"}
+    assert 2 * np.pi - 0.6 - 0.2 < found.length[0] <= 2 * np.pi - 0.6
+
+
 def test_an_arc_with_a_fast_gap_is_a_line_and_no_ring():
     def turn(angle):
         return 0.1 * np.exp(-((np.arctan2(np.sin(angle), np.cos(angle)) / 0.12) ** 2))
@@ -325,7 +338,11 @@ def test_figures_show_manifolds_and_drift():
     assert any("none beyond rounding" in note.text for note in still.layout.annotations)
     plane = followed(diagonal([1, 1, 0.5]))
     assert plane.figure().layout.xaxis2.title.text == "distance from the centre"
-    assert "No continuous attractor" in followed(diagonal([0.5, 0.2])).figure().layout.title.text
+    nothing = followed(diagonal([0.5, 0.2]), margin=0.05).figure()
+    assert "No continuous attractor" in nothing.layout.title.text
+    (line,), (note,) = nothing.layout.shapes, nothing.layout.annotations
+    assert line.y0 == line.y1 == 0.05
+    assert 10**note.y == pytest.approx(0.05), "the margin's name stands at its line"
 
 
 def test_a_seed_repeats_itself():
