@@ -19,10 +19,10 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses.automata import extract_automaton
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
-from rnnscope.analyses.automata.choice import agreement
+from rnnscope.analyses.automata.deciding.choice import agreement
+from rnnscope.analyses.automata.deciding.search import Found, Search, find_machine
 from rnnscope.analyses.automata.extract import CANDIDATES
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.search import Found, Search, find_machine
 from rnnscope.analyses.automata.words import draw_words
 from rnnscope.compiled import compile_machine
 from rnnscope.tasks.languages import language, tomita_machine

@@ -16,8 +16,8 @@ import torch
 
 import rnnscope as rs
 from rnnscope.analyses import extract_automaton
-from rnnscope.analyses.automata.alergia import FLOOR, alergia
-from rnnscope.analyses.automata.future_signatures import Sampled, Writer, divergence
+from rnnscope.analyses.automata.stochastic.alergia import FLOOR, alergia
+from rnnscope.analyses.automata.stochastic.future_signatures import Sampled, Writer, divergence
 from rnnscope.tasks import HMM
 
 DATA = Path(__file__).parents[1] / "tests" / "data" / "automata"

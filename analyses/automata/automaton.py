@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int64
 
 from rnnscope import results
 from rnnscope.analyses.automata.aalpy_machines import markov_chain, to_aalpy
-from rnnscope.analyses.automata.counters import Counter
-from rnnscope.analyses.automata.pushdown import Pushdown
+from rnnscope.analyses.automata.counting.counters import Counter
+from rnnscope.analyses.automata.counting.pushdown import Pushdown
 from rnnscope.tasks import HMM
 from rnnscope.tasks.machine import Machine
 
@@ -402,8 +402,8 @@ class Automaton:
         Raises:
             NotApplicable: layout "states" of a machine that was kept without them.
         """
-        from rnnscope.analyses.automata.machine_figure import emitter_figure, moore_figure
-        from rnnscope.analyses.automata.predictor_figure import predictor_figure
+        from rnnscope.analyses.automata.figures.machine import emitter_figure, moore_figure
+        from rnnscope.analyses.automata.figures.predictor import predictor_figure
 
         draw = {"moore": moore_figure, "emitter": emitter_figure, "predictor": predictor_figure}
         return draw[self.kind](self, layout)
@@ -412,15 +412,15 @@ class Automaton:
         """Agreement with the network against the length of words, and, of a network that counts, against depth; of an
         emitter the likelihood of its sequences against the number of states; of a predictor the divergence against it,
         and, where the process is known, its belief states as decoded."""
-        from rnnscope.analyses.automata.likelihood_figure import likelihood_figure
-        from rnnscope.analyses.automata.predictor_figure import divergence_figure
-        from rnnscope.analyses.automata.trust_figure import trust_figure
+        from rnnscope.analyses.automata.figures.likelihood import likelihood_figure
+        from rnnscope.analyses.automata.figures.predictor import divergence_figure
+        from rnnscope.analyses.automata.figures.trust import trust_figure
 
         return {"moore": trust_figure, "emitter": likelihood_figure, "predictor": divergence_figure}[self.kind](self)
 
     def summary(self) -> str:
         """What was found and how far it is to be trusted, in a few sentences."""
-        from rnnscope.analyses.automata.automaton_summary import summary
+        from rnnscope.analyses.automata.summary import summary
 
         return summary(self)
 

@@ -1,8 +1,9 @@
 """Which finite machine does a network implement, and how far is that to be trusted?
 
-Three kinds, told apart by the task. A network that reads symbols and decides becomes a Moore machine (`search`); one
-that reads them and predicts the next becomes a probabilistic automaton (`predictor`); one that turns noise into symbols
-becomes a hidden Markov model (`emitter`). Each is then compared with the network on fresh samples. Agreement on
+Three kinds, told apart by the task. A network that reads symbols and decides becomes a Moore machine
+(`deciding.acceptor`), with a stack or a counter in its place where it counts (`counting`); one that reads them and
+predicts the next becomes a probabilistic automaton (`stochastic.predictor`); one that turns noise into symbols becomes
+a hidden Markov model (`stochastic.emitter`). Each is then compared with the network on fresh samples. Agreement on
 samples is no proof of equivalence, and is never called one here.
 """
 
@@ -11,31 +12,29 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Num
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.automata import counters, dynamics, emitter_machine, trust
 from rnnscope.analyses.automata.automaton import Automaton
-from rnnscope.analyses.automata.emitter import extract_emitter
-from rnnscope.analyses.automata.predictor import Limits, extract_predictor
-from rnnscope.analyses.automata.quantisers import Clusterer, quantiser
+from rnnscope.analyses.automata.deciding.acceptor import extract_acceptor
+from rnnscope.analyses.automata.deciding.quantisers import Clusterer, quantiser
+from rnnscope.analyses.automata.deciding.search import Method, Search
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.search import Method, Search, find_machine
+from rnnscope.analyses.automata.stochastic import emitter_machine
+from rnnscope.analyses.automata.stochastic.emitter import extract_emitter
+from rnnscope.analyses.automata.stochastic.predictor import Limits, extract_predictor
 from rnnscope.analyses.automata.words import task_words
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap, as_map
 from rnnscope.tasks import Task
-from rnnscope.tasks.languages import Language
-from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.task import check_count
 
 CANDIDATES = (8, 32, 128, 256)  # clusters
 SYMBOL_LENGTH, PREDICTED_LENGTH = 40, 100  # where no task tells how long words are
 EMITTED_LENGTH = 200
 PREDICTED_WORDS, PREDICTOR_STATES = 200, 32
+TESTED = 3  # times as many words are held out of a predictor
 MOST_STATES = 200
-PAIRS = 200  # of words, for compression and distinction
-MOST_SYMBOLS = 8  # beyond this, counting is not looked for
 
 
 def extract_automaton(
@@ -97,8 +96,8 @@ def extract_automaton(
             None: chosen.
         budget: words whose answer may be asked for in learning, and at most as many to choose by; the best machine
             found with them is returned, and `out_of_budget` says so.
-        n_test_words: held-out words of each kind for the fidelity. None: 1000 (moore), 100 (emitter), `n_words`
-            (predictor).
+        n_test_words: held-out words of each kind for the fidelity. None: 1000 (moore), 100 (emitter), 3 `n_words`
+            (predictor: what it rarely writes costs most).
         test_lengths: of the held-out words, besides `length` (moore).
         compare: whether ALERGIA and Baum-Welch learn, too, from the words that a predictor or emitter writes. Of a
             predictor that takes longer than its extraction.
@@ -158,7 +157,8 @@ def extract_automaton(
         reader = replace(_reader(state_map, vectors, None, None), opening=opening)
         length = length or _usual_length(task, 0, PREDICTED_LENGTH)  # the first symbol is predicted at the opening
         n_words = n_words or PREDICTED_WORDS
-        limits = Limits(n_states, max_states or PREDICTOR_STATES, n_words, length, n_test_words or n_words, compare)
+        n_test_words = n_test_words or TESTED * n_words
+        limits = Limits(n_states, max_states or PREDICTOR_STATES, n_words, length, n_test_words, compare)
         names = tuple(names) if len(names) == len(vectors) else tuple(map(str, range(len(vectors))))
         return extract_predictor(reader, getattr(task, "ground_truth", None), names, limits, seed)
     if n_states is not None:
@@ -178,7 +178,7 @@ def extract_automaton(
         of_task = None if task is None else task_words(task, reader.alphabet, len(opening), length)
         search = Search(method, *sizes, own, of_task)
         lengths = np.unique([length, *(n for n in test_lengths if n > length)])
-        return _from_symbols(reader, task, search, lengths, n_test_words or 1000, seed)
+        return extract_acceptor(reader, task, search, lengths, n_test_words or 1000, seed)
     if task is not None and task.loss == "sinkhorn":
         if labels is not None:
             raise ValueError("labels is for networks that read symbols; this task's emits them from its logits")
@@ -194,82 +194,6 @@ def extract_automaton(
         "nothing tells which symbols this network reads or emits: give alphabet=, the input vector of each symbol as "
         "(symbol, input), or task= with an alphabet or with the loss 'sinkhorn' (symbols emitted from noise)"
     )
-
-
-def _from_symbols(
-    reader: Reader, task: Task | None, search: Search, lengths: np.ndarray, n_test_words: int, seed: int
-) -> Automaton:
-    # A stream of random numbers for each step: words to learn from and words to test with have nothing in common.
-    learning, testing, doubting, placing = (np.random.default_rng([seed, 0xA0, i]) for i in range(4))
-    found = find_machine(reader, search, learning)
-    # Where no trial asks what is shown before the first symbol, the start may show anything.
-    asked = task is None or len(reader.opening) > 0
-    machine, tried = (found.machine.minimise(empty_word=asked), [m.minimise(empty_word=asked) for m in found.machines])
-    counting = _counting(reader, task, found.machine, doubting)
-    if not asked:
-        reader = replace(reader, empty_word=machine.outputs[machine.initial])
-    shown = None if search.of_task is None else task
-    fields = trust.fidelity(reader, machine, lengths, n_test_words, testing, shown)
-    n_pairs, n_doubts = min(PAIRS, n_test_words), max(search.n_words, n_test_words // 3)
-    alike = trust.myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
-    fields |= dict(zip(("compression", "distinction_precision", "distinction_recall"), alike, strict=True))
-    doubts = trust.falsify(reader, machine, n_doubts, lengths, doubting, shown)
-    names = ("falsifier_kinds", "falsifier_wrong", "falsifier_words", "falsifier_word")
-    fields |= dict(zip(names, doubts, strict=True))
-    if task is not None:
-        fields |= trust.task_accuracy(reader, task, machine, n_test_words, testing)
-        fields |= trust.against_truth(
-            reader, task, machine, lengths, n_test_words, doubting, with_trials=shown is not None
-        )
-        if shown is None:
-            fields["task_states"] = 0
-    fields |= dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing)
-    fields |= counting
-    empty = np.zeros((machine.n_states, 0))
-    return Automaton(
-        kind="moore",
-        transitions=machine.transitions,
-        outputs=machine.outputs,
-        transition_probabilities=empty,
-        emission=empty,
-        initial=machine.initial,
-        symbols=_names(reader.alphabet) if task is None else getattr(task, "symbols", _names(reader.alphabet)),
-        n_test_words=n_test_words,
-        tried_clusters=np.array(found.clusters),
-        tried_states=np.array([each.n_states for each in tried]),
-        tried_fidelity=np.array(found.agreements),
-        tried_methods=tuple(found.methods),
-        tried_transitions=np.concatenate([each.transitions for each in tried]),
-        tried_outputs=np.concatenate([each.outputs for each in tried]),
-        method=found.method,
-        n_questions=found.n_questions,
-        out_of_budget=found.out_of_budget,
-        n_checks=found.n_checks,
-        settled=found.settled,
-        n_clusters=search.candidates,
-        n_words=search.n_words,
-        length=search.length,
-        seed=seed,
-        **fields,
-    )
-
-
-def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.random.Generator) -> dict[str, Any]:
-    if reader.n_symbols > MOST_SYMBOLS:
-        return {}
-    begins = np.ones(reader.n_symbols, bool)
-    if task is not None:
-        first = task.sample(256, np.random.default_rng(0)).inputs[:, len(reader.opening)]
-        begins = np.array([(np.abs(first - vector) < 1e-6).all(1).any() for vector in reader.alphabet])
-    grown = counters.growth(reader, begins, rng)
-    fields: dict[str, Any] = {"growth_states": grown.states}
-    if not grown.pairs:
-        return fields
-    truth = getattr(task, "ground_truth", None)
-    n_symbols = len(truth.symbols) if isinstance(truth, Language) else getattr(truth, "n_symbols", 0)
-    truth = truth if isinstance(truth, Language | Machine) and n_symbols == reader.n_symbols else None
-    asked = task is None or len(reader.opening) > 0
-    return fields | counters.explain(reader, machine, grown, truth, asked, rng)
 
 
 def _reader(
@@ -309,17 +233,3 @@ def _check_whole(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(f"{name} must be a whole number, got {value!r}")
     check_count(name, int(value), least)
-
-
-def _names(alphabet: Float[np.ndarray, "symbol input"]) -> tuple[str, ...]:
-    """Short names: a single channel's value, the place of a one-hot, otherwise the channels that are not 0."""
-    if alphabet.shape[1] == 1:
-        return tuple(f"{value:g}" for value in alphabet[:, 0])
-    if np.isin(alphabet, (0, 1)).all() and (alphabet.sum(1) == 1).all():
-        return tuple(str(int(row.argmax())) for row in alphabet)
-    signs = {1.0: "+", -1.0: "−"}
-    names = []
-    for row in alphabet:
-        parts = [f"{channel}{signs.get(value, f'={value:g}')}" for channel, value in enumerate(row.tolist()) if value]
-        names.append(" ".join(parts) or "·")
-    return tuple(names)

@@ -9,8 +9,8 @@ import torch
 import rnnscope as rs
 from rnnscope import results, tasks
 from rnnscope.analyses.automata import Automaton, extract_automaton
-from rnnscope.analyses.automata.automaton_summary import percent
-from rnnscope.analyses.automata.trust import binomial_bounds
+from rnnscope.analyses.automata.deciding.trust import binomial_bounds
+from rnnscope.analyses.automata.summary import percent
 from rnnscope.analyses.automata.words import draw_words
 from rnnscope.tasks.machine import Machine
 

@@ -11,17 +11,17 @@ import torch
 import rnnscope as rs
 from rnnscope import cells, results, tasks
 from rnnscope.analyses.automata import Automaton, extract_automaton
-from rnnscope.analyses.automata.choice import DESCRIBED, agreement, description_length
-from rnnscope.analyses.automata.exploration import explore
-from rnnscope.analyses.automata.quantisers import quantiser
+from rnnscope.analyses.automata.deciding.choice import DESCRIBED, agreement, description_length
+from rnnscope.analyses.automata.deciding.exploration import explore
+from rnnscope.analyses.automata.deciding.quantisers import quantiser
+from rnnscope.analyses.automata.deciding.search import Method, Search, find_machine
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.search import Method, Search, find_machine
 from rnnscope.analyses.automata.words import mixed_words, task_words
 from rnnscope.compiled import compile_machine
 from rnnscope.tasks.languages import language
 from rnnscope.tasks.machine import Machine
 
-DATA = Path(__file__).parents[2] / "data" / "automata"
+DATA = Path(__file__).parents[3] / "data" / "automata"
 ONES = Machine(np.array([[1, 0], [1, 1]]), np.array([[1], [0]]))  # tomita-1: no 0
 BEGUN = tasks.FormalLanguage("tomita-1", lengths=(1, 12), empty_word=False)
 

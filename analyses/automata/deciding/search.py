@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64
 
-from rnnscope.analyses.automata.choice import agreement, description_length
-from rnnscope.analyses.automata.quantisers import Clusterer, Quantiser
-from rnnscope.analyses.automata.query_machine import Learned, learn_by_questions
+from rnnscope.analyses.automata.deciding.choice import agreement, description_length
+from rnnscope.analyses.automata.deciding.quantisers import Clusterer, Quantiser
+from rnnscope.analyses.automata.deciding.query_machine import Learned, learn_by_questions
+from rnnscope.analyses.automata.deciding.state_machine import StateCloud
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.state_machine import StateCloud
 from rnnscope.analyses.automata.words import TaskWords, mixed_words
 from rnnscope.tasks.machine import Machine
 

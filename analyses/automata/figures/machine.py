@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope.analyses.automata.states_figure import states_figure
+from rnnscope.analyses.automata.figures.states import states_figure
 from rnnscope.tasks.machine import grouped_edges
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Node(NamedTuple):
 
 def moore_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
     """Circles hold the output (of each head), arrows the symbols read; colours repeat the outputs."""
-    from rnnscope.analyses.automata.automaton_summary import percent
+    from rnnscope.analyses.automata.summary import percent
     from rnnscope.figures import COLOURS
 
     shown, note = _most_visited(automaton)

@@ -122,8 +122,8 @@ def divergence_figure(predictor: Any) -> "go.Figure":
 def predictor_figure(predictor: Any, placed: str = "graph") -> "go.Figure":
     """Circles hold the number of the state, arrows symbols with their probabilities; symbols below 0.01 are left out,
     and probabilities from 0.995 on. Of more than 12 states only the recurrent ones are drawn."""
-    from rnnscope.analyses.automata.machine_figure import Edge, Node, _draw
-    from rnnscope.analyses.automata.states_figure import states_figure
+    from rnnscope.analyses.automata.figures.machine import Edge, Node, _draw
+    from rnnscope.analyses.automata.figures.states import states_figure
 
     many = predictor.n_states > MAX_WHOLE
     candidates = np.flatnonzero(predictor.recurrent) if many else np.arange(predictor.n_states)

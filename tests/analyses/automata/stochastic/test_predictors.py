@@ -11,14 +11,14 @@ import torch
 import rnnscope as rs
 from rnnscope import results
 from rnnscope.analyses import Automaton, analyse, extract_automaton
-from rnnscope.analyses.automata import future_signatures
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
-from rnnscope.analyses.automata.future_signatures import Sampled, Track, visited, word_divergence
+from rnnscope.analyses.automata.stochastic import future_signatures
+from rnnscope.analyses.automata.stochastic.future_signatures import Sampled, Track, visited, word_divergence
 from rnnscope.tasks import NextSymbol, Process
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.process import golden_mean, mess3, rrxor
 
-DATA = Path(__file__).parents[2] / "data" / "automata"
+DATA = Path(__file__).parents[3] / "data" / "automata"
 
 
 PROCESSES = {"golden": golden_mean(), "rrxor": rrxor(), "mess3": mess3()}
@@ -86,8 +86,8 @@ def test_many_states_come_close(name: str, bound: float, r2: float):
     assert found.process_divergence is not None
     assert found.process_divergence < 1e-3, "this is not the process that the network has learned"
     assert found.tried_states.max() <= 32
-    few, many = found.tried_divergence[found.tried_states == 3], found.divergence
-    assert few[0] > 50 * many, "three states cannot be enough"
+    few, many = found.tried_divergence[found.tried_states <= 3], found.divergence
+    assert few.min() > 50 * many, "three states cannot be enough"
 
 
 def test_divergence_is_that_of_the_automaton_from_the_network():
@@ -211,7 +211,7 @@ def test_a_trained_run_says_itself_that_it_predicts(tmp_path):
     )  # fmt: skip
     found = analyse(run, ["automaton"], settings={"automaton": {"n_words": 8}}).results["automaton"]
     assert isinstance(found, Automaton)
-    assert (found.kind, found.length, found.n_words, found.n_test_words) == ("predictor", 10, 8, 8)
+    assert (found.kind, found.length, found.n_words, found.n_test_words) == ("predictor", 10, 8, 24)
     assert found.process_divergence is not None
     assert run.load_result("automaton", Automaton).summary() == found.summary()
 
@@ -227,7 +227,7 @@ def test_the_first_symbol_is_predicted_where_the_task_asks_for_it():
         readout_size=2,
         initial=lambda n, _rng: np.tile(np.eye(5)[3], (n, 1)),
     )
-    few: dict[str, Any] = {"n_words": 20, "length": 10, "n_states": 3}
+    few: dict[str, Any] = {"n_words": 60, "length": 10, "compare": False}
     opened = extract_automaton(wrong, task=NextSymbol("rrxor"), **few)
     assert opened.process_divergence == pytest.approx(0, abs=1e-6)
     assert opened.emission[opened.initial] == pytest.approx([0.5, 0.5], abs=0.05), "where 0 was due, it was certain"

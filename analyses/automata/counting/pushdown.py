@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from rnnscope.analyses.automata.query_machine import Answers
+from rnnscope.analyses.automata.deciding.query_machine import Answers
 from rnnscope.analyses.automata.reader import Reader
 
 MOST_LOCATIONS = 12

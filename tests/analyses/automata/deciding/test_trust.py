@@ -9,17 +9,18 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses.automata import Automaton, extract_automaton, trust
-from rnnscope.analyses.automata.choice import agreement, description_length, shortest, slip_rate
+from rnnscope.analyses.automata import Automaton, extract_automaton
+from rnnscope.analyses.automata.deciding import trust
+from rnnscope.analyses.automata.deciding.choice import agreement, description_length, shortest, slip_rate
+from rnnscope.analyses.automata.deciding.search import Exam, Found, Search, find_machine
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.search import Exam, Found, Search, find_machine
 from rnnscope.analyses.automata.words import access_words, draw_words
 from rnnscope.compiled import compile_machine
 from rnnscope.tasks import FlipFlop, FormalLanguage, Parity
 from rnnscope.tasks.languages import language, tomita_machine
 from rnnscope.tasks.machine import Machine
 
-DATA = Path(__file__).parents[2] / "data" / "automata"
+DATA = Path(__file__).parents[3] / "data" / "automata"
 
 
 def acceptor(name: str) -> Reader:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, Integer
 
-from rnnscope.analyses.automata import alergia, baum_welch, dynamics, emitter_machine
+from rnnscope.analyses.automata import dynamics
 from rnnscope.analyses.automata.automaton import Automaton
-from rnnscope.analyses.automata.emitter_machine import Chain, Emitted
+from rnnscope.analyses.automata.stochastic import alergia, baum_welch, emitter_machine
+from rnnscope.analyses.automata.stochastic.emitter_machine import Chain, Emitted
 from rnnscope.analyses.fixed_points import find_fixed_points
 from rnnscope.maps import StateMap
 from rnnscope.tasks import HMM, Task

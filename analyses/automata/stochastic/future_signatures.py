@@ -210,9 +210,11 @@ def choose(
         if len(automaton.weight) <= limit:
             refined = fit.refined(automaton)
             judge(refined)
-            # What better arrows lead past stays a state of the next union: no size is left out.
+            # What better arrows lead past stays a state, here and in the next union, so that few sizes are left out.
             if len(refined.weight) == len(automaton.weight):
                 automaton = refined
+            else:
+                judge(_reachable(_emitted(automaton, fit.words)[0]))
     if n_states is not None:
         chosen = best[max(best)]
     else:

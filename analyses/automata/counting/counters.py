@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from rnnscope.analyses.automata.choice import agreement
-from rnnscope.analyses.automata.pushdown import Brackets, Pushdown, heights, learn_pushdown
-from rnnscope.analyses.automata.query_machine import Answers
+from rnnscope.analyses.automata.counting.pushdown import Brackets, Pushdown, heights, learn_pushdown
+from rnnscope.analyses.automata.deciding.choice import agreement
+from rnnscope.analyses.automata.deciding.query_machine import Answers
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks.languages import Language
 from rnnscope.tasks.machine import Machine

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
-from rnnscope.analyses.automata.choice import agreement, shortest
-from rnnscope.analyses.automata.exploration import explore
+from rnnscope.analyses.automata.deciding.choice import agreement, shortest
+from rnnscope.analyses.automata.deciding.exploration import explore
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import DISTRIBUTIONS, access_words, draw_trials, draw_walks, draw_words
 from rnnscope.tasks import Task

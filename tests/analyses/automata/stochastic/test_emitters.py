@@ -12,11 +12,11 @@ from scipy.stats import norm
 
 import rnnscope as rs
 from rnnscope import results, tasks
-from rnnscope.analyses.automata import alergia
 from rnnscope.analyses.automata.automaton import Automaton
-from rnnscope.analyses.automata.baum_welch import baum_welch, beliefs_in_hindsight, from_random_starts
-from rnnscope.analyses.automata.emitter_machine import CANDIDATES, Emitted, find_chain, log_likelihood, match
 from rnnscope.analyses.automata.extract import extract_automaton
+from rnnscope.analyses.automata.stochastic import alergia
+from rnnscope.analyses.automata.stochastic.baum_welch import baum_welch, beliefs_in_hindsight, from_random_starts
+from rnnscope.analyses.automata.stochastic.emitter_machine import CANDIDATES, Emitted, find_chain, log_likelihood, match
 from rnnscope.tasks import HMM
 from rnnscope.tasks.hmm import cyclic, fully_connected, linear_chain
 from rnnscope.tasks.machine import Machine
@@ -29,7 +29,7 @@ def emitted(hmm: HMM, n: int, rng: np.random.Generator) -> Emitted:
     return Emitted(blurred, hmm.emission_matrix[states], symbols)
 
 
-DATA = Path(__file__).parents[2] / "data" / "automata"
+DATA = Path(__file__).parents[3] / "data" / "automata"
 MODELS = {"chain of 2": linear_chain(2), "chain of 5": linear_chain(5), "full": fully_connected(3), "ring": cyclic(4)}
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
-from rnnscope.analyses.automata.choice import agreement, description_length, machine_bits, slip_bits
-from rnnscope.analyses.automata.exploration import explore
+from rnnscope.analyses.automata.deciding.choice import agreement, description_length, machine_bits, slip_bits
+from rnnscope.analyses.automata.deciding.exploration import explore
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import TaskWords, draw_walks, mixed_words
 from rnnscope.tasks.machine import Machine

@@ -16,9 +16,11 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope import linalg
-from rnnscope.analyses.automata import alergia, baum_welch, dynamics
+from rnnscope.analyses.automata import dynamics
 from rnnscope.analyses.automata.automaton import Automaton
-from rnnscope.analyses.automata.future_signatures import (
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.stochastic import alergia, baum_welch
+from rnnscope.analyses.automata.stochastic.future_signatures import (
     LEAST,
     STRAY,
     Sampled,
@@ -28,8 +30,7 @@ from rnnscope.analyses.automata.future_signatures import (
     divergence,
     word_divergence,
 )
-from rnnscope.analyses.automata.future_signatures import Automaton as SignatureAutomaton
-from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.stochastic.future_signatures import Automaton as SignatureAutomaton
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import FunctionMap
 from rnnscope.tasks import Process

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope import linalg
-from rnnscope.analyses.automata.quantisers import Clusterer, Quantiser
+from rnnscope.analyses.automata.deciding.quantisers import Clusterer, Quantiser
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import TaskWords, mixed_words
 from rnnscope.tasks.machine import Machine, minimal_form

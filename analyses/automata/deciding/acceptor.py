@@ -1,0 +1,116 @@
+"""Which Moore machine does a network implement that reads symbols and decides, and how far do the two agree?"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from rnnscope.analyses.automata import dynamics
+from rnnscope.analyses.automata.automaton import Automaton
+from rnnscope.analyses.automata.counting import counters
+from rnnscope.analyses.automata.deciding import trust
+from rnnscope.analyses.automata.deciding.search import Search, find_machine
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.tasks import Task
+from rnnscope.tasks.languages import Language
+from rnnscope.tasks.machine import Machine
+
+PAIRS = 200  # of words, for compression and distinction
+MOST_SYMBOLS = 8  # beyond this, counting is not looked for
+
+
+def extract_acceptor(
+    reader: Reader,
+    task: Task | None,
+    search: Search,
+    lengths: Int64[np.ndarray, " length"],
+    n_test_words: int,
+    seed: int,
+) -> Automaton:
+    """The Moore machine of a network, with `n_test_words` held-out words of each kind and of these lengths."""
+    # A stream of random numbers for each step: words to learn from and words to test with have nothing in common.
+    learning, testing, doubting, placing = (np.random.default_rng([seed, 0xA0, i]) for i in range(4))
+    found = find_machine(reader, search, learning)
+    # Where no trial asks what is shown before the first symbol, the start may show anything.
+    asked = task is None or len(reader.opening) > 0
+    machine, tried = (found.machine.minimise(empty_word=asked), [m.minimise(empty_word=asked) for m in found.machines])
+    counting = _counting(reader, task, found.machine, doubting)
+    if not asked:
+        reader = replace(reader, empty_word=machine.outputs[machine.initial])
+    shown = None if search.of_task is None else task
+    fields = trust.fidelity(reader, machine, lengths, n_test_words, testing, shown)
+    n_pairs, n_doubts = min(PAIRS, n_test_words), max(search.n_words, n_test_words // 3)
+    alike = trust.myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
+    fields |= dict(zip(("compression", "distinction_precision", "distinction_recall"), alike, strict=True))
+    doubts = trust.falsify(reader, machine, n_doubts, lengths, doubting, shown)
+    names = ("falsifier_kinds", "falsifier_wrong", "falsifier_words", "falsifier_word")
+    fields |= dict(zip(names, doubts, strict=True))
+    if task is not None:
+        fields |= trust.task_accuracy(reader, task, machine, n_test_words, testing)
+        fields |= trust.against_truth(
+            reader, task, machine, lengths, n_test_words, doubting, with_trials=shown is not None
+        )
+        if shown is None:
+            fields["task_states"] = 0
+    fields |= dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing)
+    fields |= counting
+    empty = np.zeros((machine.n_states, 0))
+    return Automaton(
+        kind="moore",
+        transitions=machine.transitions,
+        outputs=machine.outputs,
+        transition_probabilities=empty,
+        emission=empty,
+        initial=machine.initial,
+        symbols=_names(reader.alphabet) if task is None else getattr(task, "symbols", _names(reader.alphabet)),
+        n_test_words=n_test_words,
+        tried_clusters=np.array(found.clusters),
+        tried_states=np.array([each.n_states for each in tried]),
+        tried_fidelity=np.array(found.agreements),
+        tried_methods=tuple(found.methods),
+        tried_transitions=np.concatenate([each.transitions for each in tried]),
+        tried_outputs=np.concatenate([each.outputs for each in tried]),
+        method=found.method,
+        n_questions=found.n_questions,
+        out_of_budget=found.out_of_budget,
+        n_checks=found.n_checks,
+        settled=found.settled,
+        n_clusters=search.candidates,
+        n_words=search.n_words,
+        length=search.length,
+        seed=seed,
+        **fields,
+    )
+
+
+def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.random.Generator) -> dict[str, Any]:
+    if reader.n_symbols > MOST_SYMBOLS:
+        return {}
+    begins = np.ones(reader.n_symbols, bool)
+    if task is not None:
+        first = task.sample(256, np.random.default_rng(0)).inputs[:, len(reader.opening)]
+        begins = np.array([(np.abs(first - vector) < 1e-6).all(1).any() for vector in reader.alphabet])
+    grown = counters.growth(reader, begins, rng)
+    fields: dict[str, Any] = {"growth_states": grown.states}
+    if not grown.pairs:
+        return fields
+    truth = getattr(task, "ground_truth", None)
+    n_symbols = len(truth.symbols) if isinstance(truth, Language) else getattr(truth, "n_symbols", 0)
+    truth = truth if isinstance(truth, Language | Machine) and n_symbols == reader.n_symbols else None
+    asked = task is None or len(reader.opening) > 0
+    return fields | counters.explain(reader, machine, grown, truth, asked, rng)
+
+
+def _names(alphabet: Float[np.ndarray, "symbol input"]) -> tuple[str, ...]:
+    """Short names: a single channel's value, the place of a one-hot, otherwise the channels that are not 0."""
+    if alphabet.shape[1] == 1:
+        return tuple(f"{value:g}" for value in alphabet[:, 0])
+    if np.isin(alphabet, (0, 1)).all() and (alphabet.sum(1) == 1).all():
+        return tuple(str(int(row.argmax())) for row in alphabet)
+    signs = {1.0: "+", -1.0: "−"}
+    names = []
+    for row in alphabet:
+        parts = [f"{channel}{signs.get(value, f'={value:g}')}" for channel, value in enumerate(row.tolist()) if value]
+        names.append(" ".join(parts) or "·")
+    return tuple(names)

@@ -1,0 +1,1 @@
+"""How machines, and how far to trust them, are drawn."""

@@ -1,0 +1,1 @@
+"""Networks that predict the next symbol or emit symbols out of noise: probabilistic machines."""
