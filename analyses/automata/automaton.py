@@ -427,7 +427,7 @@ class Automaton:
     @property
     def worst_distribution(self) -> int:
         """The row of `word_distributions` whose words agree least at every prefix: what the headline is about."""
-        return int(self.fidelity_words[:, 0].argmin())
+        return int(np.nanargmin(self.fidelity_words[:, 0]))
 
     @property
     def drift_length(self) -> int | None:

@@ -106,7 +106,8 @@ def extract_automaton(
     Raises:
         NotApplicable: nothing tells the symbols, or the network has no readout, one that does not fit the symbols that
             it predicts, or diverges.
-        ValueError: a setting is impossible, or not for this kind of network.
+        ValueError: a setting is impossible; or `labels`, `n_clusters` or `n_states` are given for a kind of network
+            that has none. (Other settings of another kind change nothing.)
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -155,7 +156,8 @@ def extract_automaton(
                 raise ValueError(f"{name} is not for networks that predict the next symbol: leave it out")
         vectors = np.eye(state_map.input_size) if alphabet is None else alphabet
         reader = replace(_reader(state_map, vectors, None, None), opening=opening)
-        length = length or _usual_length(task, 0, PREDICTED_LENGTH)  # the first symbol is predicted at the opening
+        # The first symbol is predicted at the opening; words of a single one show no transition.
+        length = length or max(_usual_length(task, 0, PREDICTED_LENGTH), 2)
         n_words = n_words or PREDICTED_WORDS
         n_test_words = n_test_words or TESTED * n_words
         limits = Limits(n_states, max_states or PREDICTOR_STATES, n_words, length, n_test_words, compare)

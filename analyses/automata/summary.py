@@ -7,6 +7,7 @@ import numpy as np
 from rnnscope.analyses.automata.automaton import Automaton
 
 FAITHFUL = 0.9  # below this agreement the summary warns
+LITTLE = 1e-5  # nats a symbol: what more states could win of so little is nothing
 
 
 def summary(found: Any) -> str:
@@ -33,9 +34,10 @@ def _warning(found: Automaton) -> str:
 
 
 def _rows(found: Automaton) -> tuple[list[int], list[int]]:
-    """The rows of `word_distributions` that are the task's, one or none, and the others."""
-    task = [row for row, name in enumerate(found.word_distributions) if name == "task"]
-    return task, [row for row in range(len(found.word_distributions)) if row not in task]
+    """The rows of `word_distributions` that are the task's, one or none, and the others; where words were read."""
+    rows = np.flatnonzero(~np.isnan(found.fidelity_words[:, 0])).tolist()
+    task = [row for row in rows if found.word_distributions[row] == "task"]
+    return task, [row for row in rows if row not in task]
 
 
 def _fault(found: Automaton, rows: list[int]) -> str:
@@ -226,19 +228,19 @@ def predictor_summary(found: Automaton) -> str:
         f"symbols; entropy rate {found.entropy_rate:.4f} nats a symbol, statistical complexity "
         f"{found.statistical_complexity:.4f} nats"
     ]
-    if found.max_states is not None and found.n_states >= found.max_states:
-        parts.append(f"as many states as allowed: more (max_states > {found.max_states}) would come closer")
+    if found.n_states == found.max_states and found.n_states_wanted is None and (lost or 0.0) > LITTLE:
+        parts.append(f"as many states as allowed: more (max_states > {found.max_states}) may come closer")
     if found.compared_models and found.compared_states is not None and found.compared_divergence is not None:
         rows = zip(
             found.compared_models, found.compared_divergence.tolist(), found.compared_states.tolist(), strict=True
         )
         others = ", ".join(f"{name} {kl:.2g} ({_states(n)})" for name, kl, n in rows)
         parts.append(f"KL from the network of what was learned from its words alone: {others}")
+    if found.process_divergence is not None:
+        parts.append(f"KL(process || network) {found.process_divergence:.2g}")
     if found.belief_r2 is not None:
-        parts.append(
-            f"KL(process || network) {found.process_divergence:.2g}; the true belief states are linear in the "
-            f"network's states with R² = {np.floor(1e4 * found.belief_r2) / 1e4:.4f}"
-        )
+        told = np.floor(1e4 * found.belief_r2) / 1e4
+        parts.append(f"the true belief states are linear in the network's states with R² = {told:.4f}")
     return "; ".join(parts)
 
 

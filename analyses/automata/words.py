@@ -9,7 +9,8 @@ from jaxtyping import Float, Int64
 from rnnscope.tasks import Task
 from rnnscope.tasks.machine import Machine
 
-TaskWords = Callable[[int, np.random.Generator], Int64[np.ndarray, "word time"]]
+# Words and how many symbols of each are the task's.
+TaskWords = Callable[[int, np.random.Generator], tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"]]]
 LONGEST_PATTERN = 6
 Distribution = Literal["uniform", "structured", "border"]
 DISTRIBUTIONS: tuple[Distribution, ...] = ("uniform", "structured", "border")
@@ -57,7 +58,7 @@ def mixed_words(
     kinds = ("uniform", "structured")
     words = np.concatenate([draw_words(n, length, n_symbols, kind, rng) for n, kind in zip(halves, kinds, strict=True)])
     if of_task is not None:
-        shown = of_task(n_words // 2, rng)[:, :length] if n_words > 1 else words[:0]
+        shown = of_task(n_words // 2, rng)[0][:, :length] if n_words > 1 else words[:0]
         words[1 : 2 * len(shown) : 2, : shown.shape[1]] = shown
     return words
 
@@ -68,14 +69,16 @@ def task_words(
     """Draws words as the task's trials have them, so that a sparse language is not missed; each goes on at random up
     to `length` symbols. None where no trial can be read (`draw_trials`)."""
 
-    def draw(n_words: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+    def draw(
+        n_words: int, rng: np.random.Generator
+    ) -> tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"]]:
         trials, ends = draw_trials(task, alphabet, n_opening, n_words, rng)
         words = rng.integers(len(alphabet), size=(len(trials), max(length, trials.shape[1])))
         within = np.arange(trials.shape[1]) < ends[:, None]
         words[:, : trials.shape[1]] = np.where(within, trials, words[:, : trials.shape[1]])
-        return words
+        return words, ends
 
-    return draw if len(draw(16, np.random.default_rng(0))) else None
+    return draw if len(draw(16, np.random.default_rng(0))[1]) else None
 
 
 def draw_trials(

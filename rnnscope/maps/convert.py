@@ -58,7 +58,8 @@ def wrap(
             `step(h, x) -> h`, batched over the first axis.
         readout: a module from what the last layer shows (h, without an LSTM's c) to outputs.
         state_size, input_size: needed for an object with `step` that does not carry them as attributes.
-        initial: the state that trials start from, (state,), such as a learned h0; zeros if None.
+        initial: the state that trials start from, such as a learned h0: (state,), or torch's (layer, 1, unit); zeros
+            if None.
 
     Raises:
         TypeError: no state can be found. ValueError: a bidirectional or projected module; a size is missing; the
@@ -95,13 +96,16 @@ def _start(initial: ArrayLike | None, state_size: int) -> Float[np.ndarray, " st
         return np.zeros(state_size)
     if isinstance(initial, torch.Tensor):
         initial = initial.detach().cpu().numpy()
-    start = np.array(initial, np.float64)
-    if start.shape != (state_size,) or not np.isfinite(start).all():
+    try:
+        start = np.array(initial, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"initial must be {state_size} numbers, got {initial!r:.60}") from None
+    if start.size != state_size or not np.isfinite(start).all():
         raise ValueError(
             f"initial must be {state_size} finite numbers, the state that trials start from, got shape {start.shape}: "
             f"{np.array2string(start, threshold=6, precision=3)}"
         )
-    return start
+    return start.reshape(-1)
 
 
 def _readout_size(readout: torch.nn.Module | None, n_visible: int) -> int:

@@ -76,7 +76,14 @@ def unroll(
     state_map: StateMap, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
 ) -> Float[np.ndarray, "trial time state"]:
     """The states after each input. Through the map's own `unroll(states, inputs)` where it has one, whose rounding may
-    differ from that of single steps."""
+    differ from that of single steps.
+
+    Raises:
+        ValueError: not one state for each trial.
+    """
+    if states.shape != (len(inputs), state_map.state_size):
+        wanted = len(inputs), state_map.state_size
+        raise ValueError(f"inputs of shape {inputs.shape} need states of shape {wanted}, got {states.shape}")
     own = getattr(state_map, "unroll", None)
     if own is not None and inputs.size:
         return own(states, inputs)

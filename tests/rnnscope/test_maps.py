@@ -159,6 +159,12 @@ def test_a_sequence_is_as_many_steps(name: str, n_steps: int):
 
 
 @pytest.mark.usefixtures("as_for_a_user")
+def test_a_sequence_needs_a_state_for_each_trial():
+    with pytest.raises(ValueError, match=r"need states of shape \(5, 4\), got \(1, 4\)"):
+        unroll(MAPS["one layer"](), np.zeros((1, 4)), np.zeros((5, 3, 2)))
+
+
+@pytest.mark.usefixtures("as_for_a_user")
 def test_vectors_of_another_size_are_refused():
     for product in (jvp, vjp):
         with pytest.raises(ValueError, match=r"need vectors of shape \(5, 2, n\), got \(5, 3, 1\)"):

@@ -232,6 +232,15 @@ def test_a_learned_initial_state():
         np.testing.assert_array_equal(start, np.tile(h0.detach().double(), (3, 1)))
         start[:] = 7.0
         assert state_map.initial_states(1, np.random.default_rng(0))[0, 0] == -1, "the caller's array is the map's own"
+    np.testing.assert_array_equal(
+        rs.wrap(seeded(nn.GRU, 2, 4, 2), initial=torch.arange(8.0).reshape(2, 1, 4)).initial_states(
+            1, np.random.default_rng(0)
+        )[0],
+        np.arange(8.0),
+        "torch's h0, first layer first",
+    )
+    with pytest.raises(ValueError, match="initial must be 4 numbers, got 'zeros'"):
+        rs.wrap(seeded(nn.GRU, 2, 4), initial="zeros")
     with pytest.raises(ValueError, match=r"initial must be 8 finite numbers.*got shape \(4,\)"):
         rs.wrap(seeded(nn.LSTM, 2, 4), initial=np.zeros(4))
     with pytest.raises(ValueError, match=r"initial must be 4 finite numbers.*nan"):

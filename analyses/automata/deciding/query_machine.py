@@ -146,7 +146,7 @@ def learn_by_questions(
     # Where initial states are drawn at random: one of them, or the same question could have two answers.
     reader = replace(reader, start=reader.initial_states(1, rng)[0])
     answers = Answers(reader, rng, max_questions)
-    short = reader.short_words(min(ASKED_AHEAD, max_questions // 8))
+    short = reader.short_words(min(max(ASKED_AHEAD, reader.n_symbols), max_questions // 8))
     words = mixed_words(n_words, length, reader.n_symbols, rng, of_task)
     wanted = reader.read(words, rng)
     trial = _Trial(reader, answers, words, wanted, max_states, max_questions, rng, rival, hopeless_at, of_task)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from rnnscope.analyses.automata.deciding.choice import agreement, description_length
 from rnnscope.analyses.automata.deciding.quantisers import Clusterer, Quantiser
@@ -127,14 +127,23 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
 
 @dataclass(frozen=True)
 class Exam:
+    """Words and what the network shows on them; beside them words of the task, up to where these end."""
+
     words: Int64[np.ndarray, "word time"]
     wanted: Int64[np.ndarray, "word prefix head"]
-    of_task: bool  # every second word
+    task_words: Int64[np.ndarray, "task_word task_time"] | None = None
+    task_wanted: Int64[np.ndarray, "task_word task_prefix head"] | None = None
+    task_asked: Bool[np.ndarray, "task_word task_prefix"] | None = None
 
     @classmethod
     def of(cls, reader: Reader, search: Search, rng: np.random.Generator) -> "Exam":
         words = mixed_words(search.n_words, search.length, reader.n_symbols, rng, search.of_task)
-        return cls(words, reader.read(words, rng), search.of_task is not None)
+        exam = cls(words, reader.read(words, rng))
+        shown, ends = (words[:0], words[:0, 0]) if search.of_task is None else search.of_task(len(words), rng)
+        if not len(shown):
+            return exam
+        asked = np.arange(shown.shape[1] + 1) <= ends[:, None]
+        return replace(exam, task_words=shown, task_wanted=reader.read(shown, rng), task_asked=asked)
 
     def rate(self, machine: Machine) -> float:
         """The share of prefixes after which the machine is wrong."""
@@ -142,7 +151,9 @@ class Exam:
 
     def errs_on_task(self, machine: Machine) -> bool:
         """Whether it is wrong anywhere on words of the task."""
-        return self.of_task and not agreement(machine, self.words[1::2], self.wanted[1::2]).all()
+        if self.task_words is None or self.task_wanted is None:
+            return False
+        return not agreement(machine, self.task_words, self.task_wanted)[self.task_asked].all()
 
 
 def _by_questions(

@@ -66,9 +66,10 @@ class Writer(NamedTuple):
             NotApplicable: the states have diverged.
         """
         logits = self.map.readout(states)
-        if not np.isfinite(logits).all():
+        highest = logits.max(-1, keepdims=True)  # of symbols that cannot come the logit may be -inf
+        if not np.isfinite(highest).all():
             raise NotApplicable("the network's states diverge on its own words: train it further, or shorten `length`")
-        weights = np.exp(logits - logits.max(-1, keepdims=True))
+        weights = np.exp(logits - highest)
         return weights / weights.sum(-1, keepdims=True)
 
     def read(
@@ -391,10 +392,11 @@ def _model_futures(automaton: Automaton, depth: int) -> Float[np.ndarray, "state
 
 
 def _importance(sampled: Sampled, stray: float) -> Float[np.ndarray, "word time"]:
-    """How much likelier the network is to write what comes before each point than a writer who strays."""
+    """How much likelier the network is to write what comes before each point than a writer who strays; where it never
+    does, next to nothing, so that states there still have a future."""
     own = np.take_along_axis(sampled.probabilities, sampled.symbols[..., None], 2)[..., 0]
     ratio = own / ((1 - stray) * own + stray / sampled.probabilities.shape[2])
-    return np.concatenate([np.ones((len(own), 1)), ratio[:, :-1].cumprod(1)], 1)
+    return np.maximum(np.concatenate([np.ones((len(own), 1)), ratio[:, :-1].cumprod(1)], 1), LEAST)
 
 
 def _sums(

@@ -28,6 +28,7 @@ from rnnscope.analyses.automata.stochastic.future_signatures import (
     Writer,
     choose,
     divergence,
+    visited,
     word_divergence,
 )
 from rnnscope.analyses.automata.stochastic.future_signatures import Automaton as SignatureAutomaton
@@ -38,7 +39,8 @@ from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.process import entropy
 from rnnscope.tasks.task import check_count
 
-SLIP = 0.01  # arrows of symbols less likely than this are a network's slips: they make no state recurrent
+SLIP = 0.01  # arrows of symbols less likely than this are a network's slips: they make no state recurrent ...
+LATE = 0.02  # ... unless so much of the later half of its words would then be spent in transient states
 MAX_SHOWN = 2000  # belief states that are kept for the figure
 LEARNED_WORDS, LEARNED_STATES = 200, 8  # what models that are learned from words alone get, for their time
 
@@ -80,7 +82,8 @@ def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limi
         track = Track.of(held_out)
         curve = np.stack([word_divergence(tried, track) for tried in chosen.tried])
         found = chosen.automaton
-        emission, stationary = found.emission / found.emission.sum(1, keepdims=True), _stationary(found)
+        emission = found.emission / found.emission.sum(1, keepdims=True)
+        stationary = _stationary(found, visited(found, held_out.symbols)[:, length // 2 :])
         recurrent = (stationary > 0).astype(np.int64)[:, None]
         machine = Machine(found.transitions, recurrent, found.initial, emission)
         models: list[_Model] = []
@@ -129,8 +132,8 @@ def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limi
         divergence=float(each.mean()),
         divergence_error=_standard_error(each),
         network_entropy=network_entropy,
-        entropy_rate=float(stationary @ entropy(emission)),
-        statistical_complexity=float(entropy(stationary)),
+        entropy_rate=float(stationary @ entropy(emission)) + 0.0,  # no -0.0
+        statistical_complexity=float(entropy(stationary)) + 0.0,
         log_likelihood=float(likelihood.mean()),
         log_likelihood_error=_standard_error(likelihood),
         symbol_frequencies=np.bincount(held_out.symbols.ravel(), minlength=len(symbols)) / held_out.symbols.size,
@@ -170,11 +173,18 @@ def _writer(reader: Reader) -> Writer:
     return Writer(opened, reader.alphabet)
 
 
-def _stationary(automaton: SignatureAutomaton) -> Float[np.ndarray, " state"]:
-    """Where the automaton is in the long run, from its initial state on, averaged over the period; symbols that slip
-    are left out."""
-    n_states, n_symbols = automaton.transitions.shape
-    kept = np.where(automaton.emission >= min(SLIP, 0.5 / n_symbols), automaton.emission, 0.0)
+def _stationary(automaton: SignatureAutomaton, late: Int64[np.ndarray, "word time"]) -> Float[np.ndarray, " state"]:
+    """Where the automaton is in the long run, from its initial state on, averaged over the period. Symbols that slip
+    are left out, where what they lead to is hardly visited `late` in words; rare moves between regimes are none."""
+    n_symbols = automaton.transitions.shape[1]
+    found = _long_run(automaton, min(SLIP, 0.5 / n_symbols))
+    return found if (found[late] == 0).mean() <= LATE else _long_run(automaton, 0.0)
+
+
+def _long_run(automaton: SignatureAutomaton, least: float) -> Float[np.ndarray, " state"]:
+    """The distribution after many steps, without arrows of symbols less likely than this."""
+    n_states = len(automaton.transitions)
+    kept = np.where(automaton.emission >= least, automaton.emission, 0.0)
     chain = np.zeros((n_states, n_states))
     np.add.at(chain, (np.arange(n_states)[:, None], automaton.transitions), kept / kept.sum(1, keepdims=True))
     power = (chain + np.eye(n_states)) / 2  # resting every second time ends all periods
@@ -232,8 +242,8 @@ def _probe(
         "compared_log_likelihood_on_truth": _likelihoods([model.predict(words) for model in models], words),
         "process_divergence": float(each.mean()),
         "process_divergence_error": _standard_error(each),
-        # One state has no beliefs to decode: all of nothing is explained.
-        "belief_r2": 1 - float(((hidden - decoded) ** 2).sum()) / total if total > 1e-12 else 1.0,
+        # A process of one state has no beliefs to decode.
+        "belief_r2": 1 - float(((hidden - decoded) ** 2).sum()) / total if total > 1e-12 else None,
         "beliefs": hidden[kept],
         "decoded_beliefs": decoded[kept],
     }

@@ -344,9 +344,12 @@ def test_a_smaller_machine_that_never_errs_on_the_task_is_preferred():
     larger = Machine(np.array([[1, 2], [1, 1], [1, 1]]), np.array([[0], [1], [0]]))
     words = np.array([[0, 0], [1, 1]] * 4)
     wanted = np.array([[[0], [1], [1]], [[0], [0], [0]]] * 4)
-    for of_task, chosen in ((True, 1), (False, 3)):
+    # The larger one errs at the second symbol of the task's words, which is not the task's any more where they end.
+    of_the_task = words[1::2], wanted[1::2], np.ones((len(words[1::2]), 3), bool)
+    ended = words[1::2], wanted[1::2], np.tile([True, True, False], (len(words[1::2]), 1))
+    for of_task, chosen in ((of_the_task, 1), (ended, 3), ((), 3)):
         found = Found(never, machines=[never, larger], methods=["states"] * 2, agreements=[2 / 3, 5 / 6])
-        found.choose(200, Exam(words, wanted, of_task))
+        found.choose(200, Exam(words, wanted, *of_task))
         assert found.machine.n_states == chosen, of_task
 
 

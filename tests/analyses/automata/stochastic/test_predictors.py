@@ -126,7 +126,7 @@ def test_a_coin_has_one_state_and_nothing_to_decode():
     assert found.n_states == found.n_recurrent == 1
     assert found.entropy_rate == pytest.approx(np.log(2))
     assert found.statistical_complexity == 0
-    assert found.belief_r2 == 1
+    assert found.belief_r2 is None
 
 
 def test_the_number_of_states_does_not_grow_with_the_sample():
@@ -310,3 +310,43 @@ def test_models_of_words_alone_are_left_out_on_request():
     assert not len(found.compared_divergence)
     assert "learned from its words alone" not in found.summary()
     found.trust_figure()
+
+
+def test_rare_moves_between_regimes_make_no_state_transient():
+    """Each regime writes mostly its own symbol, and is left after the other one, once in 200 symbols."""
+    moves = np.array([[[0.995, 0.0], [0.005, 0.0]], [[0.0, 0.005], [0.0, 0.995]]])
+    found = extract_automaton(ideal(moves), task=of(Process(moves)), n_words=60, compare=False)  # type: ignore[arg-type]
+    assert found.n_recurrent == 2
+    assert found.statistical_complexity == pytest.approx(np.log(2), abs=0.02)
+
+
+@pytest.mark.parametrize("least", [1e-7, 0.0])
+@pytest.mark.filterwarnings("error")
+def test_symbols_that_cannot_come_have_a_logit_as_low_as_one_likes(least: float):
+    """Where RRXOR is certain, once with probabilities of 1e-7, once with logits of -inf."""
+    ideally = ideal(rrxor().array)
+
+    def told(states: np.ndarray) -> np.ndarray:
+        p = np.exp(ideally.readout(states))
+        with np.errstate(divide="ignore"):
+            return np.log(np.where(p < 1e-6, least, p))
+
+    network = rs.FunctionMap(
+        ideally.step, state_size=5, input_size=2, readout=told, readout_size=2, initial=ideally.initial_states
+    )
+    found = extract_automaton(network, task=of(rrxor()), n_words=100, compare=False)
+    assert found.divergence < 2e-3
+    assert found.n_recurrent == 5
+
+
+def test_more_states_are_not_asked_for_where_none_is_lacking():
+    last = rs.FunctionMap(  # golden mean, from a state that is known
+        lambda h, u: u[..., :1],
+        state_size=1,
+        input_size=2,
+        readout=lambda h: np.log(np.where(h > 0.5, [1e-9, 1.0], [0.5, 0.5])),
+        readout_size=2,
+    )
+    found = extract_automaton(last, predicts_next=True, n_words=60, max_states=2, compare=False)
+    assert found.n_states == found.max_states == 2
+    assert "as many states as allowed" not in found.summary()
