@@ -80,7 +80,8 @@ class Reader:
         for i in range(0, len(inputs) if inputs.shape[1] else 0, at_once):
             some = slice(i, i + at_once)
             visited = unroll(self.map, start[some], np.asarray(inputs[some], np.float64))
-            shown.append(self.show(visited))
+            # In memory time comes first: read out in that order nothing is copied.
+            shown.append(self.show(visited.swapaxes(0, 1)).swapaxes(0, 1))
         found = np.concatenate([shown[0], np.concatenate(shown[1:])], 1) if len(shown) > 1 else shown[0]
         if self.empty_word is not None:
             found[:, 0] = self.empty_word

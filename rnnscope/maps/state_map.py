@@ -87,11 +87,10 @@ def unroll(
     own = getattr(state_map, "unroll", None)
     if own is not None and inputs.size:
         return own(states, inputs)
-    found = np.empty((*inputs.shape[:2], state_map.state_size))
+    found = np.empty((inputs.shape[1], len(inputs), state_map.state_size))  # every step writes one block
     for t in range(inputs.shape[1]):
-        states = state_map.step(states, inputs[:, t])
-        found[:, t] = states
-    return found
+        found[t] = states = state_map.step(states, inputs[:, t])
+    return found.swapaxes(0, 1)
 
 
 def fixed_point_equation(state_map: StateMap, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
