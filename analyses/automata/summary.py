@@ -30,7 +30,9 @@ def _warning(found: Automaton) -> str:
     if longest < 2 * found.n_states - 2:
         return f"{budget}tested up to {longest} symbols only: "
     doubted = found.falsifier_wrong is not None and found.falsifier_wrong[:, 0].any()
-    return f"{budget}with rare exceptions: " if doubted else budget
+    reach = [] if found.drift_length is None else [f"only up to {found.drift_length} symbols"]
+    reach += ["with rare exceptions"] if doubted else []
+    return f"{budget}{', '.join(reach)}: " if reach else budget
 
 
 def _rows(found: Automaton) -> tuple[list[int], list[int]]:

@@ -85,6 +85,7 @@ def test_a_network_that_drifts_beyond_its_trained_length_is_shown_to():
     assert found.drift_length is not None
     assert 50 <= found.drift_length < 100
     assert f"part (98 % agree no more) past {found.drift_length} symbols" in found.summary()
+    assert found.summary().startswith(f"only up to {found.drift_length} symbols")
     assert "NOT faithful" not in found.summary()
 
 
