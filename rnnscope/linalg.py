@@ -114,7 +114,8 @@ def _substitute(
 
     (substitute,) = get_lapack_funcs(("getrs",), (factors,))
     for k, i in enumerate(which.tolist()):
-        found[k] = substitute(factors[i].T, exchanges[i], vectors[k], trans=1)[0]
+        # scipy counts the exchanges up by one and down again, in place: two threads must not share them.
+        found[k] = substitute(factors[i].T, exchanges[i].copy(), vectors[k], trans=1)[0]
     return ()
 
 

@@ -30,8 +30,8 @@ from rnnscope.tasks import Task
 from rnnscope.tasks.task import check_count
 
 CANDIDATES = (8, 32, 128, 256)  # clusters
-SYMBOL_LENGTH, PREDICTED_LENGTH = 40, 100  # where no task tells how long words are
-EMITTED_LENGTH = 200
+SYMBOL_LENGTH = 40  # where no task tells how long words are
+PREDICTED_LENGTH, EMITTED_LENGTH = 100, 200
 PREDICTED_WORDS, PREDICTOR_STATES = 200, 32
 TESTED = 3  # times as many words are held out of a predictor
 MOST_STATES = 200
@@ -89,8 +89,8 @@ def extract_automaton(
             need no number.
         n_words: words to learn from, and as many to choose by; half of them the task's, where there is one. None: 300
             (moore), 100 (emitter), 200 (predictor: all of them its own).
-        length: symbols in a word. None: the longest of the task's trials, 40 without a task (predictor: 100); 200 for
-            an emitter.
+        length: symbols in a word. None: the longest of the task's trials, 40 without a task; 100 for a predictor, 200
+            for an emitter, which write their own.
         max_states: the most states of a machine that reads symbols. None: 200, of a predictor 32.
         n_states: of a predictor: how many states; the next smaller number where no automaton of that size was found.
             None: chosen.
@@ -156,8 +156,7 @@ def extract_automaton(
                 raise ValueError(f"{name} is not for networks that predict the next symbol: leave it out")
         vectors = np.eye(state_map.input_size) if alphabet is None else alphabet
         reader = replace(_reader(state_map, vectors, None, None), opening=opening)
-        # The first symbol is predicted at the opening; words of a single one show no transition.
-        length = length or max(_usual_length(task, 0, PREDICTED_LENGTH), 2)
+        length = length or PREDICTED_LENGTH
         n_words = n_words or PREDICTED_WORDS
         n_test_words = n_test_words or TESTED * n_words
         limits = Limits(n_states, max_states or PREDICTOR_STATES, n_words, length, n_test_words, compare)
@@ -211,10 +210,10 @@ def _reader(
     return Reader(state_map, vectors, labels)
 
 
-def _usual_length(task: Task | None, n_opening: int, otherwise: int = SYMBOL_LENGTH) -> int:
+def _usual_length(task: Task | None, n_opening: int) -> int:
     """In symbols: of the longest of the task's trials."""
     if task is None:
-        return otherwise
+        return SYMBOL_LENGTH
     return task.sample(64, np.random.default_rng(0)).inputs.shape[1] - n_opening
 
 

@@ -190,3 +190,28 @@ def test_a_singular_matrix_spoils_only_what_is_solved_with_it(n):
     found = linalg.factorise(matrices).solve(np.ones((3, n)), np.arange(3))
     assert not np.isfinite(found[1]).any()
     np.testing.assert_allclose(found[[0, 2]], [[1.0] * n, [0.5] * n])
+
+
+def test_threads_share_no_row_exchanges(monkeypatch):
+    """scipy changes them in place while it solves: shared, they sent LAPACK to rows that there are not."""
+    import scipy.linalg
+
+    rng = np.random.default_rng(0)
+    matrices, vectors = rng.standard_normal((1, 30, 30)), rng.standard_normal((40, 30))
+    factors, given = linalg.factorise(matrices.copy()), []
+    real = scipy.linalg.get_lapack_funcs
+
+    def watched(names, arrays):
+        (substitute,) = real(names, arrays)
+
+        def call(matrix, exchanges, vector, trans):
+            given.append(exchanges)
+            return substitute(matrix, exchanges, vector, trans=trans)
+
+        return (call,)
+
+    monkeypatch.setattr(scipy.linalg, "get_lapack_funcs", watched)
+    found = factors.solve(vectors, np.zeros(40, np.int64))
+    np.testing.assert_allclose(found @ matrices[0].T, vectors, atol=1e-10)
+    assert len(given) == 40
+    assert not any(np.shares_memory(each, factors.exchanges) for each in given)

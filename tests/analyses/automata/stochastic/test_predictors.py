@@ -211,7 +211,7 @@ def test_a_trained_run_says_itself_that_it_predicts(tmp_path):
     )  # fmt: skip
     found = analyse(run, ["automaton"], settings={"automaton": {"n_words": 8}}).results["automaton"]
     assert isinstance(found, Automaton)
-    assert (found.kind, found.length, found.n_words, found.n_test_words) == ("predictor", 10, 8, 24)
+    assert (found.kind, found.length, found.n_words, found.n_test_words) == ("predictor", 100, 8, 24)
     assert found.process_divergence is not None
     assert run.load_result("automaton", Automaton).summary() == found.summary()
 
