@@ -1,7 +1,7 @@
 """What extraction returns: the machine, where it lies in the network, and how far it can be trusted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-@dataclass(frozen=True)
+def _untested() -> Float[np.ndarray, "distribution length"]:
+    return np.zeros((0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Automaton:
-    """The machine that a network implements, and how faithful it is. Arrays of the other kind have no columns.
+    """The machine that a network implements, and how faithful it is. Arrays of the other kinds have no rows or columns.
 
     Attributes:
         kind: "moore" reads symbols and shows outputs, "emitter" moves and emits at random, "predictor" emits at random
@@ -141,8 +145,8 @@ class Automaton:
             share of prefixes at which that, rounded, is the depth.
         pushdown_accepting, pushdown_internal, pushdown_returns: see `pushdown.Pushdown`.
         counter_steps, counter_shown, counter_lowest, counter_ends: see `counters.Counter`.
-        stationary: predictor: how often each state is visited in the long run, without symbols less likely than 0.01; 0
-            in transient states.
+        stationary: predictor: how often each state is visited in the long run, 0 in transient states. Symbols less
+            likely than 0.01 are left out, unless words would then be spent in transient states.
         divergence, divergence_error: predictor: KL(network || automaton) of the next symbol on held-out words that the
             network wrote, nats a symbol, and its standard error over words.
         network_entropy: mean entropy of the network's next symbol on these words, nats a symbol.
@@ -169,15 +173,15 @@ class Automaton:
     occupancy: Float[np.ndarray, " state"]
     state_centres: Float[np.ndarray, "state unit"]
     symbols: tuple[str, ...]
-    word_distributions: tuple[str, ...]
+    word_distributions: tuple[str, ...] = ()
     lengths: Int64[np.ndarray, " length"]
-    fidelity_last: Float[np.ndarray, "distribution length"]
-    fidelity_last_low: Float[np.ndarray, "distribution length"]
-    fidelity_last_high: Float[np.ndarray, "distribution length"]
-    fidelity_words: Float[np.ndarray, "distribution length"]
-    fidelity_words_low: Float[np.ndarray, "distribution length"]
-    fidelity_words_high: Float[np.ndarray, "distribution length"]
-    fidelity_prefixes: Float[np.ndarray, "distribution length"]
+    fidelity_last: Float[np.ndarray, "distribution length"] = field(default_factory=_untested)
+    fidelity_last_low: Float[np.ndarray, "distribution length"] = field(default_factory=_untested)
+    fidelity_last_high: Float[np.ndarray, "distribution length"] = field(default_factory=_untested)
+    fidelity_words: Float[np.ndarray, "distribution length"] = field(default_factory=_untested)
+    fidelity_words_low: Float[np.ndarray, "distribution length"] = field(default_factory=_untested)
+    fidelity_words_high: Float[np.ndarray, "distribution length"] = field(default_factory=_untested)
+    fidelity_prefixes: Float[np.ndarray, "distribution length"] = field(default_factory=_untested)
     n_test_words: int
     tried_clusters: Int64[np.ndarray, " tried"]
     tried_states: Int64[np.ndarray, " tried"]

@@ -63,7 +63,7 @@ def extract_emitter(
     model = HMM(transitions, emission, occupancy / occupancy.sum())  # type: ignore[arg-type]
     other = ("clusters counted", counted) if kept else ("Baum-Welch from here", polished.hmm)
     likelihood, error = emitter_machine.log_likelihood(model, tested.symbols)
-    n_states, none = len(order), np.zeros((0, 1))
+    n_states = len(order)
     nothing = np.zeros((n_states, 0), np.int64)
     return Automaton(
         kind="emitter",
@@ -74,15 +74,7 @@ def extract_emitter(
         initial=0,
         occupancy=occupancy,
         symbols=tuple(map(str, range(emission.shape[1]))),
-        word_distributions=(),
         lengths=np.array([length]),
-        fidelity_last=none,
-        fidelity_last_low=none,
-        fidelity_last_high=none,
-        fidelity_words=none,
-        fidelity_words_low=none,
-        fidelity_words_high=none,
-        fidelity_prefixes=none,
         n_test_words=n_test_words,
         tried_clusters=np.array(found.tried_clusters),
         tried_states=np.array(found.tried_states),

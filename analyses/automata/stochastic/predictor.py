@@ -97,7 +97,7 @@ def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limi
     lost = [divergence(held_out.probabilities, row).mean(1) for row in predicted]
     states = np.column_stack([np.full(n_test_words, machine.initial), machine.run(held_out.symbols)[:, :-1]])
     network_entropy = float(entropy(held_out.probabilities).mean())
-    n_found, n_tried, none = machine.n_states, len(chosen.tried), np.zeros((0, 1))
+    n_found, n_tried = machine.n_states, len(chosen.tried)
     return Automaton(
         kind="predictor",
         transitions=machine.transitions,
@@ -107,15 +107,7 @@ def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limi
         initial=machine.initial,
         occupancy=np.bincount(states.ravel(), minlength=n_found) / states.size,
         symbols=symbols,
-        word_distributions=(),
         lengths=np.array([length]),
-        fidelity_last=none,
-        fidelity_last_low=none,
-        fidelity_last_high=none,
-        fidelity_words=none,
-        fidelity_words_low=none,
-        fidelity_words_high=none,
-        fidelity_prefixes=none,
         n_test_words=n_test_words,
         tried_clusters=np.zeros(n_tried, np.int64),
         tried_states=np.array([len(tried.weight) for tried in chosen.tried]),
