@@ -82,7 +82,7 @@ def moore_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
     legend = legend if len(legend) <= len(COLOURS) else []
     if placed == "states":
         return states_figure(automaton, shown, nodes, legend)
-    return _draw(nodes, edges, place.get(automaton.initial), title, legend)
+    return draw_graph(nodes, edges, place.get(automaton.initial), title, legend)
 
 
 def emitter_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
@@ -111,7 +111,7 @@ def emitter_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
     legend = [f"mostly symbol {name}" for name in automaton.symbols] if len(automaton.symbols) <= 8 else []
     if placed == "states":
         return states_figure(automaton, shown, nodes, legend)
-    return _draw(nodes, edges, None, title, legend)
+    return draw_graph(nodes, edges, None, title, legend)
 
 
 def layout(edges: list[Edge], n_nodes: int) -> Float[np.ndarray, "node 2"]:
@@ -154,7 +154,7 @@ def spaced(where: Float[np.ndarray, "node 2"]) -> Float[np.ndarray, "node 2"]:
     return where
 
 
-def _draw(nodes: list[Node], edges: list[Edge], initial: int | None, title: str, legend: list[str]) -> "go.Figure":
+def draw_graph(nodes: list[Node], edges: list[Edge], initial: int | None, title: str, legend: list[str]) -> "go.Figure":
     from rnnscope.figures import COLOURS, new_figure
 
     where = layout(edges, len(nodes))

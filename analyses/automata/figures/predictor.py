@@ -122,7 +122,7 @@ def divergence_figure(predictor: Any) -> "go.Figure":
 def predictor_figure(predictor: Any, placed: str = "graph") -> "go.Figure":
     """Circles hold the number of the state, arrows symbols with their probabilities; symbols below 0.01 are left out,
     and probabilities from 0.995 on. Of more than 12 states only the recurrent ones are drawn."""
-    from rnnscope.analyses.automata.figures.machine import Edge, Node, _draw
+    from rnnscope.analyses.automata.figures.machine import Edge, Node, draw_graph
     from rnnscope.analyses.automata.figures.states import states_figure
 
     many = predictor.n_states > MAX_WHOLE
@@ -149,13 +149,13 @@ def predictor_figure(predictor: Any, placed: str = "graph") -> "go.Figure":
                 arrows.setdefault((place[state], place[target]), []).append(text)
     crowded = len(arrows) > MAX_TEXTS
     edges = [Edge(a, b, "" if crowded else ", ".join(text), 0.8 if crowded else 1.6) for (a, b), text in arrows.items()]
+    told = f"{len(arrows)} arrows, too many to write their symbols" if crowded else "arrows: symbol, probability"
     title = (
-        f"{predictor.n_recurrent} recurrent and {predictor.n_states - predictor.n_recurrent} transient states; arrows: "
-        f"symbol: probability"
+        f"{predictor.n_recurrent} recurrent and {predictor.n_states - predictor.n_recurrent} transient states; {told}"
     )
     if len(shown) < predictor.n_states:
-        title += f"<br>drawn: {len(shown)} recurrent states; point at one for what it emits"
+        title += f";<br>drawn: {len(shown)} recurrent states; point at one for what it emits"
     legend = ["recurrent", "transient"]
     if placed == "states":
         return states_figure(predictor, np.array(shown), nodes, legend)
-    return _draw(nodes, edges, place.get(predictor.initial), title, legend)
+    return draw_graph(nodes, edges, place.get(predictor.initial), title, legend)
