@@ -67,8 +67,8 @@ from rnnscope.analyses.state_space import (
     project_states,
 )
 from rnnscope.analyses.switching_linear import SwitchingLinear, switching_linear
-from rnnscope.results import Result
-from rnnscope.runs import Run
+from rnnscope.records.results import Result
+from rnnscope.records.runs import Run
 from rnnscope.tasks.machine import Machine
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def analyse(
 
     Raises:
         ValueError: a name that there is not, or a setting that an analysis refuses.
-        rnnscope.runs.RunError: the run cannot be read.
+        rnnscope.records.runs.RunError: the run cannot be read.
     """
     unknown = [name for name in names or () if name not in ANALYSES]
     if unknown:

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Num
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg, results
 from rnnscope.analyses.comparison_figure import comparison_figure
 from rnnscope.analyses.comparison_stability import (
     given_skeletons,
@@ -25,7 +24,9 @@ from rnnscope.analyses.comparison_states import compare_states, to_show
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.similarity import scaled_to_plane
 from rnnscope.maps import as_map
-from rnnscope.simulation import checked_inputs
+from rnnscope.numerics import linalg
+from rnnscope.records import results
+from rnnscope.subjects.simulation import checked_inputs
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

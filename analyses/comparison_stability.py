@@ -12,14 +12,14 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg
 from rnnscope.analyses.comparison_states import named
 from rnnscope.analyses.fixed_points import FixedPoints, connect_fixed_points, find_fixed_points
 from rnnscope.analyses.lyapunov import lyapunov_spectrum
 from rnnscope.analyses.lyapunov.orbits import orbits_of
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import FunctionMap, StateMap, as_map
-from rnnscope.simulation import checked_inputs, within_trials
+from rnnscope.numerics import linalg
+from rnnscope.subjects.simulation import checked_inputs, within_trials
 from rnnscope.tasks import Trials
 
 N_STARTS, N_STEPS, TRANSIENT = 10, 1000, 200  # of the exponents

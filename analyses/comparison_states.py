@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope import linalg
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.similarity import (
     conjugation_distance,
@@ -28,7 +27,8 @@ from rnnscope.analyses.similarity import (
 )
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.maps import as_map
-from rnnscope.simulation import Trajectories
+from rnnscope.numerics import linalg
+from rnnscope.subjects.simulation import Trajectories
 
 MOST_STATES = 1000  # whose kernels are formed
 MOST_RANK, HELD = 10, 0.99  # of the linear dynamics, where no rank is asked for

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Num
 
-from rnnscope import linalg, results
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.maps import StateMap, as_map
-from rnnscope.simulation import Trajectories
+from rnnscope.numerics import linalg
+from rnnscope.records import results
+from rnnscope.subjects.simulation import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rnnscope import linalg
 from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.numerics import linalg
 
 FILLED = 1e-10  # share of the variance below which a direction counts as empty
 MOST_UNITS = 50  # principal components of the states that go into a delay embedding

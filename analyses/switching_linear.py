@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Integer, Num
 
-from rnnscope import linalg, results
 from rnnscope.analyses.fixed_points import find_fixed_points
 from rnnscope.analyses.fixed_points.search.starts import default_starts
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
 from rnnscope.maps import StateMap, as_map
+from rnnscope.numerics import linalg
+from rnnscope.records import results
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

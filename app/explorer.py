@@ -12,7 +12,7 @@ from dash import Dash, Input, Output, State, no_update, set_props
 
 from rnnscope.app import library
 from rnnscope.app.views import figure_card, layout, run_header, run_table
-from rnnscope.runs import Run
+from rnnscope.records.runs import Run
 
 
 def build(folder: Path) -> Dash:

@@ -14,7 +14,7 @@ import xarray as _  # noqa: F401 - here, because plotly takes up pandas half-imp
 
 from rnnscope.analyses import ANALYSES, GROUPS, NotApplicable
 from rnnscope.figures import training_figure
-from rnnscope.runs import SKIPPED, Run, RunError, load_run
+from rnnscope.records.runs import SKIPPED, Run, RunError, load_run
 
 # The card of the loss stands beside those of the analyses.
 TRAINING = "training"

@@ -31,10 +31,10 @@ import numpy as np
 import torch
 
 import rnnscope as rs
-from rnnscope import linalg
 from rnnscope.analyses import find_fixed_points
 from rnnscope.analyses.fixed_points.search.root_search import FIXED, SLOW, Search, search_box, search_roots
 from rnnscope.maps import StateMap
+from rnnscope.numerics import linalg
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
 UNITS = (16, 32, 64, 128, 256, 512, 1024)

@@ -17,7 +17,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from rnnscope.sinkhorn import sinkhorn_divergence
+from rnnscope.numerics.sinkhorn import sinkhorn_divergence
 
 SCALING = math.sqrt(0.5)
 N_ROUNDS = 5

@@ -2,13 +2,13 @@
 
 from rnnscope import cells, tasks
 from rnnscope.compiled import compile_machine
+from rnnscope.learning.presets import PRESETS, Preset, default_training, preset
+from rnnscope.learning.schedules import Curriculum, Decay
+from rnnscope.learning.trainer import Training, TrainingDiverged, evaluate, train
 from rnnscope.maps import FunctionMap, StateMap, as_map, wrap
 from rnnscope.network import Network
-from rnnscope.presets import PRESETS, Preset, default_training, preset
-from rnnscope.runs import Run, RunError, list_runs, load_run
-from rnnscope.schedules import Curriculum, Decay
-from rnnscope.simulation import Trajectories, simulate
-from rnnscope.training import Training, TrainingDiverged, evaluate, train
+from rnnscope.records.runs import Run, RunError, list_runs, load_run
+from rnnscope.subjects.simulation import Trajectories, simulate
 from rnnscope.version import __version__
 
 __all__ = [

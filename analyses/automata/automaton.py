@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from rnnscope import results
 from rnnscope.analyses.automata.aalpy_machines import markov_chain, to_aalpy
 from rnnscope.analyses.automata.counting.counters import Counter
 from rnnscope.analyses.automata.counting.pushdown import Pushdown
+from rnnscope.records import results
 from rnnscope.tasks import HMM
 from rnnscope.tasks.machine import Machine
 

@@ -15,13 +15,14 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg, results
 from rnnscope.analyses.lyapunov.frames import check_jacobian, limits_of, next_interval
 from rnnscope.analyses.lyapunov.orbits import Orbits, orbits_of, time_step
 from rnnscope.analyses.lyapunov.settings import check_whole, checked_count
 from rnnscope.analyses.lyapunov.trust import BLOCKS, ZERO, clear_sign, standard_error
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import jvp
+from rnnscope.numerics import linalg
+from rnnscope.records import results
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

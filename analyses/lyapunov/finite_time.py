@@ -12,12 +12,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg, results
 from rnnscope.analyses.lyapunov.frames import Frame, check_jacobian, limits_of
 from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
 from rnnscope.analyses.lyapunov.recorded import labels_of, record
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.maps import StateMap, jvp, vjp
+from rnnscope.numerics import linalg
+from rnnscope.records import results
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

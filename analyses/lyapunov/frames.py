@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope import linalg
 from rnnscope.analyses.lyapunov.orbits import Orbits
 from rnnscope.maps import StateMap, jvp
+from rnnscope.numerics import linalg
 
 # Rounding, relative; that of a Jacobian by finite differences is larger, which its map tells as `jacobian_error`.
 ROUNDING = 1e-16

@@ -12,12 +12,13 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg, results
 from rnnscope.analyses.lyapunov.frames import check_jacobian
 from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
 from rnnscope.analyses.lyapunov.recorded import Recorded, record
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.maps import vjp
+from rnnscope.numerics import linalg
+from rnnscope.records import results
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

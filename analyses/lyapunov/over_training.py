@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import results
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
 from rnnscope.analyses.lyapunov.trust import clear_sign
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.network import Network
-from rnnscope.runs import Run
+from rnnscope.records import results
+from rnnscope.records.runs import Run
 from rnnscope.tasks import Task, Trials
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from rnnscope.analyses.lyapunov.orbits import orbits_of
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.maps import StateMap, as_map
-from rnnscope.simulation import simulate
+from rnnscope.subjects.simulation import simulate
 from rnnscope.tasks import Trials
 
 

@@ -14,11 +14,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg, results
 from rnnscope.analyses.lyapunov.frames import Growth, grow
 from rnnscope.analyses.lyapunov.orbits import DRIVEN, orbits_of, rate_unit, time_step
 from rnnscope.analyses.lyapunov.settings import check_whole, checked_count
 from rnnscope.analyses.lyapunov.trust import BLOCKS, clear_sign, standard_error, starts_agree
+from rnnscope.numerics import linalg
+from rnnscope.records import results
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

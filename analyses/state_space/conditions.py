@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int64, Num
 from numpy.typing import ArrayLike
 
-from rnnscope import results
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.state_space.labelled import conditions_of, labelled_states
 from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.records import results
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numpy.typing import ArrayLike
 
-from rnnscope import results
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.flow_figure import flow_figure
 from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
 from rnnscope.maps import StateMap, as_map
-from rnnscope.simulation import simulate
+from rnnscope.records import results
+from rnnscope.subjects.simulation import simulate
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.simulation import Trajectories, simulate
+from rnnscope.subjects.simulation import Trajectories, simulate
 from rnnscope.tasks import Task
 
 TARGET, TRIAL = "target", "trial"  # labels that every run with targets, and every set of trials, has

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope import linalg
+from rnnscope.numerics import linalg
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Num
 
-from rnnscope import results
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.state_space.labelled import shown_states, target_labels
 from rnnscope.analyses.state_space.principal import (
@@ -16,7 +15,8 @@ from rnnscope.analyses.state_space.principal import (
     principal_components,
     principal_components_of_chunks,
 )
-from rnnscope.simulation import Trajectories
+from rnnscope.records import results
+from rnnscope.subjects.simulation import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int64, Num
 
-from rnnscope import linalg, results
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.labelled import checked_pair, event_steps, shown_states
 from rnnscope.analyses.state_space.principal import Principal, principal_components
-from rnnscope.simulation import Trajectories
+from rnnscope.numerics import linalg
+from rnnscope.records import results
+from rnnscope.subjects.simulation import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rnnscope.analyses import ANALYSES
 from rnnscope.app.library import Drawn, Missing, groups
 from rnnscope.app.views.run_table import STATUS_COLOURS
 from rnnscope.app.views.words import brief, headline, sizes
-from rnnscope.runs import Run, RunError
+from rnnscope.records.runs import Run, RunError
 
 STATUS_WORDS = {
     "learned": "the task's criterion was met",

@@ -8,7 +8,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from rnnscope.app.views.words import headline, sizes
-from rnnscope.runs import Run, RunError
+from rnnscope.records.runs import Run, RunError
 
 STATUS_COLOURS = {"learned": "#00704F", "finished": "#8A5A00", "training": "#0072B2", "diverged": "#B23A00"}
 UNREADABLE = "unreadable"

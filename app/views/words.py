@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnnscope.runs import Run
+from rnnscope.records.runs import Run
 
 
 def headline(run: Run) -> tuple[str, float | None]:

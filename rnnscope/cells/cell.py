@@ -31,7 +31,8 @@ class Dynamics(Protocol):
     """One step of a cell and its derivatives, batched over leading axes.
 
     It may also have `fixed_point_equation(state, input) -> tuple[Bounded, ...]`, an equation that is zero exactly where
-    the step leaves the state as it is, written with the bounds of `rnnscope.bounds`: fixed points are proven with it.
+    the step leaves the state as it is, written with the bounds of `rnnscope.numerics.bounds`: fixed points are proven
+    with it.
     """
 
     def step(

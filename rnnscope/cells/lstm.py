@@ -8,10 +8,10 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope import bounds
 from rnnscope.cells.cell import InitialState, Start, Units, uniform
 from rnnscope.cells.lstm_recurrence import unroll_lstm
 from rnnscope.cells.products import WORTH_FORMING, times
+from rnnscope.numerics import bounds
 from rnnscope.tasks.settings import SETTINGS
 
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from rnnscope import bounds
 from rnnscope.cells.cell import InitialState, Pieces, Start, Units, uniform
 from rnnscope.cells.products import times
+from rnnscope.numerics import bounds
 from rnnscope.tasks.settings import SETTINGS
 
 

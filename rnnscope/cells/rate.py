@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope import bounds
 from rnnscope.cells.cell import InitialState, Pieces, Start
 from rnnscope.cells.products import times
 from rnnscope.cells.recurrence import LEAKY_SLOPE, apply_nonlinearity, rate_domain, slope_from_rate, unroll_rates
+from rnnscope.numerics import bounds
 
 # The nonlinearities that are linear on either side of 0: their slopes below and above.
 SLOPES = {"relu": (0.0, 1.0), "leaky_relu": (LEAKY_SLOPE, 1.0), "identity": (1.0, 1.0)}

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from rnnscope.bounds import Ball, Bounded
 from rnnscope.cells.cell import CellModule, Pieces
 from rnnscope.cells.products import times
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import Array, Inputs, States, Vectors, check_sizes, check_states, frozen_double, tensor
+from rnnscope.numerics.bounds import Ball, Bounded
 
 
 class CellMap:

@@ -12,7 +12,7 @@ from rnnscope.maps.cell_map import CellMap
 from rnnscope.maps.held_input import HeldInput
 from rnnscope.maps.module_map import ModuleMap
 from rnnscope.maps.state_map import StateMap, frozen_double
-from rnnscope.torch_modules import is_torch_recurrent, layers_from_torch
+from rnnscope.maps.torch_modules import is_torch_recurrent, layers_from_torch
 
 
 def as_map(system: Any, *, input: ArrayLike | None = None) -> StateMap:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope.bounds import UNIT, Ball, Bounded, affine, exactly, linearised, mixed, norm_bound, two_slopes
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import (
     Array,
@@ -20,6 +19,7 @@ from rnnscope.maps.state_map import (
     directional_differences,
     repeat,
 )
+from rnnscope.numerics.bounds import UNIT, Ball, Bounded, affine, exactly, linearised, mixed, norm_bound, two_slopes
 
 # The relative error of central differences of a smooth map.
 DIFFERENCES = 1e-10

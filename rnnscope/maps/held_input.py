@@ -4,7 +4,6 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from rnnscope.bounds import Ball, Bounded
 from rnnscope.maps.piecewise_linear import LinearPieces, linear_pieces
 from rnnscope.maps.state_map import (
     Array,
@@ -17,6 +16,7 @@ from rnnscope.maps.state_map import (
     jvp,
     vjp,
 )
+from rnnscope.numerics.bounds import Ball, Bounded
 
 
 class HeldInput:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from rnnscope.bounds import Ball, Bounded
+from rnnscope.numerics.bounds import Ball, Bounded
 
 Array = np.ndarray
 States = Float[np.ndarray, "*batch state"]

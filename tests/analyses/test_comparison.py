@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses import NotApplicable, comparison_stability, find_fixed_points
 from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.comparison_stability import conjugated
 from rnnscope.analyses.similarity import conjugation_distance, delay_coordinates, fitted_dynamics
+from rnnscope.records import results
 from rnnscope.tasks import FlipFlop
 
 INPUTS = np.random.default_rng(0).standard_normal((20, 30, 2))

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses import NotApplicable, local_linear
 from rnnscope.analyses.local_linear import LinearisationAlong, jacobians_along, linearise_along
+from rnnscope.records import results
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 

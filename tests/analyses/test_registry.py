@@ -12,8 +12,16 @@ import torch
 
 from rnnscope import analyses, cells, tasks
 from rnnscope.analyses import ANALYSES, GROUPS, Analysis, NotApplicable, analyse
-from rnnscope.results import save_result
-from rnnscope.runs import Run, RunError, blank_network, checkpoint_path, create_run, update_record, write_tensors
+from rnnscope.records.results import save_result
+from rnnscope.records.runs import (
+    Run,
+    RunError,
+    blank_network,
+    checkpoint_path,
+    create_run,
+    update_record,
+    write_tensors,
+)
 
 HEAVY = ("sklearn", "scipy", "plotly", "networkx", "xarray", "zarr")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.switching_linear import SwitchingLinear, switching_linear
+from rnnscope.records import results
 
 RNG = np.random.default_rng(0)
 WELLS = np.array([[1.0, 0.5, 0.0], [-1.0, -0.5, 0.0]])

@@ -19,7 +19,7 @@ from rnnscope.app import create_app, library, serve
 from rnnscope.app.library import find_run
 from rnnscope.cells import Vanilla
 from rnnscope.figures import browser_path
-from rnnscope.runs import Run
+from rnnscope.records.runs import Run
 from rnnscope.tasks import Parity
 
 SKIPPED = ("rotations",)  # two targets make no three conditions

@@ -21,7 +21,7 @@ from rnnscope.maps import StateMap
 from rnnscope.maps.piecewise_linear import linear_pieces
 from rnnscope.maps.state_map import frozen_double
 from rnnscope.network import Network
-from rnnscope.runs import Run
+from rnnscope.records.runs import Run
 
 Clusterer = Literal["k-means", "mixture", "centroids", "regions"]
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
-from rnnscope import linalg
 from rnnscope.analyses.automata.deciding.quantisers import Clusterer, Quantiser
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import TaskWords, mixed_words
+from rnnscope.numerics import linalg
 from rnnscope.tasks.machine import Machine, minimal_form
 
 MAX_POINTS = 3000  # distinct states that are clustered

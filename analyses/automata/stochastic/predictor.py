@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int64
 
-from rnnscope import linalg
 from rnnscope.analyses.automata import dynamics
 from rnnscope.analyses.automata.automaton import Automaton
 from rnnscope.analyses.automata.reader import Reader
@@ -34,6 +33,7 @@ from rnnscope.analyses.automata.stochastic.future_signatures import (
 from rnnscope.analyses.automata.stochastic.future_signatures import Automaton as SignatureAutomaton
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import FunctionMap
+from rnnscope.numerics import linalg
 from rnnscope.tasks import Process
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.process import entropy

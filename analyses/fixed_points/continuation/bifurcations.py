@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnscope import linalg
 from rnnscope.analyses.fixed_points.continuation.curves import MOST_TURN, Curve, Family, between, correct, tangents
+from rnnscope.numerics import linalg
 
 KINDS = (
     "saddle-node",

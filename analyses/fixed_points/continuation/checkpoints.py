@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg
 from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS, Spectrum
 from rnnscope.analyses.fixed_points.continuation.checkpoint_bifurcations import (
     Link,
@@ -25,7 +24,8 @@ from rnnscope.analyses.fixed_points.continuation.tracking import MORE_STARTS, se
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
 from rnnscope.maps import StateMap, as_map
 from rnnscope.network import Network
-from rnnscope.runs import Run
+from rnnscope.numerics import linalg
+from rnnscope.records.runs import Run
 
 MOST_NEWTON_STEPS = 60
 # A Newton step is no longer than this part of the points' spread, so that it leads to a point nearby.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnscope import linalg
+from rnnscope.numerics import linalg
 
 # Where a derivative along p is by central differences, they are over this part of the axis.
 DIFFERENCE = float(np.cbrt(np.finfo(np.float64).eps))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 
-from rnnscope import results
 from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS
 from rnnscope.analyses.fixed_points.continuation.curves import END_NAMES, LOST
+from rnnscope.records import results
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

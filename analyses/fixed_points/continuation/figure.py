@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from rnnscope import linalg
 from rnnscope.figures import COLOURS, NEUTRAL, STABLE, UNSTABLE, new_figure
+from rnnscope.numerics import linalg
 
 SYMBOLS = {
     "saddle-node": "circle",

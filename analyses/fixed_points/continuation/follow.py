@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg
 from rnnscope.analyses.fixed_points.continuation.axes import along_inputs, along_parameter, checked_values
 from rnnscope.analyses.fixed_points.continuation.checkpoints import match_checkpoints
 from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
@@ -14,7 +13,8 @@ from rnnscope.analyses.fixed_points.continuation.tracking import track
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import as_map
-from rnnscope.runs import Run
+from rnnscope.numerics import linalg
+from rnnscope.records.runs import Run
 
 # Searches by default, along a continuous axis and over checkpoints; of more checkpoints than these, so many are taken.
 N_SEARCHES, N_CHECKPOINT_SEARCHES, MOST_CHECKPOINTS = 5, 12, 24

@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import results
 from rnnscope.analyses.fixed_points.cycles.period_search import (
     Search,
     check_begin,
@@ -30,6 +29,7 @@ from rnnscope.analyses.fixed_points.search.stability import count_unstable
 from rnnscope.analyses.fixed_points.search.starts import checked_starts
 from rnnscope.analyses.fixed_points.trust.coverage import coverage
 from rnnscope.maps import LinearPieces, StateMap, as_map, linear_pieces
+from rnnscope.records import results
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope import linalg
 from rnnscope.analyses.fixed_points.cycles.shooting import solve_cyclic
 from rnnscope.maps import LinearPieces
+from rnnscope.numerics import linalg
 
 Sequences = Bool[np.ndarray, "sequence phase gate"]
 Chains = Float[np.ndarray, "sequence phase unit"]

@@ -10,10 +10,10 @@ paths go out in random directions g to others, of which many are such that no st
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope import linalg
 from rnnscope.analyses.fixed_points.cycles.linear_regions import Chains, Sequences, solve_sequences
 from rnnscope.analyses.fixed_points.cycles.shooting import solve_cyclic
 from rnnscope.maps import LinearPieces
+from rnnscope.numerics import linalg
 
 # Regions that a start may hop to.
 MOST_HOPS = 50

@@ -8,8 +8,8 @@ Jacobians stay moderate (Ascher, Mattheij & Russell, Numerical Solution of Bound
 import numpy as np
 from jaxtyping import Complex, Float
 
-from rnnscope import linalg
 from rnnscope.maps import StateMap
+from rnnscope.numerics import linalg
 
 # Steps are condensed into one as long as the entries of the product of their Jacobians stay below this: what is lost
 # of the solution is the rounding error (1e-16) times it.

@@ -13,11 +13,12 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg, results
 from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, time_constants
 from rnnscope.maps import StateMap, as_map
 from rnnscope.maps.state_map import central_differences
+from rnnscope.numerics import linalg
+from rnnscope.records import results
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from rnnscope import linalg
 from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE, new_figure
+from rnnscope.numerics import linalg
 
 MOST_SHOWN = 6
 N_ARROWS = 16

@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg, results
 from rnnscope.analyses.fixed_points.manifolds.slow_manifold import Limits, Traced, arc_lengths, slow_directions, trace
 from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
 from rnnscope.maps import StateMap, as_map
+from rnnscope.numerics import linalg
+from rnnscope.records import results
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rnnscope import linalg
 from rnnscope.maps import StateMap
+from rnnscope.numerics import linalg
 
 MOST_CORRECTIONS = 12
 MOST_STEPS = 5000

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import results
 from rnnscope.analyses.fixed_points.orbits.settling import (
     AT_POINT,
     DIVERGED,
@@ -24,6 +23,7 @@ from rnnscope.analyses.fixed_points.search.find import FixedPoints
 from rnnscope.analyses.fixed_points.search.starts import bounds, checked_starts, visited_states
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap, as_map
+from rnnscope.records import results
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex, Float, Integer
 
-from rnnscope import linalg
 from rnnscope.analyses.fixed_points.orbits.settling import AT_POINT, DIVERGED, MOVING, ON_CYCLE, Cycle, Nodes
 from rnnscope.maps import StateMap
+from rnnscope.numerics import linalg
 
 # The second start of each branch lies so much nearer to the saddle.
 CLOSER = 10.0

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import results
 from rnnscope.analyses.fixed_points.orbits.branches import Track, branches_of
 from rnnscope.analyses.fixed_points.orbits.settling import (
     AT_POINT,
@@ -22,6 +21,7 @@ from rnnscope.analyses.fixed_points.orbits.settling import (
 )
 from rnnscope.analyses.fixed_points.search.find import FixedPoints
 from rnnscope.maps import as_map
+from rnnscope.records import results
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

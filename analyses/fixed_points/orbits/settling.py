@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg
 from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
 from rnnscope.maps import StateMap
+from rnnscope.numerics import linalg
 
 ENDS = ("fixed point", "cycle", "still moving", "diverged")
 AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rnnscope import linalg
 from rnnscope.analyses.fixed_points.search.krylov import damped_steps
 from rnnscope.maps import StateMap, vjp
+from rnnscope.numerics import linalg
 
 # q is flat where its gradient A^T r, with A = J - 1 and r = F - h, is below this part of (1 + |A| / sqrt(n)) |r|. On
 # the way to a marginal fixed point it is so too, and therefore a minimum is also to be where q falls no further.

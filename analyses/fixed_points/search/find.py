@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope import linalg, results
 from rnnscope.analyses.fixed_points.search.root_search import (
     FAILED,
     FIXED,
@@ -28,6 +27,8 @@ from rnnscope.analyses.fixed_points.search.starts import bounds, checked_starts,
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points
 from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
 from rnnscope.maps import StateMap, as_map
+from rnnscope.numerics import linalg
+from rnnscope.records import results
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

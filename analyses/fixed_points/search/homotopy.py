@@ -9,8 +9,8 @@ it, with the one factorisation that gave the tangent.
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope import linalg
 from rnnscope.maps import StateMap
+from rnnscope.numerics import linalg
 
 # Lengths in units of the scale: the first step, the longest, and how closely the curve is followed.
 FIRST, LONGEST, NEAR = 0.1, 0.5, 0.01

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Integer
 
-from rnnscope import linalg
 from rnnscope.maps import StateMap, jvp, vjp
+from rnnscope.numerics import linalg
 
 # The basis is large enough when so many of the systems are solved to the tolerance; it is asked every few vectors.
 ENOUGH, EVERY = 0.8, 5

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope import linalg
 from rnnscope.analyses.fixed_points.search.descent import STEPS, descend, residuals, shifted_jacobians, sound
 from rnnscope.analyses.fixed_points.search.homotopy import follow_to_roots
 from rnnscope.analyses.fixed_points.search.krylov import Subspaces, subspaces
 from rnnscope.maps import StateMap
+from rnnscope.numerics import linalg
 
 __all__ = ["FAILED", "FIXED", "REASONS", "SLOW", "Search", "residuals", "search_box", "search_roots"]
 

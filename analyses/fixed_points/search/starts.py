@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import StateMap
-from rnnscope.simulation import simulate
+from rnnscope.subjects.simulation import simulate
 
 # Of default starts, the share drawn at random from a finite domain where the map has a task, and the visited states.
 RANDOM_SHARE = 0.125

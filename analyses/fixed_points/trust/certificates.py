@@ -10,9 +10,9 @@ takes the ball into itself, and there is one, no further from x than Y / (1 - Z(
 Rump, Acta Numerica 19, 2010). All norms are Euclidean.
 
 Z(r) comes from the form of G, dG/dh = sum of B_k diag(s_k) M_k with rigorous intervals for s_k on the ball
-(`rnnscope.bounds`, which also says what is supposed of the machine). Matrix products are left to BLAS, supposing that
-the error of a sum of n products is below γ_n times the sum of their sizes, in any order and with or without fused
-multiply-add: true of all implementations that do not use Strassen's method.
+(`rnnscope.numerics.bounds`, which also says what is supposed of the machine). Matrix products are left to BLAS,
+supposing that the error of a sum of n products is below γ_n times the sum of their sizes, in any order and with or
+without fused multiply-add: true of all implementations that do not use Strassen's method.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rnnscope import linalg
-from rnnscope.bounds import UNIT, Ball, Bounded, Form, Interval, gamma, norm_bound, squared_cosines, sum_bound
 from rnnscope.maps import StateMap
 from rnnscope.maps.state_map import check_sizes, fixed_point_equation
+from rnnscope.numerics import linalg
+from rnnscope.numerics.bounds import UNIT, Ball, Bounded, Form, Interval, gamma, norm_bound, squared_cosines, sum_bound
 
 NO_BOUND = "this map gives no bound on its Jacobian's change"
 NOT_FINITE = "the point, its input, or the map there is not finite"

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import results, tasks
+from rnnscope import tasks
 from rnnscope.analyses.automata import Automaton, extract_automaton
 from rnnscope.analyses.automata.deciding.trust import binomial_bounds
 from rnnscope.analyses.automata.summary import percent
 from rnnscope.analyses.automata.words import draw_words
+from rnnscope.records import results
 from rnnscope.tasks.machine import Machine
 
 DATA = Path(__file__).parents[2] / "data" / "automata"

@@ -8,7 +8,7 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses.lyapunov import CovariantVectors, covariant_lyapunov_vectors, lyapunov_spectrum
 from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.results import from_xarray, to_xarray
+from rnnscope.records.results import from_xarray, to_xarray
 
 
 def linear(matrix):

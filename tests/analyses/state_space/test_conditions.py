@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses.state_space import ConditionTrajectories, condition_trajectories
+from rnnscope.records import results
 
 SUMS = rs.FunctionMap(lambda h, u: h + u, state_size=3, input_size=3)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.state_space import DemixedStates, demix_states
+from rnnscope.records import results
 
 SIZE, STEPS = 8, 20
 SHOW = rs.FunctionMap(lambda h, u: u, state_size=SIZE, input_size=SIZE)

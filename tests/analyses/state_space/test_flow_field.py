@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.state_space import FlowField, flow_field
 from rnnscope.analyses.state_space.flow_figure import _ticks
+from rnnscope.records import results
 
 VIEW = {"directions": np.eye(2), "origin": np.zeros(2), "extent": (-2.0, 2.0, -2.0, 2.0)}
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import cells, results, tasks
+from rnnscope import cells, tasks
 from rnnscope.analyses.fixed_points import find_fixed_points
 from rnnscope.analyses.state_space import StateSpace, project_chunks, project_states
 from rnnscope.network import Network
+from rnnscope.records import results
 
 SHOW = rs.FunctionMap(lambda h, u: u, state_size=5, input_size=5)  # the state is the input
 

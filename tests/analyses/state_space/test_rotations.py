@@ -6,9 +6,9 @@ from scipy.linalg import block_diag
 from scipy.ndimage import gaussian_filter1d
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.state_space import Rotations, find_rotations
+from rnnscope.records import results
 
 SIZE = 20
 

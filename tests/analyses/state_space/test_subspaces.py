@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import rnnscope as rs
-from rnnscope import results, tasks
+from rnnscope import tasks
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.state_space import Subspaces, compare_subspaces
+from rnnscope.records import results
 
 SIZE = 10
 SHOW = rs.FunctionMap(lambda h, u: u, state_size=SIZE, input_size=SIZE)

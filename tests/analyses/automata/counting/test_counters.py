@@ -7,13 +7,14 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import cells, results
+from rnnscope import cells
 from rnnscope.analyses.automata import Automaton, extract_automaton
 from rnnscope.analyses.automata.counting import counters
 from rnnscope.analyses.automata.counting.pushdown import MOST_WORDS, Pushdown, learn_pushdown
 from rnnscope.analyses.automata.deciding.query_machine import Answers
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.compiled import compile_machine
+from rnnscope.records import results
 from rnnscope.tasks import FlipFlop, FormalLanguage
 from rnnscope.tasks.languages import Dyck, cyclic_group_machine, dyck_machine, language
 from rnnscope.tasks.machine import Machine

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import cells, results, tasks
+from rnnscope import cells, tasks
 from rnnscope.analyses.automata import Automaton, extract_automaton
 from rnnscope.analyses.automata.deciding.choice import DESCRIBED, agreement, description_length
 from rnnscope.analyses.automata.deciding.exploration import explore
@@ -18,6 +18,7 @@ from rnnscope.analyses.automata.deciding.search import Method, Search, find_mach
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import mixed_words, task_words
 from rnnscope.compiled import compile_machine
+from rnnscope.records import results
 from rnnscope.tasks.languages import language
 from rnnscope.tasks.machine import Machine
 

@@ -11,12 +11,13 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 import rnnscope as rs
-from rnnscope import results, tasks
+from rnnscope import tasks
 from rnnscope.analyses.automata.automaton import Automaton
 from rnnscope.analyses.automata.extract import extract_automaton
 from rnnscope.analyses.automata.stochastic import alergia
 from rnnscope.analyses.automata.stochastic.baum_welch import baum_welch, beliefs_in_hindsight, from_random_starts
 from rnnscope.analyses.automata.stochastic.emitter_machine import CANDIDATES, Emitted, find_chain, log_likelihood, match
+from rnnscope.records import results
 from rnnscope.tasks import HMM
 from rnnscope.tasks.hmm import cyclic, fully_connected, linear_chain
 from rnnscope.tasks.machine import Machine

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses import Automaton, analyse, extract_automaton
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
 from rnnscope.analyses.automata.stochastic import future_signatures
 from rnnscope.analyses.automata.stochastic.future_signatures import Sampled, Track, visited, word_divergence
+from rnnscope.records import results
 from rnnscope.tasks import NextSymbol, Process
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.process import golden_mean, mess3, rrxor

@@ -14,7 +14,7 @@ from rnnscope.analyses.fixed_points import certify_fixed_points, find_fixed_poin
 from rnnscope.analyses.fixed_points.cycles import linear_regions
 from rnnscope.analyses.fixed_points.cycles.find import Cycles, find_cycles
 from rnnscope.maps import LinearPieces
-from rnnscope.results import from_xarray, load_result, save_result, to_xarray
+from rnnscope.records.results import from_xarray, load_result, save_result, to_xarray
 
 
 def logistic(r: float, **options) -> rs.FunctionMap:

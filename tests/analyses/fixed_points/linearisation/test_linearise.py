@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses.fixed_points.linearisation.linearise import ILL_CONDITIONED, Linearisation, linearise
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
+from rnnscope.records import results
 
 
 def linear(matrix, by_input=None, readout=None):

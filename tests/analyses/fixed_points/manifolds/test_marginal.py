@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope import results
 from rnnscope.analyses.fixed_points.manifolds.marginal import MarginalManifolds, marginal_manifolds
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
+from rnnscope.records import results
 
 
 def followed(system, n_starts=60, **settings):

@@ -15,7 +15,7 @@ from rnnscope import cells
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points, distinct_points
 from rnnscope.maps import LinearPieces
 from rnnscope.maps.cell_map import CellMap
-from rnnscope.torch_modules import layers_from_torch
+from rnnscope.maps.torch_modules import layers_from_torch
 
 STACKS = {
     "tanh": [cells.Vanilla(5)],

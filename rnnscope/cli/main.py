@@ -1,4 +1,4 @@
-"""The command line. It stands on top of everything and adds nothing: each command is one call of the Python API."""
+"""The commands."""
 
 import inspect
 import json
@@ -16,7 +16,7 @@ import yaml
 
 import rnnscope as rs
 from rnnscope.cells import CELLS, cell_from_config
-from rnnscope.cli_settings import (
+from rnnscope.cli.settings import (
     Folder,
     Formats,
     Overwrite,
@@ -32,8 +32,8 @@ from rnnscope.cli_settings import (
     parse_settings,
     split_commas,
 )
+from rnnscope.learning.trainer import Training, change_settings
 from rnnscope.tasks import TASKS, task_from_config, to_config
-from rnnscope.training import Training, change_settings
 
 INTERRUPTED = 130
 DEMO = ("parity", "dms", "hmm-2")
@@ -245,7 +245,7 @@ def compare(
     from rnnscope.analyses import COMPARISON
     from rnnscope.analyses.comparison import UNITS
     from rnnscope.figures import check_formats, write_figures
-    from rnnscope.results import save_result
+    from rnnscope.records.results import save_result
 
     formats = check_formats(["png"] if format_ is None else split_commas(format_))
     changes = merge(context.meta.get("tables", {}), parse_settings(set_, ("comparison",)))["comparison"]

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnnscope import runs
 from rnnscope.cells import CELLS, Cell
+from rnnscope.learning.settings import Training, change_settings
+from rnnscope.learning.stepper import Progress, Trainer, TrainingDiverged, measure
 from rnnscope.network import Network
-from rnnscope.runs import Run, RunError
+from rnnscope.records import runs
+from rnnscope.records.runs import Run, RunError
 from rnnscope.tasks import TASKS, to_config
 from rnnscope.tasks.task import Task
-from rnnscope.trainer import Progress, Trainer, TrainingDiverged, measure
-from rnnscope.training_settings import Training, change_settings
 
 
 def train(
@@ -63,7 +63,7 @@ def train(
         >>> run.status, run.checkpoints
         ('finished', [0, 5])
     """
-    from rnnscope.presets import default_training
+    from rnnscope.learning.presets import default_training
 
     training = default_training(task) if training is None else training
     if settings:

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnscope import losses, runs
+from rnnscope.learning import losses
+from rnnscope.learning.settings import Training
 from rnnscope.network import Network
-from rnnscope.runs import Run, RunError
+from rnnscope.records import runs
+from rnnscope.records.runs import Run, RunError
 from rnnscope.tasks.task import Task, Trials
-from rnnscope.training_settings import Training
 
 # What a random stream is for; with the seed and the step it makes the stream.
 _TRAIN, _EVALUATE, _STAGE, _FINAL, _WEIGHTS, _PROBE, _ROLLOUT = range(7)

@@ -19,7 +19,7 @@ import rnnscope as rs
 from rnnscope import analyses, cells
 from rnnscope.analyses import ANALYSES
 from rnnscope.network import Network
-from rnnscope.results import Result, from_xarray, load_result, save_result, to_xarray
+from rnnscope.records.results import Result, from_xarray, load_result, save_result, to_xarray
 from rnnscope.tasks import Parity
 
 
@@ -250,7 +250,7 @@ def save_and_be_killed(path: Path):
     """A process that saves at `path`, and is killed between the two moves."""
     code = (
         "import dataclasses, os, sys; from pathlib import Path; import numpy as np\n"
-        "from jaxtyping import Float; from rnnscope.results import save_result\n"
+        "from jaxtyping import Float; from rnnscope.records.results import save_result\n"
         "Other = dataclasses.make_dataclass('Other', [('points', Float[np.ndarray, 'point unit'])])\n"
         "rename = Path.rename\n"
         "Path.rename = lambda self, to: os._exit(9) if '.new-' in self.name else rename(self, to)\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from rnnscope import linalg
+from rnnscope.numerics import linalg
 
 
 @pytest.fixture(params=["in one part", "spread over threads"])
@@ -121,7 +121,7 @@ def test_blas_is_held_to_one_thread_and_let_go_again():
 
 def test_scipys_own_blas_and_torch_are_held_too():
     code = (
-        "from rnnscope import linalg\n"
+        "from rnnscope.numerics import linalg\n"
         "import numpy, torch\n"
         "from threadpoolctl import threadpool_info\n"
         "with linalg.one_thread():\n"

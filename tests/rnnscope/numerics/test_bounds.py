@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 import rnnscope as rs
-from rnnscope import bounds, cells
-from rnnscope.bounds import Ball, Bounded, Interval
+from rnnscope import cells
 from rnnscope.maps import LinearPieces
 from rnnscope.maps.cell_map import CellMap
+from rnnscope.numerics import bounds
+from rnnscope.numerics.bounds import Ball, Bounded, Interval
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=True)
 STACKS = {

@@ -14,7 +14,7 @@ import typer
 import rnnscope as rs
 from rnnscope import analyses, cells, tasks
 from rnnscope.cli import app, main
-from rnnscope.results import load_result
+from rnnscope.records.results import load_result
 
 SKIPPED = {"rotations"}  # the two targets of parity make no three conditions
 FAST = ["--set", "training.steps=8", "--set", "training.batch_size=8", "--set", "training.evaluation_trials=32"]

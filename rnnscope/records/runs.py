@@ -31,13 +31,13 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load, load_file, save
 from typing_extensions import TypedDict
 
-from rnnscope import results
 from rnnscope.cells import Cell, cell_from_config
+from rnnscope.learning.settings import Training
 from rnnscope.network import Network
+from rnnscope.records import results
 from rnnscope.tasks import task_from_config, to_config
 from rnnscope.tasks.settings import one_line
 from rnnscope.tasks.task import Task
-from rnnscope.training_settings import Training
 from rnnscope.version import __version__
 
 SCHEMA = 1

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.runs import read_tensors, write_atomically, write_tensors
+from rnnscope.records.runs import read_tensors, write_atomically, write_tensors
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_a_damaged_history_is_told(copy, text):
 
 
 def test_metrics_that_are_not_numbers_survive_json(copy):
-    from rnnscope.runs import update_record
+    from rnnscope.records.runs import update_record
 
     run = update_record(copy, metrics={"accuracy": float("nan"), "mse": 0.5})
     assert "NaN" not in (run.path / "run.json").read_text(), "NaN is not JSON"

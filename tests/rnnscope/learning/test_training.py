@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.runs import lock_run
+from rnnscope.records.runs import lock_run
 
 SMALL = {"batch_size": 16, "evaluation_trials": 64, "evaluate_every": 20, "log_every": 5}
 
@@ -201,7 +201,7 @@ def test_going_on_with_other_settings_is_refused(tmp_path):
 
 def test_the_second_process_on_a_run_is_refused(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from rnnscope.runs import lock_run\n"
+        "import sys, time; from pathlib import Path; from rnnscope.records.runs import lock_run\n"
         "lock = lock_run(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
@@ -323,7 +323,7 @@ def test_a_task_that_no_run_could_be_loaded_with_is_told(tmp_path):
 
 
 def test_names_tell_settings_apart():
-    from rnnscope.training import default_name
+    from rnnscope.learning.trainer import default_name
 
     tasks = [rs.tasks.Parity([2, 5]), rs.tasks.Parity(range(2, 6)), rs.tasks.FlipFlop(2), rs.tasks.FlipFlop(3)]
     cells = [rs.cells.Leaky(8), rs.cells.Leaky(8, tau=3), rs.cells.LowRank(8, 1), rs.cells.LowRank(8, 2)]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from rnnscope.schedules import Curriculum, Decay
+from rnnscope.learning.schedules import Curriculum, Decay
 from rnnscope.tasks.settings import SETTINGS, validated
 
 

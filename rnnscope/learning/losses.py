@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnscope.network import Network
-from rnnscope.sinkhorn import sinkhorn_divergence, sinkhorn_energy
+from rnnscope.numerics.sinkhorn import sinkhorn_divergence, sinkhorn_energy
 
 SINKHORN_BLUR = 0.2  # the paper's, in units of one-hot symbols
 

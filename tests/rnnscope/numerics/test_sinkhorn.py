@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnscope import sinkhorn
-from rnnscope.sinkhorn import sinkhorn_divergence, sinkhorn_energy
+from rnnscope.numerics import sinkhorn
+from rnnscope.numerics.sinkhorn import sinkhorn_divergence, sinkhorn_energy
 
 SETTINGS = [
     {"blur": 0.2, "scaling": math.sqrt(0.5)},

@@ -6,10 +6,11 @@ import torch
 from torch.nn import functional
 
 import rnnscope as rs
-from rnnscope import cells, losses
-from rnnscope.losses import gumbel_one_hot
-from rnnscope.sinkhorn import sinkhorn_divergence, sinkhorn_energy
-from rnnscope.training import Progress
+from rnnscope import cells
+from rnnscope.learning import losses
+from rnnscope.learning.losses import gumbel_one_hot
+from rnnscope.learning.trainer import Progress
+from rnnscope.numerics.sinkhorn import sinkhorn_divergence, sinkhorn_energy
 
 N_HEADS, N_CLASSES = 3, 4
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import rnnscope as rs
-from rnnscope.presets import PRESETS
+from rnnscope.learning.presets import PRESETS
 from rnnscope.tasks import to_config
 
 # Options that several commands have.

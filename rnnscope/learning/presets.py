@@ -6,7 +6,8 @@ The times and scores that they reach are in benchmarks/RESULTS.md.
 from dataclasses import dataclass, replace
 
 from rnnscope.cells import GRU, Cell, Leaky, StateRegularized, Vanilla
-from rnnscope.schedules import Curriculum, Decay
+from rnnscope.learning.schedules import Curriculum, Decay
+from rnnscope.learning.trainer import Training
 from rnnscope.tasks import (
     DelayedMatchToSample,
     FlipFlop,
@@ -17,7 +18,6 @@ from rnnscope.tasks import (
     linear_chain,
 )
 from rnnscope.tasks.task import Task
-from rnnscope.training import Training
 
 _COURSE = (0, 25, 50, 100, 150, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200)  # dense where most happens
 _BITS = Training(

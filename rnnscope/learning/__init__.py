@@ -1,0 +1,1 @@
+"""Training: how a task and a cell become a network."""

@@ -1,0 +1,1 @@
+"""Linear algebra, bounds and transport that know nothing of networks."""
