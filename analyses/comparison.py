@@ -23,10 +23,10 @@ from rnnscope.analyses.comparison_stability import (
 from rnnscope.analyses.comparison_states import compare_states, to_show
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.similarity import scaled_to_plane
-from rnnscope.maps import as_map
 from rnnscope.numerics import linalg
 from rnnscope.records import results
-from rnnscope.subjects.simulation import checked_inputs
+from rnnscope.subjects.subject import as_subject
+from rnnscope.subjects.trajectories import checked_inputs
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -322,7 +322,7 @@ def _check(systems: Any, method: str, lists: dict[str, Sequence[Any] | None]) ->
     for name, given in lists.items():
         if given is not None and len(given) != len(systems):
             raise ValueError(f"{name} must have one entry for each of the {len(systems)} networks, got {len(given)}")
-    sizes = [as_map(system).input_size for system in systems]
+    sizes = [as_subject(system).map.input_size for system in systems]
     if len(set(sizes)) > 1:
         raise ValueError(f"networks are compared at the same inputs, and these take inputs of sizes {sizes}")
     return sizes[0]

@@ -16,10 +16,11 @@ from rnnscope.analyses.comparison_states import named
 from rnnscope.analyses.fixed_points import FixedPoints, connect_fixed_points, find_fixed_points
 from rnnscope.analyses.lyapunov import lyapunov_spectrum
 from rnnscope.analyses.lyapunov.orbits import orbits_of
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import FunctionMap, StateMap, as_map
+from rnnscope.maps import CompleteMap, FunctionMap
 from rnnscope.numerics import linalg
-from rnnscope.subjects.simulation import checked_inputs, within_trials
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import as_subject
+from rnnscope.subjects.trajectories import checked_inputs, within_trials
 from rnnscope.tasks import Trials
 
 N_STARTS, N_STEPS, TRANSIENT = 10, 1000, 200  # of the exponents
@@ -63,10 +64,10 @@ def measured_spectra(
     seed: int,
 ) -> Spectra:
     """Lyapunov exponents on trials one after another, or with an input held, and those of rotated copies."""
-    k = min(n_exponents, *(as_map(system).state_size for system in systems))
+    k = min(n_exponents, *(as_subject(system).map.state_size for system in systems))
     found, again = [], []
     for index, (system, name) in enumerate(zip(systems, names, strict=True)):
-        state_map = as_map(system)
+        state_map = as_subject(system).map
         turn = _turn(state_map.state_size, np.random.default_rng([seed, 0xC2, index]))
         for copy, (each, into) in enumerate(((state_map, found), (conjugated(state_map, turn), again))):
             inputs, starts = _drive(state_map, shown, input, [seed, copy])
@@ -110,7 +111,7 @@ def measured_skeletons(systems: Sequence[Any], names: Sequence[str], input: Arra
     """Fixed points at a held input, and those of rotated copies."""
     found, again = [], []
     for index, (system, name) in enumerate(zip(systems, names, strict=True)):
-        state_map = as_map(system)
+        state_map = as_subject(system).map
         turn = _turn(state_map.state_size, np.random.default_rng([seed, 0xC4, index]))
         with named(name):
             found.append(find_fixed_points(system, input=input, n_starts=N_SEARCHES, certify=False, seed=seed))
@@ -150,7 +151,7 @@ def given_skeletons(
     return Skeletons(counts, connections, np.array([_half_search(each) for each in found]))
 
 
-def conjugated(state_map: StateMap, turn: Float[np.ndarray, "state state"]) -> FunctionMap:
+def conjugated(state_map: CompleteMap, turn: Float[np.ndarray, "state state"]) -> FunctionMap:
     """The same map where every state h is turned to `turn` h. Without a domain, which would be no box."""
 
     def given(states: np.ndarray, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +173,7 @@ def _turn(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _drive(
-    state_map: StateMap, shown: Any, input: ArrayLike | None, seed: list[int]
+    state_map: CompleteMap, shown: Any, input: ArrayLike | None, seed: list[int]
 ) -> tuple[Float[np.ndarray, "start time input"] | None, Float[np.ndarray, "start state"]]:
     """(what to show, the states to start from); for every network the same, as far as they can be."""
     rng = np.random.default_rng([*seed, 0xC5])
@@ -196,7 +197,7 @@ def _codes(found: Any) -> Int64[np.ndarray, " point"]:
     return np.where(np.asarray(found.smooth), np.asarray(found.n_unstable), -1).astype(np.int64)
 
 
-def _inside(state_map: StateMap, points: np.ndarray) -> np.ndarray:
+def _inside(state_map: CompleteMap, points: np.ndarray) -> np.ndarray:
     if state_map.domain is None:
         return np.ones(len(points), bool)
     low, high = state_map.domain

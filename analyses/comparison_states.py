@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.similarity import (
     conjugation_distance,
     debiased_cka,
@@ -26,9 +25,10 @@ from rnnscope.analyses.similarity import (
     procrustes_distance,
 )
 from rnnscope.analyses.state_space.labelled import shown_states
-from rnnscope.maps import as_map
 from rnnscope.numerics import linalg
-from rnnscope.subjects.simulation import Trajectories
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import as_subject
+from rnnscope.subjects.trajectories import Trajectories
 
 MOST_STATES = 1000  # whose kernels are formed
 MOST_RANK, HELD = 10, 0.99  # of the linear dynamics, where no rank is asked for
@@ -132,7 +132,7 @@ def _run(system: Any, name: str, shown: Any, noise: float, seed: int, copy: tupl
     with named(name):
         initial = None
         if shown is not None:
-            initial = as_map(system).initial_states(len(shown), np.random.default_rng([seed, 0x1C]))
+            initial = as_subject(system).map.initial_states(len(shown), np.random.default_rng([seed, 0x1C]))
         own = int(np.random.default_rng([seed, 0xC1, *copy]).integers(2**31))
         run = shown_states(system, shown, 0, noise, own, initial)
     if not np.ptp(run.visited, axis=0).any():

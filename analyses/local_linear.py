@@ -14,10 +14,11 @@ from jaxtyping import Bool, Complex, Float, Num
 
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.state_space.labelled import shown_states
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.records import results
-from rnnscope.subjects.simulation import Trajectories
+from rnnscope.subjects.subject import as_subject
+from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def linearise_along(
         >>> found.eigenvalues.real.round(6).tolist(), found.input_gain.round(6).tolist()
         ([[[0.5], [2.0]]], [[[1.0], [0.5]]])
     """
-    state_map = as_map(system)
+    state_map = as_subject(system).map
     size = state_map.state_size
     kept = size if n_eigenvalues is None else n_eigenvalues
     check_whole(n_eigenvalues=(kept, 1))
@@ -181,12 +182,12 @@ def jacobians_along(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """The Jacobians behind `linearise_along`, block after block: (trial, step, state Jacobian, input Jacobian), each
     with one row a step; arguments as there."""
-    state_map = as_map(system)
+    state_map = as_subject(system).map
     yield from _blocks(state_map, shown_states(system, inputs, n_trials, noise, seed))
 
 
 def _blocks(
-    state_map: StateMap, shown: Trajectories
+    state_map: CompleteMap, shown: Trajectories
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     before = np.concatenate([shown.initial[:, None], shown.states[:, :-1]], 1)
     trials, steps = np.nonzero(shown.valid)

@@ -13,13 +13,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Integer, Num
 
 from rnnscope.analyses.fixed_points import find_fixed_points
-from rnnscope.analyses.fixed_points.search.starts import default_starts
-from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.analyses.fixed_points.search.find import RANDOM_SHARE
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.records import results
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.starts import starts_near
+from rnnscope.subjects.subject import as_subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -149,7 +151,7 @@ def switching_linear(
     """
     if by not in ("distance", "prediction"):
         raise ValueError(f"by must be 'distance' or 'prediction', got {by!r}")
-    state_map = as_map(system)
+    state_map = as_subject(system).map
     shown = shown_states(system, inputs, n_trials, noise, seed)
     before = np.concatenate([shown.initial[:, None], shown.states[:, :-1]], 1)
     after, valid = shown.states, shown.valid
@@ -158,7 +160,9 @@ def switching_linear(
     if not np.ptp(after[valid], axis=0).any():
         raise NotApplicable("the state does not move in these trials: there is nothing to predict")
     if fixed_points is None:
-        starts = default_starts(state_map, shown.visited, N_STARTS, START_NOISE, seed)
+        starts = starts_near(
+            state_map, shown.visited, N_STARTS, START_NOISE, RANDOM_SHARE, np.random.default_rng([seed, 0xF1])
+        )
         fixed_points = find_fixed_points(system, starts=starts, visited=shown.visited, certify=False, seed=seed)
     points, held, n_unstable = _checked_points(fixed_points, state_map)
     local = _linearise(state_map, points, held)
@@ -233,7 +237,7 @@ def _r2(errors: np.ndarray, spread: np.ndarray) -> float:
     return float(1 - wrong / total) if total > 0 else float(wrong == 0)
 
 
-def _checked_points(found: Any, state_map: StateMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _checked_points(found: Any, state_map: CompleteMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(points, the input held at each, unstable directions)."""
     points, n_unstable = checked_points(found, state_map.state_size)
     if not len(points):
@@ -242,7 +246,7 @@ def _checked_points(found: Any, state_map: StateMap) -> tuple[np.ndarray, np.nda
     return points, np.zeros((len(points), state_map.input_size)) if held is None else held, n_unstable
 
 
-def _linearise(state_map: StateMap, points: np.ndarray, held: np.ndarray) -> _Affine:
+def _linearise(state_map: CompleteMap, points: np.ndarray, held: np.ndarray) -> _Affine:
     by_state, by_input = state_map.jacobian(points, held), state_map.input_jacobian(points, held)
     offset = state_map.step(points, held)
     offset = offset - np.einsum("kij,kj->ki", by_state, points) - np.einsum("kij,kj->ki", by_input, held)

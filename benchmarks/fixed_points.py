@@ -193,7 +193,7 @@ def bare(state_map: StateMap, starts: np.ndarray, counts: Counter) -> float:
 
 def flip_flop_rows(kind: str) -> None:
     module, starts, true = flip_flop(kind)
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     search(state_map, starts)
     found, ours = seconds(search, state_map, starts, repeats=21)
 
@@ -217,7 +217,7 @@ def flip_flop_rows(kind: str) -> None:
 
 def random_rows(seed: int) -> None:
     module = random_network(256, 1.5, seed=seed)
-    state_map = Counted(rs.as_map(module))
+    state_map = Counted(rs.as_subject(module).map)
     starts = visited(state_map, 1024)
     scale = spread(starts)
 
@@ -252,7 +252,7 @@ def growth_with_units() -> dict[str, list[float]]:
     for gain, bias in ((0.9, 0.5), (1.5, 0.0)):
         name = f"g = {gain}" + (", bias .5" if bias else "")
         for n in UNITS:
-            state_map = rs.as_map(random_network(n, gain, bias))
+            state_map = rs.as_subject(random_network(n, gain, bias)).map
             starts = visited(state_map, 64)
             search(state_map, starts[:2])
             found, cpu = seconds(search, state_map, starts, repeats=5 if n < 256 else 1)
@@ -272,10 +272,10 @@ def growth_with_starts() -> dict[str, list[float]]:
     noisy = np.concatenate(
         [starts, *(starts + np.random.default_rng(i).normal(0, 0.1, starts.shape) for i in range(3))]
     )
-    chaotic = rs.as_map(random_network(128, 1.5))
+    chaotic = rs.as_subject(random_network(128, 1.5)).map
     curves: dict[str, list[float]] = {}
     for name, state_map, many in (
-        ("flip-flop, GRU, 16 units", rs.as_map(module), np.clip(noisy, -1, 1)),
+        ("flip-flop, GRU, 16 units", rs.as_subject(module).map, np.clip(noisy, -1, 1)),
         ("random, 128 units, g = 1.5", chaotic, visited(chaotic, 4096)),
     ):
         for n in STARTS:

@@ -24,8 +24,9 @@ from rnnscope.analyses.automata.stochastic import emitter_machine
 from rnnscope.analyses.automata.stochastic.emitter import extract_emitter
 from rnnscope.analyses.automata.stochastic.predictor import Limits, extract_predictor
 from rnnscope.analyses.automata.words import task_words
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import as_subject
 from rnnscope.tasks import Task
 from rnnscope.tasks.task import check_count
 
@@ -137,7 +138,7 @@ def extract_automaton(
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     task = getattr(system, "task", None) if task is None else task
-    state_map = as_map(system)
+    state_map = as_subject(system).map
     if state_map.readout_size == 0:
         raise NotApplicable(
             "an automaton needs decisions, and this map has no readout (0 outputs): give the network one, "
@@ -198,7 +199,7 @@ def extract_automaton(
 
 
 def _reader(
-    state_map: StateMap, alphabet: ArrayLike, labels: Callable[[np.ndarray], np.ndarray] | None, task: Task | None
+    state_map: CompleteMap, alphabet: ArrayLike, labels: Callable[[np.ndarray], np.ndarray] | None, task: Task | None
 ) -> Reader:
     vectors = np.asarray(alphabet, np.float64)
     if vectors.ndim != 2 or vectors.shape[1] != state_map.input_size or not len(vectors):

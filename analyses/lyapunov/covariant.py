@@ -19,10 +19,9 @@ from rnnscope.analyses.lyapunov.frames import check_jacobian, limits_of, next_in
 from rnnscope.analyses.lyapunov.orbits import Orbits, orbits_of, time_step
 from rnnscope.analyses.lyapunov.settings import check_whole, checked_count
 from rnnscope.analyses.lyapunov.trust import BLOCKS, ZERO, clear_sign, standard_error
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import jvp
 from rnnscope.numerics import linalg
 from rnnscope.records import results
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -261,7 +260,7 @@ def _forward(
     for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng)):
         if t in keep:
             visited.append(states.copy())
-        frame = jvp(orbits.state_map, states, shown, frame)
+        frame = orbits.state_map.jvp(states, shown, frame)
         since += 1
         if since < every and t + 1 not in stops:
             continue

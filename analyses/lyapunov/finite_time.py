@@ -16,7 +16,7 @@ from rnnscope.analyses.lyapunov.frames import Frame, check_jacobian, limits_of
 from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
 from rnnscope.analyses.lyapunov.recorded import labels_of, record
 from rnnscope.analyses.lyapunov.settings import checked_count
-from rnnscope.maps import StateMap, jvp, vjp
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.records import results
 from rnnscope.tasks import Trials
@@ -213,7 +213,7 @@ def finite_time_exponents(
 class _Windows:
     """What the products of Jacobians are made of, for each window."""
 
-    state_map: StateMap
+    state_map: CompleteMap
     states: Float[np.ndarray, "window time state"]
     inputs: Float[np.ndarray, "window time input"]
     valid: Bool[np.ndarray, "window time"]
@@ -221,7 +221,9 @@ class _Windows:
     def product(self, vectors: np.ndarray, chosen: np.ndarray, i: int, forward: bool) -> np.ndarray:
         """Of the i-th Jacobian of the chosen windows with their vectors, or of the i-th from the end, transposed."""
         t = i if forward else self.states.shape[1] - 1 - i
-        moved = (jvp if forward else vjp)(self.state_map, self.states[chosen, t], self.inputs[chosen, t], vectors)
+        moved = (self.state_map.jvp if forward else self.state_map.vjp)(
+            self.states[chosen, t], self.inputs[chosen, t], vectors
+        )
         going = self.valid[chosen, t, None, None]
         return moved if going.all() else np.where(going, moved, vectors)
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.lyapunov.orbits import Orbits
-from rnnscope.maps import StateMap, jvp
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 # Rounding, relative; that of a Jacobian by finite differences is larger, which its map tells as `jacobian_error`.
@@ -33,7 +33,7 @@ class Limits:
     lost: float
 
 
-def limits_of(state_map: StateMap) -> Limits:
+def limits_of(state_map: CompleteMap) -> Limits:
     error = max(getattr(state_map, "jacobian_error", 0.0), ROUNDING)
     return Limits(float(np.log(ACCEPTED / error)), float(np.log(LOST / error)))
 
@@ -146,7 +146,7 @@ def grow(
     diverged_at, records, states = np.full(n_starts, -1), [], orbits.begin
     stops = {transient, *(transient + ends).tolist()}
     for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng, twins), 1):
-        frame.vectors = jvp(orbits.state_map, states, shown, frame.vectors)
+        frame.vectors = orbits.state_map.jvp(states, shown, frame.vectors)
         frame.alive &= diverged_at < 0
         if not frame.step(last=t in stops):
             continue
@@ -180,7 +180,7 @@ def next_interval(every: int, since: int, spread: float, limits: Limits) -> int:
 
 
 def check_jacobian(
-    state_map: StateMap, states: Float[np.ndarray, "*batch state"], inputs: Float[np.ndarray, "*batch input"]
+    state_map: CompleteMap, states: Float[np.ndarray, "*batch state"], inputs: Float[np.ndarray, "*batch input"]
 ) -> None:
     """That a vector is no longer a number where states go on being finite is no divergence.
 

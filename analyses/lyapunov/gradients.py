@@ -16,7 +16,6 @@ from rnnscope.analyses.lyapunov.frames import check_jacobian
 from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
 from rnnscope.analyses.lyapunov.recorded import Recorded, record
 from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.maps import vjp
 from rnnscope.numerics import linalg
 from rnnscope.records import results
 from rnnscope.tasks import Trials
@@ -193,7 +192,7 @@ def _back(shown: Recorded, vectors: Float[np.ndarray, "trial state vector"]) -> 
     for lag in range(1, n_steps + 1):
         going = lag <= length
         t = np.maximum(length - lag, 0)
-        vectors = vjp(shown.state_map, shown.states[trial, t], shown.inputs[trial, t], vectors)
+        vectors = shown.state_map.vjp(shown.states[trial, t], shown.inputs[trial, t], vectors)
         norms = np.linalg.norm(vectors, axis=1)  # each vector its own, as they part by more than floats hold
         vectors = vectors / np.where(norms > 0, norms, 1.0)[:, None]
         logs = logs + np.log(norms)

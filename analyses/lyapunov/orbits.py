@@ -9,7 +9,8 @@ from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap, HeldInput
+from rnnscope.subjects.subject import as_subject
 from rnnscope.tasks import Trials
 
 DRIVEN = ("task trials", "given inputs")
@@ -29,7 +30,7 @@ class Orbits:
         shared: whether all starts are shown the same.
     """
 
-    state_map: StateMap
+    state_map: CompleteMap
     begin: Float[np.ndarray, "start state"]
     inputs: Float[np.ndarray, "start time input"]
     given: Float[np.ndarray, "start time state"] | None
@@ -105,7 +106,7 @@ def orbits_of(
         raise ValueError("both input (held constant) and inputs (a sequence) are given: choose one")
     if trajectory is not None and (starts is not None or noise):
         raise ValueError("trajectory tells the states of all steps: leave out starts and noise")
-    state_map = as_map(system, input=input)
+    state_map = as_subject(system).map if input is None else HeldInput(as_subject(system).map, input)
     given = None if trajectory is None else _checked_trajectory(trajectory, state_map.state_size, total)
     begin = None if starts is None else _checked_starts(starts, state_map.state_size)
     source, shown = getattr(system, "task", None) if state_map.input_size else None, None
@@ -142,7 +143,7 @@ def orbits_of(
     return Orbits(state_map, begin, shown, given, drive, float(noise), shared)
 
 
-def time_step(state_map: StateMap) -> float | None:
+def time_step(state_map: CompleteMap) -> float | None:
     """What a step is in units of time; None for a map proper."""
     dt = getattr(state_map, "dt", None)
     return None if dt is None else float(dt)
@@ -211,7 +212,9 @@ def _stream(trials: Iterator[Float[np.ndarray, "time input"]], total: int) -> Fl
     return np.concatenate(parts)[:total]
 
 
-def _default_starts(state_map: StateMap, n_starts: int, rng: np.random.Generator) -> Float[np.ndarray, "start state"]:
+def _default_starts(
+    state_map: CompleteMap, n_starts: int, rng: np.random.Generator
+) -> Float[np.ndarray, "start state"]:
     begin = state_map.initial_states(n_starts, rng) + 0.1 * rng.standard_normal((n_starts, state_map.state_size))
     if state_map.domain is None:
         return begin

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
 from rnnscope.analyses.lyapunov.trust import clear_sign
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.network import Network
 from rnnscope.records import results
 from rnnscope.records.runs import Run
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks import Task, Trials
 
 if TYPE_CHECKING:

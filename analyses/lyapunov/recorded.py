@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.orbits import orbits_of
 from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap
 from rnnscope.subjects.simulation import simulate
+from rnnscope.subjects.subject import as_subject
 from rnnscope.tasks import Trials
 
 
@@ -29,7 +30,7 @@ class Recorded:
         drive: in words, as of a `LyapunovSpectrum`.
     """
 
-    state_map: StateMap
+    state_map: CompleteMap
     states: Float[np.ndarray, "trial time state"]
     inputs: Float[np.ndarray, "trial time input"]
     valid: Bool[np.ndarray, "trial time"]
@@ -62,7 +63,7 @@ def record(
         shown = simulate(system, given, n_trials=n_trials, noise=noise, seed=seed)
     states = np.concatenate([shown.initial[:, None], shown.states], 1)
     return _recorded(
-        as_map(system),
+        as_subject(system).map,
         states,
         shown.inputs,
         shown.valid,
@@ -99,7 +100,7 @@ def _free(
 ) -> Recorded:
     rng = np.random.default_rng([seed, 0x1C])
     orbits = orbits_of(
-        as_map(system),
+        as_subject(system).map,
         input=input,
         inputs=None,
         starts=None,
@@ -119,7 +120,7 @@ def _free(
 
 
 def _recorded(
-    state_map: StateMap,
+    state_map: CompleteMap,
     states: np.ndarray,
     inputs: np.ndarray,
     valid: np.ndarray,

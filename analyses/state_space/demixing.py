@@ -15,11 +15,11 @@ from jaxtyping import Float, Int64, Num
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.demixing_figure import demixing_figure
 from rnnscope.analyses.state_space.labelled import Conditions, Labelled, conditions_of, labelled_states
 from rnnscope.numerics import linalg
 from rnnscope.records import results
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

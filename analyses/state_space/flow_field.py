@@ -12,13 +12,14 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.flow_figure import flow_figure
 from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap, HeldInput
 from rnnscope.records import results
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.simulation import simulate
+from rnnscope.subjects.subject import as_subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -190,13 +191,13 @@ def flow_field(
         )
     if directions is not None and through is not None:
         raise ValueError("both directions and through tell what the plane is: choose one")
-    driven = as_map(system)
+    driven = as_subject(system).map
     held = (
         np.zeros(driven.input_size)
         if input is None
         else _checked("input", input, np.shape(input) or (driven.input_size,))
     )
-    state_map = as_map(driven, input=held)
+    state_map = HeldInput(as_subject(driven).map, held)
     size = state_map.state_size
     if size < 2:
         raise NotApplicable(f"a plane needs a state of at least two numbers, this has {size}")
@@ -279,7 +280,7 @@ def _components(cloud: np.ndarray, what: str, components: tuple[int, int]) -> tu
     return principal.components[[k - 1 for k in components]], tuple(f"PC{k} of {what}" for k in components)
 
 
-def _visited(system: Any, state_map: StateMap, n_trials: int, seed: int) -> Float[np.ndarray, "point unit"]:
+def _visited(system: Any, state_map: CompleteMap, n_trials: int, seed: int) -> Float[np.ndarray, "point unit"]:
     with np.errstate(all="ignore"):
         if getattr(system, "task", None) is not None:
             states = simulate(system, n_trials=n_trials, seed=seed).visited
@@ -322,7 +323,7 @@ def _extent(cloud: np.ndarray) -> tuple[float, float, float, float]:
     return float(low[0]), float(high[0]), float(low[1]), float(high[1])
 
 
-def _in_domain(state_map: StateMap, grid: np.ndarray) -> np.ndarray:
+def _in_domain(state_map: CompleteMap, grid: np.ndarray) -> np.ndarray:
     if state_map.domain is None:
         return np.ones(grid.shape[:-1], bool)
     low, high = state_map.domain

@@ -9,8 +9,9 @@ from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.subjects.simulation import Trajectories, simulate
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.simulation import simulate
+from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks import Task
 
 TARGET, TRIAL = "target", "trial"  # labels that every run with targets, and every set of trials, has

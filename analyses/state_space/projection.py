@@ -16,7 +16,7 @@ from rnnscope.analyses.state_space.principal import (
     principal_components_of_chunks,
 )
 from rnnscope.records import results
-from rnnscope.subjects.simulation import Trajectories
+from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from jaxtyping import Float, Int64, Num
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.conditions import add_condition_legend, condition_styles
 from rnnscope.analyses.state_space.labelled import conditions_of, labelled_states
 from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.numerics import linalg
 from rnnscope.records import results
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

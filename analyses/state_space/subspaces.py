@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Float, Int64, Num
 
 from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.analyses.state_space.labelled import checked_pair, event_steps, shown_states
 from rnnscope.analyses.state_space.principal import Principal, principal_components
 from rnnscope.numerics import linalg
 from rnnscope.records import results
-from rnnscope.subjects.simulation import Trajectories
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:

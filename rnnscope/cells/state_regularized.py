@@ -55,7 +55,7 @@ class StateRegularized:
 
 
 @plain_dataclass(frozen=True)
-class StateRegularizedDynamics:
+class StateRegularizedDynamics(Dynamics):
     """The equation with its weights. With h' = S^T a, the derivative of h' in u is the covariance of the centroids
     under a, divided by the temperature: S^T (diag(a) - a a^T) S / temperature."""
 

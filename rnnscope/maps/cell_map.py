@@ -1,20 +1,34 @@
 """The map of a cell, or of a stack of cells."""
 
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from rnnscope.cells.cell import CellModule, Pieces
+from rnnscope.cells.cell import CellModule
 from rnnscope.cells.products import times
+from rnnscope.maps.digest import digest_of_modules
 from rnnscope.maps.piecewise_linear import LinearPieces
-from rnnscope.maps.state_map import Array, Inputs, States, Vectors, check_sizes, check_states, frozen_double, tensor
+from rnnscope.maps.state_map import (
+    Array,
+    Inputs,
+    States,
+    Vectors,
+    check_sequence,
+    check_sizes,
+    check_states,
+    check_vectors,
+    frozen_double,
+    tensor,
+)
 from rnnscope.numerics.bounds import Ball, Bounded
 
 
 class CellMap:
     """The map of a cell, or of a stack of cells whose states are laid end to end, first layer first."""
+
+    dt, jacobian_error = None, 0.0
 
     def __init__(
         self,
@@ -34,13 +48,26 @@ class CellMap:
         self._slices = [slice(end - layer.state_size, end) for end, layer in zip(ends, layers, strict=True)]
 
     @property
+    def layers(self) -> tuple[CellModule, ...]:
+        """The cells in double precision, the first layer first; not to be written to."""
+        return tuple(self._layers)
+
+    def digest(self) -> str | None:
+        readout = [] if self._readout is None else [self._readout]
+        # Of a readout that is no module of torch's, the code is not known.
+        if any(not type(part).__module__.startswith("torch.") for own in readout for part in own.modules()):
+            return None
+        return digest_of_modules([*self._layers, *readout], self._start)
+
+    @cached_property
     def domain(self) -> Float[np.ndarray, "2 state"] | None:
         bounds = []
         for layer in self._layers:
             domain = layer.domain()
             free = torch.tensor([[-torch.inf], [torch.inf]], dtype=torch.float64)
             bounds.append(free.repeat(1, layer.state_size) if domain is None else domain)
-        joined = torch.cat(bounds, 1).numpy()
+        joined = torch.cat(bounds, 1).numpy().copy()
+        joined.flags.writeable = False
         return joined if np.isfinite(joined).any() else None
 
     def step(self, states: States, inputs: Inputs) -> States:
@@ -56,7 +83,10 @@ class CellMap:
         self, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
     ) -> Float[np.ndarray, "trial time state"]:
         """The states after each input, through the cells' own loops: several times faster than as many steps."""
+        check_sequence(self, states, inputs)
         check_sizes(self, np.broadcast_to(states[:, None], (*inputs.shape[:2], self.state_size)), inputs)
+        if not inputs.shape[0] * inputs.shape[1]:
+            return np.empty((*inputs.shape[:2], self.state_size))
         state, signal, found = tensor(states), tensor(inputs), []
         with torch.inference_mode():
             for layer, part in zip(self._layers, self._slices, strict=True):
@@ -81,6 +111,7 @@ class CellMap:
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
         """J V, down the stack: what moves a layer's output moves the next layer's input."""
         state, signal = self._tensors(states, inputs)
+        check_vectors(states, tangents)
         vectors, new, moved = _columns(tangents), [], None
         with torch.inference_mode():
             for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
@@ -96,6 +127,7 @@ class CellMap:
 
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         """J^T V."""
+        check_vectors(states, cotangents)
         if len(self._layers) > 1:
             return self._derivatives(states, inputs)[0].swapaxes(-1, -2) @ cotangents
         state, signal = self._tensors(states, inputs)
@@ -104,11 +136,10 @@ class CellMap:
 
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
         """None for a curved cell, and for a stack: its gates stand one behind the other."""
-        own = getattr(self._dynamics[0], "linear_pieces", None)
-        if own is None or len(self._layers) > 1:
+        if len(self._layers) > 1:
             return None
         with torch.inference_mode():
-            found: Pieces | None = own(tensor(input))
+            found = self._dynamics[0].linear_pieces(tensor(input))
             return None if found is None else LinearPieces(**{k: v.numpy().copy() for k, v in found._asdict().items()})
 
     def fixed_point_equation(self, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
@@ -118,10 +149,10 @@ class CellMap:
         check_sizes(self, ball.centre, inputs)
         signal, equations = ball.constant(inputs), []
         for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
-            own: Any = getattr(dynamics, "fixed_point_equation", None)
+            own = dynamics.fixed_point_equation(ball.part(part), signal)
             if own is None:
                 return None
-            equations += own(ball.part(part), signal)
+            equations += own
             signal = ball.part(part)[: layer.n_units]
         return tuple(equations)
 

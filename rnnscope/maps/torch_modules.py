@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rnnscope.cells import GRU, LSTM, Vanilla
 from rnnscope.cells.cell import Cell, CellModule
@@ -22,31 +22,31 @@ def layers_from_torch(module: nn.Module) -> list[CellModule]:
     Raises:
         ValueError: the module runs in both directions, or projects its state (an LSTM's `proj_size`).
     """
+    if not isinstance(module, nn.RNNBase):
+        return [cell_with_torch_weights(module, "")[1]]
     name = type(module).__name__
-    if getattr(module, "bidirectional", False):
+    if module.bidirectional:
         raise ValueError(
             f"this {name} is bidirectional: its state at a time depends on the future, so it is no map "
             "h -> h'. Analyse one direction: copy its weights into a module with bidirectional=False"
         )
-    if getattr(module, "proj_size", 0):
+    if module.proj_size:
         raise ValueError(
             f"this {name} projects its state (proj_size={module.proj_size}), which is not supported: "
             "supply an object with step(h, x) -> h"
         )
-    n_layers = getattr(module, "num_layers", 1)
-    suffixes = [f"_l{layer}" for layer in range(n_layers)] if isinstance(module, nn.RNNBase) else [""]
-    return [cell_with_torch_weights(module, suffix)[1] for suffix in suffixes]
+    return [cell_with_torch_weights(module, f"_l{layer}")[1] for layer in range(module.num_layers)]
 
 
 def cell_with_torch_weights(module: nn.Module, suffix: str) -> tuple[Cell, CellModule]:
     """The settings and the module of ours that equal one layer of torch's; `suffix` names it ("_l0", "" for a cell)."""
-    weight_in: Tensor = getattr(module, f"weight_ih{suffix}").detach()
-    weight: Tensor = getattr(module, f"weight_hh{suffix}").detach()
+    own = dict(module.named_parameters())
+    weight_in, weight = own[f"weight_ih{suffix}"].detach(), own[f"weight_hh{suffix}"].detach()
     units, input_size = weight.shape[1], weight_in.shape[1]
     has_bias = bool(module.bias)
     zero = weight.new_zeros(len(weight))
-    bias_in = getattr(module, f"bias_ih{suffix}").detach() if has_bias else zero
-    bias = getattr(module, f"bias_hh{suffix}").detach() if has_bias else zero
+    bias_in = own[f"bias_ih{suffix}"].detach() if has_bias else zero
+    bias = own[f"bias_hh{suffix}"].detach() if has_bias else zero
     cell: Cell
     if isinstance(module, nn.RNN | nn.RNNCell):
         cell = Vanilla(units, nonlinearity="relu" if module.nonlinearity == "relu" else "tanh", bias=has_bias)

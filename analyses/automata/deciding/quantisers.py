@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.cells.state_regularized import StateRegularizedCell, StateRegularizedDynamics
-from rnnscope.maps import StateMap
-from rnnscope.maps.piecewise_linear import linear_pieces
+from rnnscope.maps import CompleteMap
 from rnnscope.maps.state_map import frozen_double
 from rnnscope.network import Network
 from rnnscope.records.runs import Run
+from rnnscope.subjects.not_applicable import NotApplicable
 
 Clusterer = Literal["k-means", "mixture", "centroids", "regions"]
 
@@ -35,7 +34,7 @@ Quantiser = Callable[
 
 
 def quantiser(
-    clusterer: Clusterer, system: Any, state_map: StateMap, alphabet: Float[np.ndarray, "symbol input"]
+    clusterer: Clusterer, system: Any, state_map: CompleteMap, alphabet: Float[np.ndarray, "symbol input"]
 ) -> Quantiser | None:
     """Where a network's own clusters are wanted, what tells them; None for those that are fitted.
 
@@ -65,8 +64,8 @@ def _centroids(system: Any) -> Quantiser:
     return chosen
 
 
-def _regions(state_map: StateMap, alphabet: Float[np.ndarray, "symbol input"]) -> Quantiser:
-    pieces = [linear_pieces(state_map, symbol) for symbol in alphabet]
+def _regions(state_map: CompleteMap, alphabet: Float[np.ndarray, "symbol input"]) -> Quantiser:
+    pieces = [state_map.linear_pieces(symbol) for symbol in alphabet]
     if any(piece is None for piece in pieces):
         raise NotApplicable(
             "clusterer='regions': this map has no linear regions, as those of cells.PiecewiseLinear and of ReLU cells "

@@ -17,7 +17,7 @@ from rnnscope.analyses.automata.automaton import Automaton
 from rnnscope.analyses.automata.stochastic import alergia, baum_welch, emitter_machine
 from rnnscope.analyses.automata.stochastic.emitter_machine import Chain, Emitted
 from rnnscope.analyses.fixed_points import find_fixed_points
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap
 from rnnscope.tasks import HMM, Task
 
 N_STARTS = 2  # of the search for a fixed point, in each state
@@ -27,7 +27,7 @@ _Model = tuple[str, int, Callable[[np.ndarray], np.ndarray]]  # name, states, lo
 
 
 def extract_emitter(
-    state_map: StateMap,
+    state_map: CompleteMap,
     task: Task,
     candidates: tuple[int, ...],
     n_words: int,
@@ -169,7 +169,7 @@ def _as_chain(model: HMM) -> Chain:
 
 
 def _located(
-    state_map: StateMap,
+    state_map: CompleteMap,
     fitted: Emitted,
     state: Int64[np.ndarray, "sequence time"],
     n_states: int,

@@ -31,9 +31,9 @@ from rnnscope.analyses.automata.stochastic.future_signatures import (
     word_divergence,
 )
 from rnnscope.analyses.automata.stochastic.future_signatures import Automaton as SignatureAutomaton
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import FunctionMap
 from rnnscope.numerics import linalg
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks import Process
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.process import entropy

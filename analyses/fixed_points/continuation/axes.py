@@ -11,7 +11,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.continuation.curves import Family
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap, HeldInput
+from rnnscope.subjects.subject import as_subject
 
 # (system, input to hold, which search of all it is, times the usual starts) -> its fixed points (point, state).
 Search = Callable[[Any, np.ndarray, int, int], np.ndarray]
@@ -47,7 +48,7 @@ def along_inputs(system: Any, inputs: ArrayLike, values: ArrayLike | None, searc
     """Along straight lines from each row of `inputs` to the next."""
     if _is_function(system):
         raise ValueError("a function of a parameter and inputs are two axes: give one of them")
-    driven = as_map(system)
+    driven = as_subject(system).map
     path = np.array(inputs, np.float64)
     if not driven.input_size:
         raise ValueError("the map takes no input to go along: give a function from a number to a map, with values")
@@ -114,14 +115,14 @@ def along_parameter(system: Any, values: ArrayLike | None, input: ArrayLike | No
     grid = np.sort(checked_values(values))
 
     @lru_cache(maxsize=KEPT_MAPS)
-    def at(value: float) -> StateMap:
+    def at(value: float) -> CompleteMap:
         try:
-            driven = as_map(system(value))
+            driven = as_subject(system(value)).map
         except TypeError as error:
             raise TypeError(
                 f"the function must return a map at every value, at {value:g} it does not: {error}"
             ) from error
-        return as_map(driven, input=np.zeros(driven.input_size) if input is None else input)
+        return HeldInput(as_subject(driven).map, np.zeros(driven.input_size) if input is None else input)
 
     first, last = at(float(grid[0])), at(float(grid[-1]))
     sizes = {(each.state_size, each.readout_size) for each in (first, last)}
@@ -155,19 +156,19 @@ def along_parameter(system: Any, values: ArrayLike | None, input: ArrayLike | No
     return Axis(family, grid, "parameter", lambda value, i, more: search(at(value), np.empty(0), i, more))
 
 
-def _step(one: StateMap, states: np.ndarray) -> np.ndarray:
+def _step(one: CompleteMap, states: np.ndarray) -> np.ndarray:
     return one.step(states, np.empty((len(states), 0)))
 
 
-def _jacobian(one: StateMap, states: np.ndarray) -> np.ndarray:
+def _jacobian(one: CompleteMap, states: np.ndarray) -> np.ndarray:
     return one.jacobian(states, np.empty((len(states), 0)))
 
 
 def _each(
-    at: Callable[[float], StateMap],
+    at: Callable[[float], CompleteMap],
     states: np.ndarray,
     values: np.ndarray,
-    ask: Callable[[StateMap, np.ndarray], np.ndarray],
+    ask: Callable[[CompleteMap, np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """What the maps say of states, each at its own value."""
     groups = [np.flatnonzero(values == value) for value in dict.fromkeys(values.tolist())]
@@ -175,7 +176,7 @@ def _each(
     return np.concatenate(found)[np.argsort(np.concatenate(groups), kind="stable")]
 
 
-def _is_rounded(family: Family, first: StateMap) -> bool:
+def _is_rounded(family: Family, first: CompleteMap) -> bool:
     """Whether the maps change with the parameter in steps, not smoothly."""
     states = np.random.default_rng(0).standard_normal((16, first.state_size))
     if first.domain is not None:
@@ -193,7 +194,7 @@ def _is_rounded(family: Family, first: StateMap) -> bool:
 class _Between:
     """Maps at the ends of equal intervals, with cubics through the four nearest between them."""
 
-    at: Callable[[float], StateMap]
+    at: Callable[[float], CompleteMap]
     low: float
     high: float
 
@@ -201,7 +202,7 @@ class _Between:
         self,
         states: np.ndarray,
         values: np.ndarray,
-        ask: Callable[[StateMap, np.ndarray], np.ndarray],
+        ask: Callable[[CompleteMap, np.ndarray], np.ndarray],
         *,
         slope: bool,
     ) -> np.ndarray:
@@ -236,13 +237,13 @@ def checked_values(values: ArrayLike) -> np.ndarray:
 
 def _is_function(system: Any) -> bool:
     """Whether a map is what it returns, not what it is: networks can be called too."""
-    is_network = isinstance(system, torch.nn.Module | StateMap) or any(
+    is_network = isinstance(system, torch.nn.Module | CompleteMap) or any(
         inspect.ismethod(getattr(system, name, None)) for name in ("network", "map", "step")
     )
     return callable(system) and not is_network
 
 
-def _bounds(maps: list[StateMap]) -> np.ndarray:
+def _bounds(maps: list[CompleteMap]) -> np.ndarray:
     """The loosest bounds of all."""
     domains = [each.domain for each in maps]
     free = np.array([[-np.inf], [np.inf]]).repeat(maps[0].state_size, 1)

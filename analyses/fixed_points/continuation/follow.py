@@ -11,10 +11,10 @@ from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagr
 from rnnscope.analyses.fixed_points.continuation.rows import branch_fields
 from rnnscope.analyses.fixed_points.continuation.tracking import track
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import as_map
 from rnnscope.numerics import linalg
 from rnnscope.records.runs import Run
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import as_subject
 
 # Searches by default, along a continuous axis and over checkpoints; of more checkpoints than these, so many are taken.
 N_SEARCHES, N_CHECKPOINT_SEARCHES, MOST_CHECKPOINTS = 5, 12, 24
@@ -114,7 +114,7 @@ def follow_fixed_points(
                 n_searches=n_searches or N_CHECKPOINT_SEARCHES,
                 max_branches=max_branches,
             )
-            bounded = _is_bounded(as_map(system.network(steps[0])).domain)
+            bounded = _is_bounded(as_subject(system.network(steps[0])).map.domain)
             return BifurcationDiagram(
                 **fields, axis=axis or "training step", continuous=False, bounded=bounded, **settings
             )

@@ -26,10 +26,11 @@ from rnnscope.analyses.fixed_points.cycles.period_search import (
 from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals
 from rnnscope.analyses.fixed_points.search.root_search import search_box
 from rnnscope.analyses.fixed_points.search.stability import count_unstable
-from rnnscope.analyses.fixed_points.search.starts import checked_starts
 from rnnscope.analyses.fixed_points.trust.coverage import coverage
-from rnnscope.maps import LinearPieces, StateMap, as_map, linear_pieces
+from rnnscope.maps import CompleteMap, HeldInput, LinearPieces
 from rnnscope.records import results
+from rnnscope.subjects.starts import checked_starts
+from rnnscope.subjects.subject import as_subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -202,11 +203,11 @@ def find_cycles(
     for name, value in (("tolerance", tolerance), ("distance", distance)):
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a positive number, got {value}: the default is a good choice")
-    driven = as_map(system)
-    state_map = as_map(driven, input=np.zeros(driven.input_size) if input is None else input)
+    driven = as_subject(system).map
+    state_map = HeldInput(as_subject(driven).map, np.zeros(driven.input_size) if input is None else input)
     held = np.zeros(driven.input_size) if input is None else np.array(input, np.float64)
     given = None if starts is None else checked_starts(starts, state_map.state_size)
-    pieces = None if exact is False else linear_pieces(state_map, np.empty(0))
+    pieces = None if exact is False else state_map.linear_pieces(np.empty(0))
     if pieces is None and exact:
         raise ValueError(
             f"exact=True needs a piecewise-linear map, and this {type(system).__name__} tells no linear pieces: it "
@@ -265,7 +266,7 @@ def _checked_periods(periods: int | Sequence[int]) -> list[int]:
 
 
 def _collected(
-    state_map: StateMap, pieces: LinearPieces | None, periods: list[int], searches: list[Search], scale: float
+    state_map: CompleteMap, pieces: LinearPieces | None, periods: list[int], searches: list[Search], scale: float
 ) -> dict[str, Any]:
     """The array fields of the result."""
     chains: list[np.ndarray] = []

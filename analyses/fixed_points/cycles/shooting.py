@@ -8,7 +8,7 @@ Jacobians stay moderate (Ascher, Mattheij & Russell, Numerical Solution of Bound
 import numpy as np
 from jaxtyping import Complex, Float
 
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 # Steps are condensed into one as long as the entries of the product of their Jacobians stay below this: what is lost
@@ -19,7 +19,7 @@ PATIENCE, STAGNANT = 12, 15
 
 
 def chain_residuals(
-    state_map: StateMap, chains: Float[np.ndarray, "*batch phase unit"]
+    state_map: CompleteMap, chains: Float[np.ndarray, "*batch phase unit"]
 ) -> tuple[Float[np.ndarray, "*batch phase unit"], Float[np.ndarray, "*batch phase"]]:
     """F(z_t) - z_{t+1} around each chain, and q = 1/2 |F(z_t) - z_{t+1}|^2, infinite where F is not finite."""
     with np.errstate(all="ignore"):
@@ -80,7 +80,7 @@ def multipliers(jacobians: Float[np.ndarray, "cycle phase unit unit"]) -> Comple
 
 
 def shoot(
-    state_map: StateMap,
+    state_map: CompleteMap,
     chains: Float[np.ndarray, "start phase unit"],
     box: tuple[np.ndarray, np.ndarray],
     scale: float,
@@ -109,7 +109,7 @@ def shoot(
 
 
 def polish(
-    state_map: StateMap, chains: Float[np.ndarray, "start phase unit"], box: tuple[np.ndarray, np.ndarray]
+    state_map: CompleteMap, chains: Float[np.ndarray, "start phase unit"], box: tuple[np.ndarray, np.ndarray]
 ) -> tuple[Float[np.ndarray, "start phase unit"], Float[np.ndarray, " start"]]:
     """The last digits: full Newton steps, kept where they help."""
     chains = chains.copy()
@@ -124,7 +124,7 @@ def polish(
 
 
 def _descend(
-    state_map: StateMap,
+    state_map: CompleteMap,
     chains: np.ndarray,
     box: tuple[np.ndarray, np.ndarray],
     longest: float,
@@ -166,7 +166,7 @@ def _descend(
     return x, q.max(1)
 
 
-def _jacobians(state_map: StateMap, chains: np.ndarray) -> np.ndarray:
+def _jacobians(state_map: CompleteMap, chains: np.ndarray) -> np.ndarray:
     return state_map.jacobian(chains, np.empty((*chains.shape[:-1], 0)))
 
 

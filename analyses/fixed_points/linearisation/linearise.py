@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, time_constants
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap
 from rnnscope.maps.state_map import central_differences
 from rnnscope.numerics import linalg
 from rnnscope.records import results
+from rnnscope.subjects.subject import as_subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -170,7 +171,7 @@ def linearise(
         >>> found.eigenvalues[0].real.round(6).tolist(), found.input_alignment[0, :, 0].round(6).tolist()
         ([1.0, 0.5], [0.6, 0.8])
     """
-    state_map = as_map(system)
+    state_map = as_subject(system).map
     size = state_map.state_size
     if n_vectors is not None and n_vectors < 1:
         raise ValueError(f"n_vectors must be at least 1, got {n_vectors}: None keeps all")
@@ -212,7 +213,7 @@ def _checked(points: ArrayLike, input: ArrayLike | None, size: int, input_size: 
     return at, np.array(np.broadcast_to(held, (len(at), input_size)))
 
 
-def _linearise_part(state_map: StateMap, at: np.ndarray, held: np.ndarray, k: int) -> dict[str, np.ndarray]:
+def _linearise_part(state_map: CompleteMap, at: np.ndarray, held: np.ndarray, k: int) -> dict[str, np.ndarray]:
     jacobians = state_map.jacobian(at, held)
     values, right, left = linalg.eigenvectors(jacobians)
     overlap = np.einsum("pui,pui->pi", left.conj(), right)

@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.manifolds.slow_manifold import Limits, Traced, arc_lengths, slow_directions, trace
 from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap, HeldInput
 from rnnscope.numerics import linalg
 from rnnscope.records import results
+from rnnscope.subjects.subject import as_subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -246,7 +247,7 @@ def marginal_manifolds(
         raise ValueError(f"settle must be a number of steps, 0 for none, got {settle}")
     if n_points < 8:
         raise ValueError(f"n_points must be at least 8, got {n_points}: fewer do not tell a line from a ring")
-    state_map = as_map(system)
+    state_map = as_subject(system).map
     if fixed_points is not None and input is not None:
         raise ValueError("fixed_points have the inputs at which they are fixed: leave input away")
     found = find_fixed_points(system, input=input, seed=seed) if fixed_points is None else fixed_points
@@ -261,10 +262,10 @@ def marginal_manifolds(
         limits = _limits(state_map, found, seeds, margin, max_drift, spacing)
         manifolds, label = _follow_all(state_map, found, seeds, limits, n_points, shortest * found.scale)
         # An empty one gives the shapes where there is none.
-        held = [as_map(state_map, input=found.held_inputs[c]) for _, c in manifolds]
+        held = [HeldInput(as_subject(state_map).map, found.held_inputs[c]) for _, c in manifolds]
         empty = Traced(np.empty((0, state_map.state_size)), np.empty((0, state_map.state_size, 1)), False, ())
         parts = [_at_points(system, m, margin) for system, (m, _) in zip(held, manifolds, strict=True)]
-        parts.append(_at_points(as_map(state_map, input=np.zeros(state_map.input_size)), empty, margin))
+        parts.append(_at_points(HeldInput(as_subject(state_map).map, np.zeros(state_map.input_size)), empty, margin))
     traced, rows = [m for m, _ in manifolds], np.arange(len(manifolds))
     zeros = [_zeros(m, part["drift"], found.scale) for m, part in zip(traced, parts, strict=False)]
     return MarginalManifolds(
@@ -308,7 +309,7 @@ class _Seeds:
 
 
 def _seeds(
-    state_map: StateMap, found: FixedPoints, slow_too: bool, settle: int, margin: float, fastest: float
+    state_map: CompleteMap, found: FixedPoints, slow_too: bool, settle: int, margin: float, fastest: float
 ) -> _Seeds:
     slow = slice(None if slow_too else 0)
     settled, settled_condition = _settled(state_map, found, settle, fastest)
@@ -323,7 +324,7 @@ def _seeds(
 
 
 def _follow_all(
-    state_map: StateMap, found: FixedPoints, seeds: _Seeds, limits: Limits, n_points: int, shortest: float
+    state_map: CompleteMap, found: FixedPoints, seeds: _Seeds, limits: Limits, n_points: int, shortest: float
 ) -> tuple[list[tuple[Traced, int]], Integer[np.ndarray, " found"]]:
     """(manifolds with the rows of their inputs, the longest first; for every seed its manifold, or -1)."""
     manifolds: list[tuple[Traced, int]] = []
@@ -332,7 +333,7 @@ def _follow_all(
         condition = int(seeds.condition[row])
         if seeds.n_slow[row] not in KINDS or label[row] != UNSEEN:
             continue
-        held = as_map(state_map, input=found.held_inputs[condition])
+        held = HeldInput(as_subject(state_map).map, found.held_inputs[condition])
         traced = trace(held, seeds.points[row], int(seeds.n_slow[row]), limits, n_points)
         if traced is None:
             continue
@@ -350,7 +351,7 @@ def _follow_all(
 
 
 def _settled(
-    state_map: StateMap, found: FixedPoints, steps: int, fastest: float
+    state_map: CompleteMap, found: FixedPoints, steps: int, fastest: float
 ) -> tuple[Float[np.ndarray, "settled unit"], Integer[np.ndarray, " settled"]]:
     """Slow states after `steps` steps at constant input, and the rows of their inputs."""
     rows = np.unique(np.linspace(0, len(found.starts) - 1, N_SETTLING).astype(np.int64)) if steps else []
@@ -365,7 +366,7 @@ def _settled(
 
 
 def _limits(
-    state_map: StateMap, found: FixedPoints, seeds: _Seeds, margin: float, max_drift: float, spacing: float
+    state_map: CompleteMap, found: FixedPoints, seeds: _Seeds, margin: float, max_drift: float, spacing: float
 ) -> Limits:
     centre = np.median(found.starts, 0)
     reached = np.concatenate([found.starts, seeds.points[seeds.distance <= margin]])
@@ -419,7 +420,7 @@ def _overlap(manifold: Traced, other: Traced, limits: Limits) -> bool:
     return same_kind and bool(_belongs(manifold.points, other, limits).mean() > 0.5)
 
 
-def _at_points(state_map: StateMap, manifold: Traced, margin: float) -> dict[str, np.ndarray]:
+def _at_points(state_map: CompleteMap, manifold: Traced, margin: float) -> dict[str, np.ndarray]:
     """What there is to know of each point of a manifold."""
     points, d = manifold.points, manifold.tangents.shape[2]
     none = np.empty((len(points), 0))

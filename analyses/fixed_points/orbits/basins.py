@@ -20,10 +20,11 @@ from rnnscope.analyses.fixed_points.orbits.settling import (
     settle,
 )
 from rnnscope.analyses.fixed_points.search.find import FixedPoints
-from rnnscope.analyses.fixed_points.search.starts import bounds, checked_starts, visited_states
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap
 from rnnscope.records import results
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.starts import bounds, checked_starts
+from rnnscope.subjects.subject import as_subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -193,7 +194,7 @@ def basin_fractions(
         raise ValueError(f"noise is a fraction of a standard deviation and not negative, got {noise}")
     if input is not None and np.ndim(input) != 1:
         raise ValueError(f"basins are those of one input, (input,), got an array of shape {np.shape(input)}")
-    state_map = as_map(system)
+    state_map = as_subject(system).map
     if starts is None:
         begin, starts_from = _default_starts(system, state_map, n_starts, noise, seed)
     else:
@@ -265,14 +266,14 @@ def _attractors(settled: Settled) -> dict[str, Any]:
 
 
 def _default_starts(
-    system: Any, state_map: StateMap, n_starts: int, noise: float, seed: int
+    system: Any, state_map: CompleteMap, n_starts: int, noise: float, seed: int
 ) -> tuple[Float[np.ndarray, "start unit"], str]:
     rng = np.random.default_rng([seed, 0xBA])
     bounded, low, high = bounds(state_map)
     has_task = getattr(system, "task", None) is not None
     if bounded.all() and not has_task:
         return rng.uniform(low, high, (n_starts, state_map.state_size)), DOMAIN
-    visited = visited_states(system, state_map, seed)
+    visited = as_subject(system).visited(seed=seed).states
     deviation = visited.std(0)
     if not has_task and not deviation.any():
         raise NotApplicable(

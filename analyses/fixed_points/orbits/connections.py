@@ -20,8 +20,8 @@ from rnnscope.analyses.fixed_points.orbits.settling import (
     settle,
 )
 from rnnscope.analyses.fixed_points.search.find import FixedPoints
-from rnnscope.maps import as_map
 from rnnscope.records import results
+from rnnscope.subjects.subject import as_subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -260,7 +260,7 @@ def connect_fixed_points(
     for name, number in (("offset", offset), ("tolerance", tolerance), ("near", near)):
         if not 0 < number < 1:
             raise ValueError(f"{name} is a part of the scale of the fixed points: it must lie in 0 ... 1, got {number}")
-    state_map = as_map(system)
+    state_map = as_subject(system).map
     found, rows = points_at(system, state_map, fixed_points, input, seed)
     nodes, scale, held = nodes_of(found, rows), found.scale, found.held_inputs
     branches = branches_of(

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 ENDS = ("fixed point", "cycle", "still moving", "diverged")
@@ -104,7 +104,7 @@ def nodes_of(found: FixedPoints, rows: np.ndarray) -> Nodes:
 
 
 def points_at(
-    system: object, state_map: StateMap, fixed_points: FixedPoints | None, input: ArrayLike | None, seed: int
+    system: object, state_map: CompleteMap, fixed_points: FixedPoints | None, input: ArrayLike | None, seed: int
 ) -> tuple[FixedPoints, Integer[np.ndarray, " point"]]:
     """A list of fixed points that belongs to the map, and its rows at `input` (all rows if that is None)."""
     if fixed_points is None:
@@ -132,7 +132,7 @@ def points_at(
 
 
 def settle(
-    state_map: StateMap,
+    state_map: CompleteMap,
     begin: Float[np.ndarray, "orbit unit"],
     condition: Integer[np.ndarray, " orbit"],
     held: Float[np.ndarray, "condition input"],
@@ -164,7 +164,7 @@ def settle(
 
 
 def _settle_part(
-    state_map: StateMap,
+    state_map: CompleteMap,
     begin: np.ndarray,
     condition: np.ndarray,
     held: np.ndarray,
@@ -233,7 +233,7 @@ def _settle_part(
 
 
 def _run(
-    state_map: StateMap, states: np.ndarray, inputs: np.ndarray, n_steps: int, far: float
+    state_map: CompleteMap, states: np.ndarray, inputs: np.ndarray, n_steps: int, far: float
 ) -> Float[np.ndarray, "time orbit unit"]:
     """States in time; what has left for infinity stays where it was first seen beyond `far`, or not finite."""
     block = np.empty((n_steps + 1, *states.shape))
@@ -285,7 +285,7 @@ def _radii(nodes: Nodes, radius: float, least: float) -> Float[np.ndarray, " poi
 
 
 def _discover(
-    state_map: StateMap,
+    state_map: CompleteMap,
     states: np.ndarray,
     condition: np.ndarray,
     held: np.ndarray,

@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.fixed_points.search.descent import STEPS, descend, residuals, shifted_jacobians, sound
 from rnnscope.analyses.fixed_points.search.homotopy import follow_to_roots
 from rnnscope.analyses.fixed_points.search.krylov import Subspaces, subspaces
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 __all__ = ["FAILED", "FIXED", "REASONS", "SLOW", "Search", "residuals", "search_box", "search_roots"]
@@ -92,7 +92,7 @@ class Search:
     n_iterations: Integer[np.ndarray, " start"]
 
 
-def search_box(state_map: StateMap, begin: np.ndarray, within_domain: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def search_box(state_map: CompleteMap, begin: np.ndarray, within_domain: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """The box in which the search stays: the domain, where it has bounds and is to be kept."""
     far = RUNAWAY * (1 + np.abs(begin).max())
     low, high = np.full(begin.shape[1], -far), np.full(begin.shape[1], far)
@@ -102,7 +102,7 @@ def search_box(state_map: StateMap, begin: np.ndarray, within_domain: bool = Tru
 
 
 def search_roots(
-    state_map: StateMap,
+    state_map: CompleteMap,
     begin: Float[np.ndarray, "start unit"],
     inputs: Float[np.ndarray, "start input"],
     *,
@@ -161,7 +161,7 @@ def search_roots(
 class _Settings:
     """`near` is the distance of ends that are one, `together` that of starts that go on as one."""
 
-    state_map: StateMap
+    state_map: CompleteMap
     box: tuple[np.ndarray, np.ndarray]
     scale: float
     tolerance: float
@@ -378,7 +378,7 @@ def _continue(search: _Settings, s: _Starts, rows: np.ndarray) -> None:
     _seek(search, s, rows)
 
 
-def _bounded(state_map: StateMap) -> bool:
+def _bounded(state_map: CompleteMap) -> bool:
     return state_map.domain is not None and bool(np.isfinite(state_map.domain).all())
 
 

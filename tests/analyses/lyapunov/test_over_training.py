@@ -10,9 +10,9 @@ import torch
 import rnnscope as rs
 from rnnscope import cells, tasks
 from rnnscope.analyses.lyapunov import LyapunovOverTraining, lyapunov_over_training, lyapunov_spectrum
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.records.results import from_xarray, to_xarray
 from rnnscope.records.runs import Run, blank_network, checkpoint_path, create_run, update_record, write_tensors
+from rnnscope.subjects.not_applicable import NotApplicable
 
 
 def a_run(path: Path, gains: dict[int, float]) -> Run:

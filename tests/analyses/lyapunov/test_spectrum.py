@@ -185,7 +185,7 @@ def test_trials_that_are_given_are_shown_without_their_padding():
 def test_an_lstm_has_two_exponents_a_unit_and_a_stack_those_of_all_layers():
     torch.manual_seed(0)
     stack = torch.nn.LSTM(2, 3, num_layers=2)
-    state_map = rs.as_map(stack)
+    state_map = rs.as_subject(stack).map
     found = lyapunov_spectrum(stack, n_steps=60, transient=20, n_starts=2, seed=3)
     assert found.exponents.shape == (12,)
     # The sum is the growth of the volume, ln|det J|, along the same states.

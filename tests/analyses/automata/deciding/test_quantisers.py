@@ -32,7 +32,7 @@ def positive(outputs: np.ndarray) -> np.ndarray:
 
 
 def network(machine: Machine) -> Reader:
-    state_map = rs.as_map(compile_machine(machine))
+    state_map = rs.as_subject(compile_machine(machine)).map
     return Reader(state_map, np.eye(machine.n_symbols), lambda outputs: outputs.argmax(-1, keepdims=True))
 
 
@@ -96,7 +96,7 @@ def test_a_mixture_of_centroids_is_told_from_the_one_that_weighs_most_in_it():
     but little more than the others near u = 0."""
     system = ones_network()
     system.cell.temperature = 1.0
-    quantise = quantiser("centroids", system, rs.as_map(system), np.eye(2))
+    quantise = quantiser("centroids", system, rs.as_subject(system).map, np.eye(2))
     assert quantise is not None
     mixed, alike, chosen, near = quantise(np.array([[-0.3], [-0.301], [1.0], [1.01]]), np.eye(2)[[1, 1, 1, 1]])
     assert mixed == alike
@@ -226,7 +226,7 @@ def test_no_machine_is_larger_than_allowed(method, max_states):
 @pytest.mark.parametrize("budget", [1, 7, 50, 400])
 def test_no_more_words_are_asked_than_the_budget_has(method, budget):
     untrained = rs.Network(cells.GRU(8), 2, 1, generator=torch.Generator().manual_seed(3))
-    reader = Reader(rs.as_map(untrained), np.eye(2), positive)
+    reader = Reader(rs.as_subject(untrained).map, np.eye(2), positive)
     found = find_machine(reader, search(method, budget=budget), np.random.default_rng(0))
     assert found.n_questions <= budget
 

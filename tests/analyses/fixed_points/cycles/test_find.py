@@ -13,7 +13,7 @@ from rnnscope import cells
 from rnnscope.analyses.fixed_points import certify_fixed_points, find_fixed_points
 from rnnscope.analyses.fixed_points.cycles import linear_regions
 from rnnscope.analyses.fixed_points.cycles.find import Cycles, find_cycles
-from rnnscope.maps import LinearPieces
+from rnnscope.maps import HeldInput, LinearPieces
 from rnnscope.records.results import from_xarray, load_result, save_result, to_xarray
 
 
@@ -61,7 +61,7 @@ def counts(found: Cycles) -> dict[int, int]:
 def check_consistency(system, found: Cycles) -> None:
     """What every result must keep: states follow one another, for the first time come back after the period, and no
     cycle is there twice."""
-    state_map = rs.as_map(system, input=found.input) if len(found.input) else rs.as_map(system)
+    state_map = HeldInput(rs.as_subject(system).map, found.input) if len(found.input) else rs.as_subject(system).map
     seen = []
     for index, k in enumerate(found.period):
         states = found.cycle(index)
@@ -111,7 +111,7 @@ def test_it_is_certified_and_the_certificate_is_right():
 def test_the_two_published_cycles_of_order_16(monkeypatch: pytest.MonkeyPatch, starts_only: bool):
     if starts_only:
         monkeypatch.setattr(linear_regions, "MOST_PROGRAMS", 0)
-    network = rs.as_map(published(0.8377689), input=[0.0])
+    network = HeldInput(rs.as_subject(published(0.8377689)).map, [0.0])
     found = find_cycles(network, periods=16)
     assert counts(found) == {16: 2}
     assert found.stable.tolist() == [True, False]

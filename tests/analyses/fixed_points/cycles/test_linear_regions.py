@@ -12,7 +12,7 @@ from rnnscope.analyses.fixed_points.cycles import linear_regions
 from rnnscope.analyses.fixed_points.cycles.linear_regions import admissible_sequences, exact_cycles, solve_sequences
 from rnnscope.analyses.fixed_points.cycles.region_search import search_regions
 from rnnscope.analyses.fixed_points.cycles.shooting import multipliers, solve_cyclic
-from rnnscope.maps import LinearPieces, linear_pieces
+from rnnscope.maps import HeldInput, LinearPieces
 
 CELLS = [
     cells.Vanilla(5, nonlinearity="relu"),
@@ -75,8 +75,8 @@ def ordered(states: np.ndarray) -> np.ndarray:
 def test_pieces_of_a_cell_are_its_step(cell: cells.Cell):
     driven = network(cell).map()
     shown = np.array([0.7, -1.2])
-    pieces = linear_pieces(driven, shown)
-    held = rs.as_map(driven, input=shown)
+    pieces = driven.linear_pieces(shown)
+    held = HeldInput(rs.as_subject(driven).map, shown)
     states = 2 * np.random.default_rng(0).standard_normal((40, driven.state_size))
     none = np.empty((40, 0))
     np.testing.assert_allclose(pieces.step(states), held.step(states, none), atol=1e-12)
@@ -85,7 +85,7 @@ def test_pieces_of_a_cell_are_its_step(cell: cells.Cell):
         pieces.regions(states)
     )
     np.testing.assert_allclose(affine, pieces.step(states), atol=1e-12)
-    again = linear_pieces(held, np.empty(0))
+    again = held.linear_pieces(np.empty(0))
     np.testing.assert_array_equal(again.threshold, pieces.threshold, err_msg="a held input is another")
     pieces.gates[:] = 7
     np.testing.assert_allclose(
@@ -97,10 +97,10 @@ def test_pieces_of_a_cell_are_its_step(cell: cells.Cell):
 
 def test_maps_without_pieces():
     for module in (torch.nn.RNN(2, 4), torch.nn.GRU(2, 4), torch.nn.RNN(2, 4, 2, nonlinearity="relu")):
-        assert linear_pieces(rs.as_map(module), np.zeros(2)) is None
-    assert linear_pieces(rs.as_map(torch.nn.RNN(2, 4, nonlinearity="relu")), np.zeros(2)).n_gates == 4
+        assert rs.as_subject(module).map.linear_pieces(np.zeros(2)) is None
+    assert rs.as_subject(torch.nn.RNN(2, 4, nonlinearity="relu")).map.linear_pieces(np.zeros(2)).n_gates == 4
     plain = rs.FunctionMap(lambda x: x / 2, state_size=1)
-    assert linear_pieces(plain, np.empty(0)) is None
+    assert plain.linear_pieces(np.empty(0)) is None
 
 
 def test_pieces_of_a_function_of_inputs():
@@ -110,8 +110,8 @@ def test_pieces_of_a_function_of_inputs():
         return LinearPieces(0 * one, one, one, input, np.zeros(1), np.zeros(1), np.ones(1))
 
     relu = rs.FunctionMap(lambda x, u: np.maximum(x + u, 0), state_size=1, input_size=1, pieces=pieces)
-    held = rs.as_map(relu, input=[0.25])
-    assert linear_pieces(held, np.empty(0)).step(np.array([[1.0], [-1.0]])).tolist() == [[1.25], [0.0]]
+    held = HeldInput(rs.as_subject(relu).map, [0.25])
+    assert held.linear_pieces(np.empty(0)).step(np.array([[1.0], [-1.0]])).tolist() == [[1.25], [0.0]]
 
 
 @pytest.mark.parametrize(

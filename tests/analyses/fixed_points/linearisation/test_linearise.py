@@ -188,7 +188,7 @@ def test_saddles_of_the_flip_flop_listen_to_the_input_that_they_decide_about(fli
     # Displacements along an unstable right vector do leave as the eigenvalue says.
     saddle = np.flatnonzero(found.n_unstable == 1)[0]
     start, vector = found.points[saddle], 1e-6 * found.right_vectors[saddle, 0].real
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     moved = state_map.step((start + vector)[None], np.zeros((1, 3)))[0] - start
     np.testing.assert_allclose(moved, found.eigenvalues[saddle, 0].real * vector, atol=1e-10)
 

@@ -1,7 +1,6 @@
-"""From what users have to a map."""
+"""From a network that users bring to a map."""
 
-import inspect
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -9,38 +8,9 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from rnnscope.maps.cell_map import CellMap
-from rnnscope.maps.held_input import HeldInput
 from rnnscope.maps.module_map import ModuleMap
-from rnnscope.maps.state_map import StateMap, frozen_double
+from rnnscope.maps.state_map import CompleteMap, frozen_double
 from rnnscope.maps.torch_modules import is_torch_recurrent, layers_from_torch
-
-
-def as_map(system: Any, *, input: ArrayLike | None = None) -> StateMap:
-    """The map of a Run, a Network, a torch module, any object with `step(h, x)`, or a StateMap (returned as it is).
-
-    Args:
-        system: what to look at.
-        input: an input to hold constant, (input,); the map then takes none.
-
-    Raises:
-        TypeError: nothing in `system` tells what its state is; the message says what to supply.
-    """
-    # Methods: many a torch model has a submodule called network or map, and that is no way to its state.
-    if inspect.ismethod(getattr(system, "network", None)):  # a Run
-        system = system.network()
-    if inspect.ismethod(getattr(system, "map", None)):  # a Network
-        found: StateMap = system.map()
-    elif isinstance(system, StateMap):
-        found = system
-    elif is_torch_recurrent(system) or hasattr(system, "step"):
-        found = wrap(system)
-    else:
-        raise TypeError(
-            f"cannot see a state in a {type(system).__name__}: give a Run, a Network, torch's RNN, GRU or LSTM "
-            "(or their cells), a StateMap, an object with step(h, x) -> h through rs.wrap(object, state_size=..., "
-            "input_size=...), or a function through rs.FunctionMap(step, state_size=...)"
-        )
-    return found if input is None else HeldInput(found, input)
 
 
 def wrap(
@@ -50,7 +20,7 @@ def wrap(
     state_size: int | None = None,
     input_size: int | None = None,
     initial: ArrayLike | None = None,
-) -> StateMap:
+) -> CompleteMap:
     """Bring your own network.
 
     Args:
@@ -74,15 +44,18 @@ def wrap(
         layers = layers_from_torch(frozen_double(module))
         start = _start(initial, sum(layer.state_size for layer in layers))
         return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units), start)
-    if not callable(getattr(module, "step", None)):
+    if not isinstance(module, Steps):
         raise TypeError(
             f"cannot find the state of a {type(module).__name__}: supply an object with a method "
             "step(h, x) -> h, or one of torch's RNN, GRU, LSTM or their cells (often an attribute of your model, "
             "as in rs.wrap(model.rnn, readout=model.readout))"
         )
+    if state_size is None and isinstance(module, _TellsStateSize):
+        state_size = module.state_size
+    if input_size is None and isinstance(module, _TellsInputSize):
+        input_size = module.input_size
     sizes = {}
-    for name, given in (("state_size", state_size), ("input_size", input_size)):
-        size = getattr(module, name, None) if given is None else given
+    for name, size in (("state_size", state_size), ("input_size", input_size)):
         if not isinstance(size, int | np.integer):
             raise ValueError(f"{type(module).__name__} does not tell its {name}: rs.wrap(module, {name}=...) does")
         sizes[name] = int(size)
@@ -122,3 +95,20 @@ def _readout_size(readout: torch.nn.Module | None, n_visible: int) -> int:
             f"the readout does not take the {n_visible} numbers that the network shows: {reason}"
         ) from error
     return int(shown.shape[-1])
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """What can be wrapped: any object with `step(h, x) -> h`."""
+
+    def step(self, h: torch.Tensor, x: torch.Tensor) -> torch.Tensor: ...
+
+
+@runtime_checkable
+class _TellsStateSize(Protocol):
+    state_size: int
+
+
+@runtime_checkable
+class _TellsInputSize(Protocol):
+    input_size: int
