@@ -1,7 +1,5 @@
 """The map of a cell, or of a stack of cells."""
 
-from functools import cached_property
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -46,6 +44,7 @@ class CellMap:
         self.state_size = sum(layer.state_size for layer in layers)
         ends = np.cumsum([layer.state_size for layer in layers])
         self._slices = [slice(end - layer.state_size, end) for end, layer in zip(ends, layers, strict=True)]
+        self.domain: Float[np.ndarray, "2 state"] | None = _domain(self._layers)
 
     @property
     def layers(self) -> tuple[CellModule, ...]:
@@ -58,17 +57,6 @@ class CellMap:
         if any(not type(part).__module__.startswith("torch.") for own in readout for part in own.modules()):
             return None
         return digest_of_modules([*self._layers, *readout], self._start)
-
-    @cached_property
-    def domain(self) -> Float[np.ndarray, "2 state"] | None:
-        bounds = []
-        for layer in self._layers:
-            domain = layer.domain()
-            free = torch.tensor([[-torch.inf], [torch.inf]], dtype=torch.float64)
-            bounds.append(free.repeat(1, layer.state_size) if domain is None else domain)
-        joined = torch.cat(bounds, 1).numpy().copy()
-        joined.flags.writeable = False
-        return joined if np.isfinite(joined).any() else None
 
     def step(self, states: States, inputs: Inputs) -> States:
         state, signal = self._tensors(states, inputs)
@@ -203,3 +191,15 @@ class CellMap:
 def _columns(vectors: Vectors) -> torch.Tensor:
     """As `tensor`; vectors that lie one after another in memory are left so."""
     return tensor(vectors) if vectors.flags.c_contiguous else tensor(vectors.swapaxes(-1, -2)).mT
+
+
+def _domain(layers: list[CellModule]) -> Float[np.ndarray, "2 state"] | None:
+    """The bounds of all layers, read-only; None where no state is bounded."""
+    bounds = []
+    for layer in layers:
+        domain = layer.domain()
+        free = torch.tensor([[-torch.inf], [torch.inf]], dtype=torch.float64)
+        bounds.append(free.repeat(1, layer.state_size) if domain is None else domain)
+    joined = torch.cat(bounds, 1).numpy().copy()
+    joined.flags.writeable = False
+    return joined if np.isfinite(joined).any() else None

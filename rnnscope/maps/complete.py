@@ -1,6 +1,5 @@
 """Any map with all that analyses ask of one."""
 
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -33,35 +32,62 @@ class Completed:
     def __init__(self, map: StateMap) -> None:
         self.map = map
         self.state_size, self.input_size = map.state_size, map.input_size
-        self.step, self.jacobian, self.input_jacobian = map.step, map.jacobian, map.input_jacobian
-        self.initial_states = map.initial_states
         self.domain: Float[np.ndarray, "2 state"] | None = map.domain if isinstance(map, _Bounded) else None
         self.dt: float | None = map.dt if isinstance(map, _Timed) else None
-        self.digest: Callable[[], str | None] = map.digest if isinstance(map, _Digested) else lambda: None
         self.jacobian_error: float = map.jacobian_error if isinstance(map, _Approximate) else 0.0
-        reads = isinstance(map, _Read)
-        self.readout_size: int = map.readout_size if reads else 0
-        self.readout: Callable[[States], Array] = map.readout if reads else no_readout
-        self.jvp: Callable[[States, Inputs, Vectors], Vectors] = map.jvp if isinstance(map, _Pushing) else self._jvp
-        self.vjp: Callable[[States, Inputs, Vectors], Vectors] = map.vjp if isinstance(map, _Pulling) else self._vjp
-        self.unroll: Callable[[Array, Array], Array] = map.unroll if isinstance(map, _Unrolling) else self._unroll
-        self.linear_pieces: Callable[[Array], LinearPieces | None] = (
-            map.linear_pieces if isinstance(map, _InPieces) else lambda _: None
-        )
-        self.fixed_point_equation: Callable[[Ball, Array], tuple[Bounded, ...] | None] = (
-            map.fixed_point_equation if isinstance(map, _Provable) else lambda ball, inputs: None
-        )
+        self.readout_size: int = map.readout_size if isinstance(map, _Read) else 0
+        self._reading = map if isinstance(map, _Read) else None
+        self._pushing = map if isinstance(map, _Pushing) else None
+        self._pulling = map if isinstance(map, _Pulling) else None
+        self._unrolling = map if isinstance(map, _Unrolling) else None
+        self._in_pieces = map if isinstance(map, _InPieces) else None
+        self._provable = map if isinstance(map, _Provable) else None
+        self._digested = map if isinstance(map, _Digested) else None
 
-    def _jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
+    def step(self, states: States, inputs: Inputs) -> States:
+        return self.map.step(states, inputs)
+
+    def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
+        return self.map.jacobian(states, inputs)
+
+    def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
+        return self.map.input_jacobian(states, inputs)
+
+    def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
+        return self.map.initial_states(n_trials, rng)
+
+    def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
         check_vectors(states, tangents)
-        return self.jacobian(states, inputs) @ tangents
+        if self._pushing is not None:
+            return self._pushing.jvp(states, inputs, tangents)
+        return self.map.jacobian(states, inputs) @ tangents
 
-    def _vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
+    def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         check_vectors(states, cotangents)
-        return self.jacobian(states, inputs).swapaxes(-1, -2) @ cotangents
+        if self._pulling is not None:
+            return self._pulling.vjp(states, inputs, cotangents)
+        return self.map.jacobian(states, inputs).swapaxes(-1, -2) @ cotangents
 
-    def _unroll(self, states: Array, inputs: Array) -> Array:
-        return unroll_by_steps(self, states, inputs)
+    def unroll(
+        self, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
+    ) -> Float[np.ndarray, "trial time state"]:
+        if self._unrolling is not None:
+            return self._unrolling.unroll(states, inputs)
+        return unroll_by_steps(self.map, states, inputs)
+
+    def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
+        if self._reading is None:
+            raise ValueError("this map has no readout: give it readout_size and readout(states) -> outputs")
+        return self._reading.readout(states)
+
+    def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
+        return None if self._in_pieces is None else self._in_pieces.linear_pieces(input)
+
+    def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+        return None if self._provable is None else self._provable.fixed_point_equation(ball, inputs)
+
+    def digest(self) -> str | None:
+        return None if self._digested is None else self._digested.digest()
 
 
 def unroll_by_steps(
@@ -74,10 +100,6 @@ def unroll_by_steps(
     for t in range(inputs.shape[1]):
         found[t] = states = map.step(states, inputs[:, t])
     return found.swapaxes(0, 1)
-
-
-def no_readout(states: States) -> Array:
-    raise ValueError("this map has no readout: give it readout_size and readout(states) -> outputs")
 
 
 # What a map may have beside the members of a StateMap, each by itself.

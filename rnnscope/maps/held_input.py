@@ -30,7 +30,6 @@ class HeldInput:
         self.state_size, self.input_size = self.map.state_size, 0
         self.domain, self.readout_size = self.map.domain, self.map.readout_size
         self.dt, self.jacobian_error = self.map.dt, self.map.jacobian_error
-        self.readout, self.initial_states = self.map.readout, self.map.initial_states
 
     def digest(self) -> str | None:
         return digest_of_parts("held input", self.map.digest(), self.input)
@@ -70,3 +69,9 @@ class HeldInput:
     def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
         check_sizes(self, states, inputs)
         return np.zeros((*states.shape, 0))
+
+    def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
+        return self.map.readout(states)
+
+    def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
+        return self.map.initial_states(n_trials, rng)
