@@ -21,7 +21,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    InstanceOf,
     PlainValidator,
     ValidationError,
     WithJsonSchema,
@@ -193,10 +192,10 @@ def _field(annotation: Any) -> Any:
     if origin in (Sequence, list):
         return Annotated[tuple[_field(parts[0]), ...], BeforeValidator(_several)]
     if origin is Mapping:
-        return Annotated[Any, PlainValidator(_mapping)]
+        return Annotated[Any, PlainValidator(_mapping), WithJsonSchema({"type": "object"})]
     if origin is Callable:
-        return Annotated[Any, PlainValidator(_function)]
-    return InstanceOf[annotation]
+        return Annotated[Any, PlainValidator(_function), _ONLY_PYTHON]
+    return Annotated[Any, PlainValidator(_instance_of(annotation)), _ONLY_PYTHON]
 
 
 def _told(annotation: Any) -> tuple[str, bool]:
@@ -232,6 +231,7 @@ def _told(annotation: Any) -> tuple[str, bool]:
 
 
 _NONE = types.NoneType
+_ONLY_PYTHON = WithJsonSchema({"description": "can only be given in Python", "readOnly": True})
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", _NONE: "None"}
 
 
@@ -320,6 +320,15 @@ def _function(value: Any) -> Callable[..., Any]:
     if not callable(value):
         raise _refuse()
     return value
+
+
+def _instance_of(kind: type) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise _refuse()
+        return value
+
+    return check
 
 
 def _shown(value: Any) -> str:
