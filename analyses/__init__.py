@@ -24,6 +24,7 @@ from rnnscope.analyses.fixed_points import (
     find_cycles,
     find_fixed_points,
     follow_fixed_points,
+    follow_parameter,
     linearise,
     marginal_manifolds,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "finite_time_exponents",
     "flow_field",
     "follow_fixed_points",
+    "follow_parameter",
     "gradient_growth",
     "groups",
     "linearise",

@@ -46,6 +46,7 @@ Seed = Annotated[int, Ge(0)]
 Level = Annotated[float, Ge(0)]  # a standard deviation, a distance
 Positive = Annotated[float, Gt(0)]  # a tolerance
 Share = Annotated[float, Ge(0), Le(1)]
+Part = Annotated[float, Gt(0), Lt(1)]  # of a scale: more than nothing, less than all of it
 
 InputVector = Annotated[ArrayLike, Axes("input")]
 InputRows = Annotated[ArrayLike, Axes("condition input")]

@@ -6,7 +6,7 @@ points form a line, a ring, a plane?), `cycles` (where does the network go round
 `continuation` (how do the points change with an input, a parameter, or training?).
 """
 
-from rnnscope.analyses.fixed_points.continuation import BifurcationDiagram, follow_fixed_points
+from rnnscope.analyses.fixed_points.continuation import BifurcationDiagram, follow_fixed_points, follow_parameter
 from rnnscope.analyses.fixed_points.cycles import Cycles, find_cycles
 from rnnscope.analyses.fixed_points.linearisation import Linearisation, linearise
 from rnnscope.analyses.fixed_points.manifolds import MarginalManifolds, marginal_manifolds
@@ -41,6 +41,7 @@ __all__ = [
     "find_cycles",
     "find_fixed_points",
     "follow_fixed_points",
+    "follow_parameter",
     "linearise",
     "marginal_manifolds",
 ]

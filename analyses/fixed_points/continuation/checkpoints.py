@@ -4,13 +4,13 @@ Weights between two checkpoints were never the network's, so there is no curve t
 of one checkpoint, on the map of the next, leads to where the point has gone; the same backwards confirms it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnnscope.analyses.fixed_points.continuation.axes import Search
 from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS, Spectrum
 from rnnscope.analyses.fixed_points.continuation.checkpoint_bifurcations import (
     Link,
@@ -23,31 +23,14 @@ from rnnscope.analyses.fixed_points.continuation.rows import fixed_point_index
 from rnnscope.analyses.fixed_points.continuation.tracking import MORE_STARTS, search_all, spread
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
 from rnnscope.maps import CompleteMap, HeldInput
-from rnnscope.network import Network
 from rnnscope.numerics import linalg
-from rnnscope.records.runs import Run
-from rnnscope.subjects.subject import as_subject
+from rnnscope.subjects.subject import Subject
 
 MOST_NEWTON_STEPS = 60
 # A Newton step is no longer than this part of the points' spread, so that it leads to a point nearby.
 LONGEST_STEP = 0.1
 # q below which a point is fixed, and the distance in units of the spread below which two are one.
 TOLERANCE, SAME = 1e-20, 1e-5
-
-
-@dataclass(frozen=True)
-class _Checkpoint:
-    """A run as it was at a step: its task, and the network of then."""
-
-    run: Run
-    step: int
-
-    @property
-    def task(self) -> Any:
-        return self.run.task
-
-    def network(self) -> Network:
-        return self.run.network(self.step)
 
 
 @dataclass(frozen=True)
@@ -61,27 +44,23 @@ class _Link:
 
 
 def match_checkpoints(
-    run: Run,
+    subject: Subject,
     steps: list[int],
     *,
     input: ArrayLike | None,
-    search: Callable[[Any, np.ndarray, int, int], np.ndarray],
+    search: Search,
     n_starts: int,
     repeat: bool,
     n_searches: int,
     max_branches: int,
 ) -> dict[str, Any]:
-    """The array fields of `BifurcationDiagram`. `search(system, input, i, more)` gives the fixed points that the i-th
+    """The array fields of `BifurcationDiagram`. `search(subject, input, i, more)` gives the fixed points that the i-th
     search of all finds, from `more` times the usual starts; it raises NotApplicable where it cannot begin. With
     `repeat` it is asked again where neighbouring checkpoints lead to points that it missed."""
-    networks = [run.network(step) for step in steps]
-    held = np.zeros(networks[0].input_size) if input is None else np.asarray(input, np.float64)
-    maps = [HeldInput(as_subject(network).map, held) for network in networks]
+    maps: list[CompleteMap] = [HeldInput(subject.at(step).map, input) for step in steps]
     searched = np.unique(np.linspace(0, len(steps) - 1, n_searches).round().astype(int)).tolist()
     more = [1] * len(searched)
-    found = search_all(
-        [lambda i=i, k=k: search(_Checkpoint(run, steps[k]), held, i, 1) for i, k in enumerate(searched)]
-    )
+    found = search_all([lambda i=i, k=k: search(subject.at(steps[k]), input, i, 1) for i, k in enumerate(searched)])
     scale = spread(np.concatenate([points for points in found if points is not None]))
     sets = [np.empty((0, maps[0].state_size)) for _ in steps]
     for k, points in zip(searched, found, strict=True):
@@ -92,7 +71,7 @@ def match_checkpoints(
             if points is not None and len(sets[k]) > len(points):
                 searched.append(k)
                 more.append(MORE_STARTS)
-                again = search(_Checkpoint(run, steps[k]), held, len(found), MORE_STARTS)
+                again = search(subject.at(steps[k]), input, len(found), MORE_STARTS)
                 found.append(again)
                 sets[k] = _joined(sets[k], again, SAME * scale)
         sets = _spread_out(maps, sets, scale)

@@ -1,7 +1,6 @@
 """The search for cycles of one period: complete where the map's linear pieces allow it, from many starts elsewhere."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
@@ -15,7 +14,7 @@ from rnnscope.analyses.fixed_points.search.stability import is_smooth
 from rnnscope.maps import CompleteMap, LinearPieces
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.starts import bounds, starts_near
-from rnnscope.subjects.subject import as_subject
+from rnnscope.subjects.subject import Subject
 
 # A cycle with a multiplier this close to 1 is one of a continuum, and no exact search can list those.
 CONTINUUM = 1e-9
@@ -121,14 +120,13 @@ def _in_domain(state_map: CompleteMap, chains: np.ndarray, room: np.ndarray) -> 
 
 
 def default_begin(
-    system: Any, state_map: CompleteMap, n_starts: int, pieces: LinearPieces | None, seed: int
+    subject: Subject, n_starts: int, pieces: LinearPieces | None, seed: int
 ) -> Float[np.ndarray, "start unit"]:
     """States to start from, as for fixed points."""
-    subject = as_subject(system)
-    no_visits = bounds(state_map)[0].all() and subject.task is None
+    no_visits = bounds(subject.map)[0].all() and subject.task is None
     seen = None if no_visits else subject.visited(seed=seed).states
     try:
-        return starts_near(state_map, seen, n_starts, NOISE, RANDOM_SHARE, np.random.default_rng([seed, 0xF1]))
+        return starts_near(subject.map, seen, n_starts, NOISE, RANDOM_SHARE, np.random.default_rng([seed, 0xF1]))
     except NotApplicable:
         if pieces is None or seen is None:
             raise

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.subjects.subject import Subject
 
 ENDS = ("fixed point", "cycle", "still moving", "diverged")
 AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)
@@ -101,34 +101,6 @@ def nodes_of(found: FixedPoints, rows: np.ndarray) -> Nodes:
         stay=np.where(smooth, stay, np.maximum(stay, 2 * BLOCK)),
         listed=rows,
     )
-
-
-def points_at(
-    system: object, state_map: CompleteMap, fixed_points: FixedPoints | None, input: ArrayLike | None, seed: int
-) -> tuple[FixedPoints, Integer[np.ndarray, " point"]]:
-    """A list of fixed points that belongs to the map, and its rows at `input` (all rows if that is None)."""
-    if fixed_points is None:
-        fixed_points = find_fixed_points(system, input=input, seed=seed)
-        return fixed_points, np.arange(len(fixed_points))
-    sizes = fixed_points.points.shape[1], fixed_points.held_inputs.shape[1]
-    if sizes != (state_map.state_size, state_map.input_size):
-        raise ValueError(
-            f"fixed_points are of a map with state size {sizes[0]} and input size {sizes[1]}, this one has "
-            f"{state_map.state_size} and {state_map.input_size}: give what find_fixed_points returned for this network"
-        )
-    if input is None:
-        return fixed_points, np.arange(len(fixed_points))
-    wanted = np.array(input, np.float64)
-    held = fixed_points.held_inputs
-    if wanted.shape != held.shape[1:]:
-        raise ValueError(f"input must have shape {held.shape[1:]}, one input to hold, got {wanted.shape}")
-    match = (held == wanted).all(1)
-    if not match.any():
-        raise ValueError(
-            f"the fixed points given were found at other inputs than {wanted.tolist()}: find them there, "
-            "find_fixed_points(system, input=...), or leave out input"
-        )
-    return fixed_points, np.flatnonzero(match[fixed_points.point_input])
 
 
 def settle(
@@ -297,7 +269,7 @@ def _discover(
     apart = _thinned(states, condition, radius)
     states, condition = states[apart], condition[apart]
     found = find_fixed_points(
-        state_map, starts=states, start_inputs=held[condition] if held.shape[1] else None, certify=False
+        Subject(state_map), starts=states, start_inputs=held[condition] if held.shape[1] else None, certify=False
     )
     # From where the orbit rests, and not from where a search that found nothing there went next.
     starts = np.flatnonzero(found.start_status == 0)

@@ -283,7 +283,7 @@ def find_fixed_points(
         raise ValueError(
             f"the map gives no finite state from any of the {len(begin)} starts: look for NaN or infinite weights"
         )
-    scale = _spread(begin)
+    scale = spread(begin)
     search = search_roots(
         state_map,
         begin,
@@ -323,7 +323,7 @@ def find_fixed_points(
         uniqueness_radius=proofs.uniqueness_radius,
         not_certified_because=proofs.reason,
         in_domain=in_domain(state_map, points),
-        visited_distance=_distance_to(reference, points) / _spread(reference),
+        visited_distance=_distance_to(reference, points) / spread(reference),
         slow_points=search.ends[slow_rows],
         slow_q=search.q[slow_rows],
         slow_input=start_input[slow_rows],
@@ -396,7 +396,7 @@ def _check_finite(name: str, values: np.ndarray) -> None:
         raise ValueError(f"{name} must be finite, got {values[~np.isfinite(values).all(1)][0]}")
 
 
-def _spread(states: np.ndarray) -> float:
+def spread(states: np.ndarray) -> float:
     """Their median distance from their median, so that one state far out does not make all others one; 1 if it is 0."""
     with np.errstate(over="ignore"):
         return float(np.median(np.linalg.norm(states - np.median(states, 0), axis=1))) or 1.0

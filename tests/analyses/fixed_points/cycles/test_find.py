@@ -317,7 +317,7 @@ def test_a_cycle_outside_the_domain_is_none():
         lambda x: 1 - np.abs(2 * x - 1),
         state_size=1,
         domain=(0.1, 1),
-        pieces=rs.maps.linear_pieces(tent(), np.empty(0)),
+        pieces=tent().linear_pieces(np.empty(0)),
     )
     np.testing.assert_allclose(find_cycles(inside, periods=1).points, [[2 / 3]])
 
@@ -385,17 +385,17 @@ NAN_RELU = torch.nn.RNN(2, 4, nonlinearity="relu")
 with torch.no_grad():
     for broken in (NAN, NAN_RELU):
         broken.weight_hh_l0[0, 0] = float("nan")
-WRONG = rs.FunctionMap(lambda x: x / 2, state_size=1, pieces=rs.maps.linear_pieces(tent(), np.empty(0)))
+WRONG = rs.FunctionMap(lambda x: x / 2, state_size=1, pieces=tent().linear_pieces(np.empty(0)))
 
 
 @pytest.mark.parametrize(
     ("system", "arguments", "words"),
     [
-        (henon(), {"periods": 0}, "a period is a whole number of steps, at least 1.*got 0"),
-        (henon(), {"periods": [2, -1]}, "got -1"),
+        (henon(), {"periods": 0}, "periods must be at least 1, got 0"),
+        (henon(), {"periods": [2, -1]}, r"periods must be at least 1, got \[2, -1\]"),
         (henon(), {"periods": []}, "periods is empty"),
-        (henon(), {"exact": True}, "exact=True needs a piecewise-linear map, and this FunctionMap tells no"),
-        (torch.nn.RNN(2, 4), {"exact": True}, "this RNN tells no linear pieces.*cells.PiecewiseLinear"),
+        (henon(), {"exact": True}, "exact=True needs a piecewise-linear map, and this one tells no"),
+        (torch.nn.RNN(2, 4), {"exact": True}, "this one tells no linear pieces.*cells.PiecewiseLinear"),
         (
             relu_network(32, 1.0, seed=0),
             {"exact": True, "periods": 2},
@@ -407,8 +407,8 @@ WRONG = rs.FunctionMap(lambda x: x / 2, state_size=1, pieces=rs.maps.linear_piec
         (henon(), {"n_starts": 0}, "n_starts must be at least 1"),
         (henon(), {"max_regions": 0}, "max_regions must be at least 1"),
         (henon(), {"max_iterations": 0}, "max_iterations must be at least 1"),
-        (henon(), {"tolerance": 0.0}, "tolerance must be a positive"),
-        (henon(), {"distance": -1.0}, "distance must be a positive"),
+        (henon(), {"tolerance": 0.0}, "tolerance must be above 0, got 0.0"),
+        (henon(), {"distance": -1.0}, "distance must be above 0, got -1.0"),
         (henon(), {"input": [1.0]}, "takes no input"),
         (NAN, {}, "NaN or infinite weights"),
         (NAN_RELU, {}, "not finite: look for NaN or infinite weights"),

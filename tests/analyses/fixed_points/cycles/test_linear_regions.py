@@ -139,7 +139,7 @@ def test_all_sequences_are_those_solved_by_hand(n: int, n_relu: int, period: int
     with torch.no_grad():
         cell.cell.diagonal.copy_(torch.tensor(rng.uniform(-0.9, 0.9, n)))
         cell.cell.weight.copy_(torch.tensor(1.5 * rng.normal(size=(n, n)) / np.sqrt(n)))
-    pieces = linear_pieces(cell.map(), np.zeros(2))
+    pieces = cell.map().linear_pieces(np.zeros(2))
     found = exact_cycles(pieces, period, 2**20)
     wanted = by_hand(pieces, period)
     np.testing.assert_allclose(ordered(found.chains[:, 0]), wanted, atol=1e-8)
