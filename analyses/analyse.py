@@ -8,7 +8,7 @@ from rnnscope.records.results import Result
 from rnnscope.records.runs import Run
 from rnnscope.registry import ANALYSES, Analysis, in_order
 from rnnscope.subjects.not_applicable import NotApplicable
-from rnnscope.subjects.subject import as_subject
+from rnnscope.subjects.subject import Subject, as_subject
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Analysed:
     """What came of several analyses.
 
     Attributes:
-        results: name -> result, each below those that it uses.
+        results: name -> result of each that was done now, below those that it uses.
         skipped: name -> why that analysis does not apply.
     """
 
@@ -30,19 +30,23 @@ def analyse(
     *,
     seed: int = 0,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    missing: bool = False,
     on_progress: Callable[[Analysis, int, int], None] | None = None,
 ) -> Analysed:
     """Run several analyses on a run, each below those whose results it uses, and keep each result with it.
 
     All of them see one subject: its checkpoint is loaded and its task made once. All settings are checked before the
     first begins. An analysis that does not apply to the run is skipped with its reason, which the run keeps, and the
-    others go on. Any other error, and an interruption, ends it; what was found before is kept.
+    others go on. Any other error, and an interruption, ends it; what was found before is kept, and with `missing` the
+    next call goes on from there.
 
     Args:
         run: what to look at.
         names: keys of `ANALYSES`; all if None.
         seed: for every analysis.
         settings: name -> settings of that analysis, such as {"lyapunov": {"n_steps": 5000}}.
+        missing: only those of which the run keeps no result for its present weights, whatever the settings, and no
+            reason why there is none.
         on_progress: called before each as on_progress(analysis, how many are done, how many there are).
 
     Raises:
@@ -54,6 +58,8 @@ def analyse(
     for entry in wanted:
         entry.question.check(given[entry.name])
     subject = as_subject(run)
+    if missing:
+        wanted = [entry for entry in wanted if not _is_kept(entry, run, subject)]
     results: dict[str, Result] = {}
     skipped: dict[str, str] = {}
     asked: set[str] = set()
@@ -84,3 +90,14 @@ def chosen(names: Sequence[str] | None) -> list[Analysis]:
     if unknown:
         raise ValueError(f"unknown analysis {', '.join(map(repr, unknown))}; known: {', '.join(ANALYSES)}")
     return in_order(ANALYSES if names is None else names)
+
+
+def _is_kept(entry: Analysis, run: Run, subject: Subject) -> bool:
+    """Whether the run keeps a result for these weights that can be read, or why there is none."""
+    if entry.name not in run.results:
+        return entry.name in run.skipped
+    try:
+        made = run.load_result(entry.name, entry.result).made
+    except (ValueError, FileNotFoundError):  # damaged, or gone in between
+        return False
+    return made is not None and made.origin.is_same(subject.origin)
