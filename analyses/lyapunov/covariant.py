@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Integer
-from numpy.typing import ArrayLike
 
+from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import check_jacobian, limits_of, next_interval
-from rnnscope.analyses.lyapunov.orbits import Orbits, orbits_of, time_step
-from rnnscope.analyses.lyapunov.settings import check_whole, checked_count
+from rnnscope.analyses.lyapunov.orbits import Orbits, Shown, orbits_of
+from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.lyapunov.trust import BLOCKS, ZERO, clear_sign, standard_error
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, InputVector, Level, Seed, StateRows, Whole
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
-from rnnscope.tasks import Trials
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -60,6 +63,7 @@ class CovariantVectors:
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
         noise: standard deviation of process noise.
         seed: of starts, trials, noise and beginnings.
+        made: how they were found.
     """
 
     vectors: Float[np.ndarray, "start time state vector"]
@@ -84,6 +88,7 @@ class CovariantVectors:
     drive: str
     noise: float
     seed: int
+    made: Made | None = None
 
     @property
     def settled(self) -> np.ndarray:
@@ -147,25 +152,31 @@ class CovariantVectors:
         return _figure(self)
 
 
+@analysis(
+    "covariant",
+    title="Covariant Lyapunov vectors",
+    group=LYAPUNOV,
+    quick={"n_steps": 20, "transient": 20, "settling": 20, "n_starts": 2, "n_times": 5},
+)
 def covariant_lyapunov_vectors(
-    system: Any,
+    subject: Subject,
     *,
-    n_vectors: int | None = None,
-    input: ArrayLike | None = None,
-    inputs: ArrayLike | Trials | None = None,
-    n_steps: int = 200,
-    transient: int = 200,
-    settling: int = 200,
-    n_starts: int = 4,
-    n_times: int = 40,
-    starts: ArrayLike | None = None,
-    noise: float = 0.0,
-    seed: int = 0,
+    n_vectors: Count | None = None,
+    input: InputVector | None = None,
+    inputs: Shown | None = None,
+    n_steps: Count = 200,
+    transient: Whole = 200,
+    settling: Count = 200,
+    n_starts: Count = 4,
+    n_times: Count = 40,
+    starts: StateRows | None = None,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> CovariantVectors:
     """Covariant Lyapunov vectors along several trajectories.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         n_vectors: how many, those of the largest exponents; all if None.
         input, inputs, n_starts, starts, noise: as of `lyapunov_spectrum`; `inputs` are of `transient + n_steps +
             settling` steps at least.
@@ -188,12 +199,9 @@ def covariant_lyapunov_vectors(
         >>> np.abs(found.vectors[0, 0]).round(3).tolist(), float(found.angle.min().round(3))
         ([[0.851, 0.526], [0.526, 0.851]], 90.0)
     """
-    check_whole(
-        n_steps=(n_steps, 1), transient=(transient, 0), settling=(settling, 1), n_times=(n_times, 1), seed=(seed, 0)
-    )
     rng = np.random.default_rng([seed, 0x1F])
     orbits = orbits_of(
-        system,
+        subject,
         input=input,
         inputs=inputs,
         starts=starts,
@@ -222,7 +230,7 @@ def covariant_lyapunov_vectors(
         n_steps=n_steps,
         transient=transient,
         settling=settling,
-        dt=time_step(orbits.state_map),
+        dt=orbits.state_map.dt,
         drive=orbits.drive,
         noise=orbits.noise,
         seed=seed,

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from numpy.typing import ArrayLike
 
+from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import Frame, check_jacobian, limits_of
-from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
-from rnnscope.analyses.lyapunov.recorded import labels_of, record
+from rnnscope.analyses.lyapunov.orbits import rate_unit
+from rnnscope.analyses.lyapunov.recorded import Labels, labels_of, record
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ class FiniteTimeExponents:
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
         noise: standard deviation of process noise.
         seed: of starts, trials and noise.
+        made: how they were found.
     """
 
     exponents: Float[np.ndarray, "trial window exponent"]
@@ -63,6 +68,7 @@ class FiniteTimeExponents:
     drive: str
     noise: float
     seed: int
+    made: Made | None = None
 
     @property
     def known(self) -> Bool[np.ndarray, "trial window"]:
@@ -115,25 +121,28 @@ class FiniteTimeExponents:
         return _figure(self)
 
 
+@analysis(
+    "finite_time", title="Finite-time exponents", group=LYAPUNOV, quick={"n_trials": 8, "n_steps": 20, "transient": 10}
+)
 def finite_time_exponents(
-    system: Any,
+    subject: Subject,
     *,
-    window: int | None = None,
-    n_exponents: int = 1,
-    input: ArrayLike | None = None,
-    inputs: ArrayLike | Trials | None = None,
-    n_trials: int = 64,
-    n_steps: int = 100,
-    transient: int = 100,
+    window: Count | None = None,
+    n_exponents: Count = 1,
+    input: InputVector | None = None,
+    inputs: TrialInputs | Trials | None = None,
+    n_trials: Count = 64,
+    n_steps: Count = 100,
+    transient: Whole = 100,
     label: str | None = None,
-    trial_labels: ArrayLike | None = None,
-    noise: float = 0.0,
-    seed: int = 0,
+    trial_labels: Labels | None = None,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> FiniteTimeExponents:
     """Lyapunov exponents of finite windows, trial by trial.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         window: steps in a window; trials are cut into windows from their first step on, and what is left is dropped.
             None: each trial is one window.
         n_exponents: how many, the largest first.
@@ -160,7 +169,7 @@ def finite_time_exponents(
         ((64, 100, 1), array([0.7]))
     """
     shown = record(
-        system,
+        subject,
         input=input,
         inputs=inputs,
         n_trials=n_trials,
@@ -202,9 +211,9 @@ def finite_time_exponents(
         diverged_at=shown.diverged_at,
         label_names=names,
         state_size=shown.state_map.state_size,
-        dt=time_step(shown.state_map),
+        dt=shown.state_map.dt,
         drive=shown.drive,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 

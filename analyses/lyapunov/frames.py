@@ -34,7 +34,7 @@ class Limits:
 
 
 def limits_of(state_map: CompleteMap) -> Limits:
-    error = max(getattr(state_map, "jacobian_error", 0.0), ROUNDING)
+    error = max(state_map.jacobian_error, ROUNDING)
     return Limits(float(np.log(ACCEPTED / error)), float(np.log(LOST / error)))
 
 

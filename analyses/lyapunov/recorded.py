@@ -1,19 +1,20 @@
 """Trajectories kept in memory, for what goes back along them, and labels that tell trials apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.orbits import orbits_of
-from rnnscope.analyses.lyapunov.settings import check_whole
 from rnnscope.maps import CompleteMap
-from rnnscope.subjects.simulation import simulate
-from rnnscope.subjects.subject import as_subject
+from rnnscope.question import TrialInputs
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
+
+# One for each trial; whole numbers and words stay what they are, as they name the groups.
+Labels = Sequence[str | bool | int | float]
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class Recorded:
 
 
 def record(
-    system: Any,
+    subject: Subject,
     *,
     input: ArrayLike | None,
-    inputs: ArrayLike | Trials | None,
+    inputs: TrialInputs | Trials | None,
     n_trials: int,
     n_steps: int,
     transient: int,
@@ -52,18 +53,16 @@ def record(
 ) -> Recorded:
     """Trials that are given, or of the run's own task, from the states that trials start from; without either, as many
     stretches of `n_steps` from random starts after a transient."""
-    check_whole(n_trials=(n_trials, 1), n_steps=(n_steps, 1), transient=(transient, 0), seed=(seed, 0))
     if input is not None and inputs is not None:
         raise ValueError("both input (held constant) and inputs (trials) are given: choose one")
-    at_work = inputs is None and input is None and getattr(system, "task", None) is not None
-    if inputs is None and not at_work:
-        return _free(system, input, n_trials, n_steps, transient, noise, seed)
+    if inputs is None and (input is not None or subject.task is None):
+        return _free(subject, input, n_trials, n_steps, transient, noise, seed)
     given = inputs if inputs is None or isinstance(inputs, Trials) else np.asarray(inputs, np.float64)
     with np.errstate(all="ignore"):
-        shown = simulate(system, given, n_trials=n_trials, noise=noise, seed=seed)
+        shown = subject.trajectories(given, n_trials=n_trials, noise=noise, seed=seed)
     states = np.concatenate([shown.initial[:, None], shown.states], 1)
     return _recorded(
-        as_subject(system).map,
+        subject.map,
         states,
         shown.inputs,
         shown.valid,
@@ -73,7 +72,7 @@ def record(
 
 
 def labels_of(
-    recorded: Recorded, label: str | None, trial_labels: ArrayLike | None
+    recorded: Recorded, label: str | None, trial_labels: Labels | None
 ) -> tuple[Integer[np.ndarray, " trial"], tuple[str, ...]]:
     """(the label of each trial as a place in the names, the names); by name from the task, or the caller's own."""
     n = len(recorded.states)
@@ -96,11 +95,11 @@ def labels_of(
 
 
 def _free(
-    system: Any, input: ArrayLike | None, n_trials: int, n_steps: int, transient: int, noise: float, seed: int
+    subject: Subject, input: ArrayLike | None, n_trials: int, n_steps: int, transient: int, noise: float, seed: int
 ) -> Recorded:
     rng = np.random.default_rng([seed, 0x1C])
     orbits = orbits_of(
-        as_subject(system).map,
+        subject,
         input=input,
         inputs=None,
         starts=None,

@@ -19,20 +19,15 @@ def check_whole(**settings: tuple[Any, int]) -> None:
             raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
-def checked_count(name: str, value: Any, most: int, what: str) -> int:
+def checked_count(name: str, value: int | None, most: int, what: str) -> int:
     """`value`, or `most` where it is None; `what` the most is, in words.
 
     Raises:
-        TypeError: no whole number.
-        ValueError: not from 1 to `most`.
+        ValueError: above `most`.
     """
-    if value is None:
-        return most
-    if not _is_whole(value):
-        raise TypeError(f"{name} must be a whole number from 1 to {most}, {what}, got {value!r}")
-    if not 1 <= value <= most:
+    if value is not None and value > most:
         raise ValueError(f"{name} must be from 1 to {most}, {what}, got {value}")
-    return int(value)
+    return most if value is None else value
 
 
 def _is_whole(value: Any) -> bool:
