@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.comparison_states import named
+from rnnscope.analyses.comparison.states import named
 from rnnscope.analyses.fixed_points import FixedPoints, connect_fixed_points, find_fixed_points
 from rnnscope.analyses.lyapunov import lyapunov_spectrum
 from rnnscope.analyses.lyapunov.orbits import orbits_of

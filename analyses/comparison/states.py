@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope.analyses.similarity import (
+from rnnscope.analyses.comparison.similarity import (
     conjugation_distance,
     debiased_cka,
     debiased_kernel_cka,

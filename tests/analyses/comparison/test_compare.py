@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses import NotApplicable, comparison_stability, find_fixed_points
-from rnnscope.analyses.comparison import Comparison, compare_networks
-from rnnscope.analyses.comparison_stability import conjugated
-from rnnscope.analyses.similarity import conjugation_distance, delay_coordinates, fitted_dynamics
+from rnnscope.analyses import NotApplicable, find_fixed_points
+from rnnscope.analyses.comparison import Comparison, compare_networks, stability
+from rnnscope.analyses.comparison.similarity import conjugation_distance, delay_coordinates, fitted_dynamics
+from rnnscope.analyses.comparison.stability import conjugated
 from rnnscope.records import results
 from rnnscope.tasks import FlipFlop
 
@@ -50,7 +50,7 @@ def short(monkeypatch):
         ("N_SEARCHES", 64),
         ("CONNECTION_STEPS", 200),
     ):
-        monkeypatch.setattr(comparison_stability, name, value)
+        monkeypatch.setattr(stability, name, value)
 
 
 @pytest.mark.parametrize("method", ["procrustes", "cka", "kernel_cka", "dsa"])

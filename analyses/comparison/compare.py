@@ -13,16 +13,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Num
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.comparison_figure import comparison_figure
-from rnnscope.analyses.comparison_stability import (
+from rnnscope.analyses.comparison.figure import comparison_figure
+from rnnscope.analyses.comparison.similarity import scaled_to_plane
+from rnnscope.analyses.comparison.stability import (
     given_skeletons,
     given_spectra,
     measured_skeletons,
     measured_spectra,
 )
-from rnnscope.analyses.comparison_states import compare_states, to_show
+from rnnscope.analyses.comparison.states import compare_states, to_show
 from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.similarity import scaled_to_plane
 from rnnscope.numerics import linalg
 from rnnscope.records import results
 from rnnscope.subjects.subject import as_subject
