@@ -28,6 +28,7 @@ from rnnscope.analyses.fixed_points import (
     linearise,
     marginal_manifolds,
 )
+from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.local_linear import LinearisationAlong, linearise_along
 from rnnscope.analyses.lyapunov import (
     CovariantVectors,
@@ -82,6 +83,7 @@ __all__ = [
     "FixedPoints",
     "FlowField",
     "GradientGrowth",
+    "KnownPoints",
     "Linearisation",
     "LinearisationAlong",
     "LyapunovOverTraining",

@@ -11,10 +11,11 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from numpy.typing import ArrayLike
 from pydantic import (
     BaseModel,
@@ -176,6 +177,8 @@ def recorded(value: Any) -> Any:
 def _field(annotation: Any) -> Any:
     """What pydantic checks in place of an annotation."""
     origin, parts = get_origin(annotation), get_args(annotation)
+    if annotation == ArrayLike:
+        return Any  # of numbers or of words: the verb looks itself
     if origin is Annotated:
         kind, *limits = parts
         if any(isinstance(limit, Axes) for limit in limits):
@@ -193,15 +196,17 @@ def _field(annotation: Any) -> Any:
     if origin in (Sequence, list):
         return Annotated[tuple[_field(parts[0]), ...], BeforeValidator(_several)]
     if origin is Mapping:
-        return Annotated[Any, PlainValidator(_mapping), WithJsonSchema({"type": "object"})]
+        return dict[str, _field(parts[1])]
     if origin is Callable:
         return Annotated[Any, PlainValidator(_function), _ONLY_PYTHON]
-    return Annotated[Any, PlainValidator(_instance_of(annotation)), _ONLY_PYTHON]
+    return Annotated[Any, PlainValidator(partial(_instance, annotation)), _ONLY_PYTHON]
 
 
 def _told(annotation: Any) -> tuple[str, bool]:
     """What a setting may be in words, and whether it can be given as plain values."""
     origin, parts = get_origin(annotation), get_args(annotation)
+    if annotation == ArrayLike:
+        return "an array", True
     if origin is Annotated:
         kind, *limits = parts
         axes = next((limit for limit in limits if isinstance(limit, Axes)), None)
@@ -225,7 +230,8 @@ def _told(annotation: Any) -> tuple[str, bool]:
         words, plain = _told(parts[0])
         return f"a list with {words} each", plain
     if origin is Mapping:
-        return "a table, name -> value", True
+        words, plain = _told(parts[1])
+        return f"a table, name -> {words}", plain
     if origin is Callable:
         return "a function", False
     return "anything" if annotation is Any else f"a {annotation.__name__}", False
@@ -246,7 +252,9 @@ def _limit_words(limit: Any) -> str:
             return f"of at most {limit.le:g}"  # type: ignore[str-format]
         case Lt():
             return f"below {limit.lt:g}"  # type: ignore[str-format]
-    raise TypeError(f"{limit!r} is no bound of a setting: give annotated_types' Ge, Gt, Le or Lt")
+        case MultipleOf():
+            return f"divisible by {limit.multiple_of:g}"  # type: ignore[str-format]
+    raise TypeError(f"{limit!r} is no bound of a setting: give annotated_types' Ge, Gt, Le, Lt or MultipleOf")
 
 
 def _bound(item: Any) -> str:
@@ -257,6 +265,7 @@ def _bound(item: Any) -> str:
         "greater_than": "above {gt:g}",
         "less_than_equal": "at most {le:g}",
         "less_than": "below {lt:g}",
+        "multiple_of": "divisible by {multiple_of:g}",
         "not_finite": "finite",
     }.get(item["type"], "")
     return words.format(**limits)
@@ -311,8 +320,8 @@ def _several(value: Any) -> list[Any]:
     return list(value)
 
 
-def _mapping(value: Any) -> Mapping[Any, Any]:
-    if not isinstance(value, Mapping):
+def _instance(kind: type[Any], value: Any) -> Any:
+    if not isinstance(value, kind):
         raise _refuse()
     return value
 
@@ -321,15 +330,6 @@ def _function(value: Any) -> Callable[..., Any]:
     if not callable(value):
         raise _refuse()
     return value
-
-
-def _instance_of(kind: type) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if not isinstance(value, kind):
-            raise _refuse()
-        return value
-
-    return check
 
 
 def _shown(value: Any) -> str:

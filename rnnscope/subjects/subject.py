@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from rnnscope.maps import CompleteMap, StateMap, complete, wrap
 from rnnscope.maps.torch_modules import is_torch_recurrent
@@ -93,7 +94,7 @@ class Subject:
 
     def trajectories(
         self,
-        inputs: Float[np.ndarray, "trial time input"] | Trials | None = None,
+        inputs: ArrayLike | Trials | None = None,
         *,
         n_trials: int = 128,
         initial: Float[np.ndarray, "trial state"] | None = None,
@@ -107,11 +108,10 @@ class Subject:
             ValueError: sizes that do not fit, inputs or initial states that are not finite.
         """
         rng = np.random.default_rng([seed, 0x51A])
-        given: Any = inputs
         if inputs is None:
-            given, rng.bit_generator.state = self._drawn(n_trials, seed)
-        trials = given if isinstance(given, Trials) else None
-        return follow(self.map, checked_inputs(given, self.map.input_size), trials, initial, noise, rng)
+            inputs, rng.bit_generator.state = self._drawn(n_trials, seed)
+        trials = inputs if isinstance(inputs, Trials) else None
+        return follow(self.map, checked_inputs(inputs, self.map.input_size), trials, initial, noise, rng)
 
     def visited(self, n_trials: int = 128, seed: int = 0) -> Visited:
         """States visited on trials of its own task; without a task, in 200 steps from 64 initial states, with no input.
