@@ -209,8 +209,9 @@ def _asked(
     began = time.perf_counter()
     answer = function(subject, **given)
     seconds = time.perf_counter() - began
-    origin = subject.origin if isinstance(subject, Subject) else subject[0].origin
-    return replace(answer, made=Made(question.name, question.record(given), origin, __version__, seconds))
+    first, *others = [each.origin for each in ([subject] if isinstance(subject, Subject) else subject)]
+    made = Made(question.name, question.record(given), first, __version__, seconds, tuple(others))
+    return replace(answer, made=made)
 
 
 def _of(function: Callable[..., Any]) -> tuple[type[Any]]:

@@ -33,7 +33,7 @@ class Completed:
         self.map = map
         self.state_size, self.input_size = map.state_size, map.input_size
         self.domain: Float[np.ndarray, "2 state"] | None = map.domain if isinstance(map, _Bounded) else None
-        self.dt: float | None = map.dt if isinstance(map, _Timed) else None
+        self.dt = float(map.dt) if isinstance(map, _Timed) and map.dt is not None else None
         self.jacobian_error: float = map.jacobian_error if isinstance(map, _Approximate) else 0.0
         self.readout_size: int = map.readout_size if isinstance(map, _Read) else 0
         self._reading = map if isinstance(map, _Read) else None

@@ -36,6 +36,7 @@ class Made:
         analysis: its name in the registry.
         settings: all of them, the defaults too, as plain values.
         origin: what it was asked of.
+        others: of a comparison, the origins of the other networks.
         used: argument -> the name of the analysis whose result went there.
         version: of rnnscope.
         seconds: that it took, without the results that it used.
@@ -46,6 +47,7 @@ class Made:
     origin: Origin
     version: str
     seconds: float
+    others: tuple[Origin, ...] = ()
     used: Mapping[str, str] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
@@ -60,7 +62,11 @@ class Made:
             ValueError: a field is missing.
         """
         try:
-            own = {**plain["origin"], "interventions": tuple(plain["origin"].get("interventions", ()))}
-            return cls(**{**plain, "origin": Origin(**own)})
+            others = tuple(_origin(each) for each in plain.get("others", ()))
+            return cls(**{**plain, "origin": _origin(plain["origin"]), "others": others})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"how this result was made is not told in full ({error}): redo it") from None
+
+
+def _origin(plain: Mapping[str, Any]) -> Origin:
+    return Origin(**{**plain, "interventions": tuple(plain.get("interventions", ()))})
