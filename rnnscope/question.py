@@ -196,7 +196,8 @@ def _field(annotation: Any) -> Any:
         return Annotated[Any, PlainValidator(_mapping)]
     if origin is Callable:
         return Annotated[Any, PlainValidator(_function)]
-    return InstanceOf[annotation]
+    # Without a schema of its own there would be none of the other settings.
+    return Annotated[InstanceOf[annotation], WithJsonSchema({})]
 
 
 def _told(annotation: Any) -> tuple[str, bool]:
