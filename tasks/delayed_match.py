@@ -8,11 +8,11 @@ from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import bit_streams
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class DelayedMatchToSample:
+class DelayedMatchToSample(Task):
     """Whether x[-N] equals x[-1] (a lag of N-1 steps) in a sequence of random bits, asked for at the last step.
 
     One input channel of fair bits; the length of a trial is L ~ U{N+2, ..., 4N+1} with N the largest in `n`.

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks.bit_streams import head_labels
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 FIXATE, MATCH, NON_MATCH = 0, 1, 2
 
@@ -22,7 +22,7 @@ def _as_range(delay: Any) -> Any:
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class DelayedMatchEpochs:
+class DelayedMatchEpochs(Task):
     """The classical delayed match-to-sample task of the primate literature, with analogue inputs.
 
     Epochs, in this order: fixation, sample, delay (its length drawn uniformly from a range), test. Channel 0

@@ -9,13 +9,13 @@ from pydantic import StrictFloat, StrictInt
 from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 MOST_AT_ONCE = 4  # channels of which every combination of pulses is a symbol: 81
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class FlipFlop:
+class FlipFlop(Task):
     """Channels of pulses in {-1, 0, +1}; the target of each is the sign of its latest pulse.
 
     A pulse counts from its own step on. At the first step every channel has one, so that the target is

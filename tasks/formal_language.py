@@ -13,7 +13,7 @@ from rnnscope.tasks import bit_streams
 from rnnscope.tasks.languages import Dyck, Language, language
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 UNIFORM, MEMBER, BORDER = range(3)
 ATTEMPTS = 20
@@ -36,7 +36,7 @@ def _plain(value: str | Machine) -> str | dict[str, Any]:
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class FormalLanguage:
+class FormalLanguage(Task):
     """Read a word symbol by symbol, one-hot, and tell after each whether what was read so far is in the language.
 
     By default every trial opens with a step without a symbol, all zeros, after which the empty word is asked for.

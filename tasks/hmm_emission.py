@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from rnnscope.tasks.bit_streams import head_labels
 from rnnscope.tasks.hmm import HMM, cyclic, fully_connected, linear_chain
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 NAMED = {"linear_chain": linear_chain, "fully_connected": fully_connected, "cyclic": cyclic}
 
@@ -37,7 +37,7 @@ def sample_symbols(logits: Num[np.ndarray, "... symbol"], rng: np.random.Generat
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class HMMEmission:
+class HMMEmission(Task):
     """Emit sequences distributed as those of a hidden Markov model, given nothing but noise.
 
     Inputs are x_t ~ N(0, I); the outputs are logits of the symbol to emit. `targets` are sequences drawn from

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from rnnscope.tasks.bit_streams import head_labels
 from rnnscope.tasks.process import NAMED, Process
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 
 def _source(value: Any) -> str | Process:
@@ -29,7 +29,7 @@ def _plain(value: str | Process) -> str | dict[str, Any]:
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class NextSymbol:
+class NextSymbol(Task):
     """Read a word of a process symbol by symbol, one-hot, and predict after each what comes next.
 
     Every trial opens with a step without a symbol, all zeros, after which the first symbol is to be predicted: that of
@@ -63,9 +63,13 @@ class NextSymbol:
         check_count("length", self.length)
 
     @cached_property
+    def _process(self) -> Process:
+        return NAMED[self.process]() if isinstance(self.process, str) else self.process
+
+    @property
     def ground_truth(self) -> Process:
         """The process."""
-        return NAMED[self.process]() if isinstance(self.process, str) else self.process
+        return self._process
 
     @property
     def predicts_next(self) -> bool:

@@ -8,11 +8,11 @@ from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import bit_streams
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class Parity:
+class Parity(Task):
     """The parity of the last N bits of a random binary sequence, asked for at its last step.
 
     One input channel of bits, Bernoulli(p) with p ~ U(0, 1) drawn for each trial; the length of a trial is

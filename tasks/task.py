@@ -50,11 +50,8 @@ class Criterion:
 
 @runtime_checkable
 class Task(Protocol):
-    """What the trainer and the analysers ask of a task. Any object with these members is one.
-
-    A task may also have `ground_truth` (a machine, a language, a hidden Markov model, a process), `opening` (time,
-    input): what every trial shows before its first symbol, where it asks for the empty word too, and `predicts_next`:
-    whether the outputs are logits of the symbol of the alphabet that comes next.
+    """What the trainer and the analysers ask of a task. Any object with these members is one; a class that subclasses
+    this one has those with a default.
 
     Attributes:
         input_size, output_size: channels in and out. For "cross_entropy" the outputs are the logits of
@@ -64,6 +61,10 @@ class Task(Protocol):
         criterion: all of them met = learned.
         alphabet: the input vector of each symbol, where the inputs are symbols; else None. Extracting an
             automaton needs it.
+        symbols: the names of the alphabet's symbols; empty where their vectors are all that there is to say.
+        opening: what every trial shows before its first symbol, where it asks for the empty word too.
+        predicts_next: whether the outputs are logits of the symbol of the alphabet that comes next.
+        ground_truth: a machine, a language, a hidden Markov model, a process; None where that is not known.
     """
 
     @property
@@ -78,6 +79,26 @@ class Task(Protocol):
     def criterion(self) -> tuple[Criterion, ...]: ...
     @property
     def alphabet(self) -> Float32[np.ndarray, "symbol input"] | None: ...
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def opening(self) -> Float32[np.ndarray, "time input"]:
+        return np.zeros((0, self.input_size), np.float32)
+
+    @property
+    def predicts_next(self) -> bool:
+        return False
+
+    @property
+    def ground_truth(self) -> object | None:
+        return None
+
+    def sample_held_out(self, n_trials: int, length: int, rng: np.random.Generator) -> Trials | None:
+        """Trials of another length in symbols than those trained on; None where there are no others."""
+        return None
 
     def sample(self, n_trials: int, rng: np.random.Generator) -> Trials:
         """Draw trials; the same generator state gives the same trials, bit for bit."""
