@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from rnnscope.cells import CELLS, Cell
+from rnnscope.learning.defaults import default_training
 from rnnscope.learning.settings import Training, change_settings
 from rnnscope.learning.stepper import Progress, Trainer, TrainingDiverged, measure
 from rnnscope.network import Network
@@ -63,8 +64,6 @@ def train(
         >>> run.status, run.checkpoints
         ('finished', [0, 5])
     """
-    from rnnscope.learning.presets import default_training
-
     training = default_training(task) if training is None else training
     if settings:
         training = change_settings(training, settings)
@@ -73,8 +72,8 @@ def train(
         raise ValueError(f"seed must be a whole number from 0 on, got {seed}")
     _check_known(task, TASKS, "task")
     _check_known(cell, CELLS, "cell")
-    if training.curriculum is not None and not hasattr(task, "restrict"):
-        raise ValueError(f"a curriculum needs a multi-head task (Parity, DelayedMatchToSample), not {task}")
+    if training.curriculum is not None and not task.ns:
+        raise ValueError(f"a curriculum needs a multi-head task, such as Parity(range(2, 6)), not {task}")
     path = Path(folder) / (name or default_name(task, cell, seed))
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file: choose another name or folder for the run")
@@ -105,7 +104,7 @@ def evaluate(
 def default_name(task: Task, cell: Cell, seed: int) -> str:
     """A readable folder name: task, cell, seed; four letters tell apart settings that are not the defaults."""
     parts = []
-    sizes: list[list[int]] = [list(getattr(task, "ns", ())), [cell.units]]
+    sizes: list[list[int]] = [list(task.ns), [cell.units]]
     for thing, size in zip((task, cell), sizes, strict=True):
         consecutive = len(size) > 1 and size == list(range(size[0], size[-1] + 1))
         shown = f"{size[0]}-{size[-1]}" if consecutive else ".".join(map(str, size))

@@ -56,6 +56,7 @@ def extract_acceptor(
     fields |= dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing)
     fields |= counting
     empty = np.zeros((machine.n_states, 0))
+    names = () if task is None else task.symbols
     return Automaton(
         kind="moore",
         transitions=machine.transitions,
@@ -63,7 +64,7 @@ def extract_acceptor(
         transition_probabilities=empty,
         emission=empty,
         initial=machine.initial,
-        symbols=_names(reader.alphabet) if task is None else getattr(task, "symbols", _names(reader.alphabet)),
+        symbols=names if len(names) == reader.n_symbols else _names(reader.alphabet),
         n_test_words=n_test_words,
         tried_clusters=np.array(found.clusters),
         tried_states=np.array([each.n_states for each in tried]),
