@@ -33,6 +33,7 @@ from rnnscope.cli.settings import (
     split_commas,
 )
 from rnnscope.learning.trainer import Training, change_settings
+from rnnscope.records.arrays import read_arrays
 from rnnscope.tasks import TASKS, task_from_config, to_config
 
 INTERRUPTED = 130
@@ -119,6 +120,9 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on with this run if it was begun before.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     quiet: Annotated[bool, typer.Option(help="No progress bar.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="A .npz file with the trials of --task FromArrays: inputs, targets, mask ...")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Train a network and write the run.
@@ -127,12 +131,15 @@ def train(
 
     `rnnscope train --task Parity --set task.n=3 --cell GRU --set cell.units=32 --set training.steps=3000`
 
+    `rnnscope train --task FromArrays --data trials.npz --cell GRU --set cell.units=32`
+
     Keys of --set begin with task., cell. or training.; in a file these are tables.
     """
     tables = context.meta.get("tables", {})
     changes = merge(tables, parse_settings(set_, ("task", "cell", "training")))
     base = None if preset is None else rs.preset(preset)
-    chosen_task = task_from_config(named_config(changes["task"], task, base and base.task, "task", TASKS))
+    task_config = named_config(changes["task"], task, base and base.task, "task", TASKS)
+    chosen_task = task_from_config(task_config, {} if data is None else read_arrays(data))
     chosen_cell = cell_from_config(named_config(changes["cell"], cell, base and base.cell, "cell", CELLS))
     training = rs.default_training(chosen_task) if base is None else base.training
     run = rs.train(
