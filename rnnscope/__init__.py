@@ -2,7 +2,8 @@
 
 from rnnscope import cells, tasks
 from rnnscope.compiled import compile_machine
-from rnnscope.learning.presets import PRESETS, Preset, default_training, preset
+from rnnscope.learning.defaults import default_training
+from rnnscope.learning.presets import PRESETS, Preset, preset
 from rnnscope.learning.schedules import Curriculum, Decay
 from rnnscope.learning.trainer import Training, TrainingDiverged, evaluate, train
 from rnnscope.maps import FunctionMap, StateMap, wrap

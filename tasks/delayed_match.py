@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Integer, Num
+from jaxtyping import Float32
 from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import bit_streams
@@ -32,6 +32,10 @@ class DelayedMatchToSample(Task):
 
     n: bit_streams.HeadSizes
 
+    @classmethod
+    def examples(cls) -> "tuple[DelayedMatchToSample, ...]":
+        return (cls(3), cls(range(2, 6)))
+
     @property
     def ns(self) -> tuple[int, ...]:
         """The N of each head."""
@@ -44,10 +48,6 @@ class DelayedMatchToSample(Task):
     @property
     def output_size(self) -> int:
         return 2 * self.n_heads
-
-    @property
-    def n_heads(self) -> int:
-        return len(self.ns)
 
     @property
     def loss(self) -> LossKind:
@@ -77,14 +77,3 @@ class DelayedMatchToSample(Task):
         for head, n in enumerate(self.ns):
             targets[..., head] = bits == bit_streams.lagged(bits, n - 1)
         return bit_streams.bit_trials(bits, targets, lengths)
-
-    def metrics(
-        self, outputs: Num[np.ndarray, "trial time output"], trials: Trials, rng: np.random.Generator
-    ) -> dict[str, float]:
-        """Fractions right at the last step: "accuracy" (mean of the heads), "accuracy_min" (the worst head)
-        and "accuracy_n3", ... of each head. `rng` is not used."""
-        return bit_streams.head_metrics(self.labels(outputs[trials.mask]), trials.targets[trials.mask], self.ns)
-
-    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
-        """The class of the larger logit, per head: 1 is a match."""
-        return bit_streams.head_labels(outputs, self.n_heads, 2)

@@ -5,12 +5,11 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Integer, Num
+from jaxtyping import Float32, Float64, Num
 from pydantic import PlainSerializer, PlainValidator, StrictBool, StrictInt
 from pydantic.dataclasses import dataclass
 
-from rnnscope.tasks.bit_streams import head_labels
-from rnnscope.tasks.process import NAMED, Process
+from rnnscope.tasks.process import NAMED, Process, mess3
 from rnnscope.tasks.settings import SETTINGS
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
@@ -62,6 +61,10 @@ class NextSymbol(Task):
     def __post_init__(self) -> None:
         check_count("length", self.length)
 
+    @classmethod
+    def examples(cls) -> "tuple[NextSymbol, ...]":
+        return (cls("rrxor"), cls(mess3(x=0.1, alpha=0.6), length=7, opening_step=False))
+
     @cached_property
     def _process(self) -> Process:
         return NAMED[self.process]() if isinstance(self.process, str) else self.process
@@ -89,16 +92,16 @@ class NextSymbol(Task):
         return self.ground_truth.n_symbols
 
     @property
-    def n_heads(self) -> int:
-        return 1
-
-    @property
     def loss(self) -> LossKind:
         return "cross_entropy"
 
     @property
     def criterion(self) -> tuple[Criterion, ...]:
         return (Criterion("divergence", 0.001, "at most"),)
+
+    @property
+    def default_training(self) -> str:
+        return "next-symbol"
 
     @property
     def alphabet(self) -> Float32[np.ndarray, "symbol input"]:
@@ -146,7 +149,3 @@ class NextSymbol(Task):
             "accuracy": float((outputs.argmax(-1) == symbols).mean()),
             "best_accuracy": float((true.argmax(-1) == symbols).mean()),
         }
-
-    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
-        """The likeliest symbol."""
-        return head_labels(outputs, 1, self.output_size)

@@ -5,6 +5,7 @@ the parameters and runs sequences under autograd. The module's `dynamics()` is t
 resolved: one step and its closed-form Jacobians. Training sees the module; analyses see only the dynamics.
 """
 
+from abc import abstractmethod
 from typing import Annotated, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -13,6 +14,7 @@ from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from rnnscope.numerics.bounds import Bounded, Signal
+from rnnscope.tasks.settings import validated
 from rnnscope.tasks.task import check_count
 
 Start = Literal["zero", "random", "learned"]
@@ -129,14 +131,28 @@ class CellModule(Protocol):
 
 @runtime_checkable
 class Cell(Protocol):
-    """The settings of a cell: frozen, validated, JSON-ready."""
+    """The settings of a cell: frozen, validated, JSON-ready. `class Mine(Cell)`, a frozen pydantic dataclass with these
+    two settings and others of its own, needs `build`; `examples` too, where other settings are required.
 
-    @property
-    def units(self) -> int: ...
+    Attributes:
+        units: how many; what a readout sees.
+        start: where trials start; see `InitialState`.
+    """
 
+    units: int
+    start: Start
+
+    @abstractmethod
     def build(self, input_size: int, generator: torch.Generator | None = None) -> CellModule:
         """A module with fresh weights drawn from `generator` (torch's global one if None)."""
         ...
+
+    @classmethod
+    def examples(cls) -> "tuple[Cell, ...]":
+        """Small cells of this kind that differ in what their settings change: to try it with, and what the tests that
+        all cells share run on. By default two with their default settings that start otherwise."""
+        smallest = ({"units": 5}, {"units": 4, "start": "random"})
+        return tuple(validated(cls, settings, f"cell {cls.__name__}") for settings in smallest)
 
 
 class InitialState(nn.Module):

@@ -8,14 +8,14 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope.cells.cell import Dynamics, InitialState, Start, Units, uniform, unroll_by_steps
+from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, uniform, unroll_by_steps
 from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.numerics import bounds
 from rnnscope.tasks.settings import SETTINGS
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class GRU:
+class GRU(Cell):
     """r, z = sigmoid(...); n = tanh(W_in u + b_i + r * (W_hn h + b_h)); h' = (1 - z) n + z h.
 
     Args:

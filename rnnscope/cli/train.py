@@ -10,6 +10,7 @@ from rnnscope.cells import CELLS, cell_from_config
 from rnnscope.cli.lines import say
 from rnnscope.cli.settings import Folder, Seed, Set, given_settings, named_config, settings_file
 from rnnscope.learning.trainer import change_settings
+from rnnscope.records.arrays import read_arrays
 from rnnscope.tasks import TASKS, task_from_config
 
 TABLES = ("task", "cell", "training")
@@ -28,6 +29,9 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on with this run if it was begun before.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
     quiet: Annotated[bool, typer.Option(help="No progress bar.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="A .npz file with the trials of --task FromArrays: inputs, targets, mask ...")
+    ] = None,
     config: Annotated[Path | None, settings_file(TABLES)] = None,
 ) -> None:
     """Train a network and write the run.
@@ -36,11 +40,14 @@ def train(
 
     `rnnscope train --task Parity --set task.n=3 --cell GRU --set cell.units=32 --set training.steps=3000`
 
+    `rnnscope train --task FromArrays --data trials.npz --cell GRU --set cell.units=32`
+
     Keys of --set begin with task., cell. or training.; in a file these are tables.
     """
     changes = given_settings(context, set_, TABLES)
     base = None if preset is None else rs.preset(preset)
-    chosen_task = task_from_config(named_config(changes["task"], task, base and base.task, "task", TASKS))
+    task_config = named_config(changes["task"], task, base and base.task, "task", TASKS)
+    chosen_task = task_from_config(task_config, {} if data is None else read_arrays(data))
     chosen_cell = cell_from_config(named_config(changes["cell"], cell, base and base.cell, "cell", CELLS))
     training = rs.default_training(chosen_task) if base is None else base.training
     run = rs.train(

@@ -97,7 +97,10 @@ def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.rando
     if not grown.pairs:
         return fields
     truth = None if task is None else task.ground_truth
-    if not isinstance(truth, Language | Machine) or (truth.n_symbols if isinstance(truth, Machine) else len(truth.symbols)) != reader.n_symbols:
+    if (
+        not isinstance(truth, Language | Machine)
+        or (truth.n_symbols if isinstance(truth, Machine) else len(truth.symbols)) != reader.n_symbols
+    ):
         truth = None
     asked = task is None or len(reader.opening) > 0
     return fields | counters.explain(reader, machine, grown, truth, asked, rng)

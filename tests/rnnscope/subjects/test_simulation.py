@@ -9,7 +9,7 @@ import rnnscope as rs
 from rnnscope import cells, tasks
 from rnnscope.tasks.task import Trials
 
-EVERY = [cells.Vanilla(6), cells.Leaky(6), cells.GRU(6), cells.LSTM(6), cells.LowRank(6, rank=2, tau=2)]
+EVERY = [cell for kind in cells.CELLS.values() for cell in kind.examples()]
 INPUTS = np.random.default_rng(0).standard_normal((4, 9, 3))
 
 
@@ -26,7 +26,7 @@ def subject_of() -> rs.Subject:
     return rs.Subject(network.map(), TASK)
 
 
-@pytest.mark.parametrize("cell", EVERY, ids=lambda cell: type(cell).__name__)
+@pytest.mark.parametrize("cell", EVERY, ids=str)
 def test_against_forward_in_float64(cell: cells.Cell):
     network = network_of(cell)
     start = 0.5 * np.random.default_rng(1).random((4, network.cell.state_size))
