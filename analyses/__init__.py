@@ -28,6 +28,7 @@ from rnnscope.analyses.fixed_points import (
     linearise,
     marginal_manifolds,
 )
+from rnnscope.analyses.headings import groups
 from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.local_linear import LinearisationAlong, linearise_along
 from rnnscope.analyses.lyapunov import (
@@ -58,7 +59,7 @@ from rnnscope.analyses.state_space import (
     project_states,
 )
 from rnnscope.analyses.switching_linear import SwitchingLinear, switching_linear
-from rnnscope.registry import ANALYSES, COMPARISONS, Analysis, Drawing, groups
+from rnnscope.registry import ANALYSES, COMPARISONS, Analysis, Drawing
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks.machine import Machine
 

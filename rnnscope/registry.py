@@ -174,11 +174,6 @@ def comparison(
     return declare
 
 
-def groups() -> list[str]:
-    """The headings of the analyses, in the order of their first declaration."""
-    return list(dict.fromkeys(entry.group for entry in ANALYSES.values()))
-
-
 def in_order(names: Iterable[str]) -> list[Analysis]:
     """Analyses by name, each below those whose results it uses."""
     wanted, found = set(names), dict[str, Analysis]()
