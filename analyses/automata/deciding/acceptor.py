@@ -96,14 +96,12 @@ def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.rando
     fields: dict[str, Any] = {"growth_states": grown.states}
     if not grown.pairs:
         return fields
-    truth = None if task is None else task.ground_truth
-    if (
-        not isinstance(truth, Language | Machine)
-        or (truth.n_symbols if isinstance(truth, Machine) else len(truth.symbols)) != reader.n_symbols
-    ):
-        truth = None
     asked = task is None or len(reader.opening) > 0
-    return fields | counters.explain(reader, machine, grown, truth, asked, rng)
+    truth, known = None if task is None else task.ground_truth, None
+    if isinstance(truth, Language | Machine):
+        n_symbols = truth.n_symbols if isinstance(truth, Machine) else len(truth.symbols)
+        known = truth if n_symbols == reader.n_symbols else None
+    return fields | counters.explain(reader, machine, grown, known, asked, rng)
 
 
 def _names(alphabet: Float[np.ndarray, "symbol input"]) -> tuple[str, ...]:
