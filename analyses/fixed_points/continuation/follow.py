@@ -181,20 +181,15 @@ _PARAMETER = Question.of(follow_parameter, "follow_parameter")
 
 
 def _search(starts: ArrayLike | None, n_starts: int, seed: int) -> tuple[Search, int]:
-    """(the search, the usual number of its starts)"""
-    if starts is None:
+    """(the search, its usual number of starts); where starts are given, these are all there are."""
 
-        def afresh(subject: Subject, held: ArrayLike | None, i: int, more: int) -> np.ndarray:
-            found = find_fixed_points(subject, input=held, n_starts=more * n_starts, certify=False, seed=seed + i)
-            return found.points
+    def search(subject: Subject, held: ArrayLike | None, i: int, more: int) -> np.ndarray:
+        found = find_fixed_points(
+            subject, input=held, starts=starts, n_starts=more * n_starts, certify=False, seed=seed + i
+        )
+        return found.points
 
-        return afresh, n_starts
-
-    # These are all there are: no search has more.
-    def given(subject: Subject, held: ArrayLike | None, i: int, more: int) -> np.ndarray:
-        return find_fixed_points(subject, input=held, starts=starts, certify=False, seed=seed + i).points
-
-    return given, len(np.atleast_2d(starts))
+    return search, n_starts if starts is None else len(np.atleast_2d(starts))
 
 
 def _along(
