@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_type_hints
 
-import numpy as np
-
 from rnnscope.question import Question, recorded
 from rnnscope.records.provenance import Made
 from rnnscope.subjects.not_applicable import NotApplicable
@@ -237,9 +235,18 @@ def _used(subject: Subject, entry: Analysis, known: Iterable[Any], held: Mapping
 
 
 def _fits(made: Made | None, subject: Subject, input: Any) -> bool:
-    """Whether a result was made for these weights, at this input (zeros if None)."""
+    """Whether a result was made for these weights, at this input (zeros if None), from no starts of somebody's own."""
     if made is None or not made.origin.is_same(subject.origin):
         return False
-    zeros = recorded(np.zeros(subject.map.input_size))
+    if any(made.settings.get(name) is not None for name in ("starts", "start_inputs")):
+        return False
     then, now = made.settings.get("input"), recorded(input)
-    return (zeros if then is None else then) == (zeros if now is None else now)
+    size = subject.map.input_size
+    return _rows(then, size) == _rows(now, size)
+
+
+def _rows(input: Any, size: int) -> Any:
+    """An input or several, as a record has them, as rows; zeros if None."""
+    if input is None:
+        return [[0.0] * size]
+    return [input] if isinstance(input, list) and not any(isinstance(each, list) for each in input) else input

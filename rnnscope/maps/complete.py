@@ -1,6 +1,6 @@
 """Any map with all that analyses ask of one."""
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +22,16 @@ from rnnscope.numerics.bounds import Ball, Bounded
 
 def complete(map: StateMap) -> CompleteMap:
     """The map itself, or with what it lacks made from what it has. Nothing else asks what a map can do."""
-    return map if isinstance(map, CompleteMap) else Completed(map)
+    if type(map) in _COMPLETE:
+        return cast(CompleteMap, map)
+    if not isinstance(map, CompleteMap):
+        return Completed(map)
+    _COMPLETE.add(type(map))
+    return map
+
+
+# Kinds of maps that are known to have all members: to look at all of them takes longer than a small map's step.
+_COMPLETE: set[type] = set()
 
 
 class Completed:

@@ -189,6 +189,7 @@ def test_saved_results_are_used_where_weights_and_input_are_the_same(tmp_path, d
     assert found.size == 2, "what the run keeps is used"
     assert found.made.used == {"given": "points"}
     assert entry.on(run, input=[0.0]).size == 2, "no input is zeros"
+    assert entry.on(run, input=[[0.0]]).size == 2, "one row is that input"
     assert entry.on(run, input=[0.5]).size == 3, "at another input it is computed"
     assert made_at[-1] == [0.5]
     assert entry.on(run, other=1).size == 0, "a setting takes its place"
@@ -236,7 +237,7 @@ def test_all_analyses_of_a_run_load_its_checkpoint_and_make_its_task_once(tmp_pa
     loaded, made = [], []
     load_file, task_from_config = runs.load_file, runs.task_from_config
     monkeypatch.setattr(runs, "load_file", lambda path: loaded.append(Path(path).name) or load_file(path))
-    monkeypatch.setattr(runs, "task_from_config", lambda config: made.append(config) or task_from_config(config))
+    monkeypatch.setattr(runs, "task_from_config", lambda *given: made.append(given) or task_from_config(*given))
     found = analyse(run, settings={name: dict(entry.quick) for name, entry in ANALYSES.items()})
     assert len(found.results) + len(found.skipped) == len(ANALYSES)
     assert len(found.results) > len(ANALYSES) / 2
