@@ -13,7 +13,7 @@ import typer
 
 import rnnscope as rs
 from rnnscope import analyses, cells, tasks
-from rnnscope.cli import app, main
+from rnnscope.cli.main import app, main
 from rnnscope.records.results import load_result
 
 SKIPPED = {"rotations"}  # the two targets of parity make no three conditions
