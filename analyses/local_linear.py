@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Complex, Float
 
+from rnnscope.analyses.fixed_points.search.stability import count_unstable
 from rnnscope.analyses.headings import LOCAL_LINEAR
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.state_space.labelled import shown_states
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 BLOCK = 4_000_000  # numbers in the Jacobians that are held at once: 32 MB
 SHOWN_EIGENVALUES = 8
+TIE = 1e-6  # what decides between matchings that cost the same, as part of the moduli's square
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,12 @@ class LinearisationAlong:
 
     Attributes:
         eigenvalues: of the state Jacobian. Within a trial an entry goes on from step to step: eigenvalues are
-            matched so that all together move least. The largest mean modulus over the trial comes first.
+            matched so that all together move least; where two real ones become a pair, the larger one is that with
+            positive imaginary part. The largest mean modulus over the trial comes first.
         jump: how far the eigenvalue that moves most moves into a step, all of them counted; 0 at the first. Where it
             is as large as eigenvalues are apart, which is which cannot be told.
         spectral_radius: the largest modulus of all eigenvalues.
-        n_unstable: eigenvalues outside the unit circle; NaN in the padding.
+        n_unstable: eigenvalues outside the unit circle (|λ| > 1 + 1e-8); NaN in the padding.
         stretch: the largest singular value of the state Jacobian: the most that a small change can grow in a step.
             More than the spectral radius where the Jacobian is not normal.
         input_gain: singular values of the input Jacobian, the largest first: how far an input of length 1 can move
@@ -157,9 +160,9 @@ def linearise_along(
             if n_gains:
                 gain[trials, steps] = np.linalg.svd(by_input, compute_uv=False)
         radius = np.abs(values).max(2)
-        unstable = np.where(shown.valid, (np.abs(values) > 1).sum(2), np.nan)
+        unstable = np.where(shown.valid, count_unstable(values.reshape(-1, size)).reshape(shape), np.nan)
         jump = _match(values, shown.valid)
-    order = np.argsort(-np.nanmean(np.abs(values), axis=1), axis=1, kind="stable")[:, :kept]
+    order = np.argsort(-np.round(np.nanmean(np.abs(values), axis=1), 10), axis=1, kind="stable")[:, :kept]
     return LinearisationAlong(
         eigenvalues=np.take_along_axis(values, order[:, None], 2),
         jump=jump,
@@ -215,8 +218,11 @@ def _match(values: np.ndarray, valid: np.ndarray) -> Float[np.ndarray, "trial ti
         for t in range(1, length):
             before, now = values[trial, t - 1], values[trial, t]
             distance = np.abs(before[:, None] - now)
+            # Where two real eigenvalues meet and part as a pair, either may become either of the pair at the same cost:
+            # the larger one goes above the real axis, or rounding would choose.
+            tie = TIE * (before[:, None] * now).imag
             # Squares: many small moves rather than a large one.
-            values[trial, t] = now[linear_sum_assignment(distance**2)[1]]
+            values[trial, t] = now[linear_sum_assignment(distance**2 - tie)[1]]
             jump[trial, t] = np.abs(values[trial, t] - before).max()
     return jump
 

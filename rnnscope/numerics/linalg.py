@@ -129,8 +129,8 @@ def _decompose(matrices: np.ndarray, exchanges: np.ndarray) -> tuple[()]:
 
 
 def eigenvalues(matrices: Float[np.ndarray, "batch n n"]) -> Complex[np.ndarray, "batch n"]:
-    """Eigenvalues, the largest modulus first; of a conjugate pair the one with positive imaginary part comes first.
-    NaN where a matrix is not finite, or the iteration does not end."""
+    """Eigenvalues, the largest modulus first; of equal ones that with the largest imaginary part comes first, then that
+    with the largest real part. NaN where a matrix is not finite, or the iteration does not end."""
     (found,) = _spread(lambda a: (np.linalg.eigvals(a).astype(np.complex128),), (matrices,))
     return np.take_along_axis(found, _order(found), -1)
 
@@ -218,8 +218,8 @@ def _eliminate(columns: np.ndarray, diagonal: np.ndarray) -> tuple[()]:
 
 
 def _order(values: np.ndarray) -> np.ndarray:
-    # Rounded, so that the two of a pair tie and the second key decides.
-    return np.lexsort((-np.imag(values), -_round(np.abs(values))), axis=-1)
+    # Rounded, so that those of equal modulus tie and the next key decides: the two of a pair, r and -r, roots of unity.
+    return np.lexsort((-np.real(values), -np.imag(_round(values)), -_round(np.abs(values))), axis=-1)
 
 
 def _eig(matrices: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -290,7 +290,7 @@ def _each(function: Callable[..., tuple[np.ndarray, ...]], arrays: tuple[np.ndar
 def _round(x: np.ndarray) -> np.ndarray:
     """To 10 digits of each row's largest."""
     with np.errstate(invalid="ignore"):
-        scale = np.nanmax(np.where(np.isfinite(x), x, 0.0), axis=-1, keepdims=True, initial=0.0)
+        scale = np.nanmax(np.where(np.isfinite(x), np.abs(x), 0.0), axis=-1, keepdims=True, initial=0.0)
         return np.round(x / np.where(scale > 0, scale, 1.0), 10)
 
 

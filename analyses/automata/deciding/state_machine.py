@@ -27,6 +27,7 @@ GRID = 0.01  # states closer than this, in standard deviations of a unit, count 
 MAX_FUTURES = 24  # words whose outputs tell states apart
 DISCOUNT = 0.8  # of a future's weight, for each symbol
 PLACE = 0.1  # the weight of where a state lies, beside that of all futures
+TIE = 1e-7  # noise that decides between centres which are equally near, as part of the spread of what is clustered
 ITERATIONS = 5  # of k-means; more do not make better machines
 
 
@@ -82,6 +83,9 @@ class StateCloud:
         spread = np.sqrt(self._points.var(0).sum()) or 1.0
         self._place = self._points.mean(0), PLACE * (np.sqrt(futures.var(0).sum()) or 1.0) / spread
         self._features = self._with_place(futures, self._points)
+        # States that are as near to one centre as to another are common where states are ±1: rounding must not decide.
+        jitter = np.random.default_rng(0).standard_normal(self._features.shape)
+        self._features += TIE * np.sqrt(self._features.var(0).sum()) * jitter
         self._ahead = [self._described(block) for block in np.split(reader.step_all(self._points), reader.n_symbols)]
         self._start = self._described(states[:1, 0])
 

@@ -272,7 +272,7 @@ def _collected(
         n_unstable = count_unstable(values)
         smooth = smooth_cycles(pieces, state_map, here, scale)
         order = np.lexsort((-hits, n_unstable))
-        chains += [np.roll(here[i], -int(here[i, :, 0].argmax()), 0) for i in order]
+        chains += [_turned(here[i]) for i in order]
         for name, column in zip(columns, (values, n_unstable, smooth, hits), strict=True):
             columns[name].append(column[order])
         unseen.append(0.0 if search.complete else coverage(hits).unseen)
@@ -294,6 +294,12 @@ def _collected(
         "n_singular": np.array([search.n_singular for search in searches]),
         "unseen": np.array(unseen),
     }
+
+
+def _turned(chain: Float[np.ndarray, "phase unit"]) -> Float[np.ndarray, "phase unit"]:
+    """From the state of largest first unit on; where rounding alone would say which that is, the next unit says."""
+    rounded = np.round(chain / (np.abs(chain).max(initial=0.0) or 1.0), 8)
+    return np.roll(chain, -int(np.lexsort(rounded.T[::-1])[-1]), 0)
 
 
 def _trust(found: Cycles) -> list[str]:

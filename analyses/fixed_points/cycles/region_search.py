@@ -4,25 +4,32 @@ First by hopping from regions to the solution of their equations, and on to the 
 al., "Bifurcations and loss jumps in RNN training", NeurIPS 2023). Then along paths: where F(z) - z = s g, with g fixed,
 z and s move on straight lines from border to border of regions, and every time that s passes 0 there is a solution
 (Katzenelson, Bell Syst. Tech. J. 44, 1965; Chien & Kuh, IEEE Trans. Circuits Syst. 24, 1977). From each solution
-paths go out in random directions g to others, of which many are such that no start hops there.
+paths go out in random directions g to others, of which many are such that no start hops there; and again in other
+directions, until several rounds in a row bring nothing new.
+
+What is found must not hang on the last digits. Rounding decides in which order solutions are come to, so the directions
+that paths take belong to the regions of their solution, and not to its place in that order.
 """
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope.analyses.fixed_points.cycles.linear_regions import Chains, Sequences, solve_sequences
+from rnnscope.analyses.fixed_points.cycles.linear_regions import BORDER, Chains, Sequences, solve_sequences
 from rnnscope.analyses.fixed_points.cycles.shooting import solve_cyclic
 from rnnscope.maps import LinearPieces
 from rnnscope.numerics import linalg
 
 # Regions that a start may hop to.
 MOST_HOPS = 50
-# Random directions in which paths leave each solution, both ways; starts from which a path begins, too.
-DIRECTIONS, PATH_STARTS = 4, 16
+# Paths that leave each solution in one round, and that begin elsewhere: solutions that lead only to one another along
+# the former are often on one of the latter. Rounds in a row that bring nothing new before the search ends.
+PATHS, PATH_STARTS, IN_VAIN = 4, 32, 2
 # A path ends after so many steps for each gate of the sequence, within these bounds.
 STEPS_PER_GATE, LEAST_STEPS, MOST_STEPS = 4, 50, 400
 # Multiplications that paths may cost, and what a step costs besides.
 MOST_WORK, STEP_WORK = 1e11, 2e5
+
+Passed = Bool[np.ndarray, "passed phase gate"]
 
 
 def search_regions(
@@ -32,24 +39,28 @@ def search_regions(
     how many of the starts hopped to one). Hopping begins at `sequences`, and paths begin at some of the `starts`.
     """
     _, period, n = starts.shape
-    steps_left = MOST_WORK / (STEP_WORK + 3 * period * n**3)
-    together = max(1, 2**22 // (2 * DIRECTIONS * period * n**2))  # paths whose Jacobians take 32 MB at most
+    together = max(1, 2**22 // (PATHS * period * n**2))  # solutions, for the Jacobians of their paths to take 32 MB
+    seed = int(rng.integers(2**63))
     known: dict[bytes, int] = {}
     ends, found = hop(pieces, sequences, rng)
-    begin = starts[:PATH_STARTS]
-    goal = pieces.step(begin) - np.roll(begin, -1, 1)  # so that s is 1 at the start, and has to fall
-    passed, n_steps = _follow(pieces, begin, goal, np.ones(len(begin)), -np.ones(len(begin)))
+    passed, n_steps = _paths_from_states(pieces, starts[:PATH_STARTS])
     todo = _count(known, np.concatenate([ends[found], passed]))
-    steps_left -= n_steps
-    while todo and steps_left > 0:
-        chains, inside = solve_sequences(pieces, np.array(todo[:together]))
-        begin = np.repeat(chains[inside], 2 * DIRECTIONS, 0)
-        goal = np.repeat(rng.standard_normal((len(begin) // 2, period, n)), 2, 0)
-        passed, n_steps = _follow(pieces, begin, goal, np.zeros(len(begin)), np.resize([1.0, -1.0], len(begin)))
-        todo, steps_left = todo[together:] + _count(known, passed), steps_left - n_steps
-    shape = sequences.shape[1:]
-    every = np.array([np.frombuffer(key, bool) for key in known], bool).reshape(-1, *shape)
-    chains, inside = solve_sequences(pieces, every)
+    steps_left = MOST_WORK / (STEP_WORK + 3 * period * n**3) - n_steps
+    turn = in_vain = 0
+    while steps_left > 0 and (len(todo) or in_vain < IN_VAIN):
+        if len(todo):
+            passed, n_steps = _paths_from_cycles(pieces, todo[:together], [seed, turn])
+            todo = todo[together:]
+        else:  # once more from all of them, in other directions, and from where the equations of any regions lead
+            todo, turn, in_vain = _sequences(known, sequences), turn + 1, in_vain + 1
+            anywhere = np.random.default_rng([seed, turn]).random((PATH_STARTS, *sequences.shape[1:])) < 0.5
+            states, _ = solve_sequences(pieces, anywhere)
+            passed, n_steps = _paths_from_states(pieces, states[np.isfinite(states).all((1, 2))])
+        steps_left -= n_steps
+        new = _count(known, passed)
+        if len(new):
+            todo, in_vain = np.concatenate([todo, new]), 0
+    chains, inside = solve_sequences(pieces, _sequences(known, sequences))
     return chains[inside], np.array(list(known.values()), np.int64)[inside], int(found.sum())
 
 
@@ -72,18 +83,38 @@ def hop(
         been = np.column_stack([been, (at * keys).sum((1, 2))])
         new = pieces.regions(np.nan_to_num(chains))
         stuck = (been[active] == (new * keys).sum((1, 2))[:, None]).any(1) | np.isnan(chains).any((1, 2))
-        new[stuck] = rng.random(new[stuck].shape) < 0.5
+        # Drawn for all, so that what one start draws does not depend on how many others are stuck.
+        new[stuck] = (rng.random(at.shape) < 0.5)[active[stuck]]
         at[active] = new
     return at, found
 
 
+def _paths_from_states(pieces: LinearPieces, states: Chains) -> tuple[Passed, int]:
+    """As `_follow`, from s = -1. States that are a cycle but for rounding have come to one already."""
+    regions, goal = pieces.regions(states), np.roll(states, -1, 1) - pieces.step(states)
+    size = np.abs(states).max((1, 2), initial=0.0) + np.abs(pieces.threshold).max(initial=0.0)
+    off = np.abs(goal).max((1, 2), initial=0.0) > BORDER * size
+    passed, n_steps = _follow(pieces, states[off], regions[off], goal[off], -np.ones(off.sum()))
+    return np.concatenate([regions[~off], passed]), n_steps
+
+
+def _paths_from_cycles(pieces: LinearPieces, sequences: Sequences, seed: list[int]) -> tuple[Passed, int]:
+    """As `_follow`, from s = 0 in random directions, which the seed and the regions of the cycle decide."""
+    chains, inside = solve_sequences(pieces, sequences)
+    begin, regions = np.repeat(chains[inside], PATHS, 0), np.repeat(sequences[inside], PATHS, 0)
+    goal = np.empty((int(inside.sum()), PATHS, *chains.shape[1:]))
+    for each, sequence in zip(goal, sequences[inside], strict=True):
+        each[:] = np.random.default_rng([*seed, *np.packbits(sequence).tolist()]).standard_normal(each.shape)
+    return _follow(pieces, begin, regions, goal.reshape(begin.shape), np.zeros(len(begin)))
+
+
 def _follow(
-    pieces: LinearPieces, chains: Chains, goal: Chains, s: np.ndarray, way: np.ndarray
-) -> tuple[Bool[np.ndarray, "passed phase gate"], int]:
+    pieces: LinearPieces, chains: Chains, regions: Sequences, goal: Chains, s: Float[np.ndarray, " sequence"]
+) -> tuple[Passed, int]:
     """The sequences of regions in which s passes 0 along paths on which F(z_t) - z_{t+1} = s g_t, and the steps taken.
-    Paths begin at `chains`, where that holds, and go the `way`, 1 or -1, in which s grows or falls at first."""
-    z, s, way, regions = chains.copy(), s.copy(), way.copy(), pieces.regions(chains)
-    crossed = np.full(len(z), -1)
+    Paths begin at `chains` in `regions`, where that holds, with s growing, and end when they come back there."""
+    z, s, home, regions = chains.copy(), s.copy(), regions, regions.copy()
+    way, crossed = np.ones(len(z)), np.full(len(z), -1)
     active, passed, n_steps = np.arange(len(z)), [regions[:0]], 0
     with np.errstate(all="ignore"), linalg.one_thread():
         for _ in range(int(np.clip(STEPS_PER_GATE * regions[:1].size, LEAST_STEPS, MOST_STEPS))):
@@ -112,15 +143,20 @@ def _follow(
             s[active] += far * way[active]
             phase, gate = np.divmod(crossed[active], pieces.n_gates)
             regions[active, phase, gate] ^= True
+            # A region is crossed on one line only: a path that comes back to its first goes round and round.
+            active = active[(regions[active] != home[active]).any((1, 2))]
     return np.concatenate(passed), n_steps
 
 
-def _count(known: dict[bytes, int], sequences: Sequences) -> list[np.ndarray]:
-    """Count each sequence among those known; those that were not."""
-    new = []
-    for sequence in sequences:
-        key = sequence.tobytes()
-        if key not in known:
-            new.append(sequence)
-        known[key] = known.get(key, 0) + 1
-    return new
+def _count(known: dict[bytes, int], sequences: Sequences) -> Passed:
+    """Count each sequence among those known; those that were not, in the order of their bits."""
+    keys = [sequence.tobytes() for sequence in sequences]
+    new = dict.fromkeys(sorted(set(keys) - known.keys()), 0)
+    known.update(new)
+    for key in keys:
+        known[key] += 1
+    return _sequences(new, sequences)
+
+
+def _sequences(known: dict[bytes, int], like: Sequences) -> Passed:
+    return np.frombuffer(b"".join(known), bool).reshape(-1, *like.shape[1:])

@@ -276,13 +276,16 @@ def test_the_jacobian_is_not_transposed():
     n, n_steps = 32, 800
     module = random_network(n, 2.5, 0)
     weight = module.weight_hh_l0.detach().numpy()
-    found = lyapunov_spectrum(module, n_exponents=1, n_steps=n_steps, n_starts=50, seed=1)
-    states = np.random.default_rng(0).uniform(-1, 1, (50, n))
+    # Along given states: two simulations of a chaotic network part, and the averages over 50 of them differ by .002.
+    orbit = np.empty((50, 200 + n_steps, n))
+    orbit[:, 0] = np.random.default_rng(0).uniform(-1, 1, (50, n))
+    for t in range(1, orbit.shape[1]):
+        orbit[:, t] = np.tanh(orbit[:, t - 1] @ weight.T)
+    found = lyapunov_spectrum(module, n_exponents=1, n_steps=n_steps, trajectory=orbit, seed=1)
     right, wrong = np.random.default_rng(1).standard_normal((2, 50, n))
     growth = np.zeros((2, n_steps))
     for t in range(-200, n_steps):
-        states = np.tanh(states @ weight.T)
-        slope = 1 - states**2
+        slope = 1 - np.tanh(orbit[:, t + 200] @ weight.T) ** 2
         right, wrong = slope * (right @ weight.T), (slope * wrong) @ weight
         for which, vectors in enumerate((right, wrong)):
             length = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -290,5 +293,6 @@ def test_the_jacobian_is_not_transposed():
             if t >= 0:
                 growth[which, t] = np.log(length).mean()
     by_hand, transposed = growth.mean(1)
-    assert found.exponents[0] == pytest.approx(by_hand, abs=0.002)
-    assert abs(found.exponents[0] - transposed) > 0.01, "the numbers tell the two apart"
+    assert found.exponents[0] == pytest.approx(by_hand, abs=1e-4)  # what is left of the first frames, not yet settled
+    # They are .013 apart, and the average over 50 orbits, which rounding chooses, is known to .002.
+    assert abs(found.exponents[0] - transposed) > 0.005, "the numbers tell the two apart"
