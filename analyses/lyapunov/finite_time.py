@@ -319,7 +319,9 @@ def _figure(found: FiniteTimeExponents) -> "go.Figure":
         return figure
     first = found.exponents[..., 0] / (found.dt or 1.0)
     every = first[there & np.isfinite(first)]
-    edges = np.histogram_bin_edges(every, bins=int(np.clip(np.sqrt(len(every)), 5, 40)))
+    # Bins that are no narrower than the numbers are known to, even where all exponents are the same.
+    middle, half = (every.max() + every.min()) / 2, max(np.ptp(every) / 2, 1e-6 * np.abs(every).max(), 1e-12)
+    edges = np.linspace(middle - half, middle + half, int(np.clip(np.sqrt(len(every)), 5, 40)) + 1)
     pooled = len(found.label_names) == 1 or len(found.label_names) > len(COLOURS)
     groups = [("all trials", np.ones(len(first), bool))] if pooled else []
     groups += [] if pooled else [(name, found.trial_label == i) for i, name in enumerate(found.label_names)]

@@ -1,5 +1,7 @@
 """The map of a cell, or of a stack of cells."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -24,7 +26,15 @@ from rnnscope.numerics.bounds import Ball, Bounded
 
 
 class CellMap:
-    """The map of a cell, or of a stack of cells whose states are laid end to end, first layer first."""
+    """The map of a cell, or of a stack of cells whose states are laid end to end, first layer first.
+
+    Args:
+        layers: the cells.
+        readout: from what the last layer shows to outputs, of which there are `readout_size`.
+        start: the state that trials start from; the cells' own if None.
+        copy: whether to copy the cells in double precision, so that nothing done here reaches the user's network. False
+            for cells that are in double precision, need no gradients, and are nobody else's.
+    """
 
     dt, jacobian_error = None, 0.0
 
@@ -34,9 +44,9 @@ class CellMap:
         readout: torch.nn.Module | None = None,
         readout_size: int = 0,
         start: Float[np.ndarray, " state"] | None = None,
+        copy: bool = True,
     ) -> None:
-        # Deep copies, double precision, no gradients: nothing done here reaches the user's network.
-        self._layers = [frozen_double(layer) for layer in layers]
+        self._layers: list[Any] = [frozen_double(layer) for layer in layers] if copy else list(layers)
         self._dynamics = [layer.dynamics() for layer in self._layers]
         self._readout = None if readout is None else frozen_double(readout)
         self.readout_size, self._start = readout_size, start

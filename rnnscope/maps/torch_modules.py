@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rnnscope.cells import GRU, LSTM, Vanilla
 from rnnscope.cells.cell import Cell, CellModule
@@ -17,7 +17,7 @@ def is_torch_recurrent(module: Any) -> bool:
 
 
 def layers_from_torch(module: nn.Module) -> list[CellModule]:
-    """One of our cells for each layer of the module, computing the same states.
+    """One of our cells for each layer of the module, computing the same states: copies in double precision.
 
     Raises:
         ValueError: the module runs in both directions, or projects its state (an LSTM's `proj_size`).
@@ -39,14 +39,19 @@ def layers_from_torch(module: nn.Module) -> list[CellModule]:
 
 
 def cell_with_torch_weights(module: nn.Module, suffix: str) -> tuple[Cell, CellModule]:
-    """The settings and the module of ours that equal one layer of torch's; `suffix` names it ("_l0", "" for a cell)."""
-    own = dict(module.named_parameters())
-    weight_in, weight = own[f"weight_ih{suffix}"].detach(), own[f"weight_hh{suffix}"].detach()
+    """The settings and the module of ours that equal one layer of torch's, in double precision; `suffix` names
+    it ("_l0", "" for a cell)."""
+
+    def own(name: str) -> Tensor:  # as the module has it now: it may be computed, as under weight norm
+        value: Tensor = getattr(module, name + suffix)
+        return value.detach().to("cpu", torch.float64)
+
+    weight_in, weight = own("weight_ih"), own("weight_hh")
     units, input_size = weight.shape[1], weight_in.shape[1]
     has_bias = bool(module.bias)
     zero = weight.new_zeros(len(weight))
-    bias_in = own[f"bias_ih{suffix}"].detach() if has_bias else zero
-    bias = own[f"bias_hh{suffix}"].detach() if has_bias else zero
+    bias_in = own("bias_ih") if has_bias else zero
+    bias = own("bias_hh") if has_bias else zero
     cell: Cell
     if isinstance(module, nn.RNN | nn.RNNCell):
         cell = Vanilla(units, nonlinearity="relu" if module.nonlinearity == "relu" else "tanh", bias=has_bias)
@@ -58,7 +63,7 @@ def cell_with_torch_weights(module: nn.Module, suffix: str) -> tuple[Cell, CellM
         names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
         values = {f"rnn.{n}": v for n, v in zip(names, (weight_in, weight, bias_in, bias), strict=True)}
     ours: Any = cell.build(input_size, torch.Generator())  # its own generator: the global one is the user's
-    ours.to(weight.dtype)
+    ours.to(torch.float64).requires_grad_(False).eval()
     with torch.no_grad():
         parameters = dict(ours.named_parameters())
         for name, value in values.items():

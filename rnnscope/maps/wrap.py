@@ -41,9 +41,9 @@ def wrap(
         32
     """
     if is_torch_recurrent(module):
-        layers = layers_from_torch(frozen_double(module))
+        layers = layers_from_torch(module)
         start = _start(initial, sum(layer.state_size for layer in layers))
-        return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units), start)
+        return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units), start, copy=False)
     if not isinstance(module, Steps):
         raise TypeError(
             f"cannot find the state of a {type(module).__name__}: supply an object with a method "

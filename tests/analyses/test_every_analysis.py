@@ -73,7 +73,8 @@ SYSTEMS: dict[str, Callable[[], object]] = {
     "a ReLU cell of torch's": lambda: seeded(nn.RNNCell, 1, 4, nonlinearity="relu"),
     "a held input": lambda: HeldInput(rs.as_subject(seeded(nn.GRU, 2, 4)).map, [0.5, -0.5]),
     **{
-        f"{name} untrained": lambda kind=kind: with_task(kind(5), tasks.Parity(2)) for name, kind in cells.CELLS.items()
+        f"{name} untrained": lambda kind=kind: with_task(kind.examples()[0], tasks.Parity(2))
+        for name, kind in cells.CELLS.items()
     },
     "several heads": lambda: with_task(cells.GRU(5), tasks.Parity([2, 3])),
     "analogue": lambda: with_task(cells.LSTM(3), tasks.DelayedMatchEpochs()),

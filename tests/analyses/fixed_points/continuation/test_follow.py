@@ -343,13 +343,13 @@ def test_a_function_may_return_modules_and_is_never_asked_beyond_its_ends():
             module.weight_ih_l0[0, 0] = 1.0
         return module
 
-    found = follow_parameter(scaled, values=[0.8, 1.3], input=np.zeros(2), n_starts=32)
+    found = follow_parameter(scaled, values=[0.8, 1.3], input=np.zeros(2), n_starts=32, n_searches=2)
     assert found.event_names == ["supercritical pitchfork"]
     assert found.event_value[0] == pytest.approx(1, abs=1e-6)
     assert min(asked) >= 0.8
     assert max(asked) <= 1.3
     # A drive breaks the symmetry: of the pitchfork a fold is left.
-    driven = follow_parameter(scaled, values=[0.8, 1.3], input=np.array([0.01, 0]), n_starts=32)
+    driven = follow_parameter(scaled, values=[0.8, 1.3], input=np.array([0.01, 0]), n_starts=32, n_searches=2)
     assert driven.event_names == ["saddle-node"]
     assert driven.event_value[0] > 1
 
