@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import json
 import shutil
 import socket
@@ -260,7 +261,7 @@ _COUNT = """async url => {
 
 def _ask(folder: Path, search: str, shown: Any = None) -> Any:
     """What the page asks the server for when the address is `search` and it shows `shown`."""
-    client = create_app(folder).server.test_client()
+    client = _client(folder)
     dependencies = client.get("/_dash-dependencies").get_json()
     output = next(d["output"] for d in dependencies if "run-head.children" in d["output"])
     names = [part.rsplit(".", 1) for part in output.strip(".").split("...")]
@@ -320,9 +321,15 @@ def test_a_run_that_cannot_be_read_says_why(bare: Path, tmp_path: Path) -> None:
     assert [row["status"] for row in answer["runs"]["rowData"]] == ["finished", "unreadable"]
 
 
+@functools.cache
+def _client(folder: Path) -> Any:
+    """The server reads the folder anew at every request: one is enough for all of a test."""
+    return create_app(folder).server.test_client()
+
+
 def _card(folder: Path, card: str, run: str) -> Any:
     """What the page asks the server for to fill a card."""
-    client = create_app(folder).server.test_client()
+    client = _client(folder)
     dependencies = client.get("/_dash-dependencies").get_json()
     output = next(d["output"] for d in dependencies if f"graph-{card}.figure" in d["output"])
     names = [part.rsplit(".", 1) for part in output.strip(".").split("...")]
