@@ -163,7 +163,7 @@ def test_resumed_across_the_stages_of_a_curriculum(tmp_path, stop_at):
 
 _KILLED = """
 import sys, rnnscope as rs
-training = rs.Training(steps=1200, batch_size=16, evaluation_trials=64, evaluate_every=20, log_every=5,
+training = rs.Training(steps=800, batch_size=16, evaluation_trials=64, evaluate_every=20, log_every=5,
                        curriculum=rs.Curriculum(every=10), stop_when_learned=False)
 run = rs.train(rs.tasks.Parity([2, 3]), rs.cells.Leaky(8), training, folder=sys.argv[1], name="run",
                progress=False, resume=True)
@@ -172,7 +172,7 @@ run = rs.train(rs.tasks.Parity([2, 3]), rs.cells.Leaky(8), training, folder=sys.
 
 def test_kill_9_then_resume_gives_the_same_bits(tmp_path):
     training = rs.Training(
-        **{**SMALL, "steps": 1200, "curriculum": rs.Curriculum(every=10), "stop_when_learned": False}
+        **{**SMALL, "steps": 800, "curriculum": rs.Curriculum(every=10), "stop_when_learned": False}
     )
     arguments = (rs.tasks.Parity([2, 3]), rs.cells.Leaky(8), training)
     for kills in range(2):
