@@ -44,7 +44,8 @@ def analyse(
         run: what to look at.
         names: keys of `ANALYSES`; all if None.
         seed: for every analysis.
-        settings: name -> settings of that analysis, such as {"lyapunov": {"n_steps": 5000}}.
+        settings: name -> settings of that analysis, such as {"lyapunov": {"n_steps": 5000}}; of one that is not among
+            the names, for where its result is used.
         missing: only those of which the run keeps no result for its present weights, whatever the settings, and no
             reason why there is none.
         on_progress: called before each as on_progress(analysis, how many are done, how many there are).
@@ -54,9 +55,10 @@ def analyse(
         rnnscope.records.runs.RunError: the run cannot be read.
     """
     wanted = chosen(names)
-    given = {entry.name: {"seed": seed, **(settings or {}).get(entry.name, {})} for entry in wanted}
-    for entry in wanted:
-        entry.question.check(given[entry.name])
+    # Those of analyses that are not asked for count where these are used.
+    further = settings or {}
+    for_used = {entry.name: entry.question.check(further[entry.name]) for entry in chosen(list(further))}
+    given = {entry.name: entry.question.check({"seed": seed, **for_used.get(entry.name, {})}) for entry in wanted}
     subject = as_subject(run)
     if missing:
         wanted = [entry for entry in wanted if not _is_kept(entry, run, subject)]
@@ -68,7 +70,7 @@ def analyse(
             if on_progress is not None:
                 on_progress(entry, done, len(wanted))
             try:
-                found = entry.on(subject, known=results.values(), **given[entry.name])
+                found = entry.on(subject, known=results.values(), of_used=for_used, **given[entry.name])
             except NotApplicable as error:
                 skipped[entry.name] = str(error)
             else:

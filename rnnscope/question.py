@@ -10,9 +10,9 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, Union, get_args, get_origin, runtime_checkable
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
@@ -28,6 +28,14 @@ from pydantic import (
 )
 from pydantic import create_model as _create_model
 from pydantic_core import PydanticCustomError
+
+from rnnscope.records.provenance import Made
+
+
+@runtime_checkable
+class _Result(Protocol):
+    made: Made | None
+
 
 # Numbers that a record holds one by one; of a larger array it keeps shape and digest.
 MOST_RECORDED = 1000
@@ -63,12 +71,14 @@ class Setting(NamedTuple):
         default: what it is where nobody says.
         words: what it may be, in words.
         plain: whether a file or a form can give it; functions and results only Python can.
+        array: whether it is an array of numbers, or may be one.
     """
 
     name: str
     default: Any
     words: str
     plain: bool
+    array: bool
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,9 @@ class Question:
         """Of a function's keyword-only arguments."""
         hints = typing.get_type_hints(function, include_extras=True)
         arguments = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        settings = {p.name: Setting(p.name, p.default, *_told(hints[p.name])) for p in arguments}
+        settings = {
+            p.name: Setting(p.name, p.default, *_told(hints[p.name]), _has_axes(hints[p.name])) for p in arguments
+        }
         fields: dict[str, Any] = {
             p.name: (_field(hints[p.name]), Field(default=p.default, validate_default=False)) for p in arguments
         }
@@ -168,7 +180,9 @@ def recorded(value: Any) -> Any:
         return {str(name): recorded(part) for name, part in value.items()}
     if isinstance(value, Sequence) and len(value) <= MOST_RECORDED:
         return [recorded(part) for part in value]
-    return {"given in Python": type(value).__name__}
+    kind = {"given in Python": type(value).__name__}
+    # A result that was given says where it is from, which may be another network.
+    return {**kind, "origin": asdict(value.made.origin)} if isinstance(value, _Result) and value.made else kind
 
 
 # --- from annotations ------------------------------------------------------------------------------------------------
@@ -200,6 +214,10 @@ def _field(annotation: Any) -> Any:
     if origin is Callable:
         return Annotated[Any, PlainValidator(_function), _ONLY_PYTHON]
     return Annotated[Any, PlainValidator(partial(_instance, annotation)), _ONLY_PYTHON]
+
+
+def _has_axes(annotation: Any) -> bool:
+    return isinstance(annotation, Axes) or any(_has_axes(part) for part in get_args(annotation))
 
 
 def _told(annotation: Any) -> tuple[str, bool]:
@@ -287,9 +305,13 @@ def _whole_number(value: Any) -> int:
 def _number(value: Any) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise _refuse()
-    if not np.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        raise _refuse("not_finite") from None
+    if not np.isfinite(number):
         raise _refuse("not_finite")
-    return float(value)
+    return number
 
 
 def _yes_or_no(value: Any) -> bool:
@@ -309,8 +331,11 @@ _PLAIN: Mapping[Any, Callable[[Any], Any]] = {int: _whole_number, float: _number
 
 def _numbers(value: Any) -> np.ndarray:
     try:
-        return np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+        given = np.asarray(value)
+        if given.dtype.kind in "bSU":
+            raise _refuse()
+        return np.asarray(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise _refuse() from None
 
 

@@ -4,8 +4,10 @@
 """
 
 import functools
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_type_hints
@@ -83,9 +85,21 @@ class Analysis:
         first = Drawing(self.name, self.title, lambda result: result.figure())
         return {self.name: first, **{f"{self.name}-{drawing.name}": drawing for drawing in self.drawings}}
 
-    def on(self, system: Any, known: Iterable[Any] = (), **settings: Any) -> Any:
+    def on(
+        self,
+        system: Any,
+        known: Iterable[Any] = (),
+        of_used: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        **settings: Any,
+    ) -> Any:
         """Ask it of a system. What it uses and `settings` do not say comes from `known` results, then from those that a
-        run keeps, if they were made for the same weights and input; else it is computed.
+        run keeps, if they were made for the same weights and input; else it is computed, once for each subject.
+
+        Args:
+            system: what to look at.
+            known: results that may be used.
+            of_used: analysis -> the settings with which what is used has been, or is, computed.
+            **settings: of this analysis.
 
         Raises:
             NotApplicable: the analysis has nothing to say about this system; the message says why.
@@ -98,7 +112,7 @@ class Analysis:
             if argument in settings or any(settings.get(name) is not None for name in wanted.unless):
                 continue
             held = {name: settings[name] for name in ("input", "seed") if name in settings}
-            found = _used(subject, ANALYSES[wanted.analysis], known, held)
+            found = _used(subject, ANALYSES[wanted.analysis], known, {**of_used.get(wanted.analysis, {}), **held})
             if found is not None:
                 used[argument] = found
         answer = self.verb(subject, **settings, **used)
@@ -217,32 +231,46 @@ def _declare(place: dict[str, Analysis], entry: Analysis) -> None:
     place[entry.name] = entry
 
 
-def _used(subject: Subject, entry: Analysis, known: Iterable[Any], held: Mapping[str, Any]) -> Any:
-    """The result of another analysis for the same weights and input: one that is there, or a new one. None where that
-    analysis does not apply: what uses it says what that means."""
-    asked = held.get("input")
+def _used(subject: Subject, entry: Analysis, known: Iterable[Any], asked: Mapping[str, Any]) -> Any:
+    """The result of another analysis for the same weights and input, and with what else was asked of it: one that is
+    there, or a new one. None where that analysis does not apply: what uses it says what that means."""
+    asked = {name: value for name, value in asked.items() if name in entry.question.settings}
     for result in known:
-        if isinstance(result, entry.result) and _fits(result.made, subject, asked):
+        if isinstance(result, entry.result) and _fits(result.made, entry, subject, asked):
             return result
     if subject.run is not None and entry.name in subject.run.results:
-        saved = subject.run.load_result(entry.name, entry.result)
-        if _fits(saved.made, subject, asked):
-            return saved
-    try:
-        return entry.verb(subject, **{name: value for name, value in held.items() if name in entry.question.settings})
-    except NotApplicable:
-        return None
+        # One that is damaged, or of another version, is no reason to give up.
+        with suppress(ValueError, FileNotFoundError):
+            saved = subject.run.load_result(entry.name, entry.result)
+            if _fits(saved.made, entry, subject, asked):
+                return saved
+
+    def compute() -> Any:
+        try:
+            return entry.verb(subject, **asked)
+        except NotApplicable:
+            return None
+
+    return subject.remembered(("used", entry.name, json.dumps(recorded(asked), sort_keys=True)), compute)
 
 
-def _fits(made: Made | None, subject: Subject, input: Any) -> bool:
-    """Whether a result was made for these weights, at this input (zeros if None), from no starts of somebody's own."""
+def _fits(made: Made | None, entry: Analysis, subject: Subject, asked: Mapping[str, Any]) -> bool:
+    """Whether a result was made for these weights, at this input (zeros if None), from no arrays of somebody's own such
+    as starts, and with what else is asked; the seed may be another."""
     if made is None or not made.origin.is_same(subject.origin):
         return False
-    if any(made.settings.get(name) is not None for name in ("starts", "start_inputs")):
-        return False
-    then, now = made.settings.get("input"), recorded(input)
     size = subject.map.input_size
-    return _rows(then, size) == _rows(now, size)
+    for name, setting in entry.question.settings.items():
+        then = made.settings.get(name)
+        if name == "input":
+            if _rows(then, size) != _rows(recorded(asked.get(name)), size):
+                return False
+        elif name in asked and name != "seed":
+            if then != recorded(asked[name]):
+                return False
+        elif setting.array and then is not None:
+            return False
+    return True
 
 
 def _rows(input: Any, size: int) -> Any:

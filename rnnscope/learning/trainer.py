@@ -69,8 +69,9 @@ def train(
     if settings:
         training = change_settings(training, settings)
     _check_device(device)
-    if seed < 0:
-        raise ValueError(f"seed must be a whole number from 0 on, got {seed}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
+    seed = int(seed)
     _check_known(task, TASKS, "task")
     _check_known(cell, CELLS, "cell")
     if training.curriculum is not None and not task.ns:

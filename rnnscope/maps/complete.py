@@ -26,11 +26,14 @@ def complete(map: StateMap) -> CompleteMap:
         return cast(CompleteMap, map)
     if not isinstance(map, CompleteMap):
         return Completed(map)
-    _COMPLETE.add(type(map))
+    if type(map).__module__.startswith(
+        "rnnscope."
+    ):  # another's class may have a member on one instance and not the next
+        _COMPLETE.add(type(map))
     return map
 
 
-# Kinds of maps that are known to have all members: to look at all of them takes longer than a small map's step.
+# Our kinds of maps, which have all members: to look at all of them takes longer than a small map's step.
 _COMPLETE: set[type] = set()
 
 

@@ -45,6 +45,7 @@ class HeldInput:
         self, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
     ) -> Float[np.ndarray, "trial time state"]:
         check_sequence(self, states, inputs)
+        check_sizes(self, np.broadcast_to(states[:, None], (*inputs.shape[:2], self.state_size)), inputs)
         return self.map.unroll(states, self._held(*inputs.shape[:2]))
 
     def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:

@@ -9,11 +9,13 @@ from rnnscope.cells import GRU, LSTM, Vanilla
 from rnnscope.cells.cell import Cell, CellModule
 
 _KINDS = (nn.RNNBase, nn.RNNCellBase)
+_FORWARDS = [kind.forward for kind in (nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell)]
 
 
 def is_torch_recurrent(module: Any) -> bool:
     """Whether `module` is one of torch's RNN, GRU, LSTM, or one of their cells."""
-    return isinstance(module, _KINDS)
+    # A subclass that steps in another way is something else, and is asked for its own step.
+    return isinstance(module, _KINDS) and type(module).forward in _FORWARDS
 
 
 def layers_from_torch(module: nn.Module) -> list[CellModule]:
@@ -22,6 +24,11 @@ def layers_from_torch(module: nn.Module) -> list[CellModule]:
     Raises:
         ValueError: the module runs in both directions, or projects its state (an LSTM's `proj_size`).
     """
+    if module._forward_pre_hooks or module._forward_hooks:
+        raise ValueError(
+            f"this {type(module).__name__} has hooks, which change what it computes (the old weight_norm has one): "
+            "remove them, or use torch.nn.utils.parametrizations.weight_norm"
+        )
     if not isinstance(module, nn.RNNBase):
         return [cell_with_torch_weights(module, "")[1]]
     name = type(module).__name__

@@ -28,8 +28,8 @@ def wrap(
             `step(h, x) -> h`, batched over the first axis.
         readout: a module from what the last layer shows (h, without an LSTM's c) to outputs.
         state_size, input_size: needed for an object with `step` that does not carry them as attributes.
-        initial: the state that trials start from, such as a learned h0: (state,), or torch's (layer, 1, unit); zeros
-            if None.
+        initial: the state that trials start from, such as a learned h0: (state,), or torch's (layer, 1, unit), of an
+            LSTM (h0, c0) with two of these; zeros if None.
 
     Raises:
         TypeError: no state can be found. ValueError: a bidirectional or projected module; a size is missing; the
@@ -42,7 +42,9 @@ def wrap(
     """
     if is_torch_recurrent(module):
         layers = layers_from_torch(module)
-        start = _start(initial, sum(layer.state_size for layer in layers))
+        shape = (len(layers), 1, layers[0].n_units)
+        has_memory = layers[0].state_size > layers[0].n_units
+        start = _start(initial, sum(layer.state_size for layer in layers), (2, *shape) if has_memory else shape)
         return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units), start, copy=False)
     if not isinstance(module, Steps):
         raise TypeError(
@@ -64,21 +66,28 @@ def wrap(
     return ModuleMap(module, **sizes, readout=readout, readout_size=outputs, start=start)
 
 
-def _start(initial: ArrayLike | None, state_size: int) -> Float[np.ndarray, " state"]:
+def _start(initial: Any, state_size: int, shape: tuple[int, ...] | None = None) -> Float[np.ndarray, " state"]:
+    """The state that trials start from; `shape` is how torch lays out that of its own modules."""
     if initial is None:
         return np.zeros(state_size)
-    if isinstance(initial, torch.Tensor):
-        initial = initial.detach().cpu().numpy()
+    parts = initial if isinstance(initial, tuple | list) else [initial]
+    if any(isinstance(part, torch.Tensor) for part in parts):
+        plain = [torch.as_tensor(part).detach().cpu().numpy() for part in parts]
+        initial = plain if isinstance(initial, tuple | list) else plain[0]
     try:
         start = np.array(initial, np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"initial must be {state_size} numbers, got {initial!r:.60}") from None
-    if start.size != state_size or not np.isfinite(start).all():
+    if shape is not None and start.shape == shape:
+        # Layer by layer, and of an LSTM h and c of each: torch has all h before all c.
+        start = start.swapaxes(0, 1).reshape(-1) if len(shape) == 4 else start.reshape(-1)
+    if start.shape != (state_size,) or not np.isfinite(start).all():
+        torchs = "" if shape is None else f", or torch's {shape}"
         raise ValueError(
-            f"initial must be {state_size} finite numbers, the state that trials start from, got shape {start.shape}: "
-            f"{np.array2string(start, threshold=6, precision=3)}"
+            f"initial must be {state_size} finite numbers, the state that trials start from, of shape ({state_size},)"
+            f"{torchs}, got shape {start.shape}: {np.array2string(start, threshold=6, precision=3)}"
         )
-    return start.reshape(-1)
+    return start
 
 
 def _readout_size(readout: torch.nn.Module | None, n_visible: int) -> int:

@@ -1,10 +1,12 @@
 """Run any network on inputs."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
+from rnnscope.question import Axes, Count, Level, Question, Seed
 from rnnscope.subjects.subject import as_subject
 from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks.task import Trials
@@ -14,18 +16,18 @@ def simulate(
     system: Any,
     inputs: Float[np.ndarray, "trial time input"] | Trials | None = None,
     *,
-    n_trials: int = 128,
-    n_steps: int | None = None,
-    initial: Float[np.ndarray, "trial state"] | None = None,
-    noise: float = 0.0,
-    seed: int = 0,
+    n_trials: Count = 128,
+    n_steps: Count | None = None,
+    initial: Annotated[ArrayLike, Axes("trial state")] | None = None,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> Trajectories:
     """Run a network.
 
     Args:
         system: a Run, Network, torch module, StateMap or Subject.
-        inputs: what to show, or a task's trials. None: trials of the run's own task; zeros, for `n_steps` steps,
-            for anything but a run.
+        inputs: what to show, or a task's trials. None: zeros for `n_steps` steps, where these are given; else trials of
+            the run's own task.
         n_trials: how many trials, where `inputs` does not say.
         n_steps: how many steps without inputs.
         initial: the states to start from; the map's own initial states if None.
@@ -33,14 +35,14 @@ def simulate(
         seed: for trials, initial states and noise.
 
     Raises:
-        ValueError: sizes that do not fit, inputs or initial states that are not finite, nothing to show, or a number
-            of steps that nothing tells.
+        TypeError, ValueError: a setting is refused; sizes that do not fit, inputs or initial states that are not
+            finite, nothing to show, or a number of steps that nothing tells.
     """
+    given = {"n_trials": n_trials, "n_steps": n_steps, "initial": initial, "noise": noise, "seed": seed}
+    Question.of(simulate, "simulate").check(given)
     subject, shown = as_subject(system), inputs
     if inputs is None and (subject.task is None or n_steps is not None):
-        if n_steps is None or n_steps < 1:
-            raise ValueError(
-                f"how long to run is not known: give inputs, or n_steps of at least 1 (got n_steps={n_steps})"
-            )
-        shown = np.zeros((n_trials if initial is None else len(initial), n_steps, subject.map.input_size))
+        if n_steps is None:
+            raise ValueError("how long to run is not known: give inputs, or n_steps of at least 1 (got n_steps=None)")
+        shown = np.zeros((n_trials if initial is None else len(np.asarray(initial)), n_steps, subject.map.input_size))
     return subject.trajectories(shown, n_trials=n_trials, initial=initial, noise=noise, seed=seed)

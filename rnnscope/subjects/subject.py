@@ -1,6 +1,6 @@
 """What every analysis is asked of: a map, and what is known about where it came from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ class Visited(NamedTuple):
 class Subject:
     """What an analysis is asked of. `as_subject` makes one.
 
-    Trials of the task, and the states visited on them, are drawn once for each number and seed.
+    Trials of the task, and the states visited on them, are drawn once for each number and seed, and read-only.
 
     Attributes:
         map: the map, with all members.
@@ -52,7 +52,9 @@ class Subject:
     name: str = ""
     run: Run | None = None
     checkpoint: int | None = None
-    _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
+    # What depends on neither the map nor the checkpoint is kept for all that are made of one another.
+    _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def origin(self) -> Origin:
@@ -79,10 +81,10 @@ class Subject:
             raise ValueError(f"only a run has checkpoints, and step {step} is asked of something that is none")
         if step == self.checkpoint:
             return self
-        if ("at", step) not in self._kept:
-            then = self.run.network(step).map()
-            self._kept["at", step] = replace(self, map=then, checkpoint=step, _kept={})
-        return self._kept["at", step]
+        if ("at", step) not in self._shared:
+            self._shared.setdefault(("at", self.checkpoint), self)
+            self._shared["at", step] = replace(self, map=self.run.network(step).map(), checkpoint=step)
+        return self._shared["at", step]
 
     def trials(self, n_trials: int, seed: int) -> Trials:
         """Trials of its own task.
@@ -97,7 +99,7 @@ class Subject:
         inputs: ArrayLike | Trials | None = None,
         *,
         n_trials: int = 128,
-        initial: Float[np.ndarray, "trial state"] | None = None,
+        initial: ArrayLike | None = None,
         noise: float = 0.0,
         seed: int = 0,
     ) -> Trajectories:
@@ -143,10 +145,21 @@ class Subject:
             raise NotApplicable(
                 "nothing tells what to show the network: give inputs= as (trial, time, input), or a task's trials"
             )
-        if ("trials", n_trials, seed) not in self._kept:
+        key = "trials", id(self.task), n_trials, seed
+        if key not in self._shared:
             rng = np.random.default_rng([seed, 0x51A])
-            self._kept["trials", n_trials, seed] = self.task.sample(n_trials, rng), rng.bit_generator.state
-        return self._kept["trials", n_trials, seed]
+            trials = self.task.sample(n_trials, rng)
+            for array in (trials.inputs, trials.targets, trials.mask, *trials.info.values()):
+                array.flags.writeable = False
+            # With the task itself, so that no other one is ever given its place in memory.
+            self._shared[key] = trials, rng.bit_generator.state, self.task
+        return self._shared[key][:2]
+
+    def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What was made for these weights before under this name, or is made now."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
 
 
 def as_subject(system: Any, *, step: int | None = None) -> Subject:

@@ -171,9 +171,7 @@ run = rs.train(rs.tasks.Parity([2, 3]), rs.cells.Leaky(8), training, folder=sys.
 
 
 def test_kill_9_then_resume_gives_the_same_bits(tmp_path):
-    training = rs.Training(
-        **{**SMALL, "steps": 800, "curriculum": rs.Curriculum(every=10), "stop_when_learned": False}
-    )
+    training = rs.Training(**{**SMALL, "steps": 800, "curriculum": rs.Curriculum(every=10), "stop_when_learned": False})
     arguments = (rs.tasks.Parity([2, 3]), rs.cells.Leaky(8), training)
     for kills in range(2):
         process = subprocess.Popen([sys.executable, "-c", _KILLED, str(tmp_path)])
