@@ -59,7 +59,7 @@ def analyse(
         entry.question.check(given[entry.name])
     subject = as_subject(run)
     if missing:
-        wanted = [entry for entry in wanted if not _is_kept(entry, run, subject)]
+        wanted = [entry for entry in wanted if not is_kept(entry, run, subject)]
     results: dict[str, Result] = {}
     skipped: dict[str, str] = {}
     asked: set[str] = set()
@@ -92,7 +92,7 @@ def chosen(names: Sequence[str] | None) -> list[Analysis]:
     return in_order(ANALYSES if names is None else names)
 
 
-def _is_kept(entry: Analysis, run: Run, subject: Subject) -> bool:
+def is_kept(entry: Analysis, run: Run, subject: Subject) -> bool:
     """Whether the run keeps a result for these weights that can be read, or why there is none."""
     if entry.name not in run.results:
         return entry.name in run.skipped
