@@ -43,6 +43,7 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_over_training,
     lyapunov_spectrum,
 )
+from rnnscope.analyses.plan import Plan, Planned, plan
 from rnnscope.analyses.state_space import (
     ConditionTrajectories,
     DemixedStates,
@@ -92,6 +93,8 @@ __all__ = [
     "Machine",
     "MarginalManifolds",
     "NotApplicable",
+    "Plan",
+    "Planned",
     "Rotations",
     "StateSpace",
     "Subspaces",
@@ -122,6 +125,7 @@ __all__ = [
     "lyapunov_over_training",
     "lyapunov_spectrum",
     "marginal_manifolds",
+    "plan",
     "project_chunks",
     "project_states",
     "switching_linear",

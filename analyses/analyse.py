@@ -61,7 +61,7 @@ def analyse(
     given = {entry.name: entry.question.check({"seed": seed, **for_used.get(entry.name, {})}) for entry in wanted}
     subject = as_subject(run)
     if missing:
-        wanted = [entry for entry in wanted if not _is_kept(entry, run, subject)]
+        wanted = [entry for entry in wanted if not is_kept(entry, run, subject)]
     results: dict[str, Result] = {}
     skipped: dict[str, str] = {}
     asked: set[str] = set()
@@ -94,7 +94,7 @@ def chosen(names: Sequence[str] | None) -> list[Analysis]:
     return in_order(ANALYSES if names is None else names)
 
 
-def _is_kept(entry: Analysis, run: Run, subject: Subject) -> bool:
+def is_kept(entry: Analysis, run: Run, subject: Subject) -> bool:
     """Whether the run keeps a result for these weights that can be read, or why there is none."""
     if entry.name not in run.results:
         return entry.name in run.skipped

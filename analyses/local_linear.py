@@ -16,6 +16,7 @@ from rnnscope.analyses.fixed_points.search.stability import count_unstable
 from rnnscope.analyses.headings import LOCAL_LINEAR
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.state_space.labelled import shown_states
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
@@ -109,7 +110,25 @@ class LinearisationAlong:
         return _figure(self)
 
 
-@analysis("local_linear", title="Along trajectories", group=LOCAL_LINEAR, quick={"n_trials": 2})
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, longest, mean = scale.shown(settings)
+    steps, n = n_trials * mean, scale.n
+    seconds = scale.simulation(n_trials, longest) + scale.jacobian.of(1, steps) + scale.eigenvalues.of(1, steps)
+    seconds += steps * (
+        scale.singular_values.each + n * n * 20 * scale.scan + 30 * scale.numpy_call
+    )  # and the matching
+    return scale.around(
+        seconds, FLOAT * (3 * min(BLOCK, steps * n * (n + scale.n_inputs)) + 8 * n_trials * longest * n)
+    )
+
+
+@analysis(
+    "local_linear",
+    title="Along trajectories",
+    group=LOCAL_LINEAR,
+    quick={"n_trials": 2},
+    cost=Cost("heavy", "trials x steps x units^3", _cost),
+)
 def linearise_along(
     subject: Subject,
     *,

@@ -14,9 +14,11 @@ from jaxtyping import Bool, Float, Int64, Integer
 
 from rnnscope.analyses.fixed_points import FixedPoints, find_fixed_points
 from rnnscope.analyses.fixed_points.search.find import RANDOM_SHARE
+from rnnscope.analyses.fixed_points.search.root_search import search_bytes, search_seconds
 from rnnscope.analyses.headings import LOCAL_LINEAR
 from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.state_space.labelled import shown_states
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
@@ -116,8 +118,26 @@ class SwitchingLinear:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, longest, mean = scale.shown(settings)
+    given, n = settings["fixed_points"], scale.n
+    n_points = scale.n_points if given is None else len(given.points)
+    search = (0.0, 0.0) if given is not None else (search_seconds(scale, N_STARTS), search_bytes(scale, N_STARTS))
+    # A product with every point's matrix, and four such for the paths; then one least squares of all steps.
+    product = scale.matmul.each / n + 2 * n * scale.scan
+    seconds = search[0] + scale.simulation(n_trials, longest) + n_trials * mean * (n_points + 4) * product
+    seconds += n_trials * mean / n * 4 * scale.matmul.each + 6 * scale.singular_values.each
+    predicted = min(BLOCK, n_trials * mean * n_points * n)
+    return scale.around(seconds, max(search[1], FLOAT * (3 * predicted + 8 * n_trials * longest * n)))
+
+
 @analysis(
-    "switching_linear", title="Switching linear description", group=LOCAL_LINEAR, quick={"n_trials": 8}, wide=True
+    "switching_linear",
+    title="Switching linear description",
+    group=LOCAL_LINEAR,
+    quick={"n_trials": 8},
+    wide=True,
+    cost=Cost("light", "512 starts as fixed points; trials x steps x fixed points x units^2", _cost),
 )
 def switching_linear(
     subject: Subject,

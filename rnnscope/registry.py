@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_type_hints
 
+from rnnscope.cost import Cost
 from rnnscope.question import Question, recorded
 from rnnscope.records.provenance import Made
 from rnnscope.subjects.not_applicable import NotApplicable
@@ -66,6 +67,7 @@ class Analysis:
         quick: settings under which it takes a moment, for a first look and for tests.
         drawings: what else there is to draw of the result than its `figure`.
         wide: whether its figures need the whole width of a page.
+        cost: what it takes; None where that is not known.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Analysis:
     quick: Mapping[str, Any] = field(default_factory=dict)
     drawings: tuple[Drawing, ...] = ()
     wide: bool = False
+    cost: Cost | None = None
 
     @property
     def figures(self) -> dict[str, Drawing]:
@@ -139,6 +142,7 @@ def analysis(
     quick: Mapping[str, Any] = MappingProxyType({}),
     drawings: tuple[Drawing, ...] = (),
     wide: bool = False,
+    cost: Cost | None = None,
 ) -> Callable[[Callable[Concatenate[Subject, P], R]], Callable[Concatenate[Any, P], R]]:
     """Declare a function to be an analysis; see `Analysis` for the arguments.
 
@@ -157,7 +161,8 @@ def analysis(
         def verb(system: Any, /, *none: Any, **settings: Any) -> Any:
             return _asked(function, question, as_subject, system, none, settings)
 
-        _declare(_DECLARED, Analysis(name, title, group, verb, *_of(function), question, uses, quick, drawings, wide))
+        entry = Analysis(name, title, group, verb, *_of(function), question, uses, quick, drawings, wide, cost)
+        _declare(_DECLARED, entry)
         return verb
 
     return declare

@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from rnnscope.analyses.headings import LYAPUNOV
-from rnnscope.analyses.lyapunov.frames import check_jacobian, limits_of, next_interval
-from rnnscope.analyses.lyapunov.orbits import Orbits, Shown, orbits_of
+from rnnscope.analyses.lyapunov.frames import USUAL_INTERVAL, check_jacobian, limits_of, next_interval
+from rnnscope.analyses.lyapunov.orbits import Orbits, Shown, orbits_of, starts_of
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.lyapunov.trust import BLOCKS, ZERO, clear_sign, standard_error
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputVector, Level, Seed, StateRows, Whole
 from rnnscope.records import results
@@ -152,11 +153,27 @@ class CovariantVectors:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_starts, k = starts_of(settings), min(settings["n_vectors"] or scale.n, scale.n)
+    n_steps = settings["n_steps"] + settings["transient"] + settings["settling"]
+    share = (k / scale.n) ** 2
+    reductions = n_steps / USUAL_INTERVAL
+    back = reductions - settings["transient"] / USUAL_INTERVAL
+    seconds = scale.step.of(n_steps, n_steps * n_starts) + scale.jvp.of(n_steps, n_steps * n_starts * k)
+    seconds += scale.qr.of(reductions, reductions * n_starts * share)
+    # Back: two sets of coefficients are solved for, each a matrix with as many right sides.
+    seconds += 2 * back * n_starts * share * (scale.factorisation.each + scale.matmul.each) * k / scale.n
+    seconds += 2 * settings["n_times"] * n_starts * 4 * scale.qr.each * share
+    kept = 6 * settings["n_times"] * scale.n * k + back * k**2
+    return scale.around(seconds + 300 * n_steps * scale.numpy_call, FLOAT * n_starts * kept)
+
+
 @analysis(
     "covariant",
     title="Covariant Lyapunov vectors",
     group=LYAPUNOV,
     quick={"n_steps": 20, "transient": 20, "settling": 20, "n_starts": 2, "n_times": 5},
+    cost=Cost("heavy", "starts x steps x units x vectors^2", _cost),
 )
 def covariant_lyapunov_vectors(
     subject: Subject,

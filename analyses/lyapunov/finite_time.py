@@ -14,8 +14,9 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import Frame, check_jacobian, limits_of
 from rnnscope.analyses.lyapunov.orbits import rate_unit
-from rnnscope.analyses.lyapunov.recorded import Labels, labels_of, record
+from rnnscope.analyses.lyapunov.recorded import Labels, labels_of, record, stretches
 from rnnscope.analyses.lyapunov.settings import checked_count
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 AGREE, MOST_SWEEPS = 1e-4, 60
 # States of up to so many numbers go through the product in all directions, larger ones in so many more than wanted.
 WHOLE, SPARE = 96, 24
+# Sweeps that larger states took on networks of the presets.
+USUAL_SWEEPS = 6
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,23 @@ class FiniteTimeExponents:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps = stretches(scale, settings)
+    whole = scale.n <= WHOLE
+    width, sweeps = (scale.n, 1) if whole else (min(scale.n, settings["n_exponents"] + SPARE), USUAL_SWEEPS)
+    n_windows = n_trials * max(n_steps // settings["window"], 1) if settings["window"] else n_trials
+    products = sweeps * n_trials * n_steps * width
+    seconds = scale.simulation(n_trials, n_steps) + scale.jvp.of(sweeps * n_steps, products)
+    seconds += products * scale.n * 4 * scale.scan + sweeps * n_windows * (width / scale.n) ** 2 * 2 * scale.qr.each
+    return scale.around(seconds, FLOAT * n_windows * scale.n * width * 5)
+
+
 @analysis(
-    "finite_time", title="Finite-time exponents", group=LYAPUNOV, quick={"n_trials": 8, "n_steps": 20, "transient": 10}
+    "finite_time",
+    title="Finite-time exponents",
+    group=LYAPUNOV,
+    quick={"n_trials": 8, "n_steps": 20, "transient": 10},
+    cost=Cost("light", "trials x steps x units^3 (x units^2 and sweeps above 96 units)", _cost),
 )
 def finite_time_exponents(
     subject: Subject,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope.analyses.lyapunov.orbits import Orbits
+from rnnscope.analyses.lyapunov.orbits import Orbits, starts_of
+from rnnscope.cost import Number, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
@@ -23,6 +24,19 @@ ACCEPTED, LOST = 1e-6, 1e-2
 # A frame past this ratio, a logarithm, is badly conditioned: then QR takes the place of elimination.
 ILL = np.log(1e8)
 MOST_STEPS = 10
+# What the interval comes to be on networks of the presets.
+USUAL_INTERVAL = 2
+
+
+def growing_seconds(scale: Scale, settings: Settings, n_steps: Number) -> Number:
+    """Processor seconds expected of frames along trajectories of so many steps: those of the starts, and as many
+    twins."""
+    n_starts = starts_of(settings)
+    k = min(settings["n_exponents"] or scale.n, scale.n)
+    reductions = n_steps / (settings.get("qr_every") or USUAL_INTERVAL)
+    seconds = scale.step.of(n_steps, 2 * n_steps * n_starts) + scale.jvp.of(n_steps, n_steps * n_starts * k)
+    seconds += scale.reduction.of(reductions, reductions * n_starts * (k / scale.n) ** 2)
+    return seconds + 250 * n_steps * scale.numpy_call
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import check_jacobian
 from rnnscope.analyses.lyapunov.orbits import rate_unit
-from rnnscope.analyses.lyapunov.recorded import Recorded, record
+from rnnscope.analyses.lyapunov.recorded import Recorded, record, stretches
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, TrialInputs, Whole
 from rnnscope.records import results
@@ -103,8 +104,22 @@ class GradientGrowth:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps = stretches(scale, settings)
+    given = settings["directions"]
+    vectors = min(settings["n_vectors"], scale.n) if given is None else len(given)
+    products = n_trials * n_steps * vectors
+    seconds = scale.simulation(n_trials, n_steps) + scale.jvp.of(n_steps, products) + n_trials * scale.qr.each
+    seconds += products * scale.n * 6 * scale.scan + 30 * n_steps * scale.numpy_call
+    return scale.around(seconds, FLOAT * n_trials * scale.n * (5 * vectors + 3 * n_steps))
+
+
 @analysis(
-    "gradients", title="Growth of gradients", group=LYAPUNOV, quick={"n_trials": 8, "n_steps": 20, "transient": 10}
+    "gradients",
+    title="Growth of gradients",
+    group=LYAPUNOV,
+    quick={"n_trials": 8, "n_steps": 20, "transient": 10},
+    cost=Cost("light", "trials x steps x units^2 x vectors", _cost),
 )
 def gradient_growth(
     subject: Subject,

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
+from rnnscope.cost import Settings
 from rnnscope.maps import CompleteMap, HeldInput
 from rnnscope.question import Axes
 from rnnscope.subjects.starts import checked_starts, starts_anywhere
@@ -142,6 +143,15 @@ def orbits_of(
     if state_map.input_size == 0 and input is None:
         drive = "no input"
     return Orbits(state_map, begin, shown, given, drive, noise, shared)
+
+
+def starts_of(settings: Settings) -> int:
+    """How many trajectories these settings ask for."""
+    for name, axes in (("trajectory", 3), ("starts", 2), ("inputs", 3)):
+        given = settings.get(name)
+        if given is not None and np.ndim(given) == axes:
+            return len(given)
+    return settings["n_starts"]
 
 
 def rate_unit(dt: float | None) -> str:

@@ -9,9 +9,11 @@ from annotated_types import Ge
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.headings import LYAPUNOV
-from rnnscope.analyses.lyapunov.orbits import Shown
+from rnnscope.analyses.lyapunov.frames import growing_seconds
+from rnnscope.analyses.lyapunov.orbits import Shown, starts_of
 from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
 from rnnscope.analyses.lyapunov.trust import clear_sign
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.question import Count, InputVector, Level, Seed, Whole
 from rnnscope.records import results
 from rnnscope.records.provenance import Made
@@ -93,11 +95,20 @@ class LyapunovOverTraining:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_checkpoints = min(settings["n_checkpoints"], scale.n_checkpoints)
+    n_steps = settings["n_steps"] + settings["transient"]
+    held = scale.n * (settings["n_exponents"] or scale.n) * 8 + n_steps * scale.n_inputs * 3
+    seconds = n_checkpoints * growing_seconds(scale, settings, n_steps)
+    return scale.around(seconds, FLOAT * starts_of(settings) * held)
+
+
 @analysis(
     "lyapunov_over_training",
     title="Exponents over training",
     group=LYAPUNOV,
     quick={"n_checkpoints": 3, "n_steps": 20, "transient": 10, "n_starts": 2},
+    cost=Cost("heavy", "checkpoints x starts x steps x units^2 x exponents", _cost),
 )
 def lyapunov_over_training(
     subject: Subject,

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.orbits import orbits_of
+from rnnscope.cost import Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.question import TrialInputs
 from rnnscope.subjects.subject import Subject
@@ -92,6 +93,13 @@ def labels_of(
         raise ValueError(f"there are {n} trials, so labels must have shape ({n},), got {values.shape}")
     names, places = np.unique(values, return_inverse=True)
     return places.reshape(-1).astype(np.int64), tuple(str(name) for name in names)
+
+
+def stretches(scale: Scale, settings: Settings) -> tuple[int, int]:
+    """(how many trials or stretches these settings show, of how many steps)."""
+    if settings["inputs"] is not None or (settings["input"] is None and scale.subject.task is not None):
+        return scale.shown(settings)[:2]
+    return settings["n_trials"], settings["n_steps"]
 
 
 def _free(

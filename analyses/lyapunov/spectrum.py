@@ -15,10 +15,11 @@ from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.headings import LYAPUNOV
-from rnnscope.analyses.lyapunov.frames import Growth, grow
-from rnnscope.analyses.lyapunov.orbits import DRIVEN, Shown, orbits_of, rate_unit
+from rnnscope.analyses.lyapunov.frames import Growth, grow, growing_seconds
+from rnnscope.analyses.lyapunov.orbits import DRIVEN, Shown, orbits_of, rate_unit, starts_of
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.lyapunov.trust import BLOCKS, clear_sign, standard_error, starts_agree
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, StateRows, Whole
 from rnnscope.records import results
@@ -240,7 +241,19 @@ class LyapunovSpectrum:
         return spectrum_figure(self)
 
 
-@analysis("lyapunov", title="Lyapunov exponents", group=LYAPUNOV, quick={"n_steps": 50, "transient": 20, "n_starts": 4})
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_steps = settings["n_steps"] + settings["transient"]
+    held = scale.n * (settings["n_exponents"] or scale.n) * 8 + n_steps * scale.n_inputs * 3
+    return scale.around(growing_seconds(scale, settings, n_steps), FLOAT * starts_of(settings) * held)
+
+
+@analysis(
+    "lyapunov",
+    title="Lyapunov exponents",
+    group=LYAPUNOV,
+    quick={"n_steps": 50, "transient": 20, "n_starts": 4},
+    cost=Cost("light", "starts x steps x units^2 x exponents", _cost),
+)
 def lyapunov_spectrum(
     subject: Subject,
     *,

@@ -9,8 +9,9 @@ from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.headings import STATE_SPACE
-from rnnscope.analyses.state_space.labelled import conditions_of, labelled_states
-from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.analyses.state_space.labelled import conditions_of, labelled_cost, labelled_states
+from rnnscope.analyses.state_space.principal import components_seconds, principal_components
+from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
 from rnnscope.records.provenance import Made
@@ -92,7 +93,18 @@ class ConditionTrajectories:
         return _figure(self)
 
 
-@analysis("conditions", title="Average trajectories", group=STATE_SPACE, quick={"n_trials": 32})
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    seconds, memory = labelled_cost(scale, settings)
+    return scale.around(seconds + components_seconds(scale, 2 * scale.mean_steps), memory)
+
+
+@analysis(
+    "conditions",
+    title="Average trajectories",
+    group=STATE_SPACE,
+    quick={"n_trials": 32},
+    cost=Cost("light", "trials x steps x units^2", _cost),
+)
 def condition_trajectories(
     subject: Subject,
     *,

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.state_space.demixing_figure import demixing_figure
-from rnnscope.analyses.state_space.labelled import Conditions, Labelled, conditions_of, labelled_states
+from rnnscope.analyses.state_space.labelled import Conditions, Labelled, conditions_of, labelled_cost, labelled_states
+from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
@@ -130,7 +131,23 @@ class DemixedStates:
         return demixing_figure(self)
 
 
-@analysis("demixing", title="Demixed components", group=STATE_SPACE, quick={"n_trials": 64}, wide=True)
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps, _ = scale.shown(settings)
+    seconds, memory = labelled_cost(scale, settings)
+    labels = settings["labels"] or settings["trial_labels"] or "target"
+    n_parts = 2 ** (1 if isinstance(labels, str) else min(len(labels), MOST_LABELS))
+    seconds += n_trials * n_steps / scale.n * scale.matmul.each + 2 * n_parts * scale.eigenvalues.each
+    return scale.around(seconds, memory)
+
+
+@analysis(
+    "demixing",
+    title="Demixed components",
+    group=STATE_SPACE,
+    quick={"n_trials": 64},
+    wide=True,
+    cost=Cost("light", "trials x steps x units^2, and units^3 x 2^labels", _cost),
+)
 def demix_states(
     subject: Subject,
     *,

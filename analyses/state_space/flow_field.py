@@ -16,8 +16,9 @@ from rnnscope.analyses.fixed_points import FixedPoints
 from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.state_space.flow_figure import flow_figure
-from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.analyses.state_space.principal import components_seconds, principal_components
 from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import HeldInput
 from rnnscope.question import Axes, Count, InputVector, Level, Seed
 from rnnscope.records import results
@@ -142,12 +143,20 @@ class FlowField:
         return flow_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_grid, n_states = settings["n_grid"] ** 2, settings["n_trials"] * scale.trial_steps
+    seconds = scale.simulation(settings["n_trials"], scale.trial_steps) + components_seconds(scale, n_states)
+    seconds += scale.step.of(1, n_grid) + 12 * n_grid * scale.n * scale.scan
+    return scale.around(seconds, FLOAT * (5 * n_grid + 4 * n_states) * scale.n)
+
+
 @analysis(
     "flow_field",
     title="Flow field",
     group=STATE_SPACE,
     uses={"fixed_points": Uses("fixed_points")},
     quick={"n_grid": 9, "n_trials": 16},
+    cost=Cost("light", "grid points x units^2; trials x steps x units^2", _cost),
 )
 def flow_field(
     subject: Subject,

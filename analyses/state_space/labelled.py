@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
+from rnnscope.cost import FLOAT, Expected, Scale, Settings
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import Trajectories
@@ -77,6 +78,13 @@ def shown_states(
             f"the states diverge: trial {trial} is not finite at step {step}. Use shorter trials or another checkpoint"
         )
     return shown
+
+
+def labelled_cost(scale: Scale, settings: Settings) -> Expected:
+    """Of showing trials and telling them apart."""
+    n_trials, n_steps, _ = scale.shown(settings)
+    numbers = n_trials * n_steps * scale.n
+    return Expected(scale.simulation(n_trials, n_steps) + 8 * numbers * scale.scan, FLOAT * 4 * numbers)
 
 
 def labelled_states(

@@ -15,9 +15,11 @@ from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.state_space.labelled import shown_states, target_labels
 from rnnscope.analyses.state_space.principal import (
     Principal,
+    components_seconds,
     principal_components,
     principal_components_of_chunks,
 )
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
 from rnnscope.records.provenance import Made
@@ -103,12 +105,20 @@ class StateSpace:
         )
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps, _ = scale.shown(settings)
+    at_once = min(n_trials, settings["chunk_size"] or n_trials)
+    seconds = scale.simulation(n_trials, n_steps) + components_seconds(scale, n_trials * n_steps)
+    return scale.around(seconds, FLOAT * 4 * at_once * n_steps * scale.n)
+
+
 @analysis(
     "state_space",
     title="State space",
     group=STATE_SPACE,
     uses={"fixed_points": Uses("fixed_points")},
     quick={"n_trials": 16},
+    cost=Cost("light", "trials x steps x units^2", _cost),
 )
 def project_states(
     subject: Subject,

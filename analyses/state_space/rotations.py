@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.state_space.conditions import add_condition_legend, condition_styles
-from rnnscope.analyses.state_space.labelled import conditions_of, labelled_states
+from rnnscope.analyses.state_space.labelled import conditions_of, labelled_cost, labelled_states
 from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
@@ -107,7 +108,19 @@ class Rotations:
         return _figure(self)
 
 
-@analysis("rotations", title="Rotations", group=STATE_SPACE, quick={"n_trials": 32, "n_surrogates": 20}, wide=True)
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    seconds, memory = labelled_cost(scale, settings)
+    return scale.around(seconds + 150 * settings["n_surrogates"] * scale.numpy_call, memory)
+
+
+@analysis(
+    "rotations",
+    title="Rotations",
+    group=STATE_SPACE,
+    quick={"n_trials": 32, "n_surrogates": 20},
+    wide=True,
+    cost=Cost("light", "trials x steps x units^2; surrogates x conditions x steps", _cost),
+)
 def find_rotations(
     subject: Subject,
     *,

@@ -16,7 +16,8 @@ from jaxtyping import Float, Int64
 
 from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.state_space.labelled import event_steps, shown_states
-from rnnscope.analyses.state_space.principal import Principal, principal_components
+from rnnscope.analyses.state_space.principal import Principal, components_seconds, principal_components
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
+# Components that hold 90 % of the variance of an epoch on networks of the presets, as a part of the units.
+USUAL_DIMENSION = 1 / 8
 QUANTILES = (0.025, 0.5, 0.975)
 SHOWN_PAIRS = 6
 
@@ -99,7 +102,26 @@ class Subspaces:
         return _figure(self)
 
 
-@analysis("subspaces", title="Subspaces", group=STATE_SPACE, quick={"n_trials": 16, "n_random": 20}, wide=True)
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps, _ = scale.shown(settings)
+    n_networks = 1 + len(settings["others"])
+    groups = n_networks * len(settings["epochs"] or (range(3) if n_networks == 1 else "1"))
+    k, draws = settings["n_components"] or USUAL_DIMENSION * scale.n, settings["n_random"] * groups * (groups - 1) / 2
+    n_states = n_networks * n_trials * n_steps
+    seconds = n_networks * scale.simulation(n_trials, n_steps) + components_seconds(scale, n_states)
+    product = 4 * k / scale.n * (scale.matmul.each + 4 * scale.n**2 * scale.scan)
+    seconds += draws * (product + 30 * scale.numpy_call)
+    return scale.around(seconds, FLOAT * (4 * n_states + 6 * settings["n_random"] * k) * scale.n)
+
+
+@analysis(
+    "subspaces",
+    title="Subspaces",
+    group=STATE_SPACE,
+    quick={"n_trials": 16, "n_random": 20},
+    wide=True,
+    cost=Cost("light", "trials x steps x units^2; random subspaces x pairs x units^2 x dimensions", _cost),
+)
 def compare_subspaces(
     subject: Subject,
     *,

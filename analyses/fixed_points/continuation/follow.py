@@ -21,7 +21,9 @@ from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagr
 from rnnscope.analyses.fixed_points.continuation.rows import branch_fields
 from rnnscope.analyses.fixed_points.continuation.tracking import track
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
+from rnnscope.analyses.fixed_points.search.root_search import search_bytes, search_seconds
 from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Question, Seed, StateRows
 from rnnscope.records.provenance import Made, Origin
@@ -32,13 +34,42 @@ from rnnscope.version import __version__
 
 # Searches by default, along a continuous axis and over checkpoints; of more checkpoints than these, so many are taken.
 N_SEARCHES, N_CHECKPOINT_SEARCHES, MOST_CHECKPOINTS = 5, 12, 24
+# What the presets' networks took: steps of Newton's method from a point, and points along an axis of one step of
+# the largest length.
+NEWTON_STEPS, STEPS_ALONG = 20, 2.0
+VISITED = 128  # trials
 
 Values = Annotated[ArrayLike, Axes("value")]
 Searches = Annotated[int, Ge(2)]
 AxisPart = Annotated[float, Gt(0), Le(0.25)]
 
 
-@analysis("bifurcations", title="Bifurcations", group=FIXED_POINTS, quick={"n_starts": 16, "n_searches": 2})
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    along = settings["inputs"] is not None
+    n_starts = settings["n_starts"] if settings["starts"] is None else len(settings["starts"])
+    values = settings["values"]
+    most = MOST_CHECKPOINTS if values is None else len(np.atleast_1d(values))
+    n_values = STEPS_ALONG / settings["max_step"] if along else min(most, scale.n_checkpoints)
+    n_searches = settings["n_searches"] or (N_SEARCHES if along else N_CHECKPOINT_SEARCHES)
+    n_searches = n_searches if along else min(n_searches, n_values)
+    seconds = n_searches * search_seconds(scale, n_starts)
+    # Newton's method from every point, both ways, two times and once more: each step takes four lengths to try.
+    newton = 6 * max(n_values - 1, 0) * NEWTON_STEPS
+    points = newton * min(scale.n_points, settings["max_branches"])
+    seconds += scale.jacobian.of(newton, points) + scale.factorisation.of(newton, points)
+    seconds += scale.step.of(5 * newton, 5 * points) + 200 * newton * scale.numpy_call
+    # At each checkpoint that is searched the states that it visits are kept.
+    visited = 0 if along else n_searches * 2 * VISITED * scale.trial_steps * scale.n
+    return scale.around(seconds, search_bytes(scale, n_starts) + FLOAT * visited)
+
+
+@analysis(
+    "bifurcations",
+    title="Bifurcations",
+    group=FIXED_POINTS,
+    quick={"n_starts": 16, "n_searches": 2},
+    cost=Cost("heavy", "searches x starts (as fixed points), and checkpoints x fixed points x units^3", _cost),
+)
 def follow_fixed_points(
     subject: Subject,
     *,

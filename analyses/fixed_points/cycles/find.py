@@ -22,12 +22,14 @@ from rnnscope.analyses.fixed_points.cycles.period_search import (
     search_from_starts,
     smooth_cycles,
 )
-from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals
+from rnnscope.analyses.fixed_points.cycles.region_search import complete_cost, regions_cost
+from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals, shooting_cost
 from rnnscope.analyses.fixed_points.search.find import spread
 from rnnscope.analyses.fixed_points.search.root_search import search_box
 from rnnscope.analyses.fixed_points.search.stability import count_unstable
 from rnnscope.analyses.fixed_points.trust.coverage import coverage
 from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap, HeldInput, LinearPieces
 from rnnscope.question import Count, InputVector, Positive, Seed, StateRows
 from rnnscope.records import results
@@ -145,11 +147,31 @@ class Cycles:
         return cycles_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    periods = settings["periods"]
+    wanted = [periods] if isinstance(periods, int) else list(periods)
+    n_starts = settings["n_starts"] if settings["starts"] is None else len(settings["starts"])
+    state_map = HeldInput(scale.subject.map, settings["input"])
+    pieces = None if settings["exact"] is False else state_map.linear_pieces(np.empty(0))
+    if pieces is None:
+        costs = [shooting_cost(scale, n_starts, period) for period in wanted]
+    else:
+        most = np.log2(settings["max_regions"])
+        costs = [
+            complete_cost(scale, pieces.n_gates, period)
+            if period * pieces.n_gates <= most
+            else regions_cost(scale, pieces, n_starts, period)
+            for period in wanted
+        ]
+    return scale.around(sum(cost.seconds for cost in costs), max((cost.memory for cost in costs), default=0))
+
+
 @analysis(
     "cycles",
     title="Cycles",
     group=FIXED_POINTS,
     quick={"periods": (1, 2), "n_starts": 16, "max_regions": 2**10, "max_iterations": 20},
+    cost=Cost("heavy", "starts x periods x units^3", _cost),
 )
 def find_cycles(
     subject: Subject,

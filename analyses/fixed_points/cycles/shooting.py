@@ -8,11 +8,14 @@ Jacobians stay moderate (Ascher, Mattheij & Russell, Numerical Solution of Bound
 import numpy as np
 from jaxtyping import Complex, Float
 
+from rnnscope.cost import FLOAT, Expected, Scale
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 # Steps are condensed into one as long as the entries of the product of their Jacobians stay below this: what is lost
 # of the solution is the rounding error (1e-16) times it.
+# Linear systems that a start solved on networks of the presets, and the passes over a matrix that this takes.
+SOLVED, SOLVED_SCANS = 12, 22
 MOST_GROWTH = 1e6
 # A start is given up when so many steps more failed than succeeded, or when so many did not halve the residual.
 PATIENCE, STAGNANT = 12, 15
@@ -77,6 +80,16 @@ def multipliers(jacobians: Float[np.ndarray, "cycle phase unit unit"]) -> Comple
             frame, triangle = linalg.qr(jacobians[:, t] @ frame)
             product = triangle @ product
     return linalg.eigenvalues(begin.swapaxes(1, 2) @ frame @ product)
+
+
+def shooting_cost(scale: Scale, n_starts: int, period: int) -> Expected:
+    """Of one period, of the steps that the presets' networks took."""
+    solved = SOLVED * n_starts
+    parts = np.ceil(n_starts * period * scale.n**2 / 2**22)
+    seconds = scale.jacobian.of(parts * SOLVED, solved * period) + scale.matmul.of(0, solved * (period - 1))
+    seconds += scale.factorisation.of(parts * SOLVED, solved) + scale.step.of(0, 3 * solved * period)
+    seconds += SOLVED_SCANS * scale.n**2 * solved * (1 + period) * scale.scan
+    return Expected(seconds, FLOAT * 3.5 * min(n_starts * period * scale.n**2, 2**22))
 
 
 def shoot(

@@ -17,6 +17,7 @@ from rnnscope.analyses.fixed_points.search.asked import asked_points
 from rnnscope.analyses.fixed_points.search.find import FixedPoints
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, time_constants
 from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.maps.state_map import central_differences
 from rnnscope.numerics import linalg
@@ -146,12 +147,21 @@ class Linearisation:
         return linearisation_figure(self, point)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    points = settings["points"]
+    n_points = scale.n_points if points is None else len(points)
+    each = scale.jacobian.of(1, 1) + scale.eigenvectors.of(1, 1) + 8 * scale.singular_values.of(1, 1)
+    kept = min(n_points, 2**22 / scale.n**2) * scale.n**2
+    return scale.around(n_points * each, FLOAT * 12 * kept)
+
+
 @analysis(
     "linearisation",
     title="Linearisation",
     group=FIXED_POINTS,
     uses={"fixed_points": Uses("fixed_points", unless=("points",))},
     wide=True,
+    cost=Cost("light", "points x units^3", _cost),
 )
 def linearise(
     subject: Subject,

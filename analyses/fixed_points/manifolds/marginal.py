@@ -15,10 +15,19 @@ import numpy as np
 from annotated_types import Ge
 from jaxtyping import Bool, Complex, Float, Integer
 
-from rnnscope.analyses.fixed_points.manifolds.slow_manifold import Limits, Traced, arc_lengths, slow_directions, trace
+from rnnscope.analyses.fixed_points.manifolds.slow_manifold import (
+    N_SETTLING,
+    Limits,
+    Traced,
+    arc_lengths,
+    manifolds_cost,
+    slow_directions,
+    trace,
+)
 from rnnscope.analyses.fixed_points.search.asked import asked_points
 from rnnscope.analyses.fixed_points.search.find import FixedPoints
 from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost
 from rnnscope.maps import CompleteMap, HeldInput
 from rnnscope.numerics import linalg
 from rnnscope.question import InputRows, InputVector, Level, Part, Seed, Whole
@@ -36,8 +45,6 @@ KINDS = {1: "line", 2: "plane", 3: "cloud"}
 NO_DRIFT = 1e-12
 # Points that no manifold was followed from yet, and those with only a short one around them.
 UNSEEN, ALONE = -1, -2
-# So many of the starts settle.
-N_SETTLING = 64
 # Variances around a point count as dimensions above this part of the largest.
 FLAT = 0.1
 
@@ -197,6 +204,7 @@ class MarginalManifolds:
     group=FIXED_POINTS,
     uses={"fixed_points": Uses("fixed_points")},
     quick={"settle": 50, "spacing": 0.25, "n_points": 16},
+    cost=Cost("light", "fixed and slow points x units^3, and with a manifold its points", manifolds_cost),
 )
 def marginal_manifolds(
     subject: Subject,

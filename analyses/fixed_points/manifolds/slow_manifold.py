@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from rnnscope.cost import FLOAT, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
+# Starts from which the network runs until it is slow.
+N_SETTLING = 64
 MOST_CORRECTIONS = 12
 MOST_STEPS = 5000
 # From one point to the next a line turns by 20 degrees at most; the step is halved up to so many times for it.
@@ -31,6 +34,16 @@ EQUAL = 0.05
 
 Points = Float[np.ndarray, "point unit"]
 Bases = Float[np.ndarray, "point unit direction"]
+
+
+def manifolds_cost(scale: Scale, settings: Settings) -> Expected:
+    """Of a network without a continuous attractor: what it takes to see that none of its points lies on one."""
+    n_orbits = N_SETTLING if settings["settle"] else 0
+    # Settled states are slow at a fixed point, where all of them have come, and are looked at one by one.
+    n_points = scale.n_points + n_orbits
+    seconds = scale.step.of(settings["settle"], settings["settle"] * n_orbits)
+    seconds += scale.jacobian.of(2, n_points) + scale.eigenvalues.of(2, n_points)
+    return scale.around(seconds, FLOAT * 3 * n_points * scale.n**2)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,16 @@ from rnnscope.analyses.fixed_points.orbits.settling import (
     ENDS,
     MOVING,
     ON_CYCLE,
+    USUAL_STEPS,
     Settled,
     nodes_of,
     settle,
+    settling_cost,
 )
 from rnnscope.analyses.fixed_points.search.asked import asked_points
 from rnnscope.analyses.fixed_points.search.find import FixedPoints
 from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.question import Count, InputVector, Level, Part, Seed, StateRows
 from rnnscope.records import results
 from rnnscope.records.provenance import Made
@@ -145,12 +148,19 @@ class Basins:
         return basins_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_starts = settings["n_starts"] if settings["starts"] is None else len(settings["starts"])
+    seconds, memory = settling_cost(scale, n_starts, min(settings["n_steps"], USUAL_STEPS))
+    return scale.around(seconds, memory)
+
+
 @analysis(
     "basins",
     title="Basins of attraction",
     group=FIXED_POINTS,
     uses={"fixed_points": Uses("fixed_points")},
     quick={"n_starts": 64, "n_steps": 256},
+    cost=Cost("light", "starts x steps until they settle x units", _cost),
 )
 def basin_fractions(
     subject: Subject,

@@ -15,12 +15,15 @@ from rnnscope.analyses.fixed_points.orbits.settling import (
     ENDS,
     MOVING,
     ON_CYCLE,
+    USUAL_STEPS,
     nodes_of,
     settle,
+    settling_cost,
 )
 from rnnscope.analyses.fixed_points.search.asked import asked_points
 from rnnscope.analyses.fixed_points.search.find import FixedPoints
 from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.question import Count, InputRows, InputVector, Part, Seed, Whole
 from rnnscope.records import results
 from rnnscope.records.provenance import Made
@@ -204,12 +207,22 @@ class Connections:
         return connections_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    # Half of the points are saddles, as a rule of thumb, with one unstable direction, which has two ends.
+    n_branches = 2 * scale.n_points / 2
+    n_steps = min(settings["n_steps"], USUAL_STEPS)
+    seconds, memory = settling_cost(scale, 2 * n_branches, n_steps)
+    seconds += scale.n_points / 2 * scale.eigenvectors.of(1, 1) + 15 * n_steps * scale.numpy_call
+    return scale.around(seconds, memory)
+
+
 @analysis(
     "connections",
     title="Connections",
     group=FIXED_POINTS,
     uses={"fixed_points": Uses("fixed_points")},
     quick={"n_steps": 256, "n_angles": 2, "n_samples": 16},
+    cost=Cost("light", "unstable directions of the fixed points x steps until they settle", _cost),
 )
 def connect_fixed_points(
     subject: Subject,

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
+from rnnscope.cost import FLOAT, Expected, Number, Scale
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.subjects.subject import Subject
@@ -17,6 +18,8 @@ AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)
 # Steps between two looks at where orbits are. A cycle is seen if it fits twice.
 BLOCK = 64
 LARGEST_BLOCK = 2**22  # numbers in a block of states
+# What orbits of the presets' networks took until they settled, and the passes over a state that a step takes beside it.
+USUAL_STEPS, STEP_SCANS = 160, 45
 # An orbit is at rest, or back where it was, when what is left of the way is below this part of the radius of arrival.
 STILL = 1e-3
 # A rounding error grows to 1 in ln(1e16) / ln|λ| steps: who stays at a saddle for twice as long is on its way into it.
@@ -101,6 +104,14 @@ def nodes_of(found: FixedPoints, rows: np.ndarray) -> Nodes:
         stay=np.where(smooth, stay, np.maximum(stay, 2 * BLOCK)),
         listed=rows,
     )
+
+
+def settling_cost(scale: Scale, n_orbits: Number, n_steps: Number) -> Expected:
+    """Of so many orbits until they have settled."""
+    parts = np.ceil(n_orbits * (BLOCK + 1) * scale.n / LARGEST_BLOCK)
+    seconds = scale.step.of(parts * n_steps, n_orbits * n_steps)
+    seconds += n_orbits * n_steps * scale.n * STEP_SCANS * scale.scan
+    return Expected(seconds, FLOAT * 3 * min(n_orbits * (BLOCK + 1) * scale.n, LARGEST_BLOCK))
 
 
 def settle(

@@ -20,12 +20,15 @@ from rnnscope.analyses.fixed_points.search.root_search import (
     SLOW,
     residuals,
     search_box,
+    search_bytes,
     search_roots,
+    search_seconds,
 )
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, is_smooth, time_constants
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points
 from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
 from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputRows, InputVector, Level, Positive, Seed, StateRows
@@ -198,7 +201,20 @@ class FixedPoints:
         return spectrum_figure(self)
 
 
-@analysis("fixed_points", title="Fixed points", group=FIXED_POINTS, quick={"n_starts": 16})
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_starts = settings["n_starts"] if settings["starts"] is None else len(settings["starts"])
+    n_starts *= len(np.atleast_2d(settings["input"])) if np.ndim(settings["input"]) == 2 else 1
+    seconds = search_seconds(scale, n_starts) + scale.simulation(128, scale.trial_steps)
+    return scale.around(seconds, search_bytes(scale, n_starts))
+
+
+@analysis(
+    "fixed_points",
+    title="Fixed points",
+    group=FIXED_POINTS,
+    quick={"n_starts": 16},
+    cost=Cost("light", "starts x inputs x (units^2 x steps of a start + units^3)", _cost),
+)
 def find_fixed_points(
     subject: Subject,
     *,

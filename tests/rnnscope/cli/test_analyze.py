@@ -236,3 +236,18 @@ def test_ctrl_c_in_a_process_of_its_own(train, tmp_path):
 
 def _stamps(folder: Path) -> dict[str, int]:
     return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("*")}
+
+
+def test_a_plan_is_a_table_and_nothing_else(run_cli, train, tmp_path):
+    run = train(tmp_path)
+    code, out, err = run_cli("analyze", run.path, "--plan")
+    assert code == 0, err
+    assert not run.results
+    for name, entry in ANALYSES.items():
+        assert f"{name} " in out
+        assert entry.cost is not None
+        assert entry.cost.grows in out
+    assert "expectations" in out
+    code, _, err = run_cli("analyze", run.path, "--plan", "--set", "fixed_points.n_starts=0")
+    assert code == 2
+    assert "n_starts must be at least 1, got 0" in err
