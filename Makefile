@@ -15,17 +15,18 @@ bin := .venv/bin
 stamp := .venv/.stamp
 
 # Two workers on two cores: a second BLAS thread in each only makes them wait for one another.
-test bench: export OMP_NUM_THREADS := 1
-test bench: export OPENBLAS_NUM_THREADS := 1
-test bench: export MKL_NUM_THREADS := 1
+test test-kernels bench: export OMP_NUM_THREADS := 1
+test test-kernels bench: export OPENBLAS_NUM_THREADS := 1
+test test-kernels bench: export MKL_NUM_THREADS := 1
 
-.PHONY: help setup demo test lint types app bench clean links chromium chromium-if-possible
+.PHONY: help setup demo test test-kernels lint types app bench clean links chromium chromium-if-possible
 
 help:
 	@echo "make demo    train small networks, dissect them, draw the figures, serve the explorer"
 	@echo "             SERVE=0: do not serve it  OUT=demo: the folder   PORT=8050"
 	@echo "make app     serve the explorer             ARGS=... go to 'rnnscope app'"
 	@echo "make test    run the tests                  ARGS=... go to pytest, e.g. ARGS=tests/tasks"
+	@echo "make test-kernels  the tests under every BLAS and SIMD kernel that this processor can run"
 	@echo "make lint    ruff: rules and layout"
 	@echo "make types   basedpyright"
 	@echo "make bench   run the benchmarks             ARGS=benchmarks/tasks.py: that one alone"
@@ -40,6 +41,9 @@ app: setup
 
 test: setup chromium
 	@$(bin)/python -m pytest -n 2 $(ARGS)
+
+test-kernels: setup chromium
+	@$(bin)/python tests/kernels.py $(ARGS)
 
 lint: setup
 	@$(bin)/ruff check .

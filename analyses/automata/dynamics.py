@@ -53,7 +53,8 @@ def places(
     spread = np.sqrt(np.bincount(place, far, n) / np.maximum(counts, 1))
     _, singular, axes = np.linalg.svd(flat - middle, full_matrices=False)
     axes = np.pad(axes[:2], ((0, max(0, 2 - len(axes))), (0, 0)))
-    axes *= np.where(axes[np.arange(2), np.abs(axes).argmax(1)] < 0, -1.0, 1.0)[:, None]  # signs are arbitrary
+    largest = np.round(np.abs(axes), 8).argmax(1)  # of equal ones the first
+    axes *= np.where(axes[np.arange(2), largest] < 0, -1.0, 1.0)[:, None]  # signs are arbitrary
     share = (singular**2)[:2].sum() / max(float((singular**2).sum()), 1e-300)
     rows = _sample(place, rng)
     return {

@@ -113,4 +113,8 @@ def _principal(pca: Any, largest: float, n_states: int) -> Principal:
     # What rounding leaves of a state that never moves is no variance.
     if variance.sum() <= (len(variance) * np.finfo(np.float64).eps * largest) ** 2:
         variance = np.zeros_like(variance)
-    return Principal(np.asarray(pca.components_), variance, np.asarray(pca.mean_), n_states)
+    # As scikit-learn does, the largest number of each is made positive; of equal ones, as in (1, -1), here the first.
+    components = np.asarray(pca.components_)
+    first = np.round(np.abs(components), 8).argmax(1)[:, None]
+    components = components * np.where(np.take_along_axis(components, first, 1) < 0, -1.0, 1.0)
+    return Principal(components, variance, np.asarray(pca.mean_), n_states)

@@ -239,7 +239,8 @@ def _linearise_part(state_map: CompleteMap, at: np.ndarray, held: np.ndarray, k:
 
     right = right.swapaxes(1, 2)[:, :k]
     left = left.swapaxes(1, 2)[:, :k]
-    largest = np.take_along_axis(right, np.abs(right).argmax(-1)[..., None], -1)
+    # Rounded: of numbers of equal modulus, as in (1, -1), the first decides, and not the last digits.
+    largest = np.take_along_axis(right, np.round(np.abs(right), 8).argmax(-1)[..., None], -1)
     turn = np.where(np.abs(largest) > 0, largest.conj() / np.abs(largest), 1.0)
     # Both are turned together, which leaves l^H r as it is.
     right, left = right * turn, left * turn

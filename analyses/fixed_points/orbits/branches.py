@@ -86,8 +86,8 @@ def _unstable(
         some = saddles[first : first + part]
         jacobians = state_map.jacobian(nodes.points[some], held[nodes.condition[some]])
         values, vectors, _ = linalg.eigenvectors(jacobians)
-        # The largest number in a vector is positive: else its sign would be LAPACK's choice.
-        largest = np.take_along_axis(vectors, np.abs(vectors).argmax(1)[:, None], 1)
+        # The largest number in a vector, of equal ones the first, is positive: else its sign would be LAPACK's choice.
+        largest = np.take_along_axis(vectors, np.round(np.abs(vectors), 8).argmax(1)[:, None], 1)
         vectors = vectors * np.abs(largest) / largest
         for i, saddle in enumerate(some.tolist()):
             k = nodes.n_unstable[saddle]

@@ -17,10 +17,10 @@ def count_unstable(eigenvalues: Complex[np.ndarray, "point eigenvalue"]) -> Inte
 
 
 def time_constants(eigenvalues: Complex[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
-    """-1 / ln|λ| in steps: e-fold decay, growth where negative, infinite on the unit circle."""
+    """-1 / ln|λ| in steps: e-fold decay, growth where negative, infinite on the unit circle (but for rounding)."""
     with np.errstate(divide="ignore"):
         rates = np.log(np.abs(eigenvalues))
-        return np.where(rates == 0, np.inf, -1 / rates)
+        return np.where(np.abs(rates) <= UNSTABLE_MARGIN, np.inf, -1 / rates)
 
 
 def frequencies(eigenvalues: Complex[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:

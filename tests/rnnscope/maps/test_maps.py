@@ -485,10 +485,10 @@ def test_a_held_input():
     none, shown = np.empty((4, 0)), np.tile(value, (4, 1))
     assert held.input_size == 0
     full = network.map()
-    assert np.array_equal(held.step(h, none), full.step(h, shown))
-    assert np.array_equal(held.jacobian(h, none), full.jacobian(h, shown))
+    np.testing.assert_allclose(held.step(h, none), full.step(h, shown), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(held.jacobian(h, none), full.jacobian(h, shown), rtol=0, atol=1e-14)
     assert held.input_jacobian(h, none).shape == (4, 4, 0)
-    assert np.array_equal(held.readout(h), full.readout(h))
+    np.testing.assert_allclose(held.readout(h), full.readout(h), rtol=0, atol=1e-14)
     assert held.readout_size == 3
     assert np.array_equal(held.initial_states(2, np.random.default_rng(0)), np.zeros((2, 4)))
     wanted = held.step(h, none)
