@@ -20,17 +20,18 @@ from typing import Any
 import torch
 
 import rnnscope as rs
-from rnnscope import cells, tasks
+from rnnscope import cells
 from rnnscope.analyses import ANALYSES, NotApplicable, plan
 from rnnscope.records.results import save_result
 from rnnscope.registry import Analysis, in_order
+from rnnscope.tasks import HMMEmission, Parity, linear_chain
 
 LEAST = 0.2  # seconds; what takes less is not judged
 
 
 def warm_up() -> None:
     """Every analysis once."""
-    for task in (tasks.Parity(2), tasks.HMMEmission(tasks.linear_chain(2), length=20)):
+    for task in (Parity(2), HMMEmission(linear_chain(2), length=20)):
         for cell in (cells.Vanilla(5), cells.Vanilla(5, nonlinearity="relu", bias=False)):
             network = rs.Network(cell, task.input_size, task.output_size, generator=torch.Generator().manual_seed(0))
             subject = rs.Subject(network.map(), task)

@@ -182,7 +182,9 @@ def recorded(value: Any) -> Any:
         return [recorded(part) for part in value]
     kind = {"given in Python": type(value).__name__}
     # A result that was given says where it is from, which may be another network.
-    return {**kind, "origin": asdict(value.made.origin)} if isinstance(value, _Result) and value.made else kind
+    return (
+        {**kind, "origin": recorded(asdict(value.made.origin))} if isinstance(value, _Result) and value.made else kind
+    )
 
 
 # --- from annotations ------------------------------------------------------------------------------------------------

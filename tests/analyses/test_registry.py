@@ -300,6 +300,31 @@ def test_a_bad_setting_is_refused_before_anything_runs(tmp_path):
     assert run.results == []
 
 
+def test_settings_of_what_is_used_count_and_all_are_checked(tmp_path, monkeypatch):
+    run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(6))
+    for wrong, told in (
+        ({"lyapunow": {}}, "unknown analysis 'lyapunow'"),
+        ({"fixed_points": {"n_starts": 0}}, "n_starts must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            analyse(run, ["linearisation"], settings=wrong)
+    asked = []
+    search = ANALYSES["fixed_points"].verb
+    counted = dataclasses.replace(
+        ANALYSES["fixed_points"], verb=lambda subject, **given: asked.append(given) or search(subject, **given)
+    )
+    monkeypatch.setitem(registry._DECLARED, "fixed_points", counted)
+    analyse(run, ["linearisation", "basins", "manifolds"], settings={"fixed_points": {"n_starts": 9}})
+    assert asked == [{"n_starts": 9, "seed": 0}], "searched once, with the settings that were given for it"
+    analyse(run, ["fixed_points"])
+    analyse(run, ["linearisation"], settings={"fixed_points": {"n_starts": 9}})
+    assert len(asked) == 3, "what the run keeps was found with other settings"
+    visited = find_fixed_points(run, visited=np.ones((3, 6)), n_starts=4)
+    run.save_result("fixed_points", visited)
+    analyse(run, ["linearisation"])
+    assert len(asked) == 4, "found from somebody's own states"
+
+
 def test_what_only_the_data_can_tell_is_refused_later_and_keeps_what_was_found(tmp_path):
     run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
     with pytest.raises(ValueError, match="n_exponents must be from 1 to 8") as error:

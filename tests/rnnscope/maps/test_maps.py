@@ -223,6 +223,36 @@ def test_maps_of_other_weights_have_other_digests():
     assert HeldInput(network.map(), [0, 1]).digest() != HeldInput(network.map(), [0, 2]).digest()
 
 
+def test_readouts_that_differ_have_other_digests_or_none():
+    act = nn.Tanh()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        first, second = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def digest(readout: nn.Module) -> str | None:
+        return rs.wrap(stack(nn.GRU, 1), readout=readout).digest()
+
+    readouts = [
+        nn.Sequential(first, act, second),
+        nn.Sequential(first, act, second, act),  # the same instance twice
+        nn.Sequential(first, nn.ReLU(), second),
+        nn.Sequential(nn.ConstantPad1d((1, 0), 0.0)),
+        nn.Sequential(nn.ConstantPad1d((0, 1), 0.0)),
+    ]
+    digests = [digest(readout) for readout in readouts]
+    assert None not in digests
+    assert len(set(digests)) == len(digests)
+    hooked = nn.Linear(4, 2)
+    hooked.register_forward_hook(lambda module, given, out: 10 * out)
+    assert digest(hooked) is None, "what a hook does is not known"
+
+    class Mine(nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(input)
+
+    assert digest(Mine(4, 2)) is None, "code of one's own is not known"
+
+
 def test_a_turned_map_is_the_same_in_other_coordinates():
     own = a_network().map()
     other = turned(own)

@@ -258,3 +258,49 @@ def test_a_readout_that_does_not_fit():
         rs.wrap(seeded(nn.LSTM, 2, 4), readout=nn.Linear(8, 1))
     with pytest.raises(ValueError, match="this map has no readout: wrap the network with one"):
         rs.wrap(seeded(nn.LSTM, 2, 4)).readout(np.zeros((1, 8)))
+
+
+def test_a_subclass_that_steps_in_another_way_is_asked_for_its_own_step():
+    class Half(nn.GRUCell):
+        state_size = 4
+
+        def forward(self, x, h):
+            return 0.5 * h
+
+        def step(self, h, x):
+            return 0.5 * h
+
+    found = rs.wrap(Half(2, 4)).step(np.ones((1, 4)), np.zeros((1, 2)))
+    np.testing.assert_array_equal(found, 0.5)
+
+
+def test_hooks_are_told():
+    module = nn.utils.parametrizations.weight_norm(nn.GRUCell(2, 3), "weight_hh")
+    assert rs.wrap(module).state_size == 3
+    module.register_forward_pre_hook(lambda module, given: None)
+    with pytest.raises(ValueError, match=r"this ParametrizedGRUCell has hooks.*remove them"):
+        rs.wrap(module)
+
+
+def test_a_parametrised_module_is_read_as_it_is_now():
+    module = nn.utils.parametrizations.weight_norm(nn.GRUCell(2, 3), "weight_hh")
+    h, x = 0.3 * np.ones((1, 3)), 0.5 * np.ones((1, 2))
+    with torch.no_grad():
+        module.parametrizations.weight_hh.original0.mul_(3)
+        wanted = module(torch.tensor(x, dtype=torch.float32), torch.tensor(h, dtype=torch.float32)).numpy()
+    np.testing.assert_allclose(rs.wrap(module).step(h, x), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("as_tuple", [True, False])
+def test_the_start_of_an_lstm_of_several_layers_is_torchs(as_tuple):
+    module = nn.LSTM(2, 3, num_layers=2).double()
+    rng = np.random.default_rng(0)
+    h0, c0 = (torch.from_numpy(rng.standard_normal((2, 1, 3))) for _ in range(2))
+    inputs = torch.from_numpy(rng.standard_normal((5, 1, 2)))
+    with torch.no_grad():
+        wanted = module(inputs, (h0, c0))[0][:, 0].numpy()
+    state_map = rs.wrap(module, initial=(h0, c0) if as_tuple else torch.stack([h0, c0]))
+    states = state_map.unroll(state_map.initial_states(1, rng), inputs.numpy().swapaxes(0, 1))
+    np.testing.assert_allclose(states[0, :, 6:9], wanted, atol=1e-12)
+    with pytest.raises(ValueError, match=r"of shape \(12,\), or torch's \(2, 2, 1, 3\), got shape \(4, 3\)"):
+        rs.wrap(module, initial=np.zeros((4, 3)))

@@ -115,13 +115,13 @@ def test_trials_without_lengths_are_valid_throughout():
     ("settings", "told"),
     [
         ({}, "give inputs, or n_steps of at least 1"),
-        ({"n_steps": 0}, r"n_steps of at least 1 \(got n_steps=0\)"),
+        ({"n_steps": 0}, "n_steps must be at least 1, got 0"),
         ({"inputs": np.zeros((4, 9, 2))}, r"shape \(trial, time, 3\), got \(4, 9, 2\)"),
         ({"inputs": np.zeros((4, 9))}, r"shape \(trial, time, 3\), got \(4, 9\)"),
         ({"inputs": INPUTS, "initial": np.zeros((4, 5))}, r"shape \(4, 6\), one a trial, got \(4, 5\)"),
         ({"inputs": INPUTS, "initial": np.zeros((3, 6))}, r"shape \(4, 6\), one a trial, got \(3, 6\)"),
-        ({"inputs": INPUTS, "noise": -0.1}, r"finite and not negative, got -0\.1"),
-        ({"inputs": INPUTS, "noise": float("nan")}, "finite and not negative, got nan"),
+        ({"inputs": INPUTS, "noise": -0.1}, r"noise must be at least 0, got -0\.1"),
+        ({"inputs": INPUTS, "noise": float("nan")}, "noise must be finite, got nan"),
     ],
     ids=str,
 )

@@ -1,5 +1,7 @@
 """The one place that looks into what analyses are asked of; trials and visited states are drawn once."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -108,3 +110,13 @@ def test_what_has_no_task_is_seen_in_a_free_run():
     assert rs.as_subject(growing).visited().states.max() < 1e6, "states on their way to infinity are none of it"
     with pytest.raises(NotApplicable, match="no finite state"):
         rs.as_subject(rs.FunctionMap(lambda h: h * np.nan, state_size=1)).visited()
+
+
+def test_what_is_made_of_a_subject_has_states_of_its_own(run):
+    subject = rs.as_subject(run)
+    other = dataclasses.replace(subject, map=subject.at(0).map)
+    assert not np.array_equal(subject.visited(8, 0).states, other.visited(8, 0).states)
+    assert other.trials(8, 0) is subject.trials(8, 0), "trials do not depend on the weights"
+    assert subject.at(0).at(5) is subject
+    with pytest.raises(ValueError, match="read-only"):
+        subject.trials(8, 0).inputs[:] = 0
