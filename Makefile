@@ -19,13 +19,14 @@ test test-kernels bench: export OMP_NUM_THREADS := 1
 test test-kernels bench: export OPENBLAS_NUM_THREADS := 1
 test test-kernels bench: export MKL_NUM_THREADS := 1
 
-.PHONY: help setup demo test test-kernels lint types app bench clean links chromium chromium-if-possible
+.PHONY: help setup demo test test-all test-kernels lint types app bench clean links chromium chromium-if-possible
 
 help:
 	@echo "make demo    train small networks, dissect them, draw the figures, serve the explorer"
 	@echo "             SERVE=0: do not serve it  OUT=demo: the folder   PORT=8050"
 	@echo "make app     serve the explorer             ARGS=... go to 'rnnscope app'"
 	@echo "make test    run the tests                  ARGS=... go to pytest, e.g. ARGS=tests/tasks"
+	@echo "make test-all      the tests, then those under every kernel"
 	@echo "make test-kernels  the tests under every BLAS and SIMD kernel that this processor can run"
 	@echo "make lint    ruff: rules and layout"
 	@echo "make types   basedpyright"
@@ -41,6 +42,9 @@ app: setup
 
 test: setup chromium
 	@$(bin)/python -m pytest -n 2 $(ARGS)
+
+# What takes too long for every change.
+test-all: test test-kernels
 
 test-kernels: setup chromium
 	@$(bin)/python tests/kernels.py $(ARGS)
