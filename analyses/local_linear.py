@@ -10,15 +10,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Num
+from jaxtyping import Bool, Complex, Float
 
 from rnnscope.analyses.fixed_points.search.stability import count_unstable
-from rnnscope.analyses.lyapunov.settings import check_whole
+from rnnscope.analyses.headings import LOCAL_LINEAR
+from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.state_space.labelled import shown_states
-from rnnscope.maps import StateMap, as_map
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
-from rnnscope.subjects.simulation import Trajectories
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.subject import Subject, as_subject
+from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -51,6 +57,7 @@ class LinearisationAlong:
         valid: where a trial goes on.
         state_size: of the map; with fewer eigenvalues than that, those of largest mean modulus were kept.
         noise, seed: the settings.
+        made: how they were found.
     """
 
     eigenvalues: Complex[np.ndarray, "trial time eigenvalue"]
@@ -64,6 +71,7 @@ class LinearisationAlong:
     state_size: int
     noise: float
     seed: int
+    made: Made | None = None
 
     @property
     def gain_variation(self) -> float:
@@ -102,21 +110,40 @@ class LinearisationAlong:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, longest, mean = scale.shown(settings)
+    steps, n = n_trials * mean, scale.n
+    seconds = scale.simulation(n_trials, longest) + scale.jacobian.of(1, steps) + scale.eigenvalues.of(1, steps)
+    seconds += steps * (
+        scale.singular_values.each + n * n * 20 * scale.scan + 30 * scale.numpy_call
+    )  # and the matching
+    return scale.around(
+        seconds, FLOAT * (3 * min(BLOCK, steps * n * (n + scale.n_inputs)) + 8 * n_trials * longest * n)
+    )
+
+
+@analysis(
+    "local_linear",
+    title="Along trajectories",
+    group=LOCAL_LINEAR,
+    quick={"n_trials": 2},
+    cost=Cost("heavy", "trials x steps x units^3", _cost),
+)
 def linearise_along(
-    system: Any,
+    subject: Subject,
     *,
-    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
-    n_trials: int = 8,
-    n_eigenvalues: int | None = None,
-    noise: float = 0.0,
-    seed: int = 0,
+    inputs: TrialInputs | Trials | None = None,
+    n_trials: Count = 8,
+    n_eigenvalues: Count | None = None,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> LinearisationAlong:
     """Linearise a map at every step of its trajectories.
 
     Jacobians are made, used and let go of in blocks of about 32 MB; `jacobians_along` hands them out.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         inputs: what to show, or a task's trials; trials of the run's own task if None.
         n_trials: how many trials, where `inputs` does not say.
         n_eigenvalues: how many to keep, those of largest mean modulus; all if None.
@@ -136,13 +163,9 @@ def linearise_along(
         >>> found.eigenvalues.real.round(6).tolist(), found.input_gain.round(6).tolist()
         ([[[0.5], [2.0]]], [[[1.0], [0.5]]])
     """
-    state_map = as_map(system)
-    size = state_map.state_size
-    kept = size if n_eigenvalues is None else n_eigenvalues
-    check_whole(n_eigenvalues=(kept, 1))
-    if kept > size:
-        raise ValueError(f"n_eigenvalues must be from 1 to {size}, the map's state size, got {kept}")
-    shown = shown_states(system, inputs, n_trials, noise, seed)
+    state_map, size = subject.map, subject.map.state_size
+    kept = checked_count("n_eigenvalues", n_eigenvalues, size, "the map's state size")
+    shown = shown_states(subject, inputs, n_trials, noise, seed)
     shape = shown.valid.shape
     n_gains = min(size, state_map.input_size)
     values = np.full((*shape, size), np.nan, np.complex128)
@@ -169,7 +192,7 @@ def linearise_along(
         channel_gain=channels,
         valid=shown.valid,
         state_size=size,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 
@@ -177,19 +200,19 @@ def linearise_along(
 def jacobians_along(
     system: Any,
     *,
-    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
+    inputs: TrialInputs | Trials | None = None,
     n_trials: int = 8,
     noise: float = 0.0,
     seed: int = 0,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """The Jacobians behind `linearise_along`, block after block: (trial, step, state Jacobian, input Jacobian), each
     with one row a step; arguments as there."""
-    state_map = as_map(system)
-    yield from _blocks(state_map, shown_states(system, inputs, n_trials, noise, seed))
+    subject = as_subject(system)
+    yield from _blocks(subject.map, shown_states(subject, inputs, n_trials, noise, seed))
 
 
 def _blocks(
-    state_map: StateMap, shown: Trajectories
+    state_map: CompleteMap, shown: Trajectories
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     before = np.concatenate([shown.initial[:, None], shown.states[:, :-1]], 1)
     trials, steps = np.nonzero(shown.valid)

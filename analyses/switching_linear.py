@@ -7,19 +7,27 @@ predicts it best. That looks at the answer first: many points, fixed or not, wil
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Integer, Num
+from jaxtyping import Bool, Float, Int64, Integer
 
-from rnnscope.analyses.fixed_points import find_fixed_points
-from rnnscope.analyses.fixed_points.search.starts import default_starts
-from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.analyses.fixed_points import FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.search.find import RANDOM_SHARE
+from rnnscope.analyses.fixed_points.search.root_search import search_bytes, search_seconds
+from rnnscope.analyses.headings import LOCAL_LINEAR
+from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.state_space.labelled import shown_states
-from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
-from rnnscope.maps import StateMap, as_map
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.starts import starts_near
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -62,6 +70,7 @@ class SwitchingLinear:
         valid: where a trial goes on.
         by: how steps were assigned: "distance" or "prediction".
         noise, seed: the settings.
+        made: how it was found.
     """
 
     assigned: Integer[np.ndarray, "trial time"]
@@ -86,6 +95,7 @@ class SwitchingLinear:
     by: str
     noise: float
     seed: int
+    made: Made | None = None
 
     def summary(self) -> str:
         used = int((self.occupancy > 0).sum())
@@ -108,24 +118,45 @@ class SwitchingLinear:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, longest, mean = scale.shown(settings)
+    given, n = settings["fixed_points"], scale.n
+    n_points = scale.n_points if given is None else len(given.points)
+    search = (0.0, 0.0) if given is not None else (search_seconds(scale, N_STARTS), search_bytes(scale, N_STARTS))
+    # A product with every point's matrix, and four such for the paths; then one least squares of all steps.
+    product = scale.matmul.each / n + 2 * n * scale.scan
+    seconds = search[0] + scale.simulation(n_trials, longest) + n_trials * mean * (n_points + 4) * product
+    seconds += n_trials * mean / n * 4 * scale.matmul.each + 6 * scale.singular_values.each
+    predicted = min(BLOCK, n_trials * mean * n_points * n)
+    return scale.around(seconds, max(search[1], FLOAT * (3 * predicted + 8 * n_trials * longest * n)))
+
+
+@analysis(
+    "switching_linear",
+    title="Switching linear description",
+    group=LOCAL_LINEAR,
+    quick={"n_trials": 8},
+    wide=True,
+    cost=Cost("light", "512 starts as fixed points; trials x steps x fixed points x units^2", _cost),
+)
 def switching_linear(
-    system: Any,
+    subject: Subject,
     *,
-    fixed_points: Any = None,
-    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
-    n_trials: int = 64,
+    fixed_points: FixedPoints | KnownPoints | None = None,
+    inputs: TrialInputs | Trials | None = None,
+    n_trials: Count = 64,
     by: Literal["distance", "prediction"] = "distance",
-    noise: float = 0.0,
-    seed: int = 0,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> SwitchingLinear:
     """Describe trials by the linearisations of fixed points, and compare with one linear map.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
-        fixed_points: a `FixedPoints`, or any object with `points` (point, unit), `n_unstable` (point,), and where
-            the map takes inputs the held one: `inputs` (point, input), or `input` (input,) for all. Searched for at
-            zero input if None, from 512 starts: the states visited in these trials with noise, and where the map has a
-            finite domain some at random from it. Slow points serve as well as fixed points.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
+        fixed_points: a `FixedPoints`, or `KnownPoints`, which are fixed points at zero input where their `inputs` say
+            no other. Searched for at zero input if None, from 512 starts: the states visited in these trials with
+            noise, and where the map has a finite domain some at random from it. Slow points serve as well as fixed
+            points.
         inputs: what to show, or a task's trials; trials of the run's own task if None.
         n_trials: how many trials, where `inputs` does not say.
         by: each step goes to the point nearest to the state before ("distance"), or to the one whose linearisation
@@ -139,18 +170,16 @@ def switching_linear(
 
     Example:
         >>> import numpy as np, rnnscope as rs
-        >>> from types import SimpleNamespace
+        >>> from rnnscope.analyses.known_points import KnownPoints
         >>> wells = rs.FunctionMap(lambda h: np.sign(h) + 0.5 * (h - np.sign(h)), state_size=1,
         ...                        initial=lambda n, rng: rng.standard_normal((n, 1)))
-        >>> points = SimpleNamespace(points=np.array([[-1.0], [1.0]]), n_unstable=np.array([0, 0]))
+        >>> points = KnownPoints(points=np.array([[-1.0], [1.0]]), n_unstable=np.array([0, 0]))
         >>> found = switching_linear(wells, fixed_points=points, inputs=np.zeros((50, 10, 0)))
         >>> round(found.r2, 6), round(found.r2_multi_step, 6), found.global_r2 < 0.999
         (1.0, 1.0, True)
     """
-    if by not in ("distance", "prediction"):
-        raise ValueError(f"by must be 'distance' or 'prediction', got {by!r}")
-    state_map = as_map(system)
-    shown = shown_states(system, inputs, n_trials, noise, seed)
+    state_map = subject.map
+    shown = shown_states(subject, inputs, n_trials, noise, seed)
     before = np.concatenate([shown.initial[:, None], shown.states[:, :-1]], 1)
     after, valid = shown.states, shown.valid
     if valid.sum() < 2:
@@ -158,8 +187,10 @@ def switching_linear(
     if not np.ptp(after[valid], axis=0).any():
         raise NotApplicable("the state does not move in these trials: there is nothing to predict")
     if fixed_points is None:
-        starts = default_starts(state_map, shown.visited, N_STARTS, START_NOISE, seed)
-        fixed_points = find_fixed_points(system, starts=starts, visited=shown.visited, certify=False, seed=seed)
+        starts = starts_near(
+            state_map, shown.visited, N_STARTS, START_NOISE, RANDOM_SHARE, np.random.default_rng([seed, 0xF1])
+        )
+        fixed_points = find_fixed_points(subject, starts=starts, visited=shown.visited, certify=False, seed=seed)
     points, held, n_unstable = _checked_points(fixed_points, state_map)
     local = _linearise(state_map, points, held)
     with linalg.one_thread():
@@ -201,7 +232,7 @@ def switching_linear(
         transitions=transitions,
         valid=valid,
         by=by,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 
@@ -233,16 +264,30 @@ def _r2(errors: np.ndarray, spread: np.ndarray) -> float:
     return float(1 - wrong / total) if total > 0 else float(wrong == 0)
 
 
-def _checked_points(found: Any, state_map: StateMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(points, the input held at each, unstable directions)."""
-    points, n_unstable = checked_points(found, state_map.state_size)
+def _checked_points(
+    found: FixedPoints | KnownPoints, state_map: CompleteMap
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(points, the input held at each, unstable directions or -1 at a kink of the map)."""
+    points, n_unstable = np.asarray(found.points, np.float64), np.asarray(found.n_unstable, np.int64)
+    size = state_map.state_size
+    if points.ndim != 2 or points.shape[1] != size or n_unstable.shape != points.shape[:1]:
+        raise ValueError(
+            f"fixed_points must have points (point, {size}) and n_unstable (point,), got shapes {points.shape} "
+            f"and {n_unstable.shape}: give what find_fixed_points returned for this network"
+        )
     if not len(points):
         raise NotApplicable("there are no fixed points to linearise around")
-    held = inputs_of_points(found, len(points), state_map.input_size)
-    return points, np.zeros((len(points), state_map.input_size)) if held is None else held, n_unstable
+    wanted = len(points), state_map.input_size
+    held = np.zeros(wanted) if found.inputs is None else np.asarray(found.inputs, np.float64)
+    if held.shape != wanted:
+        raise ValueError(
+            f"the inputs of the fixed points must have shape {wanted}, one a point, got {held.shape}: "
+            "give what find_fixed_points returned for this network"
+        )
+    return points, held, n_unstable if found.smooth is None else np.where(found.smooth, n_unstable, -1)
 
 
-def _linearise(state_map: StateMap, points: np.ndarray, held: np.ndarray) -> _Affine:
+def _linearise(state_map: CompleteMap, points: np.ndarray, held: np.ndarray) -> _Affine:
     by_state, by_input = state_map.jacobian(points, held), state_map.input_jacobian(points, held)
     offset = state_map.step(points, held)
     offset = offset - np.einsum("kij,kj->ki", by_state, points) - np.einsum("kij,kj->ki", by_input, held)

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlencode
 from dash import Dash, Input, Output, State, no_update, set_props
 
 from rnnscope.app import library
+from rnnscope.app.cards import cards
+from rnnscope.app.cards.card import Card
 from rnnscope.app.views import figure_card, layout, run_header, run_table
 from rnnscope.records.runs import Run
 
@@ -80,12 +82,12 @@ def build(folder: Path) -> Dash:
         if name is not None and name != shown:
             set_props("url", {"search": "?" + urlencode({"run": name})})
 
-    for card in library.cards():
+    for card in cards().values():
         _fill(app, folder, card)
     return app
 
 
-def _fill(app: Dash, folder: Path, card: str) -> None:
+def _fill(app: Dash, folder: Path, card: Card) -> None:
     """Every card asks for its figure by itself: the quick ones do not wait for the slow."""
 
     @app.callback(*figure_card.outputs(card), *run_header.outputs(card), Input("shown", "data"))

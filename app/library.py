@@ -1,41 +1,18 @@
-"""What the explorer reads: the runs of a folder, and the figures of their results.
+"""What the explorer reads: the runs of a folder, and the figures of their cards.
 
 The name of a run comes out of an address that anybody may write, so it is looked up among the folders that are
 there and never joined to a path. Nothing here raises over one bad run: it comes back as a message.
 """
 
-import shlex
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import xarray as _  # noqa: F401 - here, because plotly takes up pandas half-imported while another thread loads it
 
-from rnnscope.analyses import ANALYSES, GROUPS, NotApplicable
-from rnnscope.figures import training_figure
+from rnnscope.app.cards import cards
+from rnnscope.app.cards.card import Card, Drawn, Missing
 from rnnscope.records.runs import SKIPPED, Run, RunError, load_run
-
-# The card of the loss stands beside those of the analyses.
-TRAINING = "training"
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Why there is no figure: it can be made by a command, or does not apply to the run, or something is wrong."""
-
-    reason: str
-    command: str | None = None
-    applies: bool = True
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A figure as plain JSON values, what its title says, and the result in one line."""
-
-    figure: dict[str, Any]
-    title: str
-    summary: str
+from rnnscope.subjects.not_applicable import NotApplicable
 
 
 def read_runs(folder: Path) -> dict[str, Run | RunError]:
@@ -69,99 +46,50 @@ def find_run(folder: Path, name: str) -> Run | None:
         return None
 
 
-def groups() -> dict[str, dict[str, str]]:
-    """The headings of the page, and under each the names of its figures and their titles."""
-    of_analyses = {
-        group: {
-            name: drawing.title
-            for entry in ANALYSES.values()
-            if entry.group == group
-            for name, drawing in entry.figures.items()
-        }
-        for group in GROUPS
-    }
-    return {**of_analyses, "Training": {TRAINING: "Loss and metrics"}}
+def stamps(run: Run) -> dict[str, str]:
+    """When what the page shows was written, by file; what there is not is left out. In nanoseconds, and as text: the
+    browser would round such a number."""
+    files = dict.fromkeys([*(card.file for card in cards().values()), f"results/{SKIPPED}"])
+    found = {file: _stamp(run.path / file) for file in files}
+    return {file: stamp for file, stamp in found.items() if stamp is not None}
 
 
-def cards() -> dict[str, str]:
-    """The names of all figures in the order of the page, and their titles."""
-    return {name: title for group in groups().values() for name, title in group.items()}
-
-
-def analysis_of(card: str) -> str:
-    """The name of the analysis that a figure is of; the training's is its own."""
-    return next((name for name, entry in ANALYSES.items() if card in entry.figures), card)
-
-
-def stamps(run: Run) -> dict[str, int]:
-    """When what the page shows was written, in nanoseconds, by analysis; what there is not is left out."""
-    places = {name: run.path / "results" / f"{name}.zarr" for name in ANALYSES}
-    places[TRAINING] = run.path / "history.csv"
-    places[SKIPPED] = run.path / "results" / SKIPPED
-    found: dict[str, int] = {}
-    for name, place in places.items():
-        try:
-            found[name] = place.stat().st_mtime_ns
-        except OSError:
-            continue
-    return found
-
-
-def draw(run: Run, card: str) -> Drawn | Missing:
-    """A figure of a run, or why there is none."""
-    name = analysis_of(card)
-    stamp = stamps(run).get(name)
+def draw(run: Run, card: Card) -> Drawn | Missing:
+    """The figure of a card, or why there is none."""
+    place = run.path / card.file
+    stamp = _stamp(place)
     if stamp is None:
-        if name == TRAINING:
-            return Missing("Training has not logged a step yet.")
-        if name in run.skipped:
-            return Missing(f"This analysis does not apply to the run: {run.skipped[name]}.", applies=False)
-        return Missing(
-            "This analysis was not run yet.", shlex.join(["rnnscope", "analyze", str(run.path), "--only", name])
-        )
+        return card.absent(run)
     try:
-        return _draw(run.path, card, stamp)
+        return _draw(run.path, card.name, stamp)
     except NotApplicable as error:
         return Missing(f"There is no such figure of this result: {error}.", applies=False)
     except Exception as error:  # noqa: BLE001 - a file that is damaged may raise anything, and costs only its own card
         reason = " ".join(str(error).split())
         if str(run.path) in reason:  # it tells already which file it is about
             return Missing(reason)
-        place, remedy = run.path / "results" / f"{name}.zarr", "delete this folder and redo the analysis"
-        if name == TRAINING:
-            place, remedy = run.path / "history.csv", "restore it from a copy, or train the run anew"
-        return Missing(f"{place} cannot be drawn ({_words(error)}): {remedy}")
+        return Missing(f"{place} cannot be drawn ({_words(error)}): {card.remedy}")
 
 
 @lru_cache(maxsize=128)
-def _draw(path: Path, card: str, stamp: int) -> Drawn:
+def _draw(path: Path, name: str, stamp: str) -> Drawn:
     """`stamp` is here for the cache: what was written anew is read anew."""
-    run = load_run(path)
-    if card == TRAINING:
-        return Drawn(training_figure(run).to_plotly_json(), "", _training_summary(run))
-    entry = ANALYSES[analysis_of(card)]
-    drawing = entry.figures[card]
-    result = run.load_result(entry.name, entry.result)
-    plain = drawing.draw(result).to_plotly_json()
+    card = cards()[name]
+    found = card.read(load_run(path))
+    plain = card.draw(found).to_plotly_json()
     title = str(plain["layout"].get("title", {}).get("text") or "").replace("<br>", " ")
     # The card has a title of its own: the figure's says what goes beyond it.
-    title = title.removeprefix(drawing.title).lstrip(" ,:")
-    # Said once, below the first figure.
-    return Drawn(plain, title, result.summary() if card == entry.name else "")
+    return Drawn(plain, title.removeprefix(card.title).lstrip(" ,:"), card.summary(found))
+
+
+def _stamp(place: Path) -> str | None:
+    try:
+        return str(place.stat().st_mtime_ns)
+    except OSError:
+        return None
 
 
 def _words(error: Exception) -> str:
     """An error in one line; a bare KeyError says nothing without its name."""
     reason = " ".join(str(error).split())
     return reason if isinstance(error, ValueError) and reason else f"{type(error).__name__} {reason}".rstrip()
-
-
-def _training_summary(run: Run) -> str:
-    steps, seconds = run.record.get("steps_done", 0), run.record.get("seconds", 0.0)
-    ends = {
-        "training": "not finished",
-        "learned": "the task's criterion was met",
-        "finished": "the steps ran out before the task's criterion was met",
-        "diverged": "training diverged; the last good checkpoint was kept",
-    }
-    return f"{steps:,} steps in {seconds:,.1f} s; {ends.get(run.status, run.status)}"

@@ -173,7 +173,7 @@ def compiled() -> None:
         n, k = int(rng.integers(2, 21)), int(rng.integers(2, 4))
         machine = Machine(rng.integers(n, size=(n, k)), rng.integers(2, size=(n, 1)))
         reader = Reader(
-            rs.as_map(compile_machine(machine)), np.eye(k), lambda outputs: outputs.argmax(-1, keepdims=True)
+            rs.as_subject(compile_machine(machine)).map, np.eye(k), lambda outputs: outputs.argmax(-1, keepdims=True)
         )
         spent, found = seconds(lambda r=reader, s=seed: ours(r, s))
         times.append(spent)
@@ -183,7 +183,7 @@ def compiled() -> None:
         machine = language(name).machine
         assert machine is not None
         reader = Reader(
-            rs.as_map(compile_machine(machine)),
+            rs.as_subject(compile_machine(machine)).map,
             np.eye(machine.n_symbols),
             lambda outputs: outputs.argmax(-1, keepdims=True),
         )

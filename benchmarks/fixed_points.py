@@ -33,7 +33,7 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses import find_fixed_points
 from rnnscope.analyses.fixed_points.search.root_search import FIXED, SLOW, Search, search_box, search_roots
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap, complete
 from rnnscope.numerics import linalg
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
@@ -73,7 +73,7 @@ def random_network(n: int, gain: float, bias: float = 0.0, seed: int = 0) -> tor
     return module
 
 
-def visited(state_map: StateMap, n_starts: int) -> np.ndarray:
+def visited(state_map: CompleteMap, n_starts: int) -> np.ndarray:
     rng = np.random.default_rng([0, 7])
     states, inputs = rng.uniform(-1, 1, (n_starts, state_map.state_size)), np.zeros((n_starts, state_map.input_size))
     when, chosen = rng.integers(10, 50, n_starts), states.copy()
@@ -87,7 +87,7 @@ def spread(states: np.ndarray) -> float:
     return float(np.median(np.linalg.norm(states - np.median(states, 0), axis=1)))
 
 
-def search(state_map: StateMap, starts: np.ndarray) -> Search:
+def search(state_map: CompleteMap, starts: np.ndarray) -> Search:
     return search_roots(
         state_map,
         starts,
@@ -108,7 +108,7 @@ def distinct(points: np.ndarray, distance: float) -> np.ndarray:
     return np.array(kept)
 
 
-def speed(state_map: StateMap, states: np.ndarray) -> np.ndarray:
+def speed(state_map: CompleteMap, states: np.ndarray) -> np.ndarray:
     """q in float64."""
     return 0.5 * ((state_map.step(states, np.zeros((len(states), state_map.input_size))) - states) ** 2).sum(1)
 
@@ -136,7 +136,7 @@ def adam(module: Network, starts: np.ndarray, rate: float, dtype: torch.dtype, n
     return states.detach().double().numpy()
 
 
-def descending_newton(state_map: StateMap, x: np.ndarray, max_steps: int = 100) -> np.ndarray:
+def descending_newton(state_map: CompleteMap, x: np.ndarray, max_steps: int = 100) -> np.ndarray:
     """The ends of pseudo-transient Newton steps that must lower q, each with up to four lengths."""
     n = x.shape[1]
     inputs = np.zeros((len(x), state_map.input_size))
@@ -161,15 +161,11 @@ def descending_newton(state_map: StateMap, x: np.ndarray, max_steps: int = 100) 
 class Counted:
     """A map that counts the states it is asked about."""
 
-    def __init__(self, inner: StateMap) -> None:
+    def __init__(self, inner: CompleteMap) -> None:
         self.inner, self.counts = inner, Counter[str]()
         self.state_size, self.input_size = inner.state_size, inner.input_size
-        self.domain, self.readout_size = inner.domain, inner.readout_size
-        self.readout, self.initial_states, self.input_jacobian = (
-            inner.readout,
-            inner.initial_states,
-            inner.input_jacobian,
-        )
+        self.domain = inner.domain
+        self.initial_states, self.input_jacobian = inner.initial_states, inner.input_jacobian
 
     def step(self, states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         self.counts["steps"] += len(states)
@@ -180,7 +176,7 @@ class Counted:
         return self.inner.jacobian(states, inputs)
 
 
-def bare(state_map: StateMap, starts: np.ndarray, counts: Counter) -> float:
+def bare(state_map: CompleteMap, starts: np.ndarray, counts: Counter) -> float:
     """Processor seconds of the counted operations alone: Jacobian and factorisation, substitution and evaluation."""
     states = np.resize(starts, (16, starts.shape[1]))
     inputs, which = np.zeros((16, state_map.input_size)), np.arange(16)
@@ -193,7 +189,7 @@ def bare(state_map: StateMap, starts: np.ndarray, counts: Counter) -> float:
 
 def flip_flop_rows(kind: str) -> None:
     module, starts, true = flip_flop(kind)
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     search(state_map, starts)
     found, ours = seconds(search, state_map, starts, repeats=21)
 
@@ -217,7 +213,8 @@ def flip_flop_rows(kind: str) -> None:
 
 def random_rows(seed: int) -> None:
     module = random_network(256, 1.5, seed=seed)
-    state_map = Counted(rs.as_map(module))
+    counted = Counted(rs.as_subject(module).map)
+    state_map = complete(counted)
     starts = visited(state_map, 1024)
     scale = spread(starts)
 
@@ -225,23 +222,23 @@ def random_rows(seed: int) -> None:
         print(
             f"| {seed} | {name} | {n} | {cpu:.1f} | {1e3 * cpu / n:.1f} | {len(ends) / n:.0%} "
             f"| {len(distinct(ends, 1e-5 * scale))} | {slow} | {extra} "
-            f"| {state_map.counts['jacobians'] / n:.1f} | {state_map.counts['steps'] / n:.0f} |",
+            f"| {counted.counts['jacobians'] / n:.1f} | {counted.counts['steps'] / n:.0f} |",
             flush=True,
         )
-        state_map.counts.clear()
+        counted.counts.clear()
 
     search(state_map, starts[:8])
-    state_map.counts.clear()
+    counted.counts.clear()
     found, cpu = seconds(search, state_map, starts)
-    alone = bare(state_map.inner, starts, state_map.counts)
+    alone = bare(counted.inner, starts, counted.counts)
     slow = distinct(found.ends[found.outcome == SLOW], 3e-3 * scale)
     row("`search_roots`", cpu, 1024, found.ends[found.outcome == FIXED], str(len(slow)), f"{alone:.1f}")
     few = starts[:256]
     ends, cpu = seconds(descending_newton, state_map, few)
-    row("descending Newton", cpu, 256, ends[speed(state_map.inner, ends) < 1e-20], "", "")
+    row("descending Newton", cpu, 256, ends[speed(counted.inner, ends) < 1e-20], "", "")
     if seed == 0:
         ends, cpu = seconds(adam, module, few, 0.1, torch.float32, 2_000)
-        row("Adam, 2,000 steps, q < 1e-12", cpu, 256, ends[speed(state_map.inner, ends) < 1e-12], "", "")
+        row("Adam, 2,000 steps, q < 1e-12", cpu, 256, ends[speed(counted.inner, ends) < 1e-12], "", "")
 
 
 def growth_with_units() -> dict[str, list[float]]:
@@ -252,7 +249,7 @@ def growth_with_units() -> dict[str, list[float]]:
     for gain, bias in ((0.9, 0.5), (1.5, 0.0)):
         name = f"g = {gain}" + (", bias .5" if bias else "")
         for n in UNITS:
-            state_map = rs.as_map(random_network(n, gain, bias))
+            state_map = rs.as_subject(random_network(n, gain, bias)).map
             starts = visited(state_map, 64)
             search(state_map, starts[:2])
             found, cpu = seconds(search, state_map, starts, repeats=5 if n < 256 else 1)
@@ -272,10 +269,10 @@ def growth_with_starts() -> dict[str, list[float]]:
     noisy = np.concatenate(
         [starts, *(starts + np.random.default_rng(i).normal(0, 0.1, starts.shape) for i in range(3))]
     )
-    chaotic = rs.as_map(random_network(128, 1.5))
+    chaotic = rs.as_subject(random_network(128, 1.5)).map
     curves: dict[str, list[float]] = {}
     for name, state_map, many in (
-        ("flip-flop, GRU, 16 units", rs.as_map(module), np.clip(noisy, -1, 1)),
+        ("flip-flop, GRU, 16 units", rs.as_subject(module).map, np.clip(noisy, -1, 1)),
         ("random, 128 units, g = 1.5", chaotic, visited(chaotic, 4096)),
     ):
         for n in STARTS:

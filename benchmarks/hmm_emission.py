@@ -30,7 +30,7 @@ def row(path: str) -> str:
         raise SystemExit(f"{path} is a run of {type(task).__name__}, not of HMMEmission")
     rng = np.random.default_rng(1)
     shown = rs.simulate(run, n_trials=2000, seed=1)
-    state_map = rs.as_map(run)
+    state_map = rs.as_subject(run).map
     symbols = sample_symbols(state_map.readout(shown.states), rng)
     n = task.output_size
     counts = np.zeros((n, n))

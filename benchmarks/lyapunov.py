@@ -69,7 +69,7 @@ def jacobians_of(module: nn.Module, trajectory: np.ndarray) -> Callable[[int], T
     if isinstance(module, nn.RNN) and module.num_layers == 1:
         states, weight = torch.from_numpy(trajectory), module.state_dict()["weight_hh_l0"]
         return lambda t: (1 - states[:, t + 1] ** 2).unsqueeze(-1) * weight
-    state_map, none = rs.as_map(module), np.zeros((len(trajectory), 1))
+    state_map, none = rs.as_subject(module).map, np.zeros((len(trajectory), 1))
     return lambda t: torch.from_numpy(state_map.jacobian(trajectory[:, t], none))
 
 
@@ -93,7 +93,7 @@ def products(shape: tuple[int, ...], n_steps: int) -> None:
 
 def row(name: str, module: nn.Module, starts: int | np.ndarray, n_steps: int, k: int, speed: float) -> str:
     """`starts`: states on the attractor, or how many to look for."""
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     n_starts, n = starts if isinstance(starts, int) else len(starts), state_map.state_size
     none = np.zeros((n_starts, 1))
     state = np.random.default_rng(0).uniform(-1, 1, (n_starts, n)) if isinstance(starts, int) else starts

@@ -18,6 +18,7 @@ import rnnscope as rs
 from rnnscope.analyses import extract_automaton
 from rnnscope.analyses.automata.stochastic.alergia import FLOOR, alergia
 from rnnscope.analyses.automata.stochastic.future_signatures import Sampled, Writer, divergence
+from rnnscope.maps import CompleteMap
 from rnnscope.tasks import HMM
 
 DATA = Path(__file__).parents[1] / "tests" / "data" / "automata"
@@ -25,7 +26,7 @@ TRUE_STATES = {"golden": 2, "rrxor": 5, "mess3": 3}
 Row = tuple[np.ndarray, str]
 
 
-def network(name: str) -> rs.StateMap:
+def network(name: str) -> CompleteMap:
     with np.load(DATA / f"LM_{name}.npz") as file:
         weights = {key: torch.from_numpy(file[key]) for key in file.files}
     n = len(weights["head.bias"])
@@ -35,7 +36,7 @@ def network(name: str) -> rs.StateMap:
     return rs.wrap(rnn, readout=head, initial=weights["h0"].reshape(-1))
 
 
-def ours(source: rs.StateMap, held_out: Sampled) -> Row:
+def ours(source: CompleteMap, held_out: Sampled) -> Row:
     machine = extract_automaton(source, predicts_next=True, compare=False).machine()
     return lost(machine.predictions(held_out.symbols), held_out), f"{machine.n_states}"
 

@@ -51,7 +51,9 @@ def work(job: Job) -> Row:
         name=f"tomita-{job.language}-{job.cell}-{job.seed}", resume=True, progress=False,
     )  # fmt: skip
     rng = np.random.default_rng(job.seed)
-    trials = preset.task.sample_held_out(N_WORDS, LENGTH, rng)  # type: ignore[attr-defined]
+    trials = preset.task.sample_held_out(N_WORDS, LENGTH, rng)
+    if trials is None:
+        raise ValueError(f"the task of tomita-{job.language}-{job.cell} has no words of {LENGTH} symbols")
     with torch.no_grad():
         outputs = run.network()(torch.from_numpy(trials.inputs))[0].numpy()
     right = preset.task.metrics(outputs, trials, rng)["word_accuracy"]

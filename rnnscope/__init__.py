@@ -2,13 +2,14 @@
 
 from rnnscope import cells, tasks
 from rnnscope.compiled import compile_machine
-from rnnscope.learning.presets import PRESETS, Preset, default_training, preset
+from rnnscope.learning.defaults import default_training
+from rnnscope.learning.presets import PRESETS, Preset, preset
 from rnnscope.learning.schedules import Curriculum, Decay
 from rnnscope.learning.trainer import Training, TrainingDiverged, evaluate, train
-from rnnscope.maps import FunctionMap, StateMap, as_map, wrap
+from rnnscope.maps import FunctionMap, StateMap, wrap
 from rnnscope.network import Network
 from rnnscope.records.runs import Run, RunError, list_runs, load_run
-from rnnscope.subjects.simulation import Trajectories, simulate
+from rnnscope.subjects import NotApplicable, Subject, Trajectories, as_subject, simulate
 from rnnscope.version import __version__
 
 __all__ = [
@@ -17,15 +18,17 @@ __all__ = [
     "Decay",
     "FunctionMap",
     "Network",
+    "NotApplicable",
     "Preset",
     "Run",
     "RunError",
     "StateMap",
+    "Subject",
     "Training",
     "TrainingDiverged",
     "Trajectories",
     "__version__",
-    "as_map",
+    "as_subject",
     "cells",
     "compile_machine",
     "default_training",

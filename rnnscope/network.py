@@ -2,11 +2,10 @@
 
 import torch
 from jaxtyping import Bool, Float
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from rnnscope.cells.cell import Cell
-from rnnscope.maps import CellMap, StateMap, as_map
+from rnnscope.maps import CellMap
 
 
 class Network(nn.Module):
@@ -94,7 +93,6 @@ class Network(nn.Module):
         visible = states[..., : self.cell.n_units]
         return self.readout(visible if mask is None else visible[mask])
 
-    def map(self, *, input: ArrayLike | None = None) -> StateMap:
-        """The network as a `StateMap` with a copy of the weights; `input` is held constant where given."""
-        driven = CellMap([self.cell], self.readout, self.output_size)
-        return driven if input is None else as_map(driven, input=input)
+    def map(self) -> CellMap:
+        """The network as a map, with a copy of the weights."""
+        return CellMap([self.cell], self.readout, self.output_size)

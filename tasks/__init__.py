@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from rnnscope.tasks.array_settings import with_arrays
 from rnnscope.tasks.delayed_match import DelayedMatchToSample
 from rnnscope.tasks.delayed_match_epochs import DelayedMatchEpochs
 from rnnscope.tasks.flip_flop import FlipFlop
 from rnnscope.tasks.formal_language import FormalLanguage
+from rnnscope.tasks.from_arrays import FromArrays
 from rnnscope.tasks.hmm import HMM, cyclic, fully_connected, linear_chain
 from rnnscope.tasks.hmm_emission import HMMEmission, sample_symbols
 from rnnscope.tasks.next_symbol import NextSymbol
@@ -23,16 +27,20 @@ TASKS: dict[str, type[Task]] = {
     "FlipFlop": FlipFlop,
     "FormalLanguage": FormalLanguage,
     "NextSymbol": NextSymbol,
+    "FromArrays": FromArrays,
 }
 
 
-def task_from_config(config: Mapping[str, Any]) -> Task:
+def task_from_config(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Task:
     """The task that `to_config` described: `{"kind": "Parity", "n": 3}`.
+
+    Args:
+        arrays: the task's own `arrays`, which the config only describes.
 
     Raises:
         ValueError: an unknown kind or setting, or a value that the task refuses.
     """
-    return from_config(config, TASKS, "task")
+    return from_config(with_arrays(config, arrays or {}), TASKS, "task")
 
 
 __all__ = [
@@ -43,6 +51,7 @@ __all__ = [
     "DelayedMatchToSample",
     "FlipFlop",
     "FormalLanguage",
+    "FromArrays",
     "HMMEmission",
     "LossKind",
     "NextSymbol",

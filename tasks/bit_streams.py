@@ -1,4 +1,4 @@
-"""What the tasks on streams of random bits share: the setting n, the streams, and the heads' scores.
+"""What the tasks on streams of random bits share: the setting n, the streams, and the criterion.
 
 Sequence lengths and heads follow Khajehabdollahi et al., "Emergent mechanisms for long timescales depend on
 training curriculum and affect performance in memory tasks" (ICLR 2024).
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64, Integer, Num, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from pydantic import BeforeValidator
 
 from rnnscope.tasks.task import Criterion, Trials, check_count
@@ -93,34 +93,6 @@ def bit_trials(
 
 def bit_alphabet() -> Float32[np.ndarray, "symbol input"]:
     return np.array([[0], [1]], dtype=np.float32)
-
-
-def head_labels(
-    outputs: Num[np.ndarray, "... output"], n_heads: int, n_classes: int
-) -> Integer[np.ndarray, "... head"]:
-    """The class of the largest logit, per head.
-
-    Raises:
-        ValueError: the last axis does not hold `n_heads * n_classes` logits.
-    """
-    if outputs.shape[-1] != n_heads * n_classes:
-        raise ValueError(
-            f"{outputs.shape[-1]} outputs; {n_heads} head(s) of {n_classes} classes need {n_heads * n_classes}"
-        )
-    return outputs.reshape(*outputs.shape[:-1], n_heads, n_classes).argmax(axis=-1)
-
-
-def head_metrics(
-    labels: Integer[np.ndarray, "asked head"], wanted: Integer[np.ndarray, "asked head"], ns: tuple[int, ...]
-) -> dict[str, float]:
-    """Fractions right where an answer is asked for: mean, worst head, and each head."""
-    right: Bool[np.ndarray, "asked head"] = labels == wanted
-    each = right.mean(axis=0)
-    return {
-        "accuracy": float(each.mean()),
-        "accuracy_min": float(each.min()),
-        **{f"accuracy_n{n}": float(value) for n, value in zip(ns, each, strict=True)},
-    }
 
 
 HEADS_CRITERION = (Criterion("accuracy_min", 0.98),)

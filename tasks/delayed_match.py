@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Integer, Num
+from jaxtyping import Float32
 from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import bit_streams
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class DelayedMatchToSample:
+class DelayedMatchToSample(Task):
     """Whether x[-N] equals x[-1] (a lag of N-1 steps) in a sequence of random bits, asked for at the last step.
 
     One input channel of fair bits; the length of a trial is L ~ U{N+2, ..., 4N+1} with N the largest in `n`.
@@ -32,6 +32,10 @@ class DelayedMatchToSample:
 
     n: bit_streams.HeadSizes
 
+    @classmethod
+    def examples(cls) -> "tuple[DelayedMatchToSample, ...]":
+        return (cls(3), cls(range(2, 6)))
+
     @property
     def ns(self) -> tuple[int, ...]:
         """The N of each head."""
@@ -44,10 +48,6 @@ class DelayedMatchToSample:
     @property
     def output_size(self) -> int:
         return 2 * self.n_heads
-
-    @property
-    def n_heads(self) -> int:
-        return len(self.ns)
 
     @property
     def loss(self) -> LossKind:
@@ -77,14 +77,3 @@ class DelayedMatchToSample:
         for head, n in enumerate(self.ns):
             targets[..., head] = bits == bit_streams.lagged(bits, n - 1)
         return bit_streams.bit_trials(bits, targets, lengths)
-
-    def metrics(
-        self, outputs: Num[np.ndarray, "trial time output"], trials: Trials, rng: np.random.Generator
-    ) -> dict[str, float]:
-        """Fractions right at the last step: "accuracy" (mean of the heads), "accuracy_min" (the worst head)
-        and "accuracy_n3", ... of each head. `rng` is not used."""
-        return bit_streams.head_metrics(self.labels(outputs[trials.mask]), trials.targets[trials.mask], self.ns)
-
-    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
-        """The class of the larger logit, per head: 1 is a match."""
-        return bit_streams.head_labels(outputs, self.n_heads, 2)

@@ -3,13 +3,12 @@
 from typing import Annotated, Any
 
 import numpy as np
-from jaxtyping import Float32, Integer, Num
+from jaxtyping import Float32, Num
 from pydantic import BeforeValidator, StrictFloat, StrictInt
 from pydantic.dataclasses import dataclass
 
-from rnnscope.tasks.bit_streams import head_labels
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 FIXATE, MATCH, NON_MATCH = 0, 1, 2
 
@@ -22,7 +21,7 @@ def _as_range(delay: Any) -> Any:
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class DelayedMatchEpochs:
+class DelayedMatchEpochs(Task):
     """The classical delayed match-to-sample task of the primate literature, with analogue inputs.
 
     Epochs, in this order: fixation, sample, delay (its length drawn uniformly from a range), test. Channel 0
@@ -84,6 +83,13 @@ class DelayedMatchEpochs:
         if self.kappa <= 0:
             raise ValueError(f"kappa = {self.kappa} gives curves that prefer no direction; give more than 0, as 2.0")
 
+    @classmethod
+    def examples(cls) -> "tuple[DelayedMatchEpochs, ...]":
+        return (
+            cls(),
+            cls(n_stimuli=3, n_channels=5, fixation_steps=0, delay_steps=(0, 0), grace_steps=0, noise=0.0),
+        )
+
     @property
     def input_size(self) -> int:
         return 1 + self.n_channels
@@ -93,20 +99,12 @@ class DelayedMatchEpochs:
         return 3
 
     @property
-    def n_heads(self) -> int:
-        return 1
-
-    @property
     def loss(self) -> LossKind:
         return "cross_entropy"
 
     @property
     def criterion(self) -> tuple[Criterion, ...]:
         return (Criterion("decision_accuracy", 0.98),)
-
-    @property
-    def alphabet(self) -> None:
-        return None
 
     @property
     def tuning(self) -> Float32[np.ndarray, "stimulus channel"]:
@@ -166,7 +164,3 @@ class DelayedMatchEpochs:
         wanted = trials.targets[trials.mask]
         right = self.labels(outputs[trials.mask]) == wanted
         return {"accuracy": float(right.mean()), "decision_accuracy": float(right[wanted != FIXATE].mean())}
-
-    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
-        """The class of the largest logit: 0 fixate, 1 match, 2 non-match."""
-        return head_labels(outputs, 1, 3)

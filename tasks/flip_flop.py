@@ -4,18 +4,18 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-from jaxtyping import Float32, Int64, Num
+from jaxtyping import Float32
 from pydantic import StrictFloat, StrictInt
 from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import MOST_SIGNS, Criterion, LossKind, Task, Trials, check_count
 
 MOST_AT_ONCE = 4  # channels of which every combination of pulses is a symbol: 81
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class FlipFlop:
+class FlipFlop(Task):
     """Channels of pulses in {-1, 0, +1}; the target of each is the sign of its latest pulse.
 
     A pulse counts from its own step on. At the first step every channel has one, so that the target is
@@ -26,7 +26,7 @@ class FlipFlop:
     three bits has 3^3 = 27 fixed points, 8 of them stable.
 
     Args:
-        bits: channels, at most 62 (`labels` packs them into one int64).
+        bits: channels, at most 62 (`labels` packs their signs into one int64).
         length: steps per trial.
         pulse_probability: per channel and step, above 0, at most 1.
 
@@ -41,12 +41,19 @@ class FlipFlop:
     def __post_init__(self) -> None:
         check_count("bits", self.bits)
         check_count("length", self.length)
-        if self.bits > 62:
-            raise ValueError(f"bits = {self.bits}: the state of more than 62 does not fit one label; give at most 62")
+        if self.bits > MOST_SIGNS:
+            raise ValueError(
+                f"bits = {self.bits}: the state of more than {MOST_SIGNS} does not fit one label; "
+                f"give at most {MOST_SIGNS}"
+            )
         if not 0 < self.pulse_probability <= 1:
             raise ValueError(
                 f"pulse_probability = {self.pulse_probability} lies outside (0, 1]; give a number in it, as 0.5"
             )
+
+    @classmethod
+    def examples(cls) -> "tuple[FlipFlop, ...]":
+        return (cls(), cls(bits=1, length=9, pulse_probability=1.0))
 
     @property
     def input_size(self) -> int:
@@ -55,10 +62,6 @@ class FlipFlop:
     @property
     def output_size(self) -> int:
         return self.bits
-
-    @property
-    def n_heads(self) -> int:
-        return 1
 
     @property
     def loss(self) -> LossKind:
@@ -102,24 +105,3 @@ class FlipFlop:
     def sample_held_out(self, n_trials: int, length: int, rng: np.random.Generator) -> Trials:
         """Trials of another length, drawn like those of training."""
         return replace(self, length=length).sample(n_trials, rng)
-
-    def metrics(
-        self, outputs: Num[np.ndarray, "trial time output"], trials: Trials, rng: np.random.Generator
-    ) -> dict[str, float]:
-        """The mean squared error, "mse", and "accuracy", the fraction of signs right. `rng` is not used."""
-        got, wanted = outputs[trials.mask].astype(np.float64), trials.targets[trials.mask]
-        return {
-            "mse": float(np.mean((got - wanted) ** 2)),
-            "accuracy": float(np.mean((got > 0) == (wanted > 0))),
-        }
-
-    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Int64[np.ndarray, "... head"]:
-        """The signs as one number: bit k is set where channel k is positive.
-
-        Raises:
-            ValueError: the last axis does not hold one output per channel.
-        """
-        if outputs.shape[-1] != self.bits:
-            raise ValueError(f"{outputs.shape[-1]} outputs, but {self.bits} channels need {self.bits}")
-        weights = np.int64(1) << np.arange(self.bits, dtype=np.int64)
-        return (outputs > 0).astype(np.int64) @ weights[:, None]

@@ -5,15 +5,14 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Float32, Int64, Integer, Num
+from jaxtyping import Float32, Int64, Num
 from pydantic import PlainSerializer, PlainValidator, StrictBool, StrictFloat, StrictInt
 from pydantic.dataclasses import dataclass
 
-from rnnscope.tasks import bit_streams
 from rnnscope.tasks.languages import Dyck, Language, language
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 UNIFORM, MEMBER, BORDER = range(3)
 ATTEMPTS = 20
@@ -36,7 +35,7 @@ def _plain(value: str | Machine) -> str | dict[str, Any]:
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class FormalLanguage:
+class FormalLanguage(Task):
     """Read a word symbol by symbol, one-hot, and tell after each whether what was read so far is in the language.
 
     By default every trial opens with a step without a symbol, all zeros, after which the empty word is asked for.
@@ -99,6 +98,14 @@ class FormalLanguage:
         if self.border > 0 and not possible.any():
             raise ValueError(f"{self._name} has no word of up to {longest + 1} symbols, so no border: give border=0.0")
 
+    @classmethod
+    def examples(cls) -> "tuple[FormalLanguage, ...]":
+        return (
+            cls("tomita-4"),
+            cls("dyck-2", lengths=(2, 12), sampled_depth=3),
+            cls("S3", lengths=(5, 5)),
+        )
+
     @cached_property
     def _words(self) -> Language:
         found = language(self.language)
@@ -127,16 +134,16 @@ class FormalLanguage:
         return self._words.n_classes
 
     @property
-    def n_heads(self) -> int:
-        return 1
-
-    @property
     def loss(self) -> LossKind:
         return "cross_entropy"
 
     @property
     def criterion(self) -> tuple[Criterion, ...]:
         return (Criterion("word_accuracy", 0.999),)
+
+    @property
+    def default_training(self) -> str:
+        return "language"
 
     @property
     def alphabet(self) -> Float32[np.ndarray, "symbol input"]:
@@ -175,10 +182,6 @@ class FormalLanguage:
             "word_accuracy": float((right | ~trials.mask).all(1).mean()),
             "end_accuracy": float(right[np.arange(len(right)), last].mean()),
         }
-
-    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
-        """The class of the largest logit: 1 is in the language."""
-        return bit_streams.head_labels(outputs, 1, self.output_size)
 
     def _trials(self, lengths: Int64[np.ndarray, " trial"], rng: np.random.Generator) -> Trials:
         source = np.full(len(lengths), UNIFORM)

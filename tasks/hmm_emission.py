@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
-from jaxtyping import Int64, Integer, Num
+from jaxtyping import Int64, Num
 from pydantic import BeforeValidator, StrictInt
 from pydantic.dataclasses import dataclass
 
-from rnnscope.tasks.bit_streams import head_labels
 from rnnscope.tasks.hmm import HMM, cyclic, fully_connected, linear_chain
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 NAMED = {"linear_chain": linear_chain, "fully_connected": fully_connected, "cyclic": cyclic}
 
@@ -37,7 +36,7 @@ def sample_symbols(logits: Num[np.ndarray, "... symbol"], rng: np.random.Generat
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class HMMEmission:
+class HMMEmission(Task):
     """Emit sequences distributed as those of a hidden Markov model, given nothing but noise.
 
     Inputs are x_t ~ N(0, I); the outputs are logits of the symbol to emit. `targets` are sequences drawn from
@@ -64,6 +63,13 @@ class HMMEmission:
         check_count("noise_size", self.noise_size)
         check_count("length", self.length, 2)  # a transition takes two steps
 
+    @classmethod
+    def examples(cls) -> "tuple[HMMEmission, ...]":
+        return (
+            cls(linear_chain(3), noise_size=7),
+            cls(HMM(((0.5, 0.5), (0.1, 0.9)), ((1.0, 0.0), (0.0, 1.0)), (1.0, 0.0)), noise_size=2, length=5),
+        )
+
     @property
     def input_size(self) -> int:
         return self.noise_size
@@ -73,20 +79,12 @@ class HMMEmission:
         return self.hmm.n_symbols
 
     @property
-    def n_heads(self) -> int:
-        return 1
-
-    @property
     def loss(self) -> LossKind:
         return "sinkhorn"
 
     @property
     def criterion(self) -> tuple[Criterion, ...]:
         return (Criterion("frequency_error", 0.12, "at most"), Criterion("volatility_error", 0.3, "at most"))
-
-    @property
-    def alphabet(self) -> None:
-        return None
 
     @property
     def ground_truth(self) -> HMM:
@@ -134,10 +132,6 @@ class HMMEmission:
             "volatility_error": _relative(float(volatility), float(wanted_volatility)),
             "transition_error": float(wanted_frequency @ row_errors),
         }
-
-    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
-        """The likeliest symbol."""
-        return head_labels(outputs, 1, self.output_size)
 
 
 def _rows(pairs: np.ndarray) -> np.ndarray:

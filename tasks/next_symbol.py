@@ -5,14 +5,13 @@ from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Integer, Num
+from jaxtyping import Float32, Float64, Num
 from pydantic import PlainSerializer, PlainValidator, StrictBool, StrictInt
 from pydantic.dataclasses import dataclass
 
-from rnnscope.tasks.bit_streams import head_labels
-from rnnscope.tasks.process import NAMED, Process
+from rnnscope.tasks.process import NAMED, Process, mess3
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials, check_count
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 
 def _source(value: Any) -> str | Process:
@@ -29,7 +28,7 @@ def _plain(value: str | Process) -> str | dict[str, Any]:
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class NextSymbol:
+class NextSymbol(Task):
     """Read a word of a process symbol by symbol, one-hot, and predict after each what comes next.
 
     Every trial opens with a step without a symbol, all zeros, after which the first symbol is to be predicted: that of
@@ -62,10 +61,18 @@ class NextSymbol:
     def __post_init__(self) -> None:
         check_count("length", self.length)
 
+    @classmethod
+    def examples(cls) -> "tuple[NextSymbol, ...]":
+        return (cls("rrxor"), cls(mess3(x=0.1, alpha=0.6), length=7, opening_step=False))
+
     @cached_property
+    def _process(self) -> Process:
+        return NAMED[self.process]() if isinstance(self.process, str) else self.process
+
+    @property
     def ground_truth(self) -> Process:
         """The process."""
-        return NAMED[self.process]() if isinstance(self.process, str) else self.process
+        return self._process
 
     @property
     def predicts_next(self) -> bool:
@@ -85,16 +92,16 @@ class NextSymbol:
         return self.ground_truth.n_symbols
 
     @property
-    def n_heads(self) -> int:
-        return 1
-
-    @property
     def loss(self) -> LossKind:
         return "cross_entropy"
 
     @property
     def criterion(self) -> tuple[Criterion, ...]:
         return (Criterion("divergence", 0.001, "at most"),)
+
+    @property
+    def default_training(self) -> str:
+        return "next-symbol"
 
     @property
     def alphabet(self) -> Float32[np.ndarray, "symbol input"]:
@@ -142,7 +149,3 @@ class NextSymbol:
             "accuracy": float((outputs.argmax(-1) == symbols).mean()),
             "best_accuracy": float((true.argmax(-1) == symbols).mean()),
         }
-
-    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
-        """The likeliest symbol."""
-        return head_labels(outputs, 1, self.output_size)

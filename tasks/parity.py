@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Integer, Num
+from jaxtyping import Float32
 from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import bit_streams
 from rnnscope.tasks.settings import SETTINGS
-from rnnscope.tasks.task import Criterion, LossKind, Trials
+from rnnscope.tasks.task import Criterion, LossKind, Task, Trials
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class Parity:
+class Parity(Task):
     """The parity of the last N bits of a random binary sequence, asked for at its last step.
 
     One input channel of bits, Bernoulli(p) with p ~ U(0, 1) drawn for each trial; the length of a trial is
-    L ~ U{N+2, ..., 4N+1} with N the largest in `n`. Each N in `n` has one two-class head. `targets` holds the
-    label of every prefix, bits before the first counting as 0 (and padding after the last too), so that
+    L ~ U{N+2, ..., 4N+1} with N the largest in `n`. Each N in `n` has one two-class head, class 1 odd. `targets`
+    holds the label of every prefix, bits before the first counting as 0 (and padding after the last too), so that
     analyses can compare prefixes; `mask` is True at the last step alone. `info`: "length" in steps, "p".
 
     Khajehabdollahi et al., ICLR 2024.
@@ -31,6 +31,10 @@ class Parity:
 
     n: bit_streams.HeadSizes
 
+    @classmethod
+    def examples(cls) -> "tuple[Parity, ...]":
+        return (cls(3), cls([4, 2, 3]))
+
     @property
     def ns(self) -> tuple[int, ...]:
         """The N of each head."""
@@ -43,10 +47,6 @@ class Parity:
     @property
     def output_size(self) -> int:
         return 2 * self.n_heads
-
-    @property
-    def n_heads(self) -> int:
-        return len(self.ns)
 
     @property
     def loss(self) -> LossKind:
@@ -79,14 +79,3 @@ class Parity:
         for head, n in enumerate(self.ns):
             targets[..., head] = prefix ^ bit_streams.lagged(prefix, n)
         return bit_streams.bit_trials(bits, targets, lengths, p=p)
-
-    def metrics(
-        self, outputs: Num[np.ndarray, "trial time output"], trials: Trials, rng: np.random.Generator
-    ) -> dict[str, float]:
-        """Fractions right at the last step: "accuracy" (mean of the heads), "accuracy_min" (the worst head)
-        and "accuracy_n3", ... of each head. `rng` is not used."""
-        return bit_streams.head_metrics(self.labels(outputs[trials.mask]), trials.targets[trials.mask], self.ns)
-
-    def labels(self, outputs: Num[np.ndarray, "... output"]) -> Integer[np.ndarray, "... head"]:
-        """The class of the larger logit, per head: 1 is odd."""
-        return bit_streams.head_labels(outputs, self.n_heads, 2)

@@ -11,6 +11,7 @@ from rnnscope.analyses.automata.aalpy_machines import markov_chain, to_aalpy
 from rnnscope.analyses.automata.counting.counters import Counter
 from rnnscope.analyses.automata.counting.pushdown import Pushdown
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
 from rnnscope.tasks import HMM
 from rnnscope.tasks.machine import Machine
 
@@ -160,6 +161,7 @@ class Automaton:
         decoded_beliefs: what the regression makes of the network's states there.
         n_clusters, n_words, length, seed, max_states, n_states_wanted: the settings; the last two of a predictor, None
             where the number of states was left open.
+        made: how it was found.
 
     All bounds are Clopper and Pearson's for 95 %, and hold for words drawn as the test words were.
     """
@@ -311,6 +313,8 @@ class Automaton:
     belief_r2: float | None = None
     beliefs: Float[np.ndarray, "point true_state"] | None = None
     decoded_beliefs: Float[np.ndarray, "point true_state"] | None = None
+
+    made: Made | None = None
 
     @property
     def n_states(self) -> int:

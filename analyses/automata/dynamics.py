@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import DISTRIBUTIONS, draw_words
 from rnnscope.analyses.fixed_points import find_fixed_points
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks.machine import Machine
 
 N_WORDS = 60  # of each distribution
@@ -173,7 +174,7 @@ def _what_keeps(
         starts.append(flat[rows])
         inputs.append(np.tile(reader.alphabet[symbol], (N_STARTS, 1)))
     found = find_fixed_points(
-        reader.map,
+        Subject(reader.map),
         starts=np.concatenate(starts),
         start_inputs=np.concatenate(inputs),
         certify=False,

@@ -8,10 +8,10 @@ samples is no proof of equivalence, and is never called one here.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, get_args
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 from jaxtyping import Num
 from numpy.typing import ArrayLike
 
@@ -24,10 +24,14 @@ from rnnscope.analyses.automata.stochastic import emitter_machine
 from rnnscope.analyses.automata.stochastic.emitter import extract_emitter
 from rnnscope.analyses.automata.stochastic.predictor import Limits, extract_predictor
 from rnnscope.analyses.automata.words import task_words
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import StateMap, as_map
-from rnnscope.tasks import Task
-from rnnscope.tasks.task import check_count
+from rnnscope.analyses.headings import AUTOMATA
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.maps import CompleteMap
+from rnnscope.question import Axes, Count, Seed
+from rnnscope.registry import Drawing, analysis
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import Subject
+from rnnscope.tasks import Process, Task
 
 CANDIDATES = (8, 32, 128, 256)  # clusters
 SYMBOL_LENGTH = 40  # where no task tells how long words are
@@ -35,27 +39,68 @@ PREDICTED_LENGTH, EMITTED_LENGTH = 100, 200
 PREDICTED_WORDS, PREDICTOR_STATES = 200, 32
 TESTED = 3  # times as many words are held out of a predictor
 MOST_STATES = 200
+# What the presets' networks took: times that test words, and words to learn from, are read, and most words asked for;
+# passes over what was read, of a number for each step; and how much more it is where models are fitted to it.
+TESTS, LEARNS, ASKED, WORD_SCANS = 2.3, 10, 100_000, 800
+EMITTER_ROUNDS, PREDICTOR_ROUNDS = 60.0, 60.0
+SEEN = 2**22  # numbers in states that are kept at a time, about
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    task = scale.subject.task if settings["task"] is None else settings["task"]
+    n_words, length, tested = settings["n_words"], settings["length"], settings["n_test_words"]
+    predicts = settings["predicts_next"] if task is None else settings["predicts_next"] or task.predicts_next
+    if predicts:
+        length, n_words = length or PREDICTED_LENGTH, n_words or PREDICTED_WORDS
+        counted, rounds = 2 * n_words * length + (tested or TESTED * n_words) * length, PREDICTOR_ROUNDS
+    elif task is not None and task.loss == "sinkhorn":
+        length = length or EMITTED_LENGTH
+        counted, rounds = (2 * (n_words or 100) + (tested or 100)) * (length + 2 * scale.trial_steps), EMITTER_ROUNDS
+    else:
+        length = length or int(scale.trial_steps) or SYMBOL_LENGTH
+        lengths = length + sum(each for each in settings["test_lengths"] if each > length)
+        counted = TESTS * (tested or 1000) * lengths + LEARNS * (n_words or 300) * length
+        counted, rounds = counted + min(LEARNS * settings["budget"], ASKED), 1.0
+    if rounds > 1 and not settings["compare"]:
+        rounds /= 2
+    reading = scale.unroll.of(1, counted) + scale.readout.of(1, counted)
+    seconds = reading + rounds * counted * (WORD_SCANS * scale.scan + scale.n * scale.scan)
+    # What emits or predicts keeps all its states, and the noise that it was shown.
+    kept = 1.3 * counted * (scale.n + scale.n_inputs) if rounds > 1 else min(3 * counted * scale.n, 3 * SEEN)
+    return scale.around(seconds, FLOAT * (kept + 12 * counted))
+
+
+@analysis(
+    "automaton",
+    title="Automaton",
+    group=AUTOMATA,
+    quick={"n_words": 8, "length": 8, "n_test_words": 8, "test_lengths": (), "budget": 200, "compare": False},
+    drawings=(
+        Drawing("states", "Automaton in state space", lambda found: found.figure(layout="states")),
+        Drawing("trust", "How far to trust the automaton", Automaton.trust_figure),
+    ),
+    wide=True,
+    cost=Cost("heavy", "words x their length x units^2, and of what emits or predicts the models compared", _cost),
+)
 def extract_automaton(
-    system: Any,
+    subject: Subject,
     *,
     task: Task | None = None,
-    alphabet: Num[np.ndarray, "symbol input"] | None = None,
+    alphabet: Annotated[ArrayLike, Axes("symbol input")] | None = None,
     labels: Callable[[np.ndarray], np.ndarray] | None = None,
     predicts_next: bool | None = None,
     method: Method = "auto",
-    n_clusters: int | Sequence[int] | None = None,
+    n_clusters: Count | Sequence[Count] | None = None,
     clusterer: Clusterer = "k-means",
-    n_words: int | None = None,
-    length: int | None = None,
-    max_states: int | None = None,
-    n_states: int | None = None,
-    budget: int = 20_000,
-    n_test_words: int | None = None,
-    test_lengths: Sequence[int] = (50, 100, 200),
+    n_words: Annotated[int, Ge(2)] | None = None,
+    length: Count | None = None,
+    max_states: Count | None = None,
+    n_states: Count | None = None,
+    budget: Count = 20_000,
+    n_test_words: Annotated[int, Ge(2)] | None = None,
+    test_lengths: Sequence[Count] = (50, 100, 200),
     compare: bool = True,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Automaton:
     """The finite machine that a network implements, with its fidelity on held-out samples.
 
@@ -73,8 +118,8 @@ def extract_automaton(
     down to the number that describes held-out sequences most briefly (`emitter`).
 
     Args:
-        system: a Run, Network, torch module or StateMap, with a readout.
-        task: what inputs and outputs mean; the Run's own if None. For a network that was not trained on the task's
+        subject: a Run, Network, torch module or StateMap, with a readout; anything that `as_subject` takes.
+        task: what inputs and outputs mean; the subject's own if None. For a network that was not trained on the task's
             `opening`, give the task without it: `FormalLanguage(..., empty_word=False)`.
         alphabet: the input vector of each symbol, in place of the task's.
         labels: outputs (..., output) -> whole numbers (..., head), the decisions of the network. None: the
@@ -124,60 +169,47 @@ def extract_automaton(
         >>> found.n_recurrent, found.transitions.tolist(), round(found.entropy_rate, 3)
         (2, [[1, 0], [1, 0]], 0.462)
     """
-    counts = {"n_words": (n_words, 2), "length": (length, 1), "n_test_words": (n_test_words, 2)}
-    sizes = {"max_states": (max_states, 1), "n_states": (n_states, 1), "budget": (budget, 0)}
-    for name, (value, least) in {**counts, **sizes}.items():
-        if value is not None:
-            _check_whole(name, value, least)
-    if budget < 1:
-        raise ValueError(f"budget = {budget}: with no word to ask there is nothing to learn from; give at least 1")
-    for value in test_lengths:
-        _check_whole("test_lengths", value, 1)
-    for name, value, known in (("method", method, get_args(Method)), ("clusterer", clusterer, get_args(Clusterer))):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-    task = getattr(system, "task", None) if task is None else task
-    state_map = as_map(system)
+    task = subject.task if task is None else task
+    state_map = subject.map
     if state_map.readout_size == 0:
         raise NotApplicable(
             "an automaton needs decisions, and this map has no readout (0 outputs): give the network one, "
             "rs.wrap(module, readout=...) or rs.FunctionMap(..., readout=..., readout_size=...)"
         )
-    rng = np.random.default_rng([seed, 0xA0])
-    opening = np.zeros((0, state_map.input_size))
-    names = () if alphabet is not None else getattr(task, "symbols", ())
+    opening, names = np.zeros((0, state_map.input_size)), ()
     if alphabet is None and task is not None:
-        alphabet, opening = task.alphabet, getattr(task, "opening", opening)
+        alphabet, opening, names = task.alphabet, task.opening, task.symbols
     if predicts_next is None:
-        predicts_next = getattr(task, "predicts_next", False)
+        predicts_next = task is not None and task.predicts_next
     if predicts_next:
         for name, value in (("labels", labels), ("n_clusters", n_clusters)):
             if value is not None:
                 raise ValueError(f"{name} is not for networks that predict the next symbol: leave it out")
         vectors = np.eye(state_map.input_size) if alphabet is None else alphabet
-        reader = replace(_reader(state_map, vectors, None, None), opening=opening)
+        reader = _reader(state_map, vectors, opening, None, None)
         length = length or PREDICTED_LENGTH
         n_words = n_words or PREDICTED_WORDS
         n_test_words = n_test_words or TESTED * n_words
         limits = Limits(n_states, max_states or PREDICTOR_STATES, n_words, length, n_test_words, compare)
-        names = tuple(names) if len(names) == len(vectors) else tuple(map(str, range(len(vectors))))
-        return extract_predictor(reader, getattr(task, "ground_truth", None), names, limits, seed)
+        names = names if len(names) == reader.n_symbols else tuple(map(str, range(reader.n_symbols)))
+        truth = None if task is None else task.ground_truth
+        return extract_predictor(reader, truth if isinstance(truth, Process) else None, names, limits, seed)
     if n_states is not None:
         raise ValueError(f"n_states = {n_states} is for networks that predict the next symbol; give max_states")
     if alphabet is not None:
-        reader = replace(_reader(state_map, alphabet, labels, task), opening=opening)
+        reader = _reader(state_map, alphabet, opening, labels, task)
         length = length or _usual_length(task, len(opening))
-        sizes = (
+        search = Search(
+            method,
             _candidates(n_clusters, CANDIDATES),
             clusterer,
             n_words or 300,
             length,
             max_states or MOST_STATES,
             budget,
+            quantiser(clusterer, state_map, reader.alphabet),
+            None if task is None else task_words(task, reader.alphabet, len(opening), length),
         )
-        own = quantiser(clusterer, system, state_map, reader.alphabet)
-        of_task = None if task is None else task_words(task, reader.alphabet, len(opening), length)
-        search = Search(method, *sizes, own, of_task)
         lengths = np.unique([length, *(n for n in test_lengths if n > length)])
         return extract_acceptor(reader, task, search, lengths, n_test_words or 1000, seed)
     if task is not None and task.loss == "sinkhorn":
@@ -190,7 +222,7 @@ def extract_automaton(
             )
         candidates = _candidates(n_clusters, emitter_machine.CANDIDATES)
         sizes = n_words or 100, length or EMITTED_LENGTH, n_test_words or 100
-        return extract_emitter(state_map, task, candidates, *sizes, compare, seed, rng)
+        return extract_emitter(state_map, task, candidates, *sizes, compare, seed, np.random.default_rng([seed, 0xA0]))
     raise NotApplicable(
         "nothing tells which symbols this network reads or emits: give alphabet=, the input vector of each symbol as "
         "(symbol, input), or task= with an alphabet or with the loss 'sinkhorn' (symbols emitted from noise)"
@@ -198,7 +230,11 @@ def extract_automaton(
 
 
 def _reader(
-    state_map: StateMap, alphabet: ArrayLike, labels: Callable[[np.ndarray], np.ndarray] | None, task: Task | None
+    state_map: CompleteMap,
+    alphabet: ArrayLike,
+    opening: Num[np.ndarray, "opening_time input"],
+    labels: Callable[[np.ndarray], np.ndarray] | None,
+    task: Task | None,
 ) -> Reader:
     vectors = np.asarray(alphabet, np.float64)
     if vectors.ndim != 2 or vectors.shape[1] != state_map.input_size or not len(vectors):
@@ -207,7 +243,7 @@ def _reader(
         raise ValueError("the symbols of the alphabet must be finite and differ from one another")
     if labels is None:
         labels = _decide if task is None else task.labels
-    return Reader(state_map, vectors, labels)
+    return Reader(state_map, vectors, labels, opening=opening)
 
 
 def _usual_length(task: Task | None, n_opening: int) -> int:
@@ -222,15 +258,7 @@ def _decide(outputs: np.ndarray) -> np.ndarray:
 
 
 def _candidates(given: int | Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    found = default if given is None else tuple(given) if isinstance(given, Sequence) else (given,)
+    found = default if given is None else (given,) if isinstance(given, int) else tuple(given)
     if not found:
         raise ValueError("n_clusters must name at least one number of clusters, got none")
-    for value in found:
-        _check_whole("n_clusters", value, 1)
     return found
-
-
-def _check_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ValueError(f"{name} must be a whole number, got {value!r}")
-    check_count(name, int(value), least)

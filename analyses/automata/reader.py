@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int64, Num
 
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import StateMap, unroll
+from rnnscope.maps import CompleteMap
+from rnnscope.subjects.not_applicable import NotApplicable
 
 AT_ONCE = 2**20  # numbers in the states that are kept at a time
 
@@ -25,7 +25,7 @@ class Reader:
         empty_word: what counts as shown before the first symbol; None: what the network does show.
     """
 
-    map: StateMap
+    map: CompleteMap
     alphabet: Float[np.ndarray, "symbol input"]
     labels: Callable[[np.ndarray], np.ndarray]
     start: Float[np.ndarray, " unit"] | None = None
@@ -68,7 +68,7 @@ class Reader:
     ) -> Float[np.ndarray, "word prefix unit"]:
         """The states after every prefix, the empty one first."""
         start = self.initial_states(len(inputs), rng)
-        return np.concatenate([start[:, None], unroll(self.map, start, np.asarray(inputs, np.float64))], 1)
+        return np.concatenate([start[:, None], self.map.unroll(start, np.asarray(inputs, np.float64))], 1)
 
     def decide(
         self, inputs: Num[np.ndarray, "word time input"], rng: np.random.Generator
@@ -79,7 +79,7 @@ class Reader:
         shown = [self.show(start)[:, None]]
         for i in range(0, len(inputs) if inputs.shape[1] else 0, at_once):
             some = slice(i, i + at_once)
-            visited = unroll(self.map, start[some], np.asarray(inputs[some], np.float64))
+            visited = self.map.unroll(start[some], np.asarray(inputs[some], np.float64))
             # In memory time comes first: read out in that order nothing is copied.
             shown.append(self.show(visited.swapaxes(0, 1)).swapaxes(0, 1))
         found = np.concatenate([shown[0], np.concatenate(shown[1:])], 1) if len(shown) > 1 else shown[0]

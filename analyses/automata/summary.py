@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.analyses.automata.automaton import Automaton
-
 FAITHFUL = 0.9  # below this agreement the summary warns
 LITTLE = 1e-5  # nats a symbol: what more states could win of so little is nothing
 
@@ -15,7 +13,7 @@ def summary(found: Any) -> str:
     return tell[found.kind](found)
 
 
-def _warning(found: Automaton) -> str:
+def _warning(found: Any) -> str:
     """What the summary has to begin with where the machine is not to be taken for the network's, or only as far as the
     task goes."""
     budget = "the best found before the budget ran out: " if found.out_of_budget else ""
@@ -35,14 +33,14 @@ def _warning(found: Automaton) -> str:
     return f"{budget}{', '.join(reach)}: " if reach else budget
 
 
-def _rows(found: Automaton) -> tuple[list[int], list[int]]:
+def _rows(found: Any) -> tuple[list[int], list[int]]:
     """The rows of `word_distributions` that are the task's, one or none, and the others; where words were read."""
     rows = np.flatnonzero(~np.isnan(found.fidelity_words[:, 0])).tolist()
     task = [row for row in rows if found.word_distributions[row] == "task"]
     return task, [row for row in rows if row not in task]
 
 
-def _fault(found: Automaton, rows: list[int]) -> str:
+def _fault(found: Any, rows: list[int]) -> str:
     """Why the machine is not faithful on words of these distributions; empty where it is."""
     if found.fidelity_last[rows, 0].min() < FAITHFUL:
         return "NOT faithful"
@@ -53,12 +51,12 @@ def _fault(found: Automaton, rows: list[int]) -> str:
     return f"NOT faithful past {drift} symbols" if drift is not None and drift < 2 * found.n_states - 2 else ""
 
 
-def _drift(found: Automaton, rows: list[int]) -> int | None:
+def _drift(found: Any, rows: list[int]) -> int | None:
     lengths = [length for row in rows if (length := found.drift_lengths[row]) is not None]
     return min(lengths, default=None)
 
 
-def moore_summary(found: Automaton) -> str:
+def moore_summary(found: Any) -> str:
     task, others = _rows(found)
     parts = [*_counting(found), f"{_warning(found)}{_states(found.n_states)}"]
     if found.task_states is not None and found.task_states < found.n_states:
@@ -90,7 +88,7 @@ def moore_summary(found: Automaton) -> str:
     return "; ".join(parts)
 
 
-def _agreement(found: Automaton, rows: list[int]) -> str:
+def _agreement(found: Any, rows: list[int]) -> str:
     """How many words of the worst of these distributions agree."""
     last, every, longer = found.fidelity_last, found.fidelity_words, found.lengths[-1]
     worst, name = min(rows, key=lambda row: every[row, 0]), "words of the task of up to"
@@ -109,7 +107,7 @@ def _agreement(found: Automaton, rows: list[int]) -> str:
     )
 
 
-def _parting(found: Automaton) -> list[str]:
+def _parting(found: Any) -> list[str]:
     """Past which length they part, on the task's words and on others."""
     if found.drift_length is None:
         return []
@@ -125,7 +123,7 @@ def _parting(found: Automaton) -> list[str]:
     return [text]
 
 
-def _doubts(found: Automaton) -> list[str]:
+def _doubts(found: Any) -> list[str]:
     """What a search for disagreement came to, on the task's words and on others."""
     if found.falsifier_wrong is None or found.falsifier_words is None:
         return []
@@ -148,7 +146,7 @@ def _doubts(found: Automaton) -> list[str]:
     return parts
 
 
-def _counting(found: Automaton) -> list[str]:
+def _counting(found: Any) -> list[str]:
     """That the network counts, and what does so in its place; nothing where it does not."""
     if found.growth_states is None or found.tested_depths is None:
         return []
@@ -177,14 +175,14 @@ def _counting(found: Automaton) -> list[str]:
     ]
 
 
-def _spelled(found: Automaton, word: tuple[int, ...] | None) -> str:
+def _spelled(found: Any, word: tuple[int, ...] | None) -> str:
     if not word:
         return "the empty word"
     names = [found.symbols[symbol] for symbol in word]
     return "'" + (", " if any(" " in name for name in names) else " ").join(names) + "'"
 
 
-def emitter_summary(found: Automaton) -> str:
+def emitter_summary(found: Any) -> str:
     parts = [
         f"{_states(found.n_states)}; log likelihood {found.log_likelihood:.4f} ± {found.log_likelihood_error:.4f} "
         f"nats a symbol of {found.n_test_words} held-out sequences of the network"
@@ -222,7 +220,7 @@ def emitter_summary(found: Automaton) -> str:
     return "; ".join(parts)
 
 
-def predictor_summary(found: Automaton) -> str:
+def predictor_summary(found: Any) -> str:
     lost, error = found.divergence, found.divergence_error
     parts = [
         f"{found.n_recurrent} recurrent and {found.n_states - found.n_recurrent} transient states; KL(network || "

@@ -91,15 +91,12 @@ def draw_trials(
 ) -> tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"]]:
     """The words of the task's trials, up to the last step that counts, and how many symbols each has.
 
-    Trials with inputs that are no symbols are left out. With a `length`, words of about so many symbols, as only tasks
-    draw them that have `sample_held_out`; of any other, none: its trials laid end to end would be no trials of it.
+    Trials with inputs that are no symbols are left out. With a `length`, words of about so many symbols, as only some
+    tasks draw them (`Task.sample_held_out`); of any other, none: its trials laid end to end would be no trials of it.
     """
-    if length is None:
-        trials = task.sample(n_words, rng)
-    elif (longer := getattr(task, "sample_held_out", None)) is not None:
-        trials = longer(n_words, length, rng)
-    else:
-        return np.empty((0, length), np.int64), np.empty(0, np.int64)
+    trials = task.sample(n_words, rng) if length is None else task.sample_held_out(n_words, length, rng)
+    if trials is None:
+        return np.empty((0, length or 0), np.int64), np.empty(0, np.int64)
     inputs, mask = trials.inputs[:, n_opening:], trials.mask[:, n_opening:]
     steps = np.arange(mask.shape[1])
     ends = np.where(mask, steps + 1, 0).max(1, initial=0)

@@ -6,12 +6,13 @@ points form a line, a ring, a plane?), `cycles` (where does the network go round
 `continuation` (how do the points change with an input, a parameter, or training?).
 """
 
-from rnnscope.analyses.fixed_points.continuation import BifurcationDiagram, follow_fixed_points
-from rnnscope.analyses.fixed_points.cycles import Cycles, find_cycles
-from rnnscope.analyses.fixed_points.linearisation import Linearisation, linearise
-from rnnscope.analyses.fixed_points.manifolds import MarginalManifolds, marginal_manifolds
-from rnnscope.analyses.fixed_points.orbits import Basins, Connections, basin_fractions, connect_fixed_points
+# ruff: noqa: I001 - analyses stand in this order under their heading
 from rnnscope.analyses.fixed_points.search import FAILED, FIXED, SLOW, FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.linearisation import Linearisation, linearise
+from rnnscope.analyses.fixed_points.orbits import Basins, Connections, basin_fractions, connect_fixed_points
+from rnnscope.analyses.fixed_points.manifolds import MarginalManifolds, marginal_manifolds
+from rnnscope.analyses.fixed_points.cycles import Cycles, find_cycles
+from rnnscope.analyses.fixed_points.continuation import BifurcationDiagram, follow_fixed_points, follow_parameter
 from rnnscope.analyses.fixed_points.trust import (
     Certificates,
     Coverage,
@@ -41,6 +42,7 @@ __all__ = [
     "find_cycles",
     "find_fixed_points",
     "follow_fixed_points",
+    "follow_parameter",
     "linearise",
     "marginal_manifolds",
 ]

@@ -1,10 +1,11 @@
 """How fast, and in which directions, do neighbouring states part? Lyapunov exponents, their vectors, and gradients."""
 
-from rnnscope.analyses.lyapunov.covariant import CovariantVectors, covariant_lyapunov_vectors
+# ruff: noqa: I001 - analyses stand in this order under their heading
+from rnnscope.analyses.lyapunov.spectrum import LyapunovSpectrum, lyapunov_spectrum
 from rnnscope.analyses.lyapunov.finite_time import FiniteTimeExponents, finite_time_exponents
+from rnnscope.analyses.lyapunov.covariant import CovariantVectors, covariant_lyapunov_vectors
 from rnnscope.analyses.lyapunov.gradients import GradientGrowth, gradient_growth
 from rnnscope.analyses.lyapunov.over_training import LyapunovOverTraining, lyapunov_over_training
-from rnnscope.analyses.lyapunov.spectrum import LyapunovSpectrum, lyapunov_spectrum
 
 __all__ = [
     "CovariantVectors",

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Integer
-from numpy.typing import ArrayLike
 
-from rnnscope.analyses.lyapunov.frames import check_jacobian, limits_of, next_interval
-from rnnscope.analyses.lyapunov.orbits import Orbits, orbits_of, time_step
-from rnnscope.analyses.lyapunov.settings import check_whole, checked_count
+from rnnscope.analyses.headings import LYAPUNOV
+from rnnscope.analyses.lyapunov.frames import USUAL_INTERVAL, check_jacobian, limits_of, next_interval
+from rnnscope.analyses.lyapunov.orbits import Orbits, Shown, orbits_of, starts_of
+from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.lyapunov.trust import BLOCKS, ZERO, clear_sign, standard_error
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import jvp
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, InputVector, Level, Seed, StateRows, Whole
 from rnnscope.records import results
-from rnnscope.tasks import Trials
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -61,6 +64,7 @@ class CovariantVectors:
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
         noise: standard deviation of process noise.
         seed: of starts, trials, noise and beginnings.
+        made: how they were found.
     """
 
     vectors: Float[np.ndarray, "start time state vector"]
@@ -85,6 +89,7 @@ class CovariantVectors:
     drive: str
     noise: float
     seed: int
+    made: Made | None = None
 
     @property
     def settled(self) -> np.ndarray:
@@ -148,25 +153,47 @@ class CovariantVectors:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_starts, k = starts_of(settings), min(settings["n_vectors"] or scale.n, scale.n)
+    n_steps = settings["n_steps"] + settings["transient"] + settings["settling"]
+    share = (k / scale.n) ** 2
+    reductions = n_steps / USUAL_INTERVAL
+    back = reductions - settings["transient"] / USUAL_INTERVAL
+    seconds = scale.step.of(n_steps, n_steps * n_starts) + scale.jvp.of(n_steps, n_steps * n_starts * k)
+    seconds += scale.qr.of(reductions, reductions * n_starts * share)
+    # Back: two sets of coefficients are solved for, each a matrix with as many right sides.
+    seconds += 2 * back * n_starts * share * (scale.factorisation.each + scale.matmul.each) * k / scale.n
+    seconds += 2 * settings["n_times"] * n_starts * 4 * scale.qr.each * share
+    kept = 6 * settings["n_times"] * scale.n * k + back * k**2
+    return scale.around(seconds + 300 * n_steps * scale.numpy_call, FLOAT * n_starts * kept)
+
+
+@analysis(
+    "covariant",
+    title="Covariant Lyapunov vectors",
+    group=LYAPUNOV,
+    quick={"n_steps": 20, "transient": 20, "settling": 20, "n_starts": 2, "n_times": 5},
+    cost=Cost("heavy", "starts x steps x units x vectors^2", _cost),
+)
 def covariant_lyapunov_vectors(
-    system: Any,
+    subject: Subject,
     *,
-    n_vectors: int | None = None,
-    input: ArrayLike | None = None,
-    inputs: ArrayLike | Trials | None = None,
-    n_steps: int = 200,
-    transient: int = 200,
-    settling: int = 200,
-    n_starts: int = 4,
-    n_times: int = 40,
-    starts: ArrayLike | None = None,
-    noise: float = 0.0,
-    seed: int = 0,
+    n_vectors: Count | None = None,
+    input: InputVector | None = None,
+    inputs: Shown | None = None,
+    n_steps: Count = 200,
+    transient: Whole = 200,
+    settling: Count = 200,
+    n_starts: Count = 4,
+    n_times: Count = 40,
+    starts: StateRows | None = None,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> CovariantVectors:
     """Covariant Lyapunov vectors along several trajectories.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         n_vectors: how many, those of the largest exponents; all if None.
         input, inputs, n_starts, starts, noise: as of `lyapunov_spectrum`; `inputs` are of `transient + n_steps +
             settling` steps at least.
@@ -189,12 +216,9 @@ def covariant_lyapunov_vectors(
         >>> np.abs(found.vectors[0, 0]).round(3).tolist(), float(found.angle.min().round(3))
         ([[0.851, 0.526], [0.526, 0.851]], 90.0)
     """
-    check_whole(
-        n_steps=(n_steps, 1), transient=(transient, 0), settling=(settling, 1), n_times=(n_times, 1), seed=(seed, 0)
-    )
     rng = np.random.default_rng([seed, 0x1F])
     orbits = orbits_of(
-        system,
+        subject,
         input=input,
         inputs=inputs,
         starts=starts,
@@ -223,7 +247,7 @@ def covariant_lyapunov_vectors(
         n_steps=n_steps,
         transient=transient,
         settling=settling,
-        dt=time_step(orbits.state_map),
+        dt=orbits.state_map.dt,
         drive=orbits.drive,
         noise=orbits.noise,
         seed=seed,
@@ -261,7 +285,7 @@ def _forward(
     for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng)):
         if t in keep:
             visited.append(states.copy())
-        frame = jvp(orbits.state_map, states, shown, frame)
+        frame = orbits.state_map.jvp(states, shown, frame)
         since += 1
         if since < every and t + 1 not in stops:
             continue

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from numpy.typing import ArrayLike
 
+from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import Frame, check_jacobian, limits_of
-from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
-from rnnscope.analyses.lyapunov.recorded import labels_of, record
+from rnnscope.analyses.lyapunov.orbits import rate_unit
+from rnnscope.analyses.lyapunov.recorded import Labels, labels_of, record, stretches
 from rnnscope.analyses.lyapunov.settings import checked_count
-from rnnscope.maps import StateMap, jvp, vjp
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 AGREE, MOST_SWEEPS = 1e-4, 60
 # States of up to so many numbers go through the product in all directions, larger ones in so many more than wanted.
 WHOLE, SPARE = 96, 24
+# Sweeps that larger states took on networks of the presets.
+USUAL_SWEEPS = 6
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class FiniteTimeExponents:
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
         noise: standard deviation of process noise.
         seed: of starts, trials and noise.
+        made: how they were found.
     """
 
     exponents: Float[np.ndarray, "trial window exponent"]
@@ -63,6 +71,7 @@ class FiniteTimeExponents:
     drive: str
     noise: float
     seed: int
+    made: Made | None = None
 
     @property
     def known(self) -> Bool[np.ndarray, "trial window"]:
@@ -115,25 +124,43 @@ class FiniteTimeExponents:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps = stretches(scale, settings)
+    whole = scale.n <= WHOLE
+    width, sweeps = (scale.n, 1) if whole else (min(scale.n, settings["n_exponents"] + SPARE), USUAL_SWEEPS)
+    n_windows = n_trials * max(n_steps // settings["window"], 1) if settings["window"] else n_trials
+    products = sweeps * n_trials * n_steps * width
+    seconds = scale.simulation(n_trials, n_steps) + scale.jvp.of(sweeps * n_steps, products)
+    seconds += products * scale.n * 4 * scale.scan + sweeps * n_windows * (width / scale.n) ** 2 * 2 * scale.qr.each
+    return scale.around(seconds, FLOAT * n_windows * scale.n * width * 5)
+
+
+@analysis(
+    "finite_time",
+    title="Finite-time exponents",
+    group=LYAPUNOV,
+    quick={"n_trials": 8, "n_steps": 20, "transient": 10},
+    cost=Cost("light", "trials x steps x units^3 (x units^2 and sweeps above 96 units)", _cost),
+)
 def finite_time_exponents(
-    system: Any,
+    subject: Subject,
     *,
-    window: int | None = None,
-    n_exponents: int = 1,
-    input: ArrayLike | None = None,
-    inputs: ArrayLike | Trials | None = None,
-    n_trials: int = 64,
-    n_steps: int = 100,
-    transient: int = 100,
+    window: Count | None = None,
+    n_exponents: Count = 1,
+    input: InputVector | None = None,
+    inputs: TrialInputs | Trials | None = None,
+    n_trials: Count = 64,
+    n_steps: Count = 100,
+    transient: Whole = 100,
     label: str | None = None,
-    trial_labels: ArrayLike | None = None,
-    noise: float = 0.0,
-    seed: int = 0,
+    trial_labels: Labels | None = None,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> FiniteTimeExponents:
     """Lyapunov exponents of finite windows, trial by trial.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         window: steps in a window; trials are cut into windows from their first step on, and what is left is dropped.
             None: each trial is one window.
         n_exponents: how many, the largest first.
@@ -160,7 +187,7 @@ def finite_time_exponents(
         ((64, 100, 1), array([0.7]))
     """
     shown = record(
-        system,
+        subject,
         input=input,
         inputs=inputs,
         n_trials=n_trials,
@@ -202,9 +229,9 @@ def finite_time_exponents(
         diverged_at=shown.diverged_at,
         label_names=names,
         state_size=shown.state_map.state_size,
-        dt=time_step(shown.state_map),
+        dt=shown.state_map.dt,
         drive=shown.drive,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 
@@ -213,7 +240,7 @@ def finite_time_exponents(
 class _Windows:
     """What the products of Jacobians are made of, for each window."""
 
-    state_map: StateMap
+    state_map: CompleteMap
     states: Float[np.ndarray, "window time state"]
     inputs: Float[np.ndarray, "window time input"]
     valid: Bool[np.ndarray, "window time"]
@@ -221,7 +248,9 @@ class _Windows:
     def product(self, vectors: np.ndarray, chosen: np.ndarray, i: int, forward: bool) -> np.ndarray:
         """Of the i-th Jacobian of the chosen windows with their vectors, or of the i-th from the end, transposed."""
         t = i if forward else self.states.shape[1] - 1 - i
-        moved = (jvp if forward else vjp)(self.state_map, self.states[chosen, t], self.inputs[chosen, t], vectors)
+        moved = (self.state_map.jvp if forward else self.state_map.vjp)(
+            self.states[chosen, t], self.inputs[chosen, t], vectors
+        )
         going = self.valid[chosen, t, None, None]
         return moved if going.all() else np.where(going, moved, vectors)
 
@@ -308,7 +337,9 @@ def _figure(found: FiniteTimeExponents) -> "go.Figure":
         return figure
     first = found.exponents[..., 0] / (found.dt or 1.0)
     every = first[there & np.isfinite(first)]
-    edges = np.histogram_bin_edges(every, bins=int(np.clip(np.sqrt(len(every)), 5, 40)))
+    # Bins that are no narrower than the numbers are known to, even where all exponents are the same.
+    middle, half = (every.max() + every.min()) / 2, max(np.ptp(every) / 2, 1e-6 * np.abs(every).max(), 1e-12)
+    edges = np.linspace(middle - half, middle + half, int(np.clip(np.sqrt(len(every)), 5, 40)) + 1)
     pooled = len(found.label_names) == 1 or len(found.label_names) > len(COLOURS)
     groups = [("all trials", np.ones(len(first), bool))] if pooled else []
     groups += [] if pooled else [(name, found.trial_label == i) for i, name in enumerate(found.label_names)]

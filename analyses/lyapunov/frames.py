@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope.analyses.lyapunov.orbits import Orbits
-from rnnscope.maps import StateMap, jvp
+from rnnscope.analyses.lyapunov.orbits import Orbits, starts_of
+from rnnscope.cost import Number, Scale, Settings
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 # Rounding, relative; that of a Jacobian by finite differences is larger, which its map tells as `jacobian_error`.
@@ -23,6 +24,19 @@ ACCEPTED, LOST = 1e-6, 1e-2
 # A frame past this ratio, a logarithm, is badly conditioned: then QR takes the place of elimination.
 ILL = np.log(1e8)
 MOST_STEPS = 10
+# What the interval comes to be on networks of the presets.
+USUAL_INTERVAL = 2
+
+
+def growing_seconds(scale: Scale, settings: Settings, n_steps: Number) -> Number:
+    """Processor seconds expected of frames along trajectories of so many steps: those of the starts, and as many
+    twins."""
+    n_starts = starts_of(settings)
+    k = min(settings["n_exponents"] or scale.n, scale.n)
+    reductions = n_steps / (settings.get("qr_every") or USUAL_INTERVAL)
+    seconds = scale.step.of(n_steps, 2 * n_steps * n_starts) + scale.jvp.of(n_steps, n_steps * n_starts * k)
+    seconds += scale.reduction.of(reductions, reductions * n_starts * (k / scale.n) ** 2)
+    return seconds + 250 * n_steps * scale.numpy_call
 
 
 @dataclass(frozen=True)
@@ -33,8 +47,8 @@ class Limits:
     lost: float
 
 
-def limits_of(state_map: StateMap) -> Limits:
-    error = max(getattr(state_map, "jacobian_error", 0.0), ROUNDING)
+def limits_of(state_map: CompleteMap) -> Limits:
+    error = max(state_map.jacobian_error, ROUNDING)
     return Limits(float(np.log(ACCEPTED / error)), float(np.log(LOST / error)))
 
 
@@ -146,7 +160,7 @@ def grow(
     diverged_at, records, states = np.full(n_starts, -1), [], orbits.begin
     stops = {transient, *(transient + ends).tolist()}
     for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng, twins), 1):
-        frame.vectors = jvp(orbits.state_map, states, shown, frame.vectors)
+        frame.vectors = orbits.state_map.jvp(states, shown, frame.vectors)
         frame.alive &= diverged_at < 0
         if not frame.step(last=t in stops):
             continue
@@ -180,7 +194,7 @@ def next_interval(every: int, since: int, spread: float, limits: Limits) -> int:
 
 
 def check_jacobian(
-    state_map: StateMap, states: Float[np.ndarray, "*batch state"], inputs: Float[np.ndarray, "*batch input"]
+    state_map: CompleteMap, states: Float[np.ndarray, "*batch state"], inputs: Float[np.ndarray, "*batch input"]
 ) -> None:
     """That a vector is no longer a number where states go on being finite is no divergence.
 

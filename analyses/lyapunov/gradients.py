@@ -6,19 +6,23 @@ al., Front. Appl. Math. Stat. 8, 2022).
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
+from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import check_jacobian
-from rnnscope.analyses.lyapunov.orbits import rate_unit, time_step
-from rnnscope.analyses.lyapunov.recorded import Recorded, record
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.maps import vjp
+from rnnscope.analyses.lyapunov.orbits import rate_unit
+from rnnscope.analyses.lyapunov.recorded import Recorded, record, stretches
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
+from rnnscope.question import Axes, Count, InputVector, Level, Seed, TrialInputs, Whole
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ class GradientGrowth:
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
         noise: standard deviation of process noise.
         seed: of starts, trials, noise and directions.
+        made: how it was found.
     """
 
     log_norm: Float[np.ndarray, "trial lag"]
@@ -58,6 +63,7 @@ class GradientGrowth:
     drive: str
     noise: float
     seed: int
+    made: Made | None = None
 
     @property
     def mean_rate(self) -> tuple[float, float]:
@@ -98,23 +104,40 @@ class GradientGrowth:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps = stretches(scale, settings)
+    given = settings["directions"]
+    vectors = min(settings["n_vectors"], scale.n) if given is None else len(given)
+    products = n_trials * n_steps * vectors
+    seconds = scale.simulation(n_trials, n_steps) + scale.jvp.of(n_steps, products) + n_trials * scale.qr.each
+    seconds += products * scale.n * 6 * scale.scan + 30 * n_steps * scale.numpy_call
+    return scale.around(seconds, FLOAT * n_trials * scale.n * (5 * vectors + 3 * n_steps))
+
+
+@analysis(
+    "gradients",
+    title="Growth of gradients",
+    group=LYAPUNOV,
+    quick={"n_trials": 8, "n_steps": 20, "transient": 10},
+    cost=Cost("light", "trials x steps x units^2 x vectors", _cost),
+)
 def gradient_growth(
-    system: Any,
+    subject: Subject,
     *,
-    input: ArrayLike | None = None,
-    inputs: ArrayLike | Trials | None = None,
-    directions: ArrayLike | None = None,
-    n_vectors: int = 16,
-    n_trials: int = 32,
-    n_steps: int = 100,
-    transient: int = 100,
-    noise: float = 0.0,
-    seed: int = 0,
+    input: InputVector | None = None,
+    inputs: TrialInputs | Trials | None = None,
+    directions: Annotated[ArrayLike, Axes("vector state")] | None = None,
+    n_vectors: Count = 16,
+    n_trials: Count = 32,
+    n_steps: Count = 100,
+    transient: Whole = 100,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> GradientGrowth:
     """The norm of gradients, from the last step of trials back to their first.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         input: an input to hold, (input,).
         inputs: what to show, (trial, time, input), or a task's trials. None: trials of the run's own task; for
             anything but a run, or with `input`, stretches of `n_steps` from random starts.
@@ -138,9 +161,8 @@ def gradient_growth(
         >>> np.exp(found.log_norm[0, :4]).round(3)
         array([1.   , 0.5  , 0.25 , 0.125])
     """
-    check_whole(n_vectors=(n_vectors, 1))
     shown = record(
-        system,
+        subject,
         input=input,
         inputs=inputs,
         n_trials=n_trials,
@@ -163,9 +185,9 @@ def gradient_growth(
         diverged_at=shown.diverged_at,
         n_vectors=vectors.shape[2],
         state_size=size,
-        dt=time_step(shown.state_map),
+        dt=shown.state_map.dt,
         drive=shown.drive,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 
@@ -193,7 +215,7 @@ def _back(shown: Recorded, vectors: Float[np.ndarray, "trial state vector"]) -> 
     for lag in range(1, n_steps + 1):
         going = lag <= length
         t = np.maximum(length - lag, 0)
-        vectors = vjp(shown.state_map, shown.states[trial, t], shown.inputs[trial, t], vectors)
+        vectors = shown.state_map.vjp(shown.states[trial, t], shown.inputs[trial, t], vectors)
         norms = np.linalg.norm(vectors, axis=1)  # each vector its own, as they part by more than floats hold
         vectors = vectors / np.where(norms > 0, norms, 1.0)[:, None]
         logs = logs + np.log(norms)

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.maps import StateMap, as_map
-from rnnscope.tasks import Trials
+from rnnscope.cost import Settings
+from rnnscope.maps import CompleteMap, HeldInput
+from rnnscope.question import Axes
+from rnnscope.subjects.starts import checked_starts, starts_anywhere
+from rnnscope.subjects.subject import Subject
+from rnnscope.tasks import Task, Trials
 
+# What may be shown: a sequence, the same for all starts or one for each, or trials one after another.
+Shown = Annotated[ArrayLike, Axes("time input")] | Annotated[ArrayLike, Axes("start time input")] | Trials
 DRIVEN = ("task trials", "given inputs")
 
 
@@ -29,7 +34,7 @@ class Orbits:
         shared: whether all starts are shown the same.
     """
 
-    state_map: StateMap
+    state_map: CompleteMap
     begin: Float[np.ndarray, "start state"]
     inputs: Float[np.ndarray, "start time input"]
     given: Float[np.ndarray, "start time state"] | None
@@ -46,7 +51,7 @@ class Orbits:
             return None
         others = np.roll(self.begin, 1, axis=0)
         equal = (others == self.begin).all(1, keepdims=True)
-        return np.where(equal, _default_starts(self.state_map, len(self.begin), rng), others)
+        return np.where(equal, starts_anywhere(self.state_map, len(self.begin), rng), others)
 
     def walk(
         self,
@@ -86,10 +91,10 @@ class Orbits:
 
 
 def orbits_of(
-    system: Any,
+    subject: Subject,
     *,
     input: ArrayLike | None,
-    inputs: ArrayLike | Trials | None,
+    inputs: Shown | None,
     starts: ArrayLike | None,
     trajectory: ArrayLike | None,
     n_starts: int,
@@ -98,54 +103,55 @@ def orbits_of(
     rng: np.random.Generator,
 ) -> Orbits:
     """Trajectories of `total` steps; the arguments are those of `lyapunov_spectrum`."""
-    check_whole(n_starts=(n_starts, 1))
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise is a standard deviation: it must be finite and not negative, got {noise}")
     if input is not None and inputs is not None:
         raise ValueError("both input (held constant) and inputs (a sequence) are given: choose one")
     if trajectory is not None and (starts is not None or noise):
         raise ValueError("trajectory tells the states of all steps: leave out starts and noise")
-    state_map = as_map(system, input=input)
+    state_map = subject.map if input is None else HeldInput(subject.map, input)
     given = None if trajectory is None else _checked_trajectory(trajectory, state_map.state_size, total)
-    begin = None if starts is None else _checked_starts(starts, state_map.state_size)
-    source, shown = getattr(system, "task", None) if state_map.input_size else None, None
+    begin = None if starts is None else checked_starts(starts, state_map.state_size)
+    source, shown = subject.task if state_map.input_size else None, None
     if isinstance(inputs, Trials):
         source = inputs
     elif inputs is not None:
         source, shown = None, _checked_inputs(inputs, state_map.input_size, total)
-    at_work = source is not None
     if given is not None:
         begin = np.where(np.isfinite(given[:, 0]), given[:, 0], 0.0)
     if begin is not None:
         n_starts = len(begin)
     elif shown is not None and shown.ndim == 3:
         n_starts = len(shown)
-    if at_work and given is not None:
+    if source is not None and given is not None:
         raise ValueError(
             "a trajectory of a driven run needs the inputs that drove it: give inputs as well, an array "
             f"(time, {state_map.input_size}) or (start, time, {state_map.input_size})"
         )
-    if at_work:
+    if source is not None:
         streams = [_stream(_unpadded(source, rng), total) for _ in range(n_starts)]
         shown = _checked_inputs(np.stack(streams), state_map.input_size, total)
-    if begin is None:
-        begin = state_map.initial_states(n_starts, rng) if at_work else _default_starts(state_map, n_starts, rng)
+    if begin is None and source is not None:
+        begin = state_map.initial_states(n_starts, rng)
+    elif begin is None:
+        begin = starts_anywhere(state_map, n_starts, rng)
     if shown is None:
         shown = np.zeros((total, state_map.input_size))
     shared = shown.ndim == 2
     shown = np.broadcast_to(shown, (*((n_starts,) if shared else ()), *shown.shape))
     if len(shown) != n_starts:
         raise ValueError(f"inputs are for {len(shown)} starts, but there are {n_starts}: give one sequence for each")
-    drive = "task trials" if at_work else "given inputs" if inputs is not None else "constant input"
+    drive = "task trials" if source is not None else "given inputs" if inputs is not None else "constant input"
     if state_map.input_size == 0 and input is None:
         drive = "no input"
-    return Orbits(state_map, begin, shown, given, drive, float(noise), shared)
+    return Orbits(state_map, begin, shown, given, drive, noise, shared)
 
 
-def time_step(state_map: StateMap) -> float | None:
-    """What a step is in units of time; None for a map proper."""
-    dt = getattr(state_map, "dt", None)
-    return None if dt is None else float(dt)
+def starts_of(settings: Settings) -> int:
+    """How many trajectories these settings ask for."""
+    for name, axes in (("trajectory", 3), ("starts", 2), ("inputs", 3)):
+        given = settings.get(name)
+        if given is not None and np.ndim(given) == axes:
+            return len(given)
+    return settings["n_starts"]
 
 
 def rate_unit(dt: float | None) -> str:
@@ -165,15 +171,6 @@ def _checked_trajectory(trajectory: ArrayLike, size: int, total: int) -> np.ndar
     return states[:, :total]
 
 
-def _checked_starts(starts: ArrayLike, size: int) -> np.ndarray:
-    begin = np.array(starts, np.float64)
-    if begin.ndim != 2 or begin.shape[1] != size or not len(begin):
-        raise ValueError(f"starts must have shape (start, {size}), at least one state, got {begin.shape}")
-    if not np.isfinite(begin).all():
-        raise ValueError("starts must be finite numbers")
-    return begin
-
-
 def _checked_inputs(inputs: ArrayLike, input_size: int, total: int) -> np.ndarray:
     shown = np.asarray(inputs, np.float64)
     if shown.ndim not in (2, 3) or shown.shape[-1] != input_size:
@@ -191,7 +188,7 @@ def _checked_inputs(inputs: ArrayLike, input_size: int, total: int) -> np.ndarra
     return shown[..., :total, :]
 
 
-def _unpadded(source: Any, rng: np.random.Generator) -> Iterator[Float[np.ndarray, "time input"]]:
+def _unpadded(source: Task | Trials, rng: np.random.Generator) -> Iterator[Float[np.ndarray, "time input"]]:
     """Trials without end and without padding: new ones of a task, or those given, in another order each time."""
     while True:
         trials = source if isinstance(source, Trials) else source.sample(8, rng)
@@ -209,13 +206,3 @@ def _stream(trials: Iterator[Float[np.ndarray, "time input"]], total: int) -> Fl
         parts.append(next(trials))
         have += len(parts[-1])
     return np.concatenate(parts)[:total]
-
-
-def _default_starts(state_map: StateMap, n_starts: int, rng: np.random.Generator) -> Float[np.ndarray, "start state"]:
-    begin = state_map.initial_states(n_starts, rng) + 0.1 * rng.standard_normal((n_starts, state_map.state_size))
-    if state_map.domain is None:
-        return begin
-    finite = np.isfinite(state_map.domain).all(0)
-    low, high = np.where(finite, state_map.domain, 0.0)
-    # A bound on one side (rectified units) is kept.
-    return np.where(finite, rng.uniform(low, high, begin.shape), np.clip(begin, *state_map.domain))

@@ -1,20 +1,25 @@
 """How did the dynamics come about? The Lyapunov spectrum at the checkpoints of a run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 from jaxtyping import Bool, Float, Integer
-from numpy.typing import ArrayLike
 
-from rnnscope.analyses.lyapunov.settings import check_whole
+from rnnscope.analyses.headings import LYAPUNOV
+from rnnscope.analyses.lyapunov.frames import growing_seconds
+from rnnscope.analyses.lyapunov.orbits import Shown, starts_of
 from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
 from rnnscope.analyses.lyapunov.trust import clear_sign
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.network import Network
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.question import Count, InputVector, Level, Seed, Whole
 from rnnscope.records import results
-from rnnscope.records.runs import Run
-from rnnscope.tasks import Task, Trials
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -41,6 +46,7 @@ class LyapunovOverTraining:
         n_steps, transient: steps averaged, and steps before them.
         drive: what was shown: "task trials", "given inputs" or "constant input".
         seed: of starts and trials, the same at every checkpoint.
+        made: how they were found.
     """
 
     step: Integer[np.ndarray, " checkpoint"]
@@ -57,6 +63,7 @@ class LyapunovOverTraining:
     transient: int
     drive: str
     seed: int
+    made: Made | None = None
 
     def summary(self) -> str:
         first, n = self.exponents[:, 0], len(self.step)
@@ -88,35 +95,38 @@ class LyapunovOverTraining:
         return _figure(self)
 
 
-@dataclass(frozen=True)
-class _AtCheckpoint:
-    """The run as it was: what `as_map` and the spectrum ask of a Run."""
-
-    run: Run
-    task: Task
-    step: int
-
-    def network(self) -> Network:
-        return self.run.network(self.step)
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_checkpoints = min(settings["n_checkpoints"], scale.n_checkpoints)
+    n_steps = settings["n_steps"] + settings["transient"]
+    held = scale.n * (settings["n_exponents"] or scale.n) * 8 + n_steps * scale.n_inputs * 3
+    seconds = n_checkpoints * growing_seconds(scale, settings, n_steps)
+    return scale.around(seconds, FLOAT * starts_of(settings) * held)
 
 
+@analysis(
+    "lyapunov_over_training",
+    title="Exponents over training",
+    group=LYAPUNOV,
+    quick={"n_checkpoints": 3, "n_steps": 20, "transient": 10, "n_starts": 2},
+    cost=Cost("heavy", "checkpoints x starts x steps x units^2 x exponents", _cost),
+)
 def lyapunov_over_training(
-    system: Any,
+    subject: Subject,
     *,
-    n_checkpoints: int = 20,
-    n_exponents: int | None = None,
-    input: ArrayLike | None = None,
-    inputs: ArrayLike | Trials | None = None,
-    n_steps: int = 300,
-    transient: int = 100,
-    n_starts: int = 5,
-    tolerance: float = 0.01,
-    seed: int = 0,
+    n_checkpoints: Annotated[int, Ge(2)] = 20,
+    n_exponents: Count | None = None,
+    input: InputVector | None = None,
+    inputs: Shown | None = None,
+    n_steps: Count = 300,
+    transient: Whole = 100,
+    n_starts: Count = 5,
+    tolerance: Level = 0.01,
+    seed: Seed = 0,
 ) -> LyapunovOverTraining:
     """The Lyapunov spectrum at checkpoints of a run; at each the starts are driven alike.
 
     Args:
-        system: a Run.
+        subject: a Run.
         n_checkpoints: how many of its checkpoints, evenly spread from the first to the last.
         n_exponents, input, inputs, n_steps, transient, n_starts, tolerance, seed: as of `lyapunov_spectrum`.
 
@@ -124,17 +134,16 @@ def lyapunov_over_training(
         NotApplicable: no Run, or a run with fewer than two checkpoints.
         ValueError: an argument out of range or of the wrong shape.
     """
-    if not isinstance(system, Run):
-        raise NotApplicable(f"only a Run has checkpoints, got a {type(system).__name__}")
-    check_whole(n_checkpoints=(n_checkpoints, 2))
-    kept = system.checkpoints
+    kept = subject.checkpoints
+    if not kept:
+        raise NotApplicable("only a run has checkpoints of its training, and this is none")
     if len(kept) < 2:
-        raise NotApplicable(f"{system.name} has {len(kept)} checkpoint: train it with more to see a course")
+        raise NotApplicable(f"{subject.name} has {len(kept)} checkpoint: train it with more to see a course")
     chosen = np.unique(np.round(np.linspace(0, len(kept) - 1, min(n_checkpoints, len(kept)))).astype(int))
-    steps, task = [kept[i] for i in chosen], system.task
+    steps = [kept[i] for i in chosen]
     spectra = [
         lyapunov_spectrum(
-            _AtCheckpoint(system, task, step),
+            subject.at(step),
             n_exponents=n_exponents,
             input=input,
             inputs=inputs,
@@ -154,7 +163,7 @@ def lyapunov_over_training(
         kaplan_yorke=_numbers([each.kaplan_yorke for each in spectra]),
         entropy_rate=_numbers([each.entropy_rate for each in spectra]),
         n_diverged=np.array([(each.diverged_at >= 0).sum() for each in spectra]),
-        loss=_loss_at(system, steps),
+        loss=_loss_at(subject.history, steps),
         state_size=spectra[0].state_size,
         n_starts=len(spectra[0].diverged_at),
         n_steps=n_steps,
@@ -168,8 +177,7 @@ def _numbers(values: list[float | None]) -> Float[np.ndarray, " checkpoint"]:
     return np.array([np.nan if value is None else value for value in values])
 
 
-def _loss_at(run: Run, steps: list[int]) -> Float[np.ndarray, " checkpoint"]:
-    history = run.history
+def _loss_at(history: Mapping[str, np.ndarray], steps: list[int]) -> Float[np.ndarray, " checkpoint"]:
     logged = np.isfinite(history.get("loss", np.array([])))
     if not logged.any():
         return np.full(len(steps), np.nan)

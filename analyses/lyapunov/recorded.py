@@ -1,18 +1,21 @@
 """Trajectories kept in memory, for what goes back along them, and labels that tell trials apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.lyapunov.orbits import orbits_of
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.maps import StateMap, as_map
-from rnnscope.subjects.simulation import simulate
+from rnnscope.cost import Scale, Settings
+from rnnscope.maps import CompleteMap
+from rnnscope.question import TrialInputs
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
+
+# One for each trial; whole numbers and words stay what they are, as they name the groups.
+Labels = Sequence[str | bool | int | float]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Recorded:
         drive: in words, as of a `LyapunovSpectrum`.
     """
 
-    state_map: StateMap
+    state_map: CompleteMap
     states: Float[np.ndarray, "trial time state"]
     inputs: Float[np.ndarray, "trial time input"]
     valid: Bool[np.ndarray, "trial time"]
@@ -39,10 +42,10 @@ class Recorded:
 
 
 def record(
-    system: Any,
+    subject: Subject,
     *,
     input: ArrayLike | None,
-    inputs: ArrayLike | Trials | None,
+    inputs: TrialInputs | Trials | None,
     n_trials: int,
     n_steps: int,
     transient: int,
@@ -51,18 +54,16 @@ def record(
 ) -> Recorded:
     """Trials that are given, or of the run's own task, from the states that trials start from; without either, as many
     stretches of `n_steps` from random starts after a transient."""
-    check_whole(n_trials=(n_trials, 1), n_steps=(n_steps, 1), transient=(transient, 0), seed=(seed, 0))
     if input is not None and inputs is not None:
         raise ValueError("both input (held constant) and inputs (trials) are given: choose one")
-    at_work = inputs is None and input is None and getattr(system, "task", None) is not None
-    if inputs is None and not at_work:
-        return _free(system, input, n_trials, n_steps, transient, noise, seed)
+    if inputs is None and (input is not None or subject.task is None):
+        return _free(subject, input, n_trials, n_steps, transient, noise, seed)
     given = inputs if inputs is None or isinstance(inputs, Trials) else np.asarray(inputs, np.float64)
     with np.errstate(all="ignore"):
-        shown = simulate(system, given, n_trials=n_trials, noise=noise, seed=seed)
+        shown = subject.trajectories(given, n_trials=n_trials, noise=noise, seed=seed)
     states = np.concatenate([shown.initial[:, None], shown.states], 1)
     return _recorded(
-        as_map(system),
+        subject.map,
         states,
         shown.inputs,
         shown.valid,
@@ -72,7 +73,7 @@ def record(
 
 
 def labels_of(
-    recorded: Recorded, label: str | None, trial_labels: ArrayLike | None
+    recorded: Recorded, label: str | None, trial_labels: Labels | None
 ) -> tuple[Integer[np.ndarray, " trial"], tuple[str, ...]]:
     """(the label of each trial as a place in the names, the names); by name from the task, or the caller's own."""
     n = len(recorded.states)
@@ -94,12 +95,19 @@ def labels_of(
     return places.reshape(-1).astype(np.int64), tuple(str(name) for name in names)
 
 
+def stretches(scale: Scale, settings: Settings) -> tuple[int, int]:
+    """(how many trials or stretches these settings show, of how many steps)."""
+    if settings["inputs"] is not None or (settings["input"] is None and scale.subject.task is not None):
+        return scale.shown(settings)[:2]
+    return settings["n_trials"], settings["n_steps"]
+
+
 def _free(
-    system: Any, input: ArrayLike | None, n_trials: int, n_steps: int, transient: int, noise: float, seed: int
+    subject: Subject, input: ArrayLike | None, n_trials: int, n_steps: int, transient: int, noise: float, seed: int
 ) -> Recorded:
     rng = np.random.default_rng([seed, 0x1C])
     orbits = orbits_of(
-        as_map(system),
+        subject,
         input=input,
         inputs=None,
         starts=None,
@@ -119,7 +127,7 @@ def _free(
 
 
 def _recorded(
-    state_map: StateMap,
+    state_map: CompleteMap,
     states: np.ndarray,
     inputs: np.ndarray,
     valid: np.ndarray,

@@ -8,19 +8,24 @@ Research 5, 2023).
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.lyapunov.frames import Growth, grow
-from rnnscope.analyses.lyapunov.orbits import DRIVEN, orbits_of, rate_unit, time_step
-from rnnscope.analyses.lyapunov.settings import check_whole, checked_count
+from rnnscope.analyses.headings import LYAPUNOV
+from rnnscope.analyses.lyapunov.frames import Growth, grow, growing_seconds
+from rnnscope.analyses.lyapunov.orbits import DRIVEN, Shown, orbits_of, rate_unit, starts_of
+from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.lyapunov.trust import BLOCKS, clear_sign, standard_error, starts_agree
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
+from rnnscope.question import Axes, Count, InputVector, Level, Seed, StateRows, Whole
 from rnnscope.records import results
-from rnnscope.tasks import Trials
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -70,6 +75,7 @@ class LyapunovSpectrum:
         noise: standard deviation of process noise.
         tolerance: for `converged`, in nats per step, or per unit of time where there is a dt.
         seed: of starts, trials and noise.
+        made: how it was found.
     """
 
     exponents: Float[np.ndarray, " exponent"]
@@ -94,6 +100,7 @@ class LyapunovSpectrum:
     noise: float
     tolerance: float
     seed: int
+    made: Made | None = None
 
     @property
     def rates(self) -> Float[np.ndarray, " exponent"]:
@@ -234,21 +241,34 @@ class LyapunovSpectrum:
         return spectrum_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_steps = settings["n_steps"] + settings["transient"]
+    held = scale.n * (settings["n_exponents"] or scale.n) * 8 + n_steps * scale.n_inputs * 3
+    return scale.around(growing_seconds(scale, settings, n_steps), FLOAT * starts_of(settings) * held)
+
+
+@analysis(
+    "lyapunov",
+    title="Lyapunov exponents",
+    group=LYAPUNOV,
+    quick={"n_steps": 50, "transient": 20, "n_starts": 4},
+    cost=Cost("light", "starts x steps x units^2 x exponents", _cost),
+)
 def lyapunov_spectrum(
-    system: Any,
+    subject: Subject,
     *,
-    n_exponents: int | None = None,
-    input: ArrayLike | None = None,
-    inputs: ArrayLike | Trials | None = None,
-    n_steps: int = 1000,
-    transient: int = 200,
-    n_starts: int = 10,
-    qr_every: int | None = None,
-    starts: ArrayLike | None = None,
-    trajectory: ArrayLike | None = None,
-    noise: float = 0.0,
-    tolerance: float = 0.01,
-    seed: int = 0,
+    n_exponents: Count | None = None,
+    input: InputVector | None = None,
+    inputs: Shown | None = None,
+    n_steps: Count = 1000,
+    transient: Whole = 200,
+    n_starts: Count = 10,
+    qr_every: Count | None = None,
+    starts: StateRows | None = None,
+    trajectory: Annotated[ArrayLike, Axes("start time state")] | None = None,
+    noise: Level = 0.0,
+    tolerance: Level = 0.01,
+    seed: Seed = 0,
 ) -> LyapunovSpectrum:
     """Lyapunov exponents along several trajectories.
 
@@ -258,7 +278,7 @@ def lyapunov_spectrum(
     they are those of the autonomous map. A map with inputs that is given neither, and is no run, is shown zeros.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         n_exponents: how many, the largest first; all if None. An LSTM has two per unit.
         input: an input to hold, (input,).
         inputs: a sequence to show, (time, input) for all starts or (start, time, input), of `transient + n_steps`
@@ -280,7 +300,6 @@ def lyapunov_spectrum(
         seed: for starts, trials and noise.
 
     Raises:
-        TypeError: a number of steps, starts or exponents, or a seed, that is no whole number.
         ValueError: an argument out of range or of the wrong shape; a Jacobian that is not a number at a state from
             which the map goes on.
 
@@ -292,14 +311,9 @@ def lyapunov_spectrum(
         >>> found.exponents.sum().round(4)  # ln 0.3
         np.float64(-1.204)
     """
-    check_whole(n_steps=(n_steps, 1), transient=(transient, 0), seed=(seed, 0))
-    if qr_every is not None:
-        check_whole(qr_every=(qr_every, 1))
-    if not 0 <= tolerance < np.inf:
-        raise ValueError(f"tolerance must be a number that is not negative, got {tolerance}")
     rng = np.random.default_rng([seed, 0x1A])
     orbits = orbits_of(
-        system,
+        subject,
         input=input,
         inputs=inputs,
         starts=starts,
@@ -310,7 +324,7 @@ def lyapunov_spectrum(
         rng=rng,
     )
     k = checked_count("n_exponents", n_exponents, orbits.state_map.state_size, "the map's state size")
-    dt = time_step(orbits.state_map)
+    dt = orbits.state_map.dt
     with np.errstate(all="ignore"), linalg.one_thread():
         growth = grow(orbits, k, transient=transient, ends=_records(n_steps), qr_every=qr_every, rng=rng)
         statistics = _statistics(growth, _records(n_steps), tolerance, dt)
@@ -327,11 +341,11 @@ def lyapunov_spectrum(
         dt=dt,
         drive=orbits.drive,
         noise=orbits.noise,
-        tolerance=float(tolerance),
+        tolerance=tolerance,
         seed=seed,
     )
     if qr_every is not None and found.qr_every > 1 and not found.resolved.all():
-        warnings.warn(found._lost(), stacklevel=2)
+        warnings.warn(found._lost(), stacklevel=4)  # at the caller of what `analysis` made of this function
     return found
 
 
@@ -341,7 +355,7 @@ def _records(n_steps: int) -> Integer[np.ndarray, " record"]:
     return np.unique(np.round(np.linspace(0, n_steps, n + 1)).astype(int)[1:].clip(1))
 
 
-def _statistics(growth: Growth, ends: np.ndarray, tolerance: float, dt: float | None) -> dict[str, np.ndarray]:
+def _statistics(growth: Growth, ends: np.ndarray, tolerance: float, dt: float | None) -> dict[str, Any]:
     """The array fields of the result, from the starts that did not diverge."""
     good, n_steps = growth.diverged_at < 0, ends[-1]
     logs = growth.logs[:, good] if good.any() else np.full_like(growth.logs[:, :1], np.nan)

@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int64, Num
+from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.state_space.labelled import conditions_of, labelled_states
-from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.analyses.headings import STATE_SPACE
+from rnnscope.analyses.state_space.labelled import conditions_of, labelled_cost, labelled_states
+from rnnscope.analyses.state_space.principal import components_seconds, principal_components
+from rnnscope.cost import Cost, Expected, Scale, Settings
+from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -45,6 +50,7 @@ class ConditionTrajectories:
         levels: the values of each label.
         align: the event at time 0.
         noise, seed: the settings.
+        made: how it was found.
     """
 
     averages: Float[np.ndarray, "condition time unit"]
@@ -65,6 +71,7 @@ class ConditionTrajectories:
     align: str
     noise: float
     seed: int
+    made: Made | None = None
 
     def summary(self) -> str:
         held = self.explained_variance_ratio[: self.trajectories.shape[2]].sum()
@@ -86,23 +93,35 @@ class ConditionTrajectories:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    seconds, memory = labelled_cost(scale, settings)
+    return scale.around(seconds + components_seconds(scale, 2 * scale.mean_steps), memory)
+
+
+@analysis(
+    "conditions",
+    title="Average trajectories",
+    group=STATE_SPACE,
+    quick={"n_trials": 32},
+    cost=Cost("light", "trials x steps x units^2", _cost),
+)
 def condition_trajectories(
-    system: Any,
+    subject: Subject,
     *,
-    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
-    n_trials: int = 256,
+    inputs: TrialInputs | Trials | None = None,
+    n_trials: Count = 256,
     labels: str | Sequence[str] | None = None,
     trial_labels: Mapping[str, ArrayLike] | None = None,
     align: str | None = None,
     window: tuple[int, int] | None = None,
-    n_components: int = 3,
-    noise: float = 0.0,
-    seed: int = 0,
+    n_components: Count = 3,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> ConditionTrajectories:
     """Average the trials of each condition, project the averages on their principal components, measure speeds.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         inputs: what to show, or a task's trials; trials of the run's own task if None.
         n_trials: how many trials, where `inputs` does not say.
         labels: names of labels: of `trial_labels`, of the task's own (the `info` of its trials), "target" for the
@@ -129,9 +148,8 @@ def condition_trajectories(
         >>> found.conditions, found.speed[:, 0].tolist()
         (('push right', 'push up'), [1.0, 2.0])
     """
-    check_whole(n_components=(n_components, 1))
     shown = labelled_states(
-        system,
+        subject,
         inputs=inputs,
         n_trials=n_trials,
         labels=labels,
@@ -165,7 +183,7 @@ def condition_trajectories(
         label_names=shown.names,
         levels=shown.levels,
         align=shown.align,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 

@@ -8,18 +8,23 @@ whole state (decoders) from which that part alone is best rebuilt (along encoder
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int64, Num
+from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.state_space.demixing_figure import demixing_figure
-from rnnscope.analyses.state_space.labelled import Conditions, Labelled, conditions_of, labelled_states
+from rnnscope.analyses.state_space.labelled import Conditions, Labelled, conditions_of, labelled_cost, labelled_states
+from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -60,6 +65,7 @@ class DemixedStates:
         levels: the values of each label.
         align: the event at time 0.
         regularisation, against_noise, noise, seed: the settings.
+        made: how it was found.
     """
 
     variance: Float[np.ndarray, " part"]
@@ -85,6 +91,7 @@ class DemixedStates:
     against_noise: bool
     noise: float
     seed: int
+    made: Made | None = None
 
     @property
     def variance_ratio(self) -> Float[np.ndarray, " part"]:
@@ -124,25 +131,42 @@ class DemixedStates:
         return demixing_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps, _ = scale.shown(settings)
+    seconds, memory = labelled_cost(scale, settings)
+    labels = settings["labels"] or settings["trial_labels"] or "target"
+    n_parts = 2 ** (1 if isinstance(labels, str) else min(len(labels), MOST_LABELS))
+    seconds += n_trials * n_steps / scale.n * scale.matmul.each + 2 * n_parts * scale.eigenvalues.each
+    return scale.around(seconds, memory)
+
+
+@analysis(
+    "demixing",
+    title="Demixed components",
+    group=STATE_SPACE,
+    quick={"n_trials": 64},
+    wide=True,
+    cost=Cost("light", "trials x steps x units^2, and units^3 x 2^labels", _cost),
+)
 def demix_states(
-    system: Any,
+    subject: Subject,
     *,
-    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
-    n_trials: int = 512,
+    inputs: TrialInputs | Trials | None = None,
+    n_trials: Count = 512,
     labels: str | Sequence[str] | None = None,
     trial_labels: Mapping[str, ArrayLike] | None = None,
     align: str | None = None,
     window: tuple[int, int] | None = None,
-    n_components: int = 2,
-    regularisation: float = 1e-6,
+    n_components: Count = 2,
+    regularisation: Level = 1e-6,
     against_noise: bool = True,
-    noise: float = 0.0,
-    seed: int = 0,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> DemixedStates:
     """Split the variance of condition averages by label, and find the directions that carry each part.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         inputs: what to show, or a task's trials; trials of the run's own task if None.
         n_trials: how many trials, where `inputs` does not say.
         labels: up to four names of labels: of `trial_labels`, of the task's own (the `info` of its trials), or
@@ -175,11 +199,8 @@ def demix_states(
         >>> dict(zip(found.parts, found.variance.tolist()))
         {'time': 8.25, 'side': 1.0}
     """
-    check_whole(n_components=(n_components, 1))
-    if not 0 <= regularisation < np.inf:
-        raise ValueError(f"regularisation must be a number that is not negative, got {regularisation}")
     shown = labelled_states(
-        system,
+        subject,
         inputs=inputs,
         n_trials=n_trials,
         labels=labels,
@@ -237,9 +258,9 @@ def demix_states(
         label_names=shown.names,
         levels=shown.levels,
         align=shown.align,
-        regularisation=float(regularisation),
+        regularisation=regularisation,
         against_noise=against_noise,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 

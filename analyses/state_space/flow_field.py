@@ -5,20 +5,28 @@ F(h) - h that lies within the plane, and how much does not is part of the result
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge
 from jaxtyping import Bool, Float, Int64
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.analyses.fixed_points import FixedPoints
+from rnnscope.analyses.headings import STATE_SPACE
+from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.state_space.flow_figure import flow_figure
-from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.analyses.state_space.principal import components_seconds, principal_components
 from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
-from rnnscope.maps import StateMap, as_map
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.maps import HeldInput
+from rnnscope.question import Axes, Count, InputVector, Level, Seed
 from rnnscope.records import results
-from rnnscope.subjects.simulation import simulate
+from rnnscope.records.provenance import Made
+from rnnscope.registry import Uses, analysis
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.starts import in_domain
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -48,6 +56,7 @@ class FlowField:
         input: the input that was held; empty for a map that takes none.
         axis_names: of the two directions.
         seed: of the trials whose states were visited.
+        made: how it was found.
     """
 
     origin: Float[np.ndarray, " unit"]
@@ -66,6 +75,7 @@ class FlowField:
     input: Float[np.ndarray, " input"]
     axis_names: tuple[str, ...]
     seed: int
+    made: Made | None = None
 
     @property
     def speed(self) -> Float[np.ndarray, "y x"]:
@@ -133,41 +143,56 @@ class FlowField:
         return flow_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_grid, n_states = settings["n_grid"] ** 2, settings["n_trials"] * scale.trial_steps
+    seconds = scale.simulation(settings["n_trials"], scale.trial_steps) + components_seconds(scale, n_states)
+    seconds += scale.step.of(1, n_grid) + 12 * n_grid * scale.n * scale.scan
+    return scale.around(seconds, FLOAT * (5 * n_grid + 4 * n_states) * scale.n)
+
+
+@analysis(
+    "flow_field",
+    title="Flow field",
+    group=STATE_SPACE,
+    uses={"fixed_points": Uses("fixed_points")},
+    quick={"n_grid": 9, "n_trials": 16},
+    cost=Cost("light", "grid points x units^2; trials x steps x units^2", _cost),
+)
 def flow_field(
-    system: Any,
+    subject: Subject,
     *,
     plane: Literal["visited", "fixed_points"] = "visited",
-    components: tuple[int, int] = (1, 2),
-    directions: ArrayLike | None = None,
-    through: ArrayLike | None = None,
-    origin: ArrayLike | None = None,
-    input: ArrayLike | None = None,
-    fixed_points: Any = None,
+    components: tuple[Count, Count] = (1, 2),
+    directions: Annotated[ArrayLike, Axes("direction unit")] | None = None,
+    through: Annotated[ArrayLike, Axes("point unit")] | None = None,
+    origin: Annotated[ArrayLike, Axes("unit")] | None = None,
+    input: InputVector | None = None,
+    fixed_points: FixedPoints | KnownPoints | None = None,
     extent: tuple[float, float, float, float] | None = None,
-    n_grid: int = 61,
-    near: float = 0.05,
-    n_trials: int = 64,
-    seed: int = 0,
+    n_grid: Annotated[int, Ge(5)] = 61,
+    near: Level = 0.05,
+    n_trials: Count = 64,
+    seed: Seed = 0,
 ) -> FlowField:
     """The flow in a plane of state space, with the input held.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
-        plane: spanned by two principal components of visited states (for a run those on its own task, else those of
-            200 steps from the map's initial states), or of the fixed points.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
+        plane: spanned by two principal components of visited states (on trials of its own task; without a task, those
+            of 200 steps from the map's initial states, with the input held), or of the fixed points.
         components: which two, counted from 1.
         directions: two directions that span the plane instead, (2, state).
         through: three points that it goes through instead, (3, state); the first is the origin.
         origin: a state that the plane goes through, (state,); by default the mean of the states or points that
             `plane` names.
         input: the input to hold, (input,); zeros if None.
-        fixed_points: a `FixedPoints`, or any object with `points` (point, unit) and `n_unstable` (point,). Where it
-            tells their inputs, those at the held one count.
+        fixed_points: a `FixedPoints`, or `KnownPoints` of one's own. Where they tell their inputs, those at the held
+            one count.
         extent: (left, right, bottom, top) of the view, in units of the state from the origin; if None it holds what
             the plane was made from.
         n_grid: points along the longer side.
         near: fixed points up to this far from the plane are drawn, as a fraction of the view's longer side.
-        n_trials: whose visited states tell where to look.
+        n_trials: of the task, whose visited states tell where to look.
         seed: of those trials.
 
     Raises:
@@ -181,30 +206,18 @@ def flow_field(
         >>> found.out_of_plane_share, bool(np.allclose(found.nullcline(0)[:, 0], 0))
         (0.0, True)
     """
-    check_whole(n_grid=(n_grid, 5), n_trials=(n_trials, 1))
-    if not 0 <= near < np.inf:
-        raise ValueError(f"near must be a number that is not negative, got {near}")
-    if plane not in ("visited", "fixed_points"):
-        raise ValueError(
-            f"plane must be 'visited' or 'fixed_points', got {plane!r}; directions= and through= give others"
-        )
     if directions is not None and through is not None:
         raise ValueError("both directions and through tell what the plane is: choose one")
-    driven = as_map(system)
-    held = (
-        np.zeros(driven.input_size)
-        if input is None
-        else _checked("input", input, np.shape(input) or (driven.input_size,))
-    )
-    state_map = as_map(driven, input=held)
-    size = state_map.state_size
+    state_map = HeldInput(subject.map, input)
+    held, size = state_map.input, state_map.state_size
     if size < 2:
         raise NotApplicable(f"a plane needs a state of at least two numbers, this has {size}")
     points, n_unstable = checked_points(fixed_points, size)
-    inputs = inputs_of_points(fixed_points, len(points), driven.input_size)
+    inputs = inputs_of_points(fixed_points, len(held))
     here = np.ones(len(points), bool) if inputs is None else np.isclose(inputs, held, rtol=1e-9, atol=1e-9).all(1)
     n_elsewhere = int((~here).sum())
     points, n_unstable = points[here], n_unstable[here]
+    moving = subject if subject.task is not None else Subject(state_map)
     if through is not None:
         cloud = _checked("through", through, (3, size))
         axes, names = (
@@ -212,7 +225,7 @@ def flow_field(
             ("point 1 to 2", "at right angles, towards point 3"),
         )
     elif directions is not None:
-        cloud = _visited(system, state_map, n_trials, seed)
+        cloud = moving.visited(n_trials, seed).states
         axes, names = _orthonormal(_checked("directions", directions, (2, size)), "directions"), AXES
     elif plane == "fixed_points":
         if not len(points):
@@ -221,7 +234,7 @@ def flow_field(
         cloud = points
         axes, names = _components(points, "fixed points", components)
     else:
-        cloud = _visited(system, state_map, n_trials, seed)
+        cloud = moving.visited(n_trials, seed).states
         axes, names = _components(cloud, "visited states", components)
     middle = cloud[0] if through is not None else cloud.mean(0)
     if origin is not None:
@@ -229,7 +242,7 @@ def flow_field(
     if extent is None:
         left, right, bottom, top = _extent((cloud - middle) @ axes.T)
     else:
-        left, right, bottom, top = _checked("extent", extent, (4,)).tolist()
+        left, right, bottom, top = extent
     if not (left < right and bottom < top):
         raise ValueError(f"extent must be (left, right, bottom, top) in increasing order, got {extent}")
     longer = max(right - left, top - bottom)
@@ -239,7 +252,7 @@ def flow_field(
         step = state_map.step(grid, np.zeros((*grid.shape[:2], 0))) - grid
         finite = np.isfinite((step**2).sum(2))
     step[~finite] = np.nan
-    inside = finite & _in_domain(state_map, grid)
+    inside = finite & in_domain(state_map, grid)
     flow = step @ axes.T
     rest = np.linalg.norm(step - flow @ axes, axis=2)
     total = (step[inside] ** 2).sum()
@@ -267,7 +280,7 @@ def flow_field(
 def _components(cloud: np.ndarray, what: str, components: tuple[int, int]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Two principal components of a cloud of states, and their names."""
     size = cloud.shape[1]
-    if len(components) != 2 or components[0] == components[1] or not 1 <= min(components) <= max(components) <= size:
+    if components[0] == components[1] or max(components) > size:
         raise ValueError(f"components must be two different numbers from 1 to {size}, got {components}")
     principal = principal_components(cloud) if len(cloud) > 1 else None
     filled = 0 if principal is None else int((principal.ratio > 1e-12).sum())
@@ -279,24 +292,8 @@ def _components(cloud: np.ndarray, what: str, components: tuple[int, int]) -> tu
     return principal.components[[k - 1 for k in components]], tuple(f"PC{k} of {what}" for k in components)
 
 
-def _visited(system: Any, state_map: StateMap, n_trials: int, seed: int) -> Float[np.ndarray, "point unit"]:
-    with np.errstate(all="ignore"):
-        if getattr(system, "task", None) is not None:
-            states = simulate(system, n_trials=n_trials, seed=seed).visited
-        else:
-            shown = simulate(state_map, n_trials=n_trials, n_steps=200, seed=seed)
-            states = np.concatenate([shown.initial, shown.visited])
-    states = states[(np.abs(states) < 1e6).all(1)]
-    if not len(states):
-        raise NotApplicable("no state that the map visits is finite: nothing tells where the plane should be")
-    return states
-
-
-def _checked(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        found = np.array(value, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be finite numbers of shape {shape}, got {value!r:.60}") from None
+def _checked(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    found = np.array(value, np.float64)
     if found.shape != shape or not np.isfinite(found).all():
         raise ValueError(f"{name} must be finite numbers of shape {shape}, got shape {found.shape}")
     return found
@@ -320,10 +317,3 @@ def _extent(cloud: np.ndarray) -> tuple[float, float, float, float]:
     middle = (low + high) / 2
     low, high = middle - (0.5 + MARGIN) * width, middle + (0.5 + MARGIN) * width
     return float(low[0]), float(high[0]), float(low[1]), float(high[1])
-
-
-def _in_domain(state_map: StateMap, grid: np.ndarray) -> np.ndarray:
-    if state_map.domain is None:
-        return np.ones(grid.shape[:-1], bool)
-    low, high = state_map.domain
-    return ((grid >= low) & (grid <= high)).all(-1)

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.subjects.simulation import Trajectories, simulate
-from rnnscope.tasks import Task
+from rnnscope.cost import FLOAT, Expected, Scale, Settings
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import Subject
+from rnnscope.subjects.trajectories import Trajectories
+from rnnscope.tasks import Task, Trials
 
 TARGET, TRIAL = "target", "trial"  # labels that every run with targets, and every set of trials, has
 
@@ -57,26 +57,20 @@ class Conditions:
 
 
 def shown_states(
-    system: Any,
-    inputs: Any,
+    subject: Subject,
+    inputs: ArrayLike | Trials | None,
     n_trials: int,
     noise: float,
     seed: int,
     initial: Float[np.ndarray, "trial state"] | None = None,
 ) -> Trajectories:
-    """Trajectories on `inputs`, or on the run's own task.
+    """Trajectories on `inputs`, or on trials of its own task.
 
     Raises:
-        NotApplicable: no inputs for something that is no Run, or states that diverge.
+        NotApplicable: no inputs for something that has no task, or states that diverge.
         ValueError: sizes that do not fit.
     """
-    if inputs is None and getattr(system, "task", None) is None:
-        raise NotApplicable(
-            "nothing tells what to show the network: give inputs= as (trial, time, input), or a task's trials"
-        )
-    if inputs is None:
-        check_whole(n_trials=(n_trials, 1))
-    shown = simulate(system, inputs, n_trials=n_trials, initial=initial, noise=noise, seed=seed)
+    shown = subject.trajectories(inputs, n_trials=n_trials, initial=initial, noise=noise, seed=seed)
     bad = shown.valid & ~np.isfinite(shown.states).all(-1)
     if bad.any():
         trial, step = np.argwhere(bad)[0]
@@ -86,10 +80,17 @@ def shown_states(
     return shown
 
 
+def labelled_cost(scale: Scale, settings: Settings) -> Expected:
+    """Of showing trials and telling them apart."""
+    n_trials, n_steps, _ = scale.shown(settings)
+    numbers = n_trials * n_steps * scale.n
+    return Expected(scale.simulation(n_trials, n_steps) + 8 * numbers * scale.scan, FLOAT * 4 * numbers)
+
+
 def labelled_states(
-    system: Any,
+    subject: Subject,
     *,
-    inputs: Any = None,
+    inputs: ArrayLike | Trials | None = None,
     n_trials: int = 128,
     labels: str | Sequence[str] | None = None,
     trial_labels: Mapping[str, ArrayLike] | None = None,
@@ -101,8 +102,8 @@ def labelled_states(
     """Show trials, tell them apart by labels, and cut all to the same steps.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
-        inputs: what to show, or a task's trials; trials of the run's own task if None.
+        subject: the network.
+        inputs: what to show, or a task's trials; trials of its own task if None.
         n_trials: how many trials, where `inputs` does not say.
         labels: names of labels: of `trial_labels`, of the task's own (the `info` of its trials), "target" for the
             target at the end, "trial" for every trial by itself. If None: all of `trial_labels`, else "target".
@@ -118,9 +119,8 @@ def labelled_states(
         ValueError: a label or an event that there is not, labels that do not match the trials, a window that not
             all trials have.
     """
-    shown = shown_states(system, inputs, n_trials, noise, seed)
-    task = getattr(system, "task", None)
-    columns, names, levels = _labels(shown, task, labels, trial_labels)
+    shown = shown_states(subject, inputs, n_trials, noise, seed)
+    columns, names, levels = _labels(shown, subject.task, labels, trial_labels)
     states, time, align = _aligned(shown, align, window)
     return Labelled(states, time, columns, names, levels, align)
 
@@ -172,11 +172,6 @@ def _labels(
     n_trials = len(shown.states)
     pool: dict[str, np.ndarray] = {}
     if given is not None:
-        if not isinstance(given, Mapping):
-            raise TypeError(
-                "trial_labels must be a dictionary, name -> one value a trial, such as {'side': [0, 1, ...]}, "
-                f"got {type(given).__name__}"
-            )
         pool = {name: np.asarray(values) for name, values in given.items()}
         for name, values in pool.items():
             if values.shape != (n_trials,):
@@ -232,7 +227,7 @@ def _aligned(
     if window is None:
         begin, end = first, last
     else:
-        begin, end = checked_pair("window", window, "(first step, step after the last)")
+        begin, end = window
         if not first <= begin < end <= last:
             raise ValueError(
                 f"window = ({begin}, {end}) must lie in ({first}, {last}), the steps from {align!r} that all trials "
@@ -246,18 +241,6 @@ def _aligned(
     time = np.arange(begin, end)
     states = shown.states[np.arange(len(length))[:, None], event[:, None] + time]
     return states, time, align
-
-
-def checked_pair(name: str, pair: Any, what: str, kinds: tuple[type, ...] = (int, np.integer)) -> tuple[Any, Any]:
-    """Two whole numbers, or what else `kinds` allows.
-
-    Raises:
-        TypeError: anything else.
-    """
-    parts = tuple(pair) if isinstance(pair, Sequence | np.ndarray) and not isinstance(pair, str) else ()
-    if len(parts) != 2 or not all(isinstance(part, kinds) and not isinstance(part, bool) for part in parts):
-        raise TypeError(f"{name} must be two steps, {what}, got {pair!r}")
-    return parts[0], parts[1]
 
 
 def event_steps(shown: Trajectories, event: str) -> Int64[np.ndarray, " trial"]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from rnnscope.cost import Number, Scale
 from rnnscope.numerics import linalg
 
 
@@ -42,6 +43,12 @@ class Principal:
         """How many components hold this share of the variance; 0 where there is no variance."""
         ratio = self.ratio
         return int(np.searchsorted(ratio.cumsum(), share - 1e-12) + 1) if ratio.any() else 0
+
+
+def components_seconds(scale: Scale, n_states: Number) -> Number:
+    """Processor seconds expected of principal components of so many states."""
+    numbers = n_states * scale.n
+    return n_states / scale.n * scale.matmul.each + 6 * numbers * scale.scan + 2 * scale.singular_values.of(1, 1)
 
 
 def principal_components(states: Float[np.ndarray, "point unit"]) -> Principal:

@@ -3,20 +3,29 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Num
+from annotated_types import Ge, Le
+from jaxtyping import Bool, Float, Int64
 
-from rnnscope.analyses.lyapunov.settings import check_whole
+from rnnscope.analyses.fixed_points import FixedPoints
+from rnnscope.analyses.headings import STATE_SPACE
+from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.state_space.labelled import shown_states, target_labels
 from rnnscope.analyses.state_space.principal import (
     Principal,
+    components_seconds,
     principal_components,
     principal_components_of_chunks,
 )
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
-from rnnscope.subjects.simulation import Trajectories
+from rnnscope.records.provenance import Made
+from rnnscope.registry import Uses, analysis
+from rnnscope.subjects.subject import Subject
+from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -50,6 +59,7 @@ class StateSpace:
         dimension_90: components that hold 90 % of the variance; 0 where the state never moves.
         n_states, n_trials: what the components were made of.
         noise, seed: the settings.
+        made: how it was found; None for recorded states.
     """
 
     components: Float[np.ndarray, "kept unit"]
@@ -68,6 +78,7 @@ class StateSpace:
     n_trials: int
     noise: float
     seed: int
+    made: Made | None = None
 
     def project(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch component"]:
         """Other states in the same coordinates."""
@@ -94,25 +105,40 @@ class StateSpace:
         )
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps, _ = scale.shown(settings)
+    at_once = min(n_trials, settings["chunk_size"] or n_trials)
+    seconds = scale.simulation(n_trials, n_steps) + components_seconds(scale, n_trials * n_steps)
+    return scale.around(seconds, FLOAT * 4 * at_once * n_steps * scale.n)
+
+
+@analysis(
+    "state_space",
+    title="State space",
+    group=STATE_SPACE,
+    uses={"fixed_points": Uses("fixed_points")},
+    quick={"n_trials": 16},
+    cost=Cost("light", "trials x steps x units^2", _cost),
+)
 def project_states(
-    system: Any,
+    subject: Subject,
     *,
-    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
-    n_trials: int = 128,
-    n_components: int = 3,
-    fixed_points: Any = None,
-    chunk_size: int | None = None,
-    noise: float = 0.0,
-    seed: int = 0,
+    inputs: TrialInputs | Trials | None = None,
+    n_trials: Count = 128,
+    n_components: Annotated[int, Ge(1), Le(KEPT)] = 3,
+    fixed_points: FixedPoints | KnownPoints | None = None,
+    chunk_size: Count | None = None,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> StateSpace:
     """Principal component analysis of the states that trials visit, all steps of all trials with equal weight.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         inputs: what to show, or a task's trials; trials of the run's own task if None.
         n_trials: how many trials, where `inputs` does not say.
         n_components: coordinates of the trajectories, 1 to 20; fewer where the state has fewer numbers.
-        fixed_points: a `FixedPoints`, or any object with `points` (point, unit) and `n_unstable` (point,).
+        fixed_points: to be seen beside the trajectories: a `FixedPoints`, or `KnownPoints` of one's own.
         chunk_size: trials that are simulated at once, for more trials than fit in memory: the components are those
             of all trials (see `project_chunks`), the trajectories those of the first chunk. All at once if None.
         noise: standard deviation of process noise, per number of the state and step.
@@ -130,19 +156,17 @@ def project_states(
         >>> found.components[0].round(3).tolist(), round(found.participation_ratio, 6)
         ([0.6, 0.8], 1.0)
     """
-    _check_components(n_components)
-    if chunk_size is not None:
-        check_whole(chunk_size=(chunk_size, 1))
-    total = n_trials if inputs is None else len(inputs)
+    given = inputs if inputs is None or isinstance(inputs, Trials) else np.atleast_1d(inputs)
+    total = n_trials if given is None else len(given)
     if chunk_size is None or chunk_size >= total:
-        first = shown_states(system, inputs, n_trials, noise, seed)
+        first = shown_states(subject, given, n_trials, noise, seed)
         principal = principal_components(first.visited)
     else:
-        chunks = _simulated(system, inputs, total, chunk_size, noise, seed)
+        chunks = _simulated(subject, given, total, chunk_size, noise, seed)
         first = next(chunks)
         principal = principal_components_of_chunks(shown.visited for shown in chain([first], chunks))
-    labels, label_name = target_labels(first, getattr(system, "task", None))
-    settings = {"n_trials": total, "label_name": label_name, "noise": float(noise), "seed": seed}
+    labels, label_name = target_labels(first, subject.task)
+    settings = {"n_trials": total, "label_name": label_name, "noise": noise, "seed": seed}
     return _state_space(principal, first.states, first.valid, labels, n_components, fixed_points, **settings)
 
 
@@ -150,7 +174,7 @@ def project_chunks(
     chunks: Iterable[np.ndarray] | Callable[[], Iterable[np.ndarray]],
     *,
     n_components: int = 3,
-    fixed_points: Any = None,
+    fixed_points: FixedPoints | KnownPoints | None = None,
 ) -> StateSpace:
     """`project_states` of recorded states that do not fit in memory, by incremental principal component analysis.
 
@@ -174,7 +198,8 @@ def project_chunks(
         >>> found.n_states, found.n_trials
         (100000, 2000)
     """
-    _check_components(n_components)
+    if n_components not in range(1, KEPT + 1):
+        raise ValueError(f"n_components must be a whole number from 1 to {KEPT}, got {n_components!r}")
     stream = (_checked_chunk(chunk) for chunk in (chunks() if callable(chunks) else chunks))
     first = next(stream, None)
     if first is None:
@@ -193,12 +218,6 @@ def project_chunks(
     return _state_space(principal, first, valid, labels, n_components, fixed_points, **settings)
 
 
-def _check_components(n_components: int) -> None:
-    check_whole(n_components=(n_components, 1))
-    if n_components > KEPT:
-        raise ValueError(f"n_components must lie in 1 ... {KEPT}, got {n_components}")
-
-
 def _checked_chunk(chunk: np.ndarray) -> np.ndarray:
     found = np.asarray(chunk, np.float64)
     if found.ndim not in (2, 3) or not found.shape[-1]:
@@ -209,19 +228,21 @@ def _checked_chunk(chunk: np.ndarray) -> np.ndarray:
 
 
 def _simulated(
-    system: Any, inputs: np.ndarray | Trials | None, total: int, size: int, noise: float, seed: int
+    subject: Subject, inputs: np.ndarray | Trials | None, total: int, size: int, noise: float, seed: int
 ) -> Iterator[Trajectories]:
     """Chunk after chunk of trials; task trials and noise of every chunk are its own."""
     for index, start in enumerate(range(0, total, size)):
         part = slice(start, min(start + size, total))
-        given: Any = inputs
+        given = inputs
         if isinstance(inputs, Trials):
             info = {name: values[part] for name, values in inputs.info.items()}
             given = Trials(inputs.inputs[part], inputs.targets[part], inputs.mask[part], info)
         elif inputs is not None:
             given = inputs[part]
         own = int(np.random.default_rng([seed, index]).integers(2**31)) if index else seed
-        yield shown_states(system, given, part.stop - part.start, noise, own)
+        # A subject keeps the trials that it draws: one for each chunk, and they do not stay in memory.
+        each = Subject(subject.map, subject.task)
+        yield shown_states(each, given, part.stop - part.start, noise, own)
 
 
 def _state_space(
@@ -230,7 +251,7 @@ def _state_space(
     valid: np.ndarray,
     labels: np.ndarray,
     n_components: int,
-    fixed_points: Any,
+    fixed_points: FixedPoints | KnownPoints | None,
     **settings: Any,
 ) -> StateSpace:
     components = principal.components[:KEPT]
@@ -255,35 +276,32 @@ def _state_space(
     )
 
 
-def checked_points(fixed_points: Any, n_units: int) -> tuple[np.ndarray, np.ndarray]:
-    """(points, unstable directions of each, -1 at a kink of the map), of a `FixedPoints` or the like."""
+def checked_points(
+    fixed_points: FixedPoints | KnownPoints | None, n_units: int
+) -> tuple[Float[np.ndarray, "point unit"], Int64[np.ndarray, " point"]]:
+    """(points, unstable directions of each, -1 at a kink of the map)"""
     if fixed_points is None:
         return np.zeros((0, n_units)), np.zeros(0, np.int64)
-    points, n_unstable = (np.asarray(getattr(fixed_points, name, ())) for name in ("points", "n_unstable"))
-    if points.ndim != 2 or points.shape[1] != n_units or n_unstable.shape != points.shape[:1]:
+    points = fixed_points.points
+    if points.shape[1] != n_units:
         raise ValueError(
-            f"fixed_points must have points (point, {n_units}) and n_unstable (point,), got shapes {points.shape} "
-            f"and {n_unstable.shape}: give what find_fixed_points returned for this network"
+            f"fixed_points must have points (point, {n_units}), got shape {points.shape}: give what "
+            "find_fixed_points returned for this network"
         )
-    smooth = np.asarray(getattr(fixed_points, "smooth", True))
-    return points.astype(np.float64), np.where(smooth, n_unstable, -1).astype(np.int64)
+    return points, np.where(np.asarray(fixed_points.smooth), fixed_points.n_unstable, -1).astype(np.int64)
 
 
-def inputs_of_points(fixed_points: Any, n_points: int, input_size: int) -> Float[np.ndarray, "point input"] | None:
-    """The input at which each is a fixed point: `inputs` (point, input), or `input` (input,) for all; None where the
-    object does not tell."""
-    held = getattr(fixed_points, "inputs", None)
-    if held is None:
-        held = getattr(fixed_points, "input", None)
-    if held is None:
-        return None
-    held = np.asarray(held, np.float64)
-    if held.shape not in ((input_size,), (n_points, input_size)):
+def inputs_of_points(
+    fixed_points: FixedPoints | KnownPoints | None, input_size: int
+) -> Float[np.ndarray, "point input"] | None:
+    """The input at which each is a fixed point; None where that is not told."""
+    held = None if fixed_points is None else fixed_points.inputs
+    if held is not None and held.shape[1] != input_size:
         raise ValueError(
-            f"the inputs of the fixed points must have shape ({input_size},) or ({n_points}, {input_size}), "
-            f"got {held.shape}: give what find_fixed_points returned for this network"
+            f"the inputs of the fixed points must have shape ({len(held)}, {input_size}), got {held.shape}: give what "
+            "find_fixed_points returned for this network"
         )
-    return np.broadcast_to(held, (n_points, input_size))
+    return held
 
 
 def _figure(result: StateSpace) -> "go.Figure":

@@ -9,19 +9,25 @@ and its variance, and what is lost is how components go together.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from jaxtyping import Float, Int64, Num
+from annotated_types import Ge, MultipleOf
+from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.state_space.conditions import add_condition_legend, condition_styles
-from rnnscope.analyses.state_space.labelled import conditions_of, labelled_states
+from rnnscope.analyses.state_space.labelled import conditions_of, labelled_cost, labelled_states
 from rnnscope.analyses.state_space.principal import principal_components
+from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -53,6 +59,7 @@ class Rotations:
         align: the event at time 0.
         subtracted: whether the average over conditions was taken off at every step.
         n_components, noise, seed: the settings.
+        made: how it was found.
     """
 
     planes: Float[np.ndarray, "plane 2 unit"]
@@ -76,6 +83,7 @@ class Rotations:
     n_components: int
     noise: float
     seed: int
+    made: Made | None = None
 
     @property
     def r2_ratio(self) -> float:
@@ -100,20 +108,33 @@ class Rotations:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    seconds, memory = labelled_cost(scale, settings)
+    return scale.around(seconds + 150 * settings["n_surrogates"] * scale.numpy_call, memory)
+
+
+@analysis(
+    "rotations",
+    title="Rotations",
+    group=STATE_SPACE,
+    quick={"n_trials": 32, "n_surrogates": 20},
+    wide=True,
+    cost=Cost("light", "trials x steps x units^2; surrogates x conditions x steps", _cost),
+)
 def find_rotations(
-    system: Any,
+    subject: Subject,
     *,
-    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
-    n_trials: int = 256,
+    inputs: TrialInputs | Trials | None = None,
+    n_trials: Count = 256,
     labels: str | Sequence[str] | None = None,
     trial_labels: Mapping[str, ArrayLike] | None = None,
     align: str | None = None,
     window: tuple[int, int] | None = None,
-    n_components: int = 6,
+    n_components: Annotated[int, Ge(2), MultipleOf(2)] = 6,
     subtract_mean: bool = True,
-    n_surrogates: int = 200,
-    noise: float = 0.0,
-    seed: int = 0,
+    n_surrogates: Count = 200,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> Rotations:
     """Fit rotations to condition averages, and to surrogates.
 
@@ -122,7 +143,7 @@ def find_rotations(
     2 arctan(ω / 2) for an eigenvalue ±iω.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         inputs: what to show, or a task's trials; trials of the run's own task if None.
         n_trials: how many trials, where `inputs` does not say.
         labels: names of labels: of `trial_labels`, of the task's own (the `info` of its trials), "target" for the
@@ -131,7 +152,7 @@ def find_rotations(
         align: the event at time 0: "start", "end" (the last step has time -1), or the name of a step in the `info`
             of the trials, such as "test_onset". None: "start" where all trials are of one length, else "end".
         window: (first step, step after the last) from that event; the largest that all trials have if None.
-        n_components: principal components to fit in, an even number; fewer where the averages fill fewer.
+        n_components: principal components to fit in, two for each plane; fewer where the averages fill fewer.
         subtract_mean: take off the average over conditions at every step, so that what is common to all is no
             rotation.
         n_surrogates: data sets to fit with conditions shuffled.
@@ -153,11 +174,8 @@ def find_rotations(
         >>> round(found.r2_skew, 6), round(2 * np.pi * float(found.frequency[0]), 6)
         (1.0, 0.3)
     """
-    check_whole(n_components=(n_components, 0), n_surrogates=(n_surrogates, 1))
-    if n_components < 2 or n_components % 2:
-        raise ValueError(f"n_components must be even, two for each plane, got {n_components}")
     shown = labelled_states(
-        system,
+        subject,
         inputs=inputs,
         n_trials=n_trials,
         labels=labels,
@@ -209,7 +227,7 @@ def find_rotations(
         align=shown.align,
         subtracted=subtract_mean,
         n_components=size,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 

@@ -12,21 +12,28 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int64, Num
+from jaxtyping import Float, Int64
 
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.analyses.state_space.labelled import checked_pair, event_steps, shown_states
-from rnnscope.analyses.state_space.principal import Principal, principal_components
+from rnnscope.analyses.headings import STATE_SPACE
+from rnnscope.analyses.state_space.labelled import event_steps, shown_states
+from rnnscope.analyses.state_space.principal import Principal, components_seconds, principal_components
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records import results
-from rnnscope.subjects.simulation import Trajectories
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import Subject, as_subject
+from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
+# Components that hold 90 % of the variance of an epoch on networks of the presets, as a part of the units.
+USUAL_DIMENSION = 1 / 8
 QUANTILES = (0.025, 0.5, 0.975)
 SHOWN_PAIRS = 6
 
@@ -50,6 +57,7 @@ class Subspaces:
         groups: what each is called.
         n_random: random draws for each pair.
         noise, seed: the settings.
+        made: how it was found.
     """
 
     angles: Float[np.ndarray, "group other angle"]
@@ -65,6 +73,7 @@ class Subspaces:
     n_random: int
     noise: float
     seed: int
+    made: Made | None = None
 
     def summary(self) -> str:
         upper = np.triu_indices(len(self.groups), 1)
@@ -93,25 +102,45 @@ class Subspaces:
         return _figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_trials, n_steps, _ = scale.shown(settings)
+    n_networks = 1 + len(settings["others"])
+    groups = n_networks * len(settings["epochs"] or (range(3) if n_networks == 1 else "1"))
+    k, draws = settings["n_components"] or USUAL_DIMENSION * scale.n, settings["n_random"] * groups * (groups - 1) / 2
+    n_states = n_networks * n_trials * n_steps
+    seconds = n_networks * scale.simulation(n_trials, n_steps) + components_seconds(scale, n_states)
+    product = 4 * k / scale.n * (scale.matmul.each + 4 * scale.n**2 * scale.scan)
+    seconds += draws * (product + 30 * scale.numpy_call)
+    return scale.around(seconds, FLOAT * (4 * n_states + 6 * settings["n_random"] * k) * scale.n)
+
+
+@analysis(
+    "subspaces",
+    title="Subspaces",
+    group=STATE_SPACE,
+    quick={"n_trials": 16, "n_random": 20},
+    wide=True,
+    cost=Cost("light", "trials x steps x units^2; random subspaces x pairs x units^2 x dimensions", _cost),
+)
 def compare_subspaces(
-    system: Any,
+    subject: Subject,
     *,
     others: Sequence[Any] = (),
-    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
-    n_trials: int = 128,
+    inputs: TrialInputs | Trials | None = None,
+    n_trials: Count = 128,
     epochs: Mapping[str, tuple[int | str, int | str]] | None = None,
-    n_components: int | None = None,
-    n_random: int = 200,
-    noise: float = 0.0,
-    seed: int = 0,
+    n_components: Count | None = None,
+    n_random: Count = 200,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> Subspaces:
     """Compare the subspaces that states fill in epochs of a trial, in several networks, or in both.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         others: more of them, with the same units: checkpoints of one training, a network with a lesion. (Where units
             do not correspond, angles mean nothing: compare such networks with `compare_networks`.) They are shown
-            what `system` is shown.
+            what `subject` is shown.
         inputs: what to show, or a task's trials; trials of the run's own task if None.
         n_trials: how many trials, where `inputs` does not say.
         epochs: name -> (first step, step after the last); a step is a number or an event, "start", "end", or an
@@ -136,9 +165,9 @@ def compare_subspaces(
         >>> found.angles[0, 1].round().tolist()
         [0.0, 90.0]
     """
-    check_whole(n_components=(1 if n_components is None else n_components, 1), n_random=(n_random, 1))
-    shown = [shown_states(system, inputs, n_trials, noise, seed)]
-    for other in others:
+    networks = [subject, *map(as_subject, others)]
+    shown = [shown_states(subject, inputs, n_trials, noise, seed)]
+    for other in networks[1:]:
         given = shown[0].inputs if shown[0].trials is None else shown[0].trials
         shown.append(shown_states(other, given, n_trials, noise, seed))
         if shown[-1].states.shape[2] != shown[0].states.shape[2]:
@@ -147,9 +176,8 @@ def compare_subspaces(
                 f"{shown[-1].states.shape[2]}: such networks can be compared with compare_networks"
             )
     spans = _epochs(shown[0], epochs, bool(others))
-    names = _network_names([system, *others])
     groups: dict[str, np.ndarray] = {}
-    for network, states in zip(names, shown, strict=True):
+    for network, states in zip(network_names(networks), shown, strict=True):
         for epoch, inside in spans.items():
             name = " ".join(part for part in (network * bool(others), epoch) if part)
             groups[name] = states.states[inside]
@@ -174,10 +202,7 @@ def _epochs(
     onsets = sorted((name for name in info if name.endswith("_onset")), key=lambda name: np.mean(info[name]))
     limits: dict[str, tuple[Any, Any]]
     if epochs is not None:
-        what = "(first step, step after the last), each a number or an event"
-        limits = {
-            name: checked_pair(f"epochs[{name!r}]", each, what, (int, np.integer, str)) for name, each in epochs.items()
-        }
+        limits = dict(epochs)
     elif several:
         limits = {"": ("start", "end")}
     elif onsets:
@@ -194,7 +219,7 @@ def _epochs(
     spans = {}
     for name, (begin, end) in limits.items():
         inside = (steps >= step(begin)) & (steps < step(end)) & shown.valid
-        outside = [k for k in (begin, end) if isinstance(k, int | np.integer) and not 0 <= k <= len(steps)]
+        outside = [k for k in (begin, end) if isinstance(k, int) and not 0 <= k <= len(steps)]
         if inside.sum() >= 2 and not outside:
             spans[name] = inside
         elif inside.sum() >= 2:
@@ -204,9 +229,10 @@ def _epochs(
     return spans
 
 
-def _network_names(systems: list[Any]) -> list[str]:
-    names = [str(getattr(system, "name", "")) or f"network {k}" for k, system in enumerate(systems)]
-    return names if len(set(names)) == len(names) else [f"{name} ({k})" for k, name in enumerate(names)]
+def network_names(networks: Sequence[Subject]) -> tuple[str, ...]:
+    """What several networks are called: by their own names, or by number."""
+    names = tuple(network.name or f"network {k}" for k, network in enumerate(networks))
+    return names if len(set(names)) == len(names) else tuple(f"{name} ({k})" for k, name in enumerate(names))
 
 
 def _compare(
@@ -255,7 +281,7 @@ def _compare(
         n_states=np.array([p.n_states for p in every], np.int64),
         groups=tuple(found),
         n_random=n_random,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 

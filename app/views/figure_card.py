@@ -4,21 +4,19 @@ from typing import Any
 
 from dash import Output, dcc, html
 
-from rnnscope.analyses import ANALYSES
-from rnnscope.app.library import Drawn, Missing
+from rnnscope.app.cards.card import Card, Drawn, Missing
 
-# A graph of many states, or several panels side by side, need all the room there is; the others stand two in a row.
-WIDE = {"demixing", "linearisation", "rotations", "subspaces", "switching_linear", *ANALYSES["automaton"].figures}
 SVG = {"format": "svg", "height": 620, "width": 900}
 
 
-def view(name: str, title: str) -> html.Article:
+def view(card: Card) -> html.Article:
     """The card, empty. The graph stays mounted from run to run, because a browser has few WebGL contexts."""
+    name = card.name
     graph = dcc.Graph(id=f"graph-{name}", config=_config(name), responsive=True, className="graph")
     return html.Article(
         [
             html.Div(
-                [html.H2(title), html.Span(id=f"about-{name}", className="about")],
+                [html.H2(card.title), html.Span(id=f"about-{name}", className="about")],
                 className="card-head",
             ),
             dcc.Loading(
@@ -36,12 +34,13 @@ def view(name: str, title: str) -> html.Article:
             html.P(id=f"summary-{name}", className="summary"),
         ],
         id=f"card-{name}",
-        className=f"panel card {'wide' if name in WIDE else ''}",
+        className=f"panel card {'wide' if card.wide else ''}",
     )
 
 
-def outputs(name: str) -> list[Output]:
+def outputs(card: Card) -> list[Output]:
     """What `fill` gives values for."""
+    name = card.name
     return [
         Output(f"graph-{name}", "figure"),
         Output(f"frame-{name}", "className"),

@@ -5,7 +5,8 @@ from pathlib import Path
 import dash_mantine_components as dmc
 from dash import dcc, html
 
-from rnnscope.app import library
+from rnnscope.app import cards
+from rnnscope.app.cards.card import Card
 from rnnscope.app.views import figure_card, run_header, run_table
 from rnnscope.version import __version__
 
@@ -40,7 +41,7 @@ def page(folder: Path) -> dmc.MantineProvider:
         ],
         className="bar",
     )
-    boards = [_board(heading, cards) for heading, cards in library.groups().items()]
+    boards = [_board(heading, shown) for heading, shown in cards.boards().items()]
     return dmc.MantineProvider(
         [
             dcc.Location(id="url", refresh="callback-nav"),
@@ -60,7 +61,7 @@ def page(folder: Path) -> dmc.MantineProvider:
     )
 
 
-def _board(heading: str, cards: dict[str, str]) -> html.Section:
+def _board(heading: str, shown: list[Card]) -> html.Section:
     """A heading and its figures."""
-    views = [figure_card.view(name, title) for name, title in cards.items()]
+    views = [figure_card.view(card) for card in shown]
     return html.Section([html.H2(heading, className="board-head"), html.Div(views, className="board")])

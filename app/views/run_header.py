@@ -8,8 +8,8 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Output, html
 
-from rnnscope.analyses import ANALYSES
-from rnnscope.app.library import Drawn, Missing, groups
+from rnnscope.app.cards import boards
+from rnnscope.app.cards.card import Card, Drawn, Missing
 from rnnscope.app.views.run_table import STATUS_COLOURS
 from rnnscope.app.views.words import brief, headline, sizes
 from rnnscope.records.runs import Run, RunError
@@ -25,12 +25,12 @@ STATUS_WORDS = {
 def frame() -> html.Section:
     """The header, empty. The findings stay in place: each figure's callback fills its own line."""
     findings: list[Any] = []
-    for heading, figures in groups().items():
-        lines = {name: title for name, title in figures.items() if name in ANALYSES}
+    for heading, cards in boards().items():
+        lines = [card for card in cards if card.finding]
         if lines:
             findings.append(html.Div(heading, className="findings-head"))
-        for name, title in lines.items():
-            findings += [html.Dt(html.A(title, href=f"#card-{name}")), html.Dd(id=f"finding-{name}")]
+        for card in lines:
+            findings += [html.Dt(html.A(card.title, href=f"#card-{card.name}")), html.Dd(id=f"finding-{card.name}")]
     return html.Section(
         [
             html.Div(id="run-head", className="run-head"),
@@ -64,14 +64,15 @@ def head(run: Run) -> list[Any]:
     ]
 
 
-def outputs(card: str) -> list[Output]:
-    """Where a card's line appears among the findings: an analysis has one, whatever there is to draw of it."""
-    return [Output(f"finding-{card}", "children"), Output(f"finding-{card}", "className")] if card in ANALYSES else []
+def outputs(card: Card) -> list[Output]:
+    """Where a card's line appears among the findings, if it does."""
+    line = f"finding-{card.name}"
+    return [Output(line, "children"), Output(line, "className")] if card.finding else []
 
 
-def finding(card: str, drawn: Drawn | Missing | None) -> list[Any]:
+def finding(card: Card, drawn: Drawn | Missing | None) -> list[Any]:
     """What `outputs` get."""
-    if card not in ANALYSES:
+    if not card.finding:
         return []
     match drawn:
         case Drawn():

@@ -5,6 +5,7 @@ the parameters and runs sequences under autograd. The module's `dynamics()` is t
 resolved: one step and its closed-form Jacobians. Training sees the module; analyses see only the dynamics.
 """
 
+from abc import abstractmethod
 from typing import Annotated, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -12,6 +13,8 @@ from jaxtyping import Float
 from pydantic import AfterValidator
 from torch import Tensor, nn
 
+from rnnscope.numerics.bounds import Bounded, Signal
+from rnnscope.tasks.settings import validated
 from rnnscope.tasks.task import check_count
 
 Start = Literal["zero", "random", "learned"]
@@ -28,12 +31,8 @@ Units = Annotated[int, AfterValidator(_checked_units)]
 
 @runtime_checkable
 class Dynamics(Protocol):
-    """One step of a cell and its derivatives, batched over leading axes.
-
-    It may also have `fixed_point_equation(state, input) -> tuple[Bounded, ...]`, an equation that is zero exactly where
-    the step leaves the state as it is, written with the bounds of `rnnscope.numerics.bounds`: fixed points are proven
-    with it.
-    """
+    """One step of a cell and its derivatives, batched over leading axes. The last two members have a default for those
+    that inherit from this protocol."""
 
     def step(
         self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
@@ -69,11 +68,19 @@ class Dynamics(Protocol):
         """J^T V for the columns of V, without forming J."""
         ...
 
+    def linear_pieces(self, input: Float[Tensor, " input"]) -> "Pieces | None":
+        """What the step is made of at a constant input, where it is piecewise linear; None where it is curved."""
+        return None
+
+    def fixed_point_equation(self, state: Signal, input: Signal) -> tuple[Bounded, ...] | None:
+        """An equation that is zero exactly where the step leaves the state as it is, written with the bounds of
+        `rnnscope.numerics.bounds`: fixed points are proven with it. None where there is none, and nothing is proven."""
+        return None
+
 
 class Pieces(NamedTuple):
     """A piecewise-linear step at a constant input, F(h) = linear h + out f(gates h + threshold) + offset, where f has
-    the slopes `below` and `above` on the two sides of 0. Dynamics of this form may have a method
-    `linear_pieces(input) -> Pieces | None`; see `rnnscope.maps.LinearPieces`."""
+    the slopes `below` and `above` on the two sides of 0; see `rnnscope.maps.LinearPieces`."""
 
     linear: Float[Tensor, "state state"]
     out: Float[Tensor, "state gate"]
@@ -124,14 +131,28 @@ class CellModule(Protocol):
 
 @runtime_checkable
 class Cell(Protocol):
-    """The settings of a cell: frozen, validated, JSON-ready."""
+    """The settings of a cell: frozen, validated, JSON-ready. `class Mine(Cell)`, a frozen pydantic dataclass with these
+    two settings and others of its own, needs `build`; `examples` too, where other settings are required.
 
-    @property
-    def units(self) -> int: ...
+    Attributes:
+        units: how many; what a readout sees.
+        start: where trials start; see `InitialState`.
+    """
 
+    units: int
+    start: Start
+
+    @abstractmethod
     def build(self, input_size: int, generator: torch.Generator | None = None) -> CellModule:
         """A module with fresh weights drawn from `generator` (torch's global one if None)."""
         ...
+
+    @classmethod
+    def examples(cls) -> "tuple[Cell, ...]":
+        """Small cells of this kind that differ in what their settings change: to try it with, and what the tests that
+        all cells share run on. By default two with their default settings that start otherwise."""
+        smallest = ({"units": 5}, {"units": 4, "start": "random"})
+        return tuple(validated(cls, settings, f"cell {cls.__name__}") for settings in smallest)
 
 
 class InitialState(nn.Module):

@@ -8,14 +8,14 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope.cells.cell import InitialState, Start, Units, uniform, unroll_by_steps
+from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, uniform, unroll_by_steps
 from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.numerics import bounds
 from rnnscope.tasks.settings import SETTINGS
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class GRU:
+class GRU(Cell):
     """r, z = sigmoid(...); n = tanh(W_in u + b_i + r * (W_hn h + b_h)); h' = (1 - z) n + z h.
 
     Args:
@@ -31,7 +31,7 @@ class GRU:
 
 
 @plain_dataclass(frozen=True)
-class GRUDynamics:
+class GRUDynamics(Dynamics):
     """The equation with its weights, gates stacked in torch's order: reset, update, new."""
 
     weight_in: Float[Tensor, "gates input"]

@@ -7,7 +7,7 @@ from pydantic import field_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from rnnscope.cells.cell import Start, Units, uniform
+from rnnscope.cells.cell import Cell, Start, Units, uniform
 from rnnscope.cells.rate import RateCell, RateDynamics
 from rnnscope.cells.recurrence import Nonlinearity
 from rnnscope.tasks.settings import SETTINGS
@@ -16,7 +16,7 @@ Leak = Literal["inside", "outside"]
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class Leaky:
+class Leaky(Cell):
     """A leaky cell with time constants tau, in steps.
 
     leak "inside":  h' = f((1 - 1/tau) h + (W h + W_in u + b) / tau)   (Khajehabdollahi et al., ICLR 2024)
@@ -39,6 +39,17 @@ class Leaky:
     nonlinearity: Nonlinearity = "leaky_relu"
     self_connections: bool = False
     start: Start = "random"
+
+    @classmethod
+    def examples(cls) -> "tuple[Leaky, ...]":
+        return (
+            cls(5),
+            cls(5, nonlinearity="tanh", self_connections=True, tau=(1, 4)),
+            cls(5, leak="outside", nonlinearity="tanh", tau=(1, 4)),
+            cls(5, leak="outside", nonlinearity="relu", self_connections=True),
+            cls(4, leak="outside", nonlinearity="identity", tau=(3, 3)),
+            cls(4, train_tau=False, tau=(2, 2), start="zero"),
+        )
 
     @field_validator("tau", mode="before")
     @classmethod

@@ -5,14 +5,14 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from rnnscope.cells.cell import Start, Units, uniform
+from rnnscope.cells.cell import Cell, Start, Units, uniform
 from rnnscope.cells.rate import RateCell, RateDynamics
 from rnnscope.cells.recurrence import Nonlinearity
 from rnnscope.tasks.settings import SETTINGS
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class LowRank:
+class LowRank(Cell):
     """h' = (1 - 1/tau) h + f(M N^T h / units + W_in u + b) / tau, with M and N (units, rank).
 
     Args:
@@ -28,6 +28,14 @@ class LowRank:
     tau: float = 1.0
     nonlinearity: Nonlinearity = "tanh"
     start: Start = "zero"
+
+    @classmethod
+    def examples(cls) -> "tuple[LowRank, ...]":
+        return (
+            cls(6, rank=2),
+            cls(6, rank=2, tau=2.5),
+            cls(5, rank=5, tau=1.5, nonlinearity="relu"),
+        )
 
     @model_validator(mode="after")
     def _check(self) -> "LowRank":

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope.cells.cell import InitialState, Start, Units, uniform
+from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, uniform
 from rnnscope.cells.lstm_recurrence import unroll_lstm
 from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.numerics import bounds
@@ -16,7 +16,7 @@ from rnnscope.tasks.settings import SETTINGS
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class LSTM:
+class LSTM(Cell):
     """i, f, o = sigmoid(...), g = tanh(...); c' = f c + i g; h' = o tanh(c').
 
     Args:
@@ -32,7 +32,7 @@ class LSTM:
 
 
 @plain_dataclass(frozen=True)
-class LSTMDynamics:
+class LSTMDynamics(Dynamics):
     """The equation with its weights, gates stacked in torch's order: input, forget, new, output."""
 
     weight_in: Float[Tensor, "gates input"]

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from rnnscope.cells.cell import InitialState, Pieces, Start, Units, uniform
+from rnnscope.cells.cell import Cell, InitialState, Pieces, Start, Units, uniform
 from rnnscope.cells.products import times
 from rnnscope.numerics import bounds
 from rnnscope.tasks.settings import SETTINGS
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class PiecewiseLinear:
+class PiecewiseLinear(Cell):
     """z' = A z + W Phi(z) + h + C u, with A diagonal; Phi rectifies the last `n_relu` units and leaves the others.
 
     Args:
@@ -37,6 +37,14 @@ class PiecewiseLinear:
     units: Units
     n_relu: int | None = None
     start: Start = "zero"
+
+    @classmethod
+    def examples(cls) -> "tuple[PiecewiseLinear, ...]":
+        return (
+            cls(5),
+            cls(6, n_relu=2, start="random"),
+            cls(4, n_relu=0),
+        )
 
     @model_validator(mode="after")
     def _check(self) -> "PiecewiseLinear":

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope.cells.cell import Dynamics, InitialState, Start, Units, uniform, unroll_by_steps
+from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, uniform, unroll_by_steps
 from rnnscope.cells.gru import GRU
 from rnnscope.cells.products import times
 from rnnscope.cells.vanilla import Vanilla
@@ -31,7 +31,7 @@ def _checked_temperature(value: float) -> float:
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class StateRegularized:
+class StateRegularized(Cell):
     """u = inner(h, x); a = softmax(S u / temperature); h' = sum_k a_k s_k, with centroids s_k, the rows of S.
 
     Args:
@@ -50,12 +50,20 @@ class StateRegularized:
     inner: Literal["gru", "vanilla"] = "gru"
     start: Start = "zero"
 
+    @classmethod
+    def examples(cls) -> "tuple[StateRegularized, ...]":
+        return (
+            cls(5, n_centroids=4),
+            cls(4, n_centroids=7, temperature=0.3, start="random"),
+            cls(3, n_centroids=2, inner="vanilla"),
+        )
+
     def build(self, input_size: int, generator: torch.Generator | None = None) -> "StateRegularizedCell":
         return StateRegularizedCell(self, input_size, generator)
 
 
 @plain_dataclass(frozen=True)
-class StateRegularizedDynamics:
+class StateRegularizedDynamics(Dynamics):
     """The equation with its weights. With h' = S^T a, the derivative of h' in u is the covariance of the centroids
     under a, divided by the temperature: S^T (diag(a) - a a^T) S / temperature."""
 

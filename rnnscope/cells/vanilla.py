@@ -4,14 +4,14 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from rnnscope.cells.cell import Start, Units, uniform
+from rnnscope.cells.cell import Cell, Start, Units, uniform
 from rnnscope.cells.rate import RateCell, RateDynamics
 from rnnscope.cells.recurrence import Nonlinearity
 from rnnscope.tasks.settings import SETTINGS
 
 
 @dataclass(frozen=True, config=SETTINGS)
-class Vanilla:
+class Vanilla(Cell):
     """h' = f(W h + W_in u + b).
 
     Args:
@@ -27,6 +27,14 @@ class Vanilla:
     nonlinearity: Nonlinearity = "tanh"
     bias: bool = True
     start: Start = "zero"
+
+    @classmethod
+    def examples(cls) -> "tuple[Vanilla, ...]":
+        return (
+            *(cls(5, nonlinearity=f) for f in ("tanh", "relu", "leaky_relu", "identity")),
+            cls(4, bias=False, start="random"),
+            cls(1),
+        )
 
     def build(self, input_size: int, generator: torch.Generator | None = None) -> RateCell:
         weights = _VanillaWeights(input_size, self.units, self.bias, self.nonlinearity, generator)

@@ -2,15 +2,16 @@
 
 import dataclasses
 import json
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, no_type_check
 
 import typer
+import yaml
 
 import rnnscope as rs
-from rnnscope.learning.presets import PRESETS
 from rnnscope.tasks import to_config
 
 # Options that several commands have.
@@ -20,6 +21,7 @@ Formats = Annotated[
     typer.Option("--format", "-f", help="png, svg, pdf, html: comma-separated, or repeated.", show_default="png"),
 ]
 Overwrite = Annotated[bool, typer.Option(help="Write into a folder that has files already.")]
+Port = Annotated[int, typer.Option(help="Of 127.0.0.1.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random: the same seed gives the same result.")]
 Runs = Annotated[list[Path], typer.Argument(help="Run folders, as `rnnscope train` makes them.", metavar="RUN...")]
 Set = Annotated[
@@ -28,20 +30,60 @@ Set = Annotated[
 ]
 
 
-def parse_settings(pairs: list[str] | None, groups: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def settings_file(tables: Iterable[str] = ()) -> Any:
+    """The option --config of a command: what the file says becomes the default of the command's other options.
+
+    Args:
+        tables: names under which the file may hold tables of settings; `given_settings` reads them.
+    """
+
+    @no_type_check  # what typer hands over is no typer.Context, though it wants the annotation
+    def read(context: typer.Context, path: Path | None) -> Path | None:
+        if path is not None:
+            known, command = tuple(tables), str(context.info_name)
+            found = _content(path)
+            held = {name: found.pop(name) for name in known if isinstance(found.get(name), dict)}
+            # Python's own words (set, format, list) are the names of options too, and have a _ behind them here.
+            parameters = {
+                str(p.name).rstrip("_"): p for p in context.command.params if p.name not in ("config", "help")
+            }
+            options = {}
+            for name, value in found.items():
+                parameter = parameters.get(name.replace("-", "_"))
+                if parameter is None:
+                    words = ", ".join([*parameters, *(f"[{table}]" for table in known)])
+                    raise ValueError(f"{path}: unknown setting {name!r}; {command} knows: {words}")
+                options[parameter.name] = _value(value, parameter.multiple or parameter.nargs == -1, f"{path}: {name}")
+            pairs = [str(pair) for pair in options.pop("set_", None) or []]
+            context.default_map = {**(context.default_map or {}), **options}
+            context.meta["tables"] = merge(held, parse_settings(pairs, known))
+        return path
+
+    return typer.Option(
+        help="A TOML or YAML file with settings; options given here go before it.", callback=read, is_eager=True
+    )
+
+
+@no_type_check
+def given_settings(context: typer.Context, pairs: list[str] | None, tables: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Table -> what is set in it, by a file and by --set, which goes before."""
+    return merge(context.meta.get("tables", {}), parse_settings(pairs, tables))
+
+
+def parse_settings(pairs: list[str] | None, tables: Iterable[str]) -> dict[str, dict[str, Any]]:
     """`["task.n=3"]` -> `{"task": {"n": 3}, ...}`; dots go deeper."""
-    found: dict[str, dict[str, Any]] = {group: {} for group in groups}
+    found: dict[str, dict[str, Any]] = {table: {} for table in tables}
     for pair in pairs or []:
         key, equals, text = pair.partition("=")
-        group, dot, rest = key.strip().partition(".")
-        if not (equals and dot and rest) or group not in groups:
-            raise ValueError(f"--set {pair}: write {' or '.join(f'{g}.NAME=VALUE' for g in groups)}")
+        table, dot, rest = key.strip().partition(".")
+        if not (equals and dot and rest) or table not in found:
+            raise ValueError(f"--set {pair}: write {' or '.join(f'{name}.NAME=VALUE' for name in found)}")
         try:
             value = json.loads(text)
         except json.JSONDecodeError:
             value = text
         *parents, last = rest.split(".")
-        place = found[group]
+        place = found[table]
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
@@ -70,16 +112,8 @@ def named_config(
     if kind is not None and kind != config.get("kind"):
         config = {"kind": kind}
     if not config:
-        raise ValueError(f"which {what}? give a preset ({', '.join(PRESETS)}) or --{what} ({', '.join(kinds)})")
+        raise ValueError(f"which {what}? give a preset ({', '.join(rs.PRESETS)}) or --{what} ({', '.join(kinds)})")
     return {**merge(config, changes), "kind": config["kind"]}
-
-
-def check_keys(table: Mapping[Any, Any], path: Path) -> None:
-    for key, value in table.items():
-        if not isinstance(key, str):
-            raise ValueError(f"{path}: a name must be text, got {key!r}: write it in quotes")
-        if isinstance(value, dict):
-            check_keys(value, path)
 
 
 def split_commas(values: Iterable[str]) -> list[str]:
@@ -105,8 +139,40 @@ def load_runs(paths: Iterable[Path]) -> dict[str, rs.Run]:
         depths = {path: depth + (seen[labels[path]] > 1) for path, depth in depths.items()}
 
 
-def known_names(names: list[str], known: Mapping[str, Any], what: str) -> list[str]:
+def known_names(names: list[str], known: Iterable[str], what: str) -> list[str]:
     for name in names:
         if name not in known:
             raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
     return names
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a settings file holds."""
+    try:
+        text = path.read_text()
+        if path.suffix not in (".toml", ".yaml", ".yml"):
+            raise ValueError(f"{path}: give a file that ends in .toml, .yaml or .yml")
+        found = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text) or {}
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no valid {path.suffix[1:].upper()}: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no settings: write lines such as seed = 1")
+    _check_keys(found, path)
+    return found
+
+
+def _check_keys(table: Mapping[Any, Any], path: Path) -> None:
+    for key, value in table.items():
+        if not isinstance(key, str):
+            raise ValueError(f"{path}: a name must be text, got {key!r}: write it in quotes")
+        if isinstance(value, dict):
+            _check_keys(value, path)
+
+
+def _value(value: Any, takes_several: bool, where: str) -> Any:
+    """What an option gets from a file."""
+    values = value if isinstance(value, list) and takes_several else [value]
+    if not all(isinstance(each, str | int | float | None) for each in values):
+        kind = "plain values" if takes_several else "one plain value"
+        raise ValueError(f"{where} takes {kind}, got {value!r}")
+    return values if takes_several and value is not None else value

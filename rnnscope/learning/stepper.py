@@ -58,7 +58,7 @@ class Trainer:
         self.network = runs.blank_network(task, run.cell, run.settings, generator).to(device)
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.optimiser = _optimiser(training, self.parameters)
-        self.stages = [None] if training.curriculum is None else training.curriculum.stages(task.ns)  # type: ignore[attr-defined]
+        self.stages = [None] if training.curriculum is None else training.curriculum.stages(task.ns)
         self.stage, self.step, self.seconds = 0, 0, 0.0
         self.rows: list[dict[str, float]] = []
         self.latest: dict[str, float] = {}
@@ -163,8 +163,8 @@ class Trainer:
 
     def _set_stage(self) -> None:
         heads = self.stages[self.stage]
-        self.stage_task: Task = self.task if heads is None else self.task.restrict(heads)  # type: ignore[attr-defined]
-        ns: tuple[int, ...] = getattr(self.task, "ns", ())
+        self.stage_task: Task = self.task if heads is None else self.task.restrict(heads)
+        ns = self.task.ns
         self.heads = None if heads is None or len(heads) == len(ns) else [ns.index(n) for n in heads]
 
     def _go_to_next_stage_if_passed(self) -> None:
@@ -318,7 +318,7 @@ class Trainer:
 def measure(
     network: Network, task: Task, heads: list[int] | None, n_trials: int, rng: np.random.Generator, noise: float
 ) -> dict[str, float]:
-    trials = task.sample(n_trials, rng)
+    trials = task.sample_fresh(n_trials, rng)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     device = next(network.parameters()).device
     with torch.no_grad():

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic_core import to_jsonable_python
 
 from rnnscope.cells import CELLS, Cell
+from rnnscope.learning.defaults import default_training
 from rnnscope.learning.settings import Training, change_settings
 from rnnscope.learning.stepper import Progress, Trainer, TrainingDiverged, measure
 from rnnscope.network import Network
@@ -63,18 +65,17 @@ def train(
         >>> run.status, run.checkpoints
         ('finished', [0, 5])
     """
-    from rnnscope.learning.presets import default_training
-
     training = default_training(task) if training is None else training
     if settings:
         training = change_settings(training, settings)
     _check_device(device)
-    if seed < 0:
-        raise ValueError(f"seed must be a whole number from 0 on, got {seed}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
+    seed = int(seed)
     _check_known(task, TASKS, "task")
     _check_known(cell, CELLS, "cell")
-    if training.curriculum is not None and not hasattr(task, "restrict"):
-        raise ValueError(f"a curriculum needs a multi-head task (Parity, DelayedMatchToSample), not {task}")
+    if training.curriculum is not None and not task.ns:
+        raise ValueError(f"a curriculum needs a multi-head task, such as Parity(range(2, 6)), not {task}")
     path = Path(folder) / (name or default_name(task, cell, seed))
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file: choose another name or folder for the run")
@@ -93,7 +94,7 @@ def train(
 def evaluate(
     network: Network, task: Task, *, n_trials: int = 1024, seed: int = 0, noise: float = 0.0
 ) -> dict[str, float]:
-    """The task's metrics on fresh trials.
+    """The task's metrics on fresh trials; of recorded trials, on those held out (`Task.sample_fresh`).
 
     Args:
         network: a Network; `run.network()` gives a run's.
@@ -105,15 +106,16 @@ def evaluate(
 def default_name(task: Task, cell: Cell, seed: int) -> str:
     """A readable folder name: task, cell, seed; four letters tell apart settings that are not the defaults."""
     parts = []
-    sizes: list[list[int]] = [list(getattr(task, "ns", ())), [cell.units]]
+    sizes: list[list[int]] = [list(task.ns), [cell.units]]
     for thing, size in zip((task, cell), sizes, strict=True):
         consecutive = len(size) > 1 and size == list(range(size[0], size[-1] + 1))
         shown = f"{size[0]}-{size[-1]}" if consecutive else ".".join(map(str, size))
-        defaults = {p.name: p.default for p in inspect.signature(type(thing)).parameters.values()}
+        settings = inspect.signature(type(thing)).parameters.values()
+        defaults = {p.name: to_jsonable_python(p.default) for p in settings if p.default is not p.empty}
         other = {
             name: value
             for name, value in to_config(thing).items()
-            if name not in ("kind", "n", "units") and getattr(thing, name) != defaults[name]
+            if name not in ("kind", "n", "units") and not (name in defaults and value == defaults[name])
         }
         mark = hashlib.sha1(json.dumps(other, sort_keys=True).encode()).hexdigest()[:4] if other else ""
         parts.append("-".join(filter(None, (type(thing).__name__, shown, mark))))
@@ -138,6 +140,7 @@ def _open(path: Path, task: Task, cell: Cell, training: Training, seed: int, res
                 f"cannot go on with {path}: it was begun with {part} {then}, now {now} is asked for; "
                 "use the settings that it was begun with, or another name"
             )
+    runs.keep_arrays(path, task)  # what a crash, or a user, took away
     return run
 
 

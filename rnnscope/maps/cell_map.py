@@ -6,15 +6,37 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from rnnscope.cells.cell import CellModule, Pieces
+from rnnscope.cells.cell import CellModule
 from rnnscope.cells.products import times
+from rnnscope.maps.digest import digest_of_modules
 from rnnscope.maps.piecewise_linear import LinearPieces
-from rnnscope.maps.state_map import Array, Inputs, States, Vectors, check_sizes, check_states, frozen_double, tensor
+from rnnscope.maps.state_map import (
+    Array,
+    Inputs,
+    States,
+    Vectors,
+    check_sequence,
+    check_sizes,
+    check_states,
+    check_vectors,
+    frozen_double,
+    tensor,
+)
 from rnnscope.numerics.bounds import Ball, Bounded
 
 
 class CellMap:
-    """The map of a cell, or of a stack of cells whose states are laid end to end, first layer first."""
+    """The map of a cell, or of a stack of cells whose states are laid end to end, first layer first.
+
+    Args:
+        layers: the cells.
+        readout: from what the last layer shows to outputs, of which there are `readout_size`.
+        start: the state that trials start from; the cells' own if None.
+        copy: whether to copy the cells in double precision, so that nothing done here reaches the user's network. False
+            for cells that are in double precision, need no gradients, and are nobody else's.
+    """
+
+    dt, jacobian_error = None, 0.0
 
     def __init__(
         self,
@@ -22,9 +44,9 @@ class CellMap:
         readout: torch.nn.Module | None = None,
         readout_size: int = 0,
         start: Float[np.ndarray, " state"] | None = None,
+        copy: bool = True,
     ) -> None:
-        # Deep copies, double precision, no gradients: nothing done here reaches the user's network.
-        self._layers = [frozen_double(layer) for layer in layers]
+        self._layers: list[Any] = [frozen_double(layer) for layer in layers] if copy else list(layers)
         self._dynamics = [layer.dynamics() for layer in self._layers]
         self._readout = None if readout is None else frozen_double(readout)
         self.readout_size, self._start = readout_size, start
@@ -32,16 +54,16 @@ class CellMap:
         self.state_size = sum(layer.state_size for layer in layers)
         ends = np.cumsum([layer.state_size for layer in layers])
         self._slices = [slice(end - layer.state_size, end) for end, layer in zip(ends, layers, strict=True)]
+        self.domain: Float[np.ndarray, "2 state"] | None = _domain(self._layers)
 
     @property
-    def domain(self) -> Float[np.ndarray, "2 state"] | None:
-        bounds = []
-        for layer in self._layers:
-            domain = layer.domain()
-            free = torch.tensor([[-torch.inf], [torch.inf]], dtype=torch.float64)
-            bounds.append(free.repeat(1, layer.state_size) if domain is None else domain)
-        joined = torch.cat(bounds, 1).numpy()
-        return joined if np.isfinite(joined).any() else None
+    def layers(self) -> tuple[CellModule, ...]:
+        """The cells in double precision, the first layer first; not to be written to."""
+        return tuple(self._layers)
+
+    def digest(self) -> str | None:
+        readout = [] if self._readout is None else [self._readout]
+        return digest_of_modules([*self._layers, *readout], self._start)
 
     def step(self, states: States, inputs: Inputs) -> States:
         state, signal = self._tensors(states, inputs)
@@ -56,7 +78,10 @@ class CellMap:
         self, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
     ) -> Float[np.ndarray, "trial time state"]:
         """The states after each input, through the cells' own loops: several times faster than as many steps."""
+        check_sequence(self, states, inputs)
         check_sizes(self, np.broadcast_to(states[:, None], (*inputs.shape[:2], self.state_size)), inputs)
+        if not inputs.shape[0] * inputs.shape[1]:
+            return np.empty((*inputs.shape[:2], self.state_size))
         state, signal, found = tensor(states), tensor(inputs), []
         with torch.inference_mode():
             for layer, part in zip(self._layers, self._slices, strict=True):
@@ -81,6 +106,7 @@ class CellMap:
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
         """J V, down the stack: what moves a layer's output moves the next layer's input."""
         state, signal = self._tensors(states, inputs)
+        check_vectors(states, tangents)
         vectors, new, moved = _columns(tangents), [], None
         with torch.inference_mode():
             for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
@@ -96,6 +122,7 @@ class CellMap:
 
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         """J^T V."""
+        check_vectors(states, cotangents)
         if len(self._layers) > 1:
             return self._derivatives(states, inputs)[0].swapaxes(-1, -2) @ cotangents
         state, signal = self._tensors(states, inputs)
@@ -104,11 +131,10 @@ class CellMap:
 
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
         """None for a curved cell, and for a stack: its gates stand one behind the other."""
-        own = getattr(self._dynamics[0], "linear_pieces", None)
-        if own is None or len(self._layers) > 1:
+        if len(self._layers) > 1:
             return None
         with torch.inference_mode():
-            found: Pieces | None = own(tensor(input))
+            found = self._dynamics[0].linear_pieces(tensor(input))
             return None if found is None else LinearPieces(**{k: v.numpy().copy() for k, v in found._asdict().items()})
 
     def fixed_point_equation(self, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
@@ -118,10 +144,10 @@ class CellMap:
         check_sizes(self, ball.centre, inputs)
         signal, equations = ball.constant(inputs), []
         for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
-            own: Any = getattr(dynamics, "fixed_point_equation", None)
+            own = dynamics.fixed_point_equation(ball.part(part), signal)
             if own is None:
                 return None
-            equations += own(ball.part(part), signal)
+            equations += own
             signal = ball.part(part)[: layer.n_units]
         return tuple(equations)
 
@@ -172,3 +198,15 @@ class CellMap:
 def _columns(vectors: Vectors) -> torch.Tensor:
     """As `tensor`; vectors that lie one after another in memory are left so."""
     return tensor(vectors) if vectors.flags.c_contiguous else tensor(vectors.swapaxes(-1, -2)).mT
+
+
+def _domain(layers: list[CellModule]) -> Float[np.ndarray, "2 state"] | None:
+    """The bounds of all layers, read-only; None where no state is bounded."""
+    bounds = []
+    for layer in layers:
+        domain = layer.domain()
+        free = torch.tensor([[-torch.inf], [torch.inf]], dtype=torch.float64)
+        bounds.append(free.repeat(1, layer.state_size) if domain is None else domain)
+    joined = torch.cat(bounds, 1).numpy().copy()
+    joined.flags.writeable = False
+    return joined if np.isfinite(joined).any() else None

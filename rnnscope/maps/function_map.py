@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from rnnscope.maps.complete import unroll_by_steps
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import (
     Array,
@@ -15,6 +16,7 @@ from rnnscope.maps.state_map import (
     central_differences,
     check_sizes,
     check_states,
+    check_vectors,
     checked_derivative,
     directional_differences,
     repeat,
@@ -46,7 +48,8 @@ class FunctionMap:
             (1 + its size + the state's largest number). The default allows for some hundred operations without
             cancellation.
 
-    The functions are given float64 copies, which they may write to.
+    The functions are given float64 copies, which they may write to. A function has no digest: what was found of one is
+    never taken for what would be found of another.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -119,10 +122,21 @@ class FunctionMap:
 
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
         """J V; where no Jacobian was given, by central differences along each column."""
+        check_vectors(states, tangents)
         if self._jacobian is not None:
             return self.jacobian(states, inputs) @ tangents
         check_sizes(self, states, inputs)
         return directional_differences(lambda x: self.step(x, repeat(inputs, x)), states, tangents)
+
+    def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
+        """J^T V, through the Jacobian."""
+        check_vectors(states, cotangents)
+        return self.jacobian(states, inputs).swapaxes(-1, -2) @ cotangents
+
+    def unroll(
+        self, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
+    ) -> Float[np.ndarray, "trial time state"]:
+        return unroll_by_steps(self, states, inputs)
 
     def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
         if self._input_jacobian is not None:
@@ -130,6 +144,9 @@ class FunctionMap:
             return checked_derivative("input_jacobian", found, (*states.shape, self.input_size))
         check_sizes(self, states, inputs)
         return central_differences(lambda u: self.step(repeat(states, u), u), inputs)
+
+    def digest(self) -> str | None:
+        return None
 
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
         return self._pieces(input) if callable(self._pieces) else self._pieces

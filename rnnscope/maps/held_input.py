@@ -4,62 +4,68 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from rnnscope.maps.piecewise_linear import LinearPieces, linear_pieces
-from rnnscope.maps.state_map import (
-    Array,
-    Inputs,
-    StateMap,
-    States,
-    Vectors,
-    check_sizes,
-    fixed_point_equation,
-    jvp,
-    vjp,
-)
+from rnnscope.maps.complete import complete
+from rnnscope.maps.digest import digest_of_parts
+from rnnscope.maps.piecewise_linear import LinearPieces
+from rnnscope.maps.state_map import Array, Inputs, StateMap, States, Vectors, check_sequence, check_sizes
 from rnnscope.numerics.bounds import Ball, Bounded
 
 
 class HeldInput:
-    """A map with its input held constant: an autonomous map."""
+    """A map with its input held constant: an autonomous map.
 
-    def __init__(self, map: StateMap, input: ArrayLike) -> None:
-        held = np.array(input, np.float64)
+    Args:
+        map: the map.
+        input: the input to hold, (input,); zeros if None.
+    """
+
+    def __init__(self, map: StateMap, input: ArrayLike | None = None) -> None:
+        held = np.zeros(map.input_size) if input is None else np.array(input, np.float64)
         if held.shape != (map.input_size,):
             takes = f"takes inputs of shape ({map.input_size},)" if map.input_size else "takes no input"
             raise ValueError(f"the map {takes}, got an input of shape {held.shape}")
         if not np.isfinite(held).all():
             raise ValueError(f"the input to hold must be finite, got {held}")
-        self.map, self.input = map, held
-        self.state_size, self.input_size = map.state_size, 0
-        self.domain, self.readout_size = map.domain, map.readout_size
-        self.dt: float | None = getattr(map, "dt", None)
-        self.jacobian_error: float = getattr(map, "jacobian_error", 0.0)
+        self.map, self.input = complete(map), held
+        self.state_size, self.input_size = self.map.state_size, 0
+        self.domain, self.readout_size = self.map.domain, self.map.readout_size
+        self.dt, self.jacobian_error = self.map.dt, self.map.jacobian_error
 
-    def _held(self, states: States) -> Array:
-        return np.broadcast_to(self.input, (*states.shape[:-1], len(self.input)))
+    def digest(self) -> str | None:
+        return digest_of_parts("held input", self.map.digest(), self.input)
+
+    def _held(self, *batch: int) -> Array:
+        return np.broadcast_to(self.input, (*batch, len(self.input)))
 
     def step(self, states: States, inputs: Inputs) -> States:
         check_sizes(self, states, inputs)
-        return self.map.step(states, self._held(states))
+        return self.map.step(states, self._held(*states.shape[:-1]))
+
+    def unroll(
+        self, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
+    ) -> Float[np.ndarray, "trial time state"]:
+        check_sequence(self, states, inputs)
+        check_sizes(self, np.broadcast_to(states[:, None], (*inputs.shape[:2], self.state_size)), inputs)
+        return self.map.unroll(states, self._held(*inputs.shape[:2]))
 
     def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
         check_sizes(self, states, inputs)
-        return self.map.jacobian(states, self._held(states))
+        return self.map.jacobian(states, self._held(*states.shape[:-1]))
 
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
         check_sizes(self, states, inputs)
-        return jvp(self.map, states, self._held(states), tangents)
+        return self.map.jvp(states, self._held(*states.shape[:-1]), tangents)
 
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         check_sizes(self, states, inputs)
-        return vjp(self.map, states, self._held(states), cotangents)
+        return self.map.vjp(states, self._held(*states.shape[:-1]), cotangents)
 
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
-        return linear_pieces(self.map, self.input)
+        return self.map.linear_pieces(self.input)
 
-    def fixed_point_equation(self, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
+    def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
         check_sizes(self, ball.centre, inputs)
-        return fixed_point_equation(self.map, ball, self._held(ball.centre))
+        return self.map.fixed_point_equation(ball, self._held(len(ball.centre)))
 
     def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
         check_sizes(self, states, inputs)

@@ -7,14 +7,29 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from rnnscope.maps.state_map import Array, Inputs, States, Vectors, check_sizes, check_states, frozen_double
+from rnnscope.maps.complete import unroll_by_steps
+from rnnscope.maps.piecewise_linear import LinearPieces
+from rnnscope.maps.state_map import (
+    Array,
+    Inputs,
+    States,
+    Vectors,
+    check_sizes,
+    check_states,
+    check_vectors,
+    frozen_double,
+)
+from rnnscope.numerics.bounds import Ball, Bounded
 
 
 class ModuleMap:
     """The map of any torch object with `step(h, x) -> h`; its Jacobians come from `torch.func`.
 
-    A `torch.nn.Module` is copied in float64. Any other object is used as it is, and must compute in float64.
+    A `torch.nn.Module` is copied in float64. Any other object is used as it is, and must compute in float64. Its code
+    is not known, and so it has no digest.
     """
+
+    domain, dt, jacobian_error = None, None, 0.0
 
     def __init__(
         self,
@@ -29,7 +44,6 @@ class ModuleMap:
         self._module = frozen_double(module) if isinstance(module, torch.nn.Module) else module
         self._readout = frozen_double(readout) if isinstance(readout, torch.nn.Module) else readout
         self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
-        self.domain = None
         self._start = np.zeros(state_size) if start is None else start
 
     def _flat(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,12 +93,14 @@ class ModuleMap:
 
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
         """J V: J^T w is linear in w, and its own transpose is J. (Torch's forward mode warns of what it calls.)"""
+        check_vectors(states, tangents)
         h, pull = self._pull(states, inputs)
         push = torch.func.vjp(pull, torch.zeros_like(h))[1]
         return _each_vector(push, tangents, h)
 
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         """J^T V by backward differentiation."""
+        check_vectors(states, cotangents)
         h, pull = self._pull(states, inputs)
         return _each_vector(lambda vector: (pull(vector),), cotangents, h)
 
@@ -92,6 +108,20 @@ class ModuleMap:
         h, u = self._flat(states, inputs)
         back = torch.func.vjp(lambda x: self._step(x, u), h)[1]
         return h, lambda vector: back(vector)[0]
+
+    def unroll(
+        self, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
+    ) -> Float[np.ndarray, "trial time state"]:
+        return unroll_by_steps(self, states, inputs)
+
+    def digest(self) -> str | None:
+        return None
+
+    def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
+        return None
+
+    def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+        return None
 
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
         if self._readout is None:

@@ -1,12 +1,9 @@
 """What a piecewise-linear map is made of, for analyses that solve it region by region."""
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-
-from rnnscope.maps.state_map import StateMap
 
 
 @dataclass(frozen=True)
@@ -86,10 +83,3 @@ class LinearPieces:
         """F."""
         arguments = self.arguments(states)
         return states @ self.linear.T + (self.slopes(arguments > 0) * arguments) @ self.out.T + self.offset
-
-
-def linear_pieces(state_map: StateMap, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
-    """The pieces of a map at a constant input, through its own `linear_pieces(input)`; None where it has no such
-    method, or is not piecewise linear with one layer of gates (a stack of ReLU layers has gates behind gates)."""
-    own: Any = getattr(state_map, "linear_pieces", None)
-    return None if own is None else own(input)

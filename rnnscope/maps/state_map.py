@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.numerics.bounds import Ball, Bounded
 
 Array = np.ndarray
@@ -18,23 +19,20 @@ Vectors = Float[np.ndarray, "*batch state vector"]
 
 @runtime_checkable
 class StateMap(Protocol):
-    """What analyses see of a network. Any object with these members is one.
+    """A map F(h, u) -> h' with its derivatives. Any object with these members is one; `complete` adds the rest.
+
+    It may have any of the other members of a `CompleteMap` as well, of its own making. Where it has none, they are
+    made from these, or say that there is no such thing.
 
     Attributes:
         state_size: numbers in a state.
         input_size: numbers in an input; 0 for a map that takes none (inputs then have a last axis of length 0).
-        domain: (2, state), the bounds (low, high) that a state inside them never leaves; None where there are none.
-        readout_size: numbers that `readout` returns; 0 where there is no readout.
     """
 
     @property
     def state_size(self) -> int: ...
     @property
     def input_size(self) -> int: ...
-    @property
-    def domain(self) -> Float[np.ndarray, "2 state"] | None: ...
-    @property
-    def readout_size(self) -> int: ...
 
     def step(self, states: States, inputs: Inputs) -> States: ...
 
@@ -46,66 +44,64 @@ class StateMap(Protocol):
         """dF_i / du_j at [..., i, j]."""
         ...
 
-    def readout(self, states: States) -> Float[np.ndarray, "*batch output"]: ...
-
     def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
         """States that trials start from."""
         ...
 
 
-def jvp(state_map: StateMap, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
-    """J V: where small displacements of the states, the columns of V, are after a step.
+@runtime_checkable
+class CompleteMap(StateMap, Protocol):
+    """A map with all that analyses ask of one. Every map of ours is one, and `complete` makes one of any other.
 
-    Through the map's own `jvp(states, inputs, tangents)` where it has one, which need not form the Jacobian.
+    Attributes:
+        domain: (2, state), the bounds (low, high) that a state inside them never leaves; None where there are none.
+        readout_size: numbers that `readout` returns; 0 where there is no readout.
+        dt: what a step is in units of time, for the time step of a flow; None for a map proper.
+        jacobian_error: relative error of the Jacobian, 0 where it is exact up to rounding.
     """
-    _check_vectors(state_map, states, tangents)
-    own = getattr(state_map, "jvp", None)
-    return state_map.jacobian(states, inputs) @ tangents if own is None else own(states, inputs, tangents)
 
+    @property
+    def domain(self) -> Float[np.ndarray, "2 state"] | None: ...
+    @property
+    def readout_size(self) -> int: ...
+    @property
+    def dt(self) -> float | None: ...
+    @property
+    def jacobian_error(self) -> float: ...
 
-def vjp(state_map: StateMap, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
-    """J^T V: the gradients before a step, of what has the gradients V after it; as `jvp`."""
-    _check_vectors(state_map, states, cotangents)
-    own = getattr(state_map, "vjp", None)
-    if own is None:
-        return state_map.jacobian(states, inputs).swapaxes(-1, -2) @ cotangents
-    return own(states, inputs, cotangents)
+    def digest(self) -> str | None:
+        """Of weights and equation, by which what was found of this map is told from what was found of another; None
+        where it cannot be made, as of a python function."""
+        ...
 
+    def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
+        """J V: where small displacements of the states, the columns of V, are after a step."""
+        ...
 
-def unroll(
-    state_map: StateMap, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
-) -> Float[np.ndarray, "trial time state"]:
-    """The states after each input. Through the map's own `unroll(states, inputs)` where it has one, whose rounding may
-    differ from that of single steps.
+    def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
+        """J^T V: the gradients before a step, of what has the gradients V after it."""
+        ...
 
-    Raises:
-        ValueError: not one state for each trial.
-    """
-    if states.shape != (len(inputs), state_map.state_size):
-        wanted = len(inputs), state_map.state_size
-        raise ValueError(f"inputs of shape {inputs.shape} need states of shape {wanted}, got {states.shape}")
-    own = getattr(state_map, "unroll", None)
-    if own is not None and inputs.size:
-        return own(states, inputs)
-    found = np.empty((inputs.shape[1], len(inputs), state_map.state_size))  # every step writes one block
-    for t in range(inputs.shape[1]):
-        found[t] = states = state_map.step(states, inputs[:, t])
-    return found.swapaxes(0, 1)
+    def unroll(
+        self, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
+    ) -> Float[np.ndarray, "trial time state"]:
+        """The states after each input; their rounding may differ from that of single steps."""
+        ...
 
+    def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
+        """The outputs; a ValueError where there is no readout."""
+        ...
 
-def fixed_point_equation(state_map: StateMap, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
-    """G(h, u), with rigorous bounds, for all states h of the balls: a vector, in parts, that is zero exactly where
-    F(h, u) = h. It need not be F - h: the equation is chosen so that bounds are narrow.
+    def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
+        """What a piecewise-linear map is made of at a constant input; None where it is none, or not with one layer of
+        gates (a stack of ReLU layers has gates behind gates)."""
+        ...
 
-    Args:
-        ball: (point, state) centres with their radii.
-        inputs: one for each point, (point, input).
-
-    Returns:
-        What the map's own `fixed_point_equation(ball, inputs)` does; None where it has none.
-    """
-    own = getattr(state_map, "fixed_point_equation", None)
-    return None if own is None else own(ball, inputs)
+    def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+        """G(h, u), with rigorous bounds, for all states h of the balls: a vector, in parts, that is zero exactly where
+        F(h, u) = h; None where the map states no such equation. It need not be F - h: it is chosen so that bounds are
+        narrow."""
+        ...
 
 
 def frozen_double(module: Any) -> Any:
@@ -131,6 +127,19 @@ def check_sizes(map: Any, states: Array, inputs: Array) -> None:
     if inputs.shape[-1:] != (map.input_size,) or inputs.shape[:-1] != states.shape[:-1]:
         wanted = (*states.shape[:-1], map.input_size)
         raise ValueError(f"states of shape {states.shape} need inputs of shape {wanted}, got {inputs.shape}")
+
+
+def check_sequence(map: Any, states: Array, inputs: Array) -> None:
+    """One state for each trial of a sequence."""
+    if states.shape != (len(inputs), map.state_size):
+        wanted = len(inputs), map.state_size
+        raise ValueError(f"inputs of shape {inputs.shape} need states of shape {wanted}, got {states.shape}")
+
+
+def check_vectors(states: Array, vectors: Array) -> None:
+    if vectors.shape[:-1] != states.shape:
+        wanted = f"({', '.join(map(str, states.shape))}, n)"
+        raise ValueError(f"states of shape {states.shape} need vectors of shape {wanted}, got {vectors.shape}")
 
 
 def checked_derivative(name: str, found: Array, shape: tuple[int, ...]) -> Array:
@@ -164,9 +173,3 @@ def directional_differences(function: Callable[[Array], Array], at: Array, direc
     moves = np.moveaxis(units * step[..., None], -1, 0)
     found = (function(at + moves) - function(at - moves)) / (2 * step)
     return np.moveaxis(found, 0, -1) * sizes[..., None, :]
-
-
-def _check_vectors(state_map: StateMap, states: Array, vectors: Array) -> None:
-    if vectors.shape[:-1] != states.shape:
-        wanted = f"({', '.join(map(str, states.shape))}, n)"
-        raise ValueError(f"states of shape {states.shape} need vectors of shape {wanted}, got {vectors.shape}")

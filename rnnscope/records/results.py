@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_chec
 
 import numpy as np
 
+from rnnscope.records.provenance import Made
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
@@ -31,9 +33,10 @@ PATIENCE = 0.3
 
 @runtime_checkable
 class Result(Protocol):
-    """What every analysis returns: a frozen dataclass with these three methods."""
+    """What every analysis returns: a frozen dataclass with these three methods, and how it was made."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+    made: Made | None
 
     def figure(self) -> "go.Figure":
         """The result as one figure, fit for a paper."""
@@ -55,7 +58,9 @@ def to_xarray(result: Any) -> "xr.Dataset":
     variables, attributes = {}, {}
     for field in dataclasses.fields(result):
         value = getattr(result, field.name)
-        if isinstance(value, np.ndarray):
+        if isinstance(value, Made):
+            attributes[field.name] = json.dumps(value.to_plain())
+        elif isinstance(value, np.ndarray):
             variables[field.name] = (_dimensions(type(result), field, value), value)
         else:
             attributes[field.name] = json.dumps(value, default=_plain)
@@ -74,6 +79,9 @@ def from_xarray(cls: type[R], dataset: "xr.Dataset") -> R:
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name in dataset.variables:
             values[field.name] = np.array(dataset[field.name])  # a copy: xarray hands out index axes read-only
+        elif field.name == "made":
+            plain = json.loads(dataset.attrs.get("made", "null"))
+            values["made"] = None if plain is None else Made.from_plain(plain)
         elif field.name in dataset.attrs:
             values[field.name] = _with_tuples(json.loads(dataset.attrs[field.name]))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:

@@ -1,13 +1,14 @@
 """A run: one trained network on disk.
 
     run.json                    task, cell, training settings, seed, versions, status, metrics, schema
+    task.npz                    the arrays of a task that has some; run.json holds their digests
     history.csv                 one row per logged step
     checkpoints/00000500.safetensors   the weights at chosen steps and at the end, for analysis
     resume.safetensors          weights, optimiser and curriculum at the last save, for going on
     results/<analysis>.zarr     what analyses found
     results/not_applicable.json which analyses do not apply, and why
 
-Everything is plain JSON, CSV, safetensors or Zarr: loading a run executes no code from it. Every file is written
+Everything is plain JSON, CSV, npz, safetensors or Zarr: loading a run executes no code from it. Every file is written
 beside its place and moved there, so that a crash leaves the old one or the new one.
 """
 
@@ -20,6 +21,7 @@ import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -35,13 +37,16 @@ from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.settings import Training
 from rnnscope.network import Network
 from rnnscope.records import results
+from rnnscope.records.arrays import array_bytes, read_arrays
 from rnnscope.tasks import task_from_config, to_config
+from rnnscope.tasks.array_settings import describe, described_arrays
 from rnnscope.tasks.settings import one_line
 from rnnscope.tasks.task import Task
 from rnnscope.version import __version__
 
 SCHEMA = 1
 SKIPPED = "not_applicable.json"
+ARRAYS = "task.npz"
 Status = Literal["training", "learned", "finished", "diverged"]
 R = TypeVar("R")
 
@@ -84,9 +89,10 @@ class Run:
     def name(self) -> str:
         return self.path.name
 
-    @property
+    @cached_property
     def task(self) -> Task:
-        return task_from_config(self.record["task"])
+        """What it was trained on; raises RunError where arrays that belong to it are missing or damaged."""
+        return task_from_config(self.record["task"], _task_arrays(self.path, self.record["task"]))
 
     @property
     def cell(self) -> Cell:
@@ -282,7 +288,36 @@ def create_run(path: Path, task: Task, cell: Cell, training: Mapping[str, Any], 
         )
     path.mkdir(parents=True, exist_ok=True)
     write_atomically(path / "run.json", _json(record))
+    keep_arrays(path, task)
     return Run(path, record)
+
+
+def keep_arrays(path: Path, task: Task) -> None:
+    """Write the arrays of a task beside `run.json`, unless they lie there whole."""
+    try:
+        _task_arrays(path, to_config(task))
+    except RunError:
+        write_atomically(path / ARRAYS, array_bytes(task.arrays))
+
+
+def _task_arrays(path: Path, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays that a task's config describes, as they lie beside `run.json`.
+
+    Raises:
+        RunError: they are missing, damaged, or others.
+    """
+    wanted, file = described_arrays(config), path / ARRAYS
+    remedy = "restore it from a copy, or go on with resume=True and the same arrays, which writes it anew"
+    try:
+        found = read_arrays(file) if wanted else {}
+    except OSError as error:
+        raise RunError(f"{file} cannot be read ({error.strerror}), and holds the trials of the run: {remedy}") from None
+    except ValueError as error:
+        raise RunError(f"{error}: {remedy}") from None
+    for name, description in wanted.items():
+        if name not in found or describe(found[name]) != description:
+            raise RunError(f"{file} does not hold the {name} that the run was trained on: {remedy}")
+    return {name: found[name] for name in wanted}
 
 
 def update_record(run: Run, **changes: Any) -> Run:

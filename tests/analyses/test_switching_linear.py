@@ -1,13 +1,13 @@
 """Switching between linear maps: exact where the map is piecewise linear, and never better than it is."""
 
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import rnnscope as rs
 from rnnscope.analyses import NotApplicable
+from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.switching_linear import SwitchingLinear, switching_linear
 from rnnscope.records import results
 
@@ -38,7 +38,7 @@ MAP = rs.FunctionMap(
     state_size=3,
     input_size=2,
 )
-POINTS = SimpleNamespace(points=WELLS, n_unstable=np.array([0, 0]), input=np.zeros(2))
+POINTS = KnownPoints(points=WELLS, n_unstable=np.array([0, 0]), inputs=np.zeros((2, 2)))
 
 
 def pulses(n_trials=40, steps=60, seed=1):
@@ -82,7 +82,7 @@ def test_segments_dwell_times_and_transitions_are_those_of_the_assignment():
 def test_a_linear_map_is_explained_by_one_point_and_by_the_baseline():
     matrix, pushes = TURNS[0], PUSHES[0]
     linear = rs.FunctionMap(lambda h, u: h @ matrix.T + u @ pushes.T, state_size=3, input_size=2)
-    origin = SimpleNamespace(points=np.zeros((1, 3)), n_unstable=np.array([0]))
+    origin = KnownPoints(points=np.zeros((1, 3)), n_unstable=np.array([0]))
     found = switching_linear(linear, fixed_points=origin, inputs=pulses())
     assert found.r2_multi_step == pytest.approx(1, abs=1e-8)
     assert found.global_r2_multi_step == pytest.approx(1, abs=1e-8)
@@ -95,7 +95,7 @@ def test_the_baseline_predicts_trials_that_it_was_not_fitted_to():
     squash = rs.FunctionMap(
         lambda h: np.tanh(h @ weights.T), state_size=10, initial=lambda n, rng: rng.standard_normal((n, 10))
     )
-    origin = SimpleNamespace(points=np.zeros((1, 10)), n_unstable=np.array([1]))
+    origin = KnownPoints(points=np.zeros((1, 10)), n_unstable=np.array([1]))
     assert switching_linear(squash, fixed_points=origin, inputs=np.zeros((2, 4, 0))).global_r2 < 0.9
 
 
@@ -128,7 +128,7 @@ def test_the_nearest_point_is_the_default_and_the_best_is_reported_beside_it():
     squash = rs.FunctionMap(
         lambda h: np.tanh(h @ weights.T), state_size=4, initial=lambda n, rng: rng.standard_normal((n, 4))
     )
-    anywhere = SimpleNamespace(points=rng.uniform(-1, 1, (100, 4)), n_unstable=np.zeros(100, int))
+    anywhere = KnownPoints(points=rng.uniform(-1, 1, (100, 4)), n_unstable=np.zeros(100, int))
     near, best = (
         switching_linear(squash, fixed_points=anywhere, inputs=np.zeros((20, 10, 0)), **given)
         for given in ({}, {"by": "prediction"})
@@ -164,13 +164,11 @@ def test_every_point_has_its_own_input():
     """Around h at input u the map is linear, at another input it is another one: the offset tells the two apart."""
     gated = rs.FunctionMap(lambda h, u: 0.5 * h + u**2, state_size=1, input_size=1)
     inputs = np.random.default_rng(0).choice([-1.0, 2.0], (10, 30, 1))
-    points = SimpleNamespace(
-        points=np.array([[2.0], [8.0]]), n_unstable=np.array([0, 0]), inputs=np.array([[-1.0], [2.0]]), input=None
-    )
+    points = KnownPoints(points=np.array([[2.0], [8.0]]), n_unstable=np.array([0, 0]), inputs=np.array([[-1.0], [2.0]]))
     found = switching_linear(gated, fixed_points=points, inputs=inputs, by="prediction")
     assert found.r2 == pytest.approx(1)
     np.testing.assert_array_equal(found.assigned, inputs[..., 0] > 0)
-    one = SimpleNamespace(points=np.array([[2.0], [8.0]]), n_unstable=np.array([0, 0]), input=np.array([-1.0]))
+    one = KnownPoints(points=np.array([[2.0], [8.0]]), n_unstable=np.array([0, 0]), inputs=np.full((2, 1), -1.0))
     assert switching_linear(gated, fixed_points=one, inputs=inputs, by="prediction").r2 < 0.99
 
 
@@ -180,7 +178,7 @@ def test_multi_step_errors_add_up_as_they_should():
     shifted = rs.FunctionMap(
         lambda h: a * h + c * (np.abs(h) > 0.5), state_size=1, initial=lambda n, rng: np.full((n, 1), 3.0)
     )
-    origin = SimpleNamespace(points=np.zeros((1, 1)), n_unstable=np.array([0]))
+    origin = KnownPoints(points=np.zeros((1, 1)), n_unstable=np.array([0]))
     found = switching_linear(shifted, fixed_points=origin, inputs=np.zeros((1, 12, 0)))
     states = np.array([a**k * 3 + c * (1 - a**k) / (1 - a) for k in range(1, 13)])
     wrong = np.array([c * (1 - a**k) / (1 - a) for k in range(1, 13)])
@@ -193,7 +191,7 @@ def test_an_unstable_map_followed_for_long_is_wrong_but_not_unknown():
     bound = rs.FunctionMap(
         lambda h: np.clip(1e3 * h, -1, 1), state_size=1, initial=lambda n, rng: rng.standard_normal((n, 1))
     )
-    origin = SimpleNamespace(points=np.zeros((1, 1)), n_unstable=np.array([1]))
+    origin = KnownPoints(points=np.zeros((1, 1)), n_unstable=np.array([1]))
     found = switching_linear(bound, fixed_points=origin, inputs=np.zeros((4, 400, 0)))
     assert found.r2_multi_step < -1e100
     assert np.isfinite(found.r2_multi_step)
@@ -213,22 +211,34 @@ def test_fixed_points_are_searched_for_where_none_are_given(tmp_path):
         switching_linear(drift, inputs=np.zeros((2, 5, 1)))
 
 
+def test_points_at_a_kink_are_told_apart():
+    """Half of a rectifier's states are taken to 0, where the slope is 0 on one side and 1/2 on the other."""
+    half = rs.FunctionMap(lambda h, u: np.maximum(h, 0) / 2 + u, state_size=1, input_size=1)
+    known = KnownPoints(points=np.array([[0.0], [2.0]]), n_unstable=np.array([0, 0]), smooth=np.array([False, True]))
+    found = switching_linear(half, fixed_points=known, inputs=np.random.default_rng(0).random((4, 9, 1)))
+    assert found.n_unstable.tolist() == [-1, 0]
+
+
 def test_padding_is_left_out():
     trials = rs.tasks.Parity(2).sample(20, np.random.default_rng(0))
     lag = rs.FunctionMap(lambda h, u: 0.5 * h + u, state_size=1, input_size=1)
-    origin = SimpleNamespace(points=np.zeros((1, 1)), n_unstable=np.array([0]))
+    origin = KnownPoints(points=np.zeros((1, 1)), n_unstable=np.array([0]))
     found = switching_linear(lag, fixed_points=origin, inputs=trials)
     np.testing.assert_array_equal(found.assigned == -1, ~found.valid)
     np.testing.assert_array_equal(found.segment_length, trials.info["length"])
 
 
 def test_what_does_not_fit_is_refused():
-    wrong = SimpleNamespace(points=WELLS[:, :2], n_unstable=np.array([0, 0]))
+    wrong = KnownPoints(points=WELLS[:, :2], n_unstable=np.array([0, 0]))
     with pytest.raises(ValueError, match="give what find_fixed_points returned"):
         switching_linear(MAP, fixed_points=wrong, inputs=pulses())
-    several = SimpleNamespace(points=WELLS, n_unstable=np.array([0, 0]), inputs=np.zeros((3, 2)))
-    with pytest.raises(ValueError, match=r"shape \(2,\) or \(2, 2\), got \(3, 2\)"):
+    several = KnownPoints(points=WELLS, n_unstable=np.array([0, 0]), inputs=np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"shape \(2, 2\), one a point, got \(2, 3\)"):
         switching_linear(MAP, fixed_points=several, inputs=pulses())
+    with pytest.raises(TypeError, match="fixed_points must be a FixedPoints or a KnownPoints or None, got array"):
+        switching_linear(MAP, fixed_points=WELLS, inputs=pulses())
+    with pytest.raises(ValueError, match="by must be 'distance' or 'prediction', got 'chance'"):
+        switching_linear(MAP, fixed_points=POINTS, inputs=pulses(), by="chance")
     with pytest.raises(NotApplicable, match="does not move"):
         switching_linear(
             rs.FunctionMap(lambda h, u: h, state_size=3, input_size=2), fixed_points=POINTS, inputs=pulses()

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import json
 import shutil
 import socket
@@ -14,27 +15,15 @@ from typing import Any
 import pytest
 
 import rnnscope as rs
-from rnnscope.analyses import ANALYSES, analyse
+from rnnscope.analyses import ANALYSES, NotApplicable, analyse
 from rnnscope.app import create_app, library, serve
+from rnnscope.app.cards import boards, cards
 from rnnscope.app.library import find_run
 from rnnscope.cells import Vanilla
 from rnnscope.figures import browser_path
 from rnnscope.records.runs import Run
 from rnnscope.tasks import Parity
 
-SKIPPED = ("rotations",)  # two targets make no three conditions
-DRAWN = tuple(name for name in ANALYSES if name not in SKIPPED)
-FURTHER = tuple(card for card in library.cards() if card not in (*ANALYSES, "training"))
-QUICK: dict[str, dict[str, Any]] = {
-    "fixed_points": {"n_starts": 32},
-    "basins": {"n_starts": 100},
-    "cycles": {"n_starts": 32},
-    "bifurcations": {"n_starts": 32},
-    "lyapunov": {"n_steps": 100, "transient": 20},
-    "covariant": {"n_steps": 50},
-    "lyapunov_over_training": {"n_steps": 50, "transient": 20},
-    "automaton": {"n_test_words": 50},
-}
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -67,11 +56,19 @@ def folder(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explorer") / "runs"
     shutil.copytree(bare, folder)
     shutil.copytree(bare / "bare", folder / "whole")
-    assert set(analyse(rs.load_run(folder / "whole"), settings=QUICK).skipped) == set(SKIPPED)
+    whole = rs.load_run(folder / "whole")
+    analyse(whole, settings={name: entry.quick for name, entry in ANALYSES.items()})
+    assert {*whole.results, *whole.skipped} == set(ANALYSES)
+    assert whole.results
     shutil.copytree(folder / "whole", folder / "damaged")
-    for name in DRAWN:
+    for name in whole.results:
         (folder / "damaged" / "results" / f"{name}.zarr" / "zarr.json").write_text("{")
     return folder
+
+
+def _drawn(run: Run) -> list[str]:
+    """The cards of its results."""
+    return [card for name in run.results for card in ANALYSES[name].figures]
 
 
 @pytest.fixture(scope="module")
@@ -148,33 +145,32 @@ def _wait_for(page: Any, css: str, text: str) -> None:
     page.locator(css).filter(has_text=text).first.wait_for()
 
 
-def test_every_figure_is_drawn_and_the_address_chooses_the_run(page: Page) -> None:
+def test_every_figure_is_drawn_and_the_address_chooses_the_run(page: Page, folder: Path) -> None:
+    whole = rs.load_run(folder / "whole")
     shown = page.open("/?run=whole")
     for name in ("whole", "bare", "damaged"):
         shown.locator(f'.ag-row[row-id="{name}"]').wait_for()
     _wait_for(shown, "#run-head h1", "whole")
-    for name in (*DRAWN, *FURTHER, "training"):
+    for name in (*_drawn(whole), "training"):
         card = shown.locator(f"#card-{name}")
+        if not _has_figure(whole, name):
+            _wait_for(shown, f"#card-{name} .missing", "There is no such figure of this result")
+            continue
         card.locator(".frame:not(.waiting):not(.hidden) .main-svg").first.wait_for()
-        if name == "state_space":
-            card.locator("canvas").first.wait_for()
-            # WebGL that is not there, or gives up, leaves a canvas that is empty.
-            assert _colourful(shown, card) > 200
-        else:
-            # Attached, not visible: to a browser a line that is exactly horizontal has no height.
-            drawn = ".scatterlayer .trace path, .heatmaplayer image, .barlayer path, .glcanvas, canvas"
-            card.locator(drawn).first.wait_for(state="attached")
+        # Attached, not visible: to a browser a line that is exactly horizontal has no height.
+        drawn = ".scatterlayer .trace path, .heatmaplayer image, .barlayer path, .glcanvas, canvas"
+        card.locator(drawn).first.wait_for(state="attached")
         box = card.locator(".js-plotly-plot").bounding_box()
         assert box["width"] > 300
         assert box["height"] > 300
-        assert bool(card.locator(".summary").inner_text().strip()) == (name not in FURTHER), (
+        assert bool(card.locator(".summary").inner_text().strip()) == (name in (*ANALYSES, "training")), (
             "a result is summed up once"
         )
         assert card.locator(".modebar-btn[data-title*='Download']").count() == 1
-    for name in SKIPPED:
-        _wait_for(shown, f"#card-{name} .missing", "does not apply to the run: 3 conditions are needed")
+    for name, reason in whole.skipped.items():
+        _wait_for(shown, f"#card-{name} .missing", f"does not apply to the run: {reason}")
         assert shown.locator(f"#finding-{name}").inner_text() == "does not apply: see its card below"
-    for name in DRAWN:
+    for name in whole.results:
         assert shown.locator(f"#finding-{name}").inner_text() == shown.locator(f"#card-{name} .summary").inner_text()
 
     shown.locator('.ag-row[row-id="bare"] [col-id="name"]').click()
@@ -186,12 +182,31 @@ def test_every_figure_is_drawn_and_the_address_chooses_the_run(page: Page) -> No
 
     shown.go_back()
     _wait_for(shown, "#run-head h1", "whole")
-    shown.locator("#card-automaton .frame:not(.hidden) .main-svg").first.wait_for()
+    shown.locator(f"#card-{whole.results[0]} .frame:not(.hidden) .main-svg").first.wait_for()
 
 
-def test_damaged_results_and_unknown_runs_say_so(page: Page) -> None:
+def _has_figure(run: Run, card: str) -> bool:
+    """Whether there is something to draw of this kind: the result itself says so."""
+    for entry in ANALYSES.values():
+        if card in entry.figures:
+            try:
+                entry.figures[card].draw(run.load_result(entry.name, entry.result))
+            except NotApplicable:
+                return False
+    return True
+
+
+def test_a_figure_in_space_is_drawn(page: Page) -> None:
+    shown = page.open("/?run=whole")
+    card = shown.locator("#card-state_space")
+    card.locator(".frame:not(.waiting):not(.hidden) canvas").first.wait_for()
+    # WebGL that is not there, or gives up, leaves a canvas that is empty.
+    assert _colourful(shown, card) > 200
+
+
+def test_damaged_results_and_unknown_runs_say_so(page: Page, folder: Path) -> None:
     shown = page.open("/?run=damaged")
-    for name in (*DRAWN, *FURTHER):
+    for name in _drawn(rs.load_run(folder / "damaged")):
         _wait_for(shown, f"#card-{name} .error", "damaged")
     shown.locator("#card-training .frame:not(.hidden) .main-svg").first.wait_for()
     for asked in ("nobody", "../secret", "%2e%2e%2fsecret"):
@@ -244,9 +259,9 @@ _COUNT = """async url => {
 # --- without a browser --------------------------------------------------------------------------------------------
 
 
-def _ask(folder: Path, search: str) -> Any:
-    """What the page asks the server for when the address is `search`."""
-    client = create_app(folder).server.test_client()
+def _ask(folder: Path, search: str, shown: Any = None) -> Any:
+    """What the page asks the server for when the address is `search` and it shows `shown`."""
+    client = _client(folder)
     dependencies = client.get("/_dash-dependencies").get_json()
     output = next(d["output"] for d in dependencies if "run-head.children" in d["output"])
     names = [part.rsplit(".", 1) for part in output.strip(".").split("...")]
@@ -259,7 +274,7 @@ def _ask(folder: Path, search: str) -> Any:
         ],
         "state": [
             {"id": "runs", "property": "rowData", "value": []},
-            {"id": "shown", "property": "data", "value": None},
+            {"id": "shown", "property": "data", "value": shown},
         ],
         "changedPropIds": ["url.search"],
     }
@@ -282,6 +297,15 @@ def test_only_runs_of_the_folder_open(bare: Path) -> None:
             assert answer["shown"]["data"]["run"] == "bare"
 
 
+def test_refresh_asks_for_figures_only_where_something_was_written(bare: Path, tmp_path: Path) -> None:
+    shutil.copytree(bare / "bare", tmp_path / "bare")
+    sent = json.dumps(_ask(tmp_path, "?run=bare")["shown"]["data"])
+    shown = json.loads(sent, parse_int=lambda digits: int(float(digits)))  # all numbers of a browser are doubles
+    assert "shown" not in _ask(tmp_path, "?run=bare", shown)
+    (tmp_path / "bare" / "history.csv").touch()
+    assert _ask(tmp_path, "?run=bare", shown)["shown"]["data"]["run"] == "bare"
+
+
 def test_figures_of_runs_outside_the_folder_are_not_served(bare: Path) -> None:
     assert find_run(bare, "bare") is not None
     for name in ("..", ".", "../runs/bare", str(bare / "bare"), "bare/", "nobody", ""):
@@ -297,9 +321,15 @@ def test_a_run_that_cannot_be_read_says_why(bare: Path, tmp_path: Path) -> None:
     assert [row["status"] for row in answer["runs"]["rowData"]] == ["finished", "unreadable"]
 
 
+@functools.cache
+def _client(folder: Path) -> Any:
+    """The server reads the folder anew at every request: one is enough for all of a test."""
+    return create_app(folder).server.test_client()
+
+
 def _card(folder: Path, card: str, run: str) -> Any:
     """What the page asks the server for to fill a card."""
-    client = create_app(folder).server.test_client()
+    client = _client(folder)
     dependencies = client.get("/_dash-dependencies").get_json()
     output = next(d["output"] for d in dependencies if f"graph-{card}.figure" in d["output"])
     names = [part.rsplit(".", 1) for part in output.strip(".").split("...")]
@@ -344,7 +374,7 @@ def test_a_record_of_wrong_content_costs_its_own_run_alone(
     assert "train the run anew" in json.dumps(answer["notice"])
     assert answer["shown"]["data"] is None
     assert _ask(tmp_path, "")["shown"]["data"]["run"] == "alright"
-    for card in library.cards():
+    for card in cards():
         _card(tmp_path, card, "odd")
 
 
@@ -358,7 +388,7 @@ def test_a_record_that_lacks_a_number_is_shown_or_told(bare: Path, tmp_path: Pat
     answer = _ask(tmp_path, "?run=bare")
     told = json.dumps(answer["notice"])
     assert answer["shown"]["data"] is not None or (str(file) in told and left_out in told)
-    for card in library.cards():
+    for card in cards():
         _card(tmp_path, card, "bare")
 
 
@@ -370,23 +400,25 @@ def test_a_damaged_history_costs_its_own_card(bare: Path, tmp_path: Path, conten
     card = _card(tmp_path, "training", "bare")
     if card["frame-training"]["className"] != "frame":
         assert "history.csv" in json.dumps(card["missing-training"])
-    assert "--only state_space" in json.dumps(_card(tmp_path, "state_space", "bare"))
+    name = next(iter(ANALYSES))
+    assert f"--only {name}" in json.dumps(_card(tmp_path, name, "bare"))
 
 
 def test_a_result_that_cannot_be_drawn_costs_its_own_card(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise KeyError("colour")
 
+    name = rs.load_run(folder / "whole").results[0]
     library._draw.cache_clear()
-    monkeypatch.setattr(ANALYSES["lyapunov"].result, "figure", fail)
-    told = json.dumps(_card(folder, "lyapunov", "whole"))
+    monkeypatch.setattr(ANALYSES[name].result, "figure", fail)
+    told = json.dumps(_card(folder, name, "whole"))
     library._draw.cache_clear()
-    assert "lyapunov.zarr cannot be drawn (KeyError 'colour'): delete this folder and redo the analysis" in told
-    assert _card(folder, "state_space", "whole")["frame-state_space"]["className"] == "frame"
+    assert f"{name}.zarr cannot be drawn (KeyError 'colour'): delete this folder and redo the analysis" in told
+    assert _card(folder, "training", "whole")["frame-training"]["className"] == "frame"
 
 
 def test_every_figure_of_a_result_has_a_card_and_says_why_it_does_not_apply(folder: Path) -> None:
-    assert list(library.groups()["Automata"]) == ["automaton", "automaton-states", "automaton-trust"]
+    assert [card.name for card in boards()["Automata"]] == ["automaton", "automaton-states", "automaton-trust"]
     whole = _card(folder, "automaton-states", "whole")
     assert whole["frame-automaton-states"]["className"] == "frame"
     assert "placed by the network's states" in whole["about-automaton-states"]["children"]

@@ -30,7 +30,7 @@ def test_shows_what_the_machine_shows(seed: int, mealy: bool, dtype: torch.dtype
 
 def test_shows_what_the_initial_state_shows_before_any_symbol():
     machine = Machine(np.array([[1, 0], [0, 1]]), np.array([[0], [1]]), 1)
-    state_map = rs.as_map(compile_machine(machine))
+    state_map = rs.as_subject(compile_machine(machine)).map
     start = state_map.initial_states(1, np.random.default_rng(0))
     assert state_map.readout(start).argmax() == 1
 

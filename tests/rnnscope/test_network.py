@@ -8,8 +8,8 @@ import torch
 import rnnscope as rs
 from rnnscope import cells
 
-EVERY = [cells.Vanilla(6), cells.Leaky(6), cells.GRU(6), cells.LSTM(6, start="random"), cells.LowRank(6, rank=2)]
-every_cell = pytest.mark.parametrize("cell", EVERY, ids=lambda cell: type(cell).__name__)
+EVERY = [cell for kind in cells.CELLS.values() for cell in kind.examples()]
+every_cell = pytest.mark.parametrize("cell", EVERY, ids=str)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -32,7 +32,7 @@ def test_shapes_and_readout(cell: cells.Cell):
     assert states.shape == (5, 7, network.cell.state_size)
     assert torch.equal(states, network.states(inputs(), generator=seeded(1)))
     assert torch.equal(outputs, network.read(states))
-    wanted = states[..., :6] @ network.readout.weight.T + network.readout.bias
+    wanted = states[..., : cell.units] @ network.readout.weight.T + network.readout.bias
     torch.testing.assert_close(outputs, wanted)
 
 
@@ -63,8 +63,8 @@ def test_readout_weights_are_drawn_within_their_bound(cell: cells.Cell):
     network = rs.Network(cell, 3, 200, generator=seeded())
     for parameter in network.readout.parameters():
         assert parameter.requires_grad
-        assert parameter.abs().max() <= 6**-0.5
-        assert parameter.std().item() == pytest.approx(6**-0.5 / 3**0.5, rel=0.1)
+        assert parameter.abs().max() <= cell.units**-0.5
+        assert parameter.std().item() == pytest.approx(cell.units**-0.5 / 3**0.5, rel=0.1)
 
 
 def test_readout_without_bias():

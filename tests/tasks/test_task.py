@@ -1,31 +1,17 @@
-"""What every task promises: the protocol, shapes, dtypes, reproducible trials, settings that travel as JSON."""
+"""What every task promises: the protocol, shapes, dtypes, reproducible trials, settings that travel as JSON.
+
+All of `TASKS` is tried, on what each task gives as `examples`.
+"""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from rnnscope import tasks
-from rnnscope.tasks import Task, task_from_config, to_config
-from rnnscope.tasks.process import mess3
+from rnnscope.tasks import TASKS, Criterion, LossKind, Task, Trials, task_from_config, to_config
 
-EXAMPLES = [
-    tasks.Parity(3),
-    tasks.Parity([4, 2, 3]),
-    tasks.DelayedMatchToSample(3),
-    tasks.DelayedMatchToSample(range(2, 6)),
-    tasks.DelayedMatchEpochs(),
-    tasks.DelayedMatchEpochs(n_stimuli=3, n_channels=5, fixation_steps=0, delay_steps=0, grace_steps=0, noise=0.0),
-    tasks.HMMEmission("linear_chain:3", noise_size=7),
-    tasks.HMMEmission(tasks.HMM([[0.5, 0.5], [0.1, 0.9]], np.eye(2), [1, 0]), noise_size=2, length=5),
-    tasks.FlipFlop(),
-    tasks.FormalLanguage("tomita-4"),
-    tasks.FormalLanguage("dyck-2", lengths=(2, 12), sampled_depth=3),
-    tasks.FormalLanguage("S3", lengths=(5, 5)),
-    tasks.FlipFlop(bits=1, length=9, pulse_probability=1),
-    tasks.NextSymbol("rrxor"),
-    tasks.NextSymbol(mess3(x=0.1, alpha=0.6), length=7, opening_step=False),
-]
+EXAMPLES = [task for kind in TASKS.values() for task in kind.examples()]
 every_task = pytest.mark.parametrize("task", EXAMPLES, ids=repr)
 
 
@@ -38,7 +24,9 @@ def same(a, b):
 
 
 def test_every_task_is_tried():
-    assert {type(task).__name__ for task in EXAMPLES} == set(tasks.TASKS)
+    for kind in TASKS.values():
+        assert kind.examples()
+        assert {type(task) for task in kind.examples()} == {kind}
 
 
 @every_task
@@ -69,7 +57,7 @@ def test_the_seed_fixes_the_trials(task):
 @every_task
 def test_the_settings_survive_json(task):
     config = json.loads(json.dumps(to_config(task)))
-    rebuilt = task_from_config(config)
+    rebuilt = task_from_config(config, task.arrays)
     assert rebuilt == task
     assert hash(rebuilt) == hash(task)
     assert same(rebuilt.sample(5, np.random.default_rng(0)), task.sample(5, np.random.default_rng(0)))
@@ -91,9 +79,7 @@ def test_metrics_name_what_the_criterion_asks_for(task):
 
 # Under the Sinkhorn loss there are no right outputs, only right statistics: test_hmm_emission has those; of the next
 # symbol there are right probabilities: test_next_symbol.
-@pytest.mark.parametrize(
-    "task", [t for t in EXAMPLES if t.loss != "sinkhorn" and not isinstance(t, tasks.NextSymbol)], ids=repr
-)
+@pytest.mark.parametrize("task", [t for t in EXAMPLES if t.loss != "sinkhorn" and not t.predicts_next], ids=repr)
 def test_right_outputs_meet_the_criterion(task):
     trials = task.sample(200, np.random.default_rng(0))
     if task.loss == "mse":
@@ -114,11 +100,63 @@ def test_no_trials_are_refused(task, n_trials):
         task.sample(n_trials, np.random.default_rng(0))
 
 
+# --- a task of one's own -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Echo(Task):
+    """The input of one step before, with no more than the required members."""
+
+    channels: int = 2
+
+    @property
+    def input_size(self) -> int:
+        return self.channels
+
+    @property
+    def output_size(self) -> int:
+        return self.channels
+
+    @property
+    def loss(self) -> LossKind:
+        return "mse"
+
+    @property
+    def criterion(self) -> tuple[Criterion, ...]:
+        return (Criterion("mse", 0.1, "at most"),)
+
+    def sample(self, n_trials: int, rng: np.random.Generator) -> Trials:
+        inputs = rng.standard_normal((n_trials, 5, self.channels), dtype=np.float32)
+        return Trials(inputs, np.roll(inputs, 1, 1), np.tile(np.arange(5) > 0, (n_trials, 1)))
+
+
+def test_a_task_with_the_required_members_alone_is_complete():
+    task, rng = Echo(), np.random.default_rng(0)
+    assert isinstance(task, Task)
+    assert (task.n_heads, task.ns, task.symbols, task.predicts_next) == (1, (), (), False)
+    assert task.alphabet is None
+    assert task.ground_truth is None
+    assert task.opening.shape == (0, 2)
+    assert task.sample_held_out(3, 9, rng) is None
+    assert same(task.sample_fresh(4, np.random.default_rng(1)), task.sample(4, np.random.default_rng(1)))
+    assert task.examples() == (task,)
+    trials = task.sample(4, rng)
+    assert task.metrics(trials.targets + 2, trials, rng)["mse"] == pytest.approx(4)
+    assert task.labels(np.array([[1.0, -1.0], [-0.5, 3.0]])).tolist() == [[1], [2]]
+    with pytest.raises(ValueError, match=r"Echo has no heads to choose from: leave ns = \(2, 3\) out"):
+        task.restrict((2, 3))
+
+
+def test_what_is_required_is_told():
+    with pytest.raises(TypeError, match=r"abstract methods.*criterion.*input_size.*loss.*output_size.*sample"):
+        type("Nothing", (Task,), {})()
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"kind": "Paritty", "n": 3}, "did you mean 'Parity'"),
-        ({"n": 3}, "known: DelayedMatchEpochs"),
+        ({"n": 3}, "unknown task None: known: .*DelayedMatchEpochs, "),
         ({"kind": "Parity", "n": 3, "m": 2}, "unknown setting 'm'"),
         ({"kind": "Parity"}, "n: Field required"),
         ({"kind": "FlipFlop", "bits": "3"}, "bits: .*integer"),

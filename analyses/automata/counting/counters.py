@@ -51,6 +51,10 @@ class Counter:
     lowest: int
     ends: bool
 
+    @property
+    def n_locations(self) -> int:
+        return 1  # all that it knows is the sum
+
     def show(self, words: Int64[np.ndarray, "word time"]) -> Int64[np.ndarray, "word prefix"]:
         """What is shown after each prefix, the empty one first."""
         place = np.clip(_sums(self.steps, words, self.ends) - self.lowest, 0, len(self.shown) - 1)
@@ -146,7 +150,7 @@ def explain(
         return agrees[:, first:]
 
     def cost(model: "Machine | Pushdown | Counter") -> float:
-        size = getattr(model, "n_states", getattr(model, "n_locations", 1))
+        size = model.n_states if isinstance(model, Machine) else model.n_locations
         return float((~right(model)[counted].all(1)).mean()) + PRICE * size
 
     rivals = [machine]
@@ -165,10 +169,11 @@ def explain(
         return {}
     fields = {"counting_pairs": tuple(pairs), "counting_depth": grown.depth}
     if isinstance(fallback, Pushdown):
-        names = ("accepting", "internal", "returns")
-        fields |= {f"pushdown_{name}": getattr(fallback, name) for name in names}
+        fields |= {"pushdown_accepting": fallback.accepting, "pushdown_internal": fallback.internal}
+        fields |= {"pushdown_returns": fallback.returns}
     else:
-        fields |= {f"counter_{name}": getattr(fallback, name) for name in ("steps", "shown", "lowest", "ends")}
+        fields |= {"counter_steps": fallback.steps, "counter_shown": fallback.shown}
+        fields |= {"counter_lowest": fallback.lowest, "counter_ends": fallback.ends}
     return fields | _by_depth(reader, machine, fallback, read, brackets, pairs, truth, first, rng)
 
 

@@ -56,6 +56,7 @@ def extract_acceptor(
     fields |= dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing)
     fields |= counting
     empty = np.zeros((machine.n_states, 0))
+    named = () if task is None else task.symbols
     return Automaton(
         kind="moore",
         transitions=machine.transitions,
@@ -63,7 +64,7 @@ def extract_acceptor(
         transition_probabilities=empty,
         emission=empty,
         initial=machine.initial,
-        symbols=_names(reader.alphabet) if task is None else getattr(task, "symbols", _names(reader.alphabet)),
+        symbols=named if len(named) == reader.n_symbols else _names(reader.alphabet),
         n_test_words=n_test_words,
         tried_clusters=np.array(found.clusters),
         tried_states=np.array([each.n_states for each in tried]),
@@ -95,11 +96,12 @@ def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.rando
     fields: dict[str, Any] = {"growth_states": grown.states}
     if not grown.pairs:
         return fields
-    truth = getattr(task, "ground_truth", None)
-    n_symbols = len(truth.symbols) if isinstance(truth, Language) else getattr(truth, "n_symbols", 0)
-    truth = truth if isinstance(truth, Language | Machine) and n_symbols == reader.n_symbols else None
     asked = task is None or len(reader.opening) > 0
-    return fields | counters.explain(reader, machine, grown, truth, asked, rng)
+    truth, known = None if task is None else task.ground_truth, None
+    if isinstance(truth, Language | Machine):
+        n_symbols = truth.n_symbols if isinstance(truth, Machine) else len(truth.symbols)
+        known = truth if n_symbols == reader.n_symbols else None
+    return fields | counters.explain(reader, machine, grown, known, asked, rng)
 
 
 def _names(alphabet: Float[np.ndarray, "symbol input"]) -> tuple[str, ...]:

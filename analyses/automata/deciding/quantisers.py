@@ -9,19 +9,15 @@ Reconstruction", NeurIPS 2024).
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.cells.state_regularized import StateRegularizedCell, StateRegularizedDynamics
-from rnnscope.maps import StateMap
-from rnnscope.maps.piecewise_linear import linear_pieces
-from rnnscope.maps.state_map import frozen_double
-from rnnscope.network import Network
-from rnnscope.records.runs import Run
+from rnnscope.maps import CellMap, CompleteMap
+from rnnscope.subjects.not_applicable import NotApplicable
 
 Clusterer = Literal["k-means", "mixture", "centroids", "regions"]
 
@@ -35,7 +31,7 @@ Quantiser = Callable[
 
 
 def quantiser(
-    clusterer: Clusterer, system: Any, state_map: StateMap, alphabet: Float[np.ndarray, "symbol input"]
+    clusterer: Clusterer, state_map: CompleteMap, alphabet: Float[np.ndarray, "symbol input"]
 ) -> Quantiser | None:
     """Where a network's own clusters are wanted, what tells them; None for those that are fitted.
 
@@ -43,18 +39,19 @@ def quantiser(
         NotApplicable: the network has no centroids, or no linear regions.
     """
     if clusterer == "centroids":
-        return _centroids(system)
+        return _centroids(state_map)
     return _regions(state_map, alphabet) if clusterer == "regions" else None
 
 
-def _centroids(system: Any) -> Quantiser:
-    network = system.network() if isinstance(system, Run) else system
-    if not isinstance(network, Network) or not isinstance(network.cell, StateRegularizedCell):
+def _centroids(state_map: CompleteMap) -> Quantiser:
+    # In a stack, what a layer is given is the state of the one below: only a cell alone chooses by state and input.
+    cell = state_map.layers[0] if isinstance(state_map, CellMap) and len(state_map.layers) == 1 else None
+    if not isinstance(cell, StateRegularizedCell):
         raise NotApplicable(
             "clusterer='centroids': only a Run or Network of cells.StateRegularized has centroids; 'k-means' takes any "
             "network"
         )
-    dynamics: StateRegularizedDynamics = frozen_double(network.cell).dynamics()
+    dynamics: StateRegularizedDynamics = cell.dynamics()
     key = _key(len(dynamics.centroids))
 
     def chosen(states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
@@ -65,8 +62,8 @@ def _centroids(system: Any) -> Quantiser:
     return chosen
 
 
-def _regions(state_map: StateMap, alphabet: Float[np.ndarray, "symbol input"]) -> Quantiser:
-    pieces = [linear_pieces(state_map, symbol) for symbol in alphabet]
+def _regions(state_map: CompleteMap, alphabet: Float[np.ndarray, "symbol input"]) -> Quantiser:
+    pieces = [state_map.linear_pieces(symbol) for symbol in alphabet]
     if any(piece is None for piece in pieces):
         raise NotApplicable(
             "clusterer='regions': this map has no linear regions, as those of cells.PiecewiseLinear and of ReLU cells "

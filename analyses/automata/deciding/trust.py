@@ -221,7 +221,7 @@ def against_truth(
     every distribution, the task's trials too if they can be read. What is shown before the first symbol counts only
     where trials have an opening, and ask for it."""
     asked = len(reader.opening) > 0
-    truth = getattr(task, "ground_truth", None)
+    truth = task.ground_truth
     fields: dict[str, Any] = {}
     if isinstance(truth, Machine):
         if truth.outputs.ndim != 2 or truth.n_symbols != machine.n_symbols or truth.n_heads != machine.n_heads:

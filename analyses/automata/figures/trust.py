@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnscope.analyses.not_applicable import NotApplicable
+from rnnscope.subjects.not_applicable import NotApplicable
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -17,7 +17,8 @@ from rnnscope.analyses.automata.automaton import Automaton
 from rnnscope.analyses.automata.stochastic import alergia, baum_welch, emitter_machine
 from rnnscope.analyses.automata.stochastic.emitter_machine import Chain, Emitted
 from rnnscope.analyses.fixed_points import find_fixed_points
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap
+from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import HMM, Task
 
 N_STARTS = 2  # of the search for a fixed point, in each state
@@ -27,7 +28,7 @@ _Model = tuple[str, int, Callable[[np.ndarray], np.ndarray]]  # name, states, lo
 
 
 def extract_emitter(
-    state_map: StateMap,
+    state_map: CompleteMap,
     task: Task,
     candidates: tuple[int, ...],
     n_words: int,
@@ -88,7 +89,7 @@ def extract_emitter(
         symbol_frequencies=np.bincount(tested.symbols.ravel(), minlength=emission.shape[1]) / tested.symbols.size,
         likelihood_converged=polished.converged if kept else None,
         **_located(state_map, fitted, beliefs.argmax(-1), n_states, rng),
-        **_compared(model, other, found.front, getattr(task, "ground_truth", None), fitted, tested, compare, rng),
+        **_compared(model, other, found.front, task.ground_truth, fitted, tested, compare, rng),
     )
 
 
@@ -96,7 +97,7 @@ def _compared(
     model: HMM,
     other: tuple[str, HMM],
     front: list[Chain],
-    truth: Any,
+    truth: object | None,
     fitted: Emitted,
     tested: Emitted,
     compare: bool,
@@ -169,7 +170,7 @@ def _as_chain(model: HMM) -> Chain:
 
 
 def _located(
-    state_map: StateMap,
+    state_map: CompleteMap,
     fitted: Emitted,
     state: Int64[np.ndarray, "sequence time"],
     n_states: int,
@@ -183,7 +184,7 @@ def _located(
     counts, centres = fields["state_counts"], fields["state_centres"]
     starts = np.concatenate([flat[rng.choice(np.flatnonzero(place == s), N_STARTS)] for s in np.flatnonzero(counts)])
     found = find_fixed_points(
-        state_map, input=np.zeros(state_map.input_size), starts=starts, certify=False, max_iterations=60
+        Subject(state_map), input=np.zeros(state_map.input_size), starts=starts, certify=False, max_iterations=60
     )
     fixed, slow = found.points, found.slow_points
     points, kinds, q, stable = [], [], [], []

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int64, Integer
 
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks import HMM, Task, sample_symbols
 
 CANDIDATES = (8, 16, 24, 32)
@@ -64,7 +64,7 @@ class Found(NamedTuple):
     tried_log_likelihood: list[float]
 
 
-def emit(state_map: StateMap, task: Task, n: int, length: int, transient: int, rng: np.random.Generator) -> Emitted:
+def emit(state_map: CompleteMap, task: Task, n: int, length: int, transient: int, rng: np.random.Generator) -> Emitted:
     """Run the network on the task's noise, trials laid end to end because the noise has no memory.
 
     Raises:

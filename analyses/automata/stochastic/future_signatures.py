@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int64
 
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap
+from rnnscope.subjects.not_applicable import NotApplicable
 
 MAX_WORDS = {4: 16, 3: 16, 2: 300}  # in a signature, by their length: with many symbols they are shorter
 MAX_STEPS = 45_000  # of the network, for signatures
@@ -56,7 +56,7 @@ _Judged = tuple[float, Automaton]  # what is minimised, and by which
 class Writer(NamedTuple):
     """A network that predicts the next symbol and reads it."""
 
-    map: StateMap
+    map: CompleteMap
     alphabet: Float[np.ndarray, "symbol input"]
 
     def probabilities(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch symbol"]:

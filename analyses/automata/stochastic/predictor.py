@@ -31,13 +31,12 @@ from rnnscope.analyses.automata.stochastic.future_signatures import (
     word_divergence,
 )
 from rnnscope.analyses.automata.stochastic.future_signatures import Automaton as SignatureAutomaton
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.maps import FunctionMap
 from rnnscope.numerics import linalg
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks import Process
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.process import entropy
-from rnnscope.tasks.task import check_count
 
 SLIP = 0.01  # arrows of symbols less likely than this are a network's slips: they make no state recurrent ...
 LATE = 0.02  # ... unless so much of the later half of its words would then be spent in transient states
@@ -56,18 +55,19 @@ class Limits(NamedTuple):
     compare: bool
 
 
-def extract_predictor(reader: Reader, truth: Any, symbols: tuple[str, ...], limits: Limits, seed: int) -> Automaton:
-    """The probabilistic automaton of a network that predicts the next symbol; if `truth` is a `Process`, with what both
-    know.
+def extract_predictor(
+    reader: Reader, process: Process | None, symbols: tuple[str, ...], limits: Limits, seed: int
+) -> Automaton:
+    """The probabilistic automaton of a network that predicts the next symbol; with a process, what both know.
 
     Raises:
         NotApplicable: the network has no readout of one logit for each symbol, or diverges.
         ValueError: a setting is impossible, or the process has other symbols.
     """
     n_states, max_states, n_words, length, n_test_words, compare = limits
-    process = truth if isinstance(truth, Process) else None
     for name, value, least in (("n_words", n_words, 4), ("length", length, 2), ("n_test_words", n_test_words, 4)):
-        check_count(name, value, least)
+        if value < least:
+            raise ValueError(f"{name} must be at least {least} for a network that predicts, got {value}")
     writer = _writer(reader)
     if process is not None and process.n_symbols != reader.n_symbols:
         raise ValueError(f"process has {process.n_symbols} symbols, the network's alphabet {reader.n_symbols}")

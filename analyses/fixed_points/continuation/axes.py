@@ -1,20 +1,20 @@
 """The continuous axes along which fixed points are followed: an input, or a parameter of the map."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.continuation.curves import Family
-from rnnscope.maps import StateMap, as_map
+from rnnscope.maps import CompleteMap, HeldInput
+from rnnscope.subjects.subject import Subject, as_subject
 
-# (system, input to hold, which search of all it is, times the usual starts) -> its fixed points (point, state).
-Search = Callable[[Any, np.ndarray, int, int], np.ndarray]
+# (subject, input to hold, zeros if None, which search of all it is, times the usual starts) -> its fixed points
+# (point, state).
+Search = Callable[[Subject, ArrayLike | None, int, int], np.ndarray]
 # Values at which all branches have a row, where only the ends are given.
 N_VALUES = 21
 # Maps that are kept at a time, as one is asked for several times in a row.
@@ -43,14 +43,12 @@ class Axis:
     search: Callable[[float, int, int], np.ndarray]
 
 
-def along_inputs(system: Any, inputs: ArrayLike, values: ArrayLike | None, search: Search) -> Axis:
+def along_inputs(subject: Subject, inputs: ArrayLike, values: ArrayLike | None, search: Search) -> Axis:
     """Along straight lines from each row of `inputs` to the next."""
-    if _is_function(system):
-        raise ValueError("a function of a parameter and inputs are two axes: give one of them")
-    driven = as_map(system)
+    driven = subject.map
     path = np.array(inputs, np.float64)
     if not driven.input_size:
-        raise ValueError("the map takes no input to go along: give a function from a number to a map, with values")
+        raise ValueError("the map takes no input to go along: follow_parameter goes along a parameter")
     if path.ndim != 2 or path.shape[1] != driven.input_size or len(path) < 2:
         raise ValueError(
             f"inputs must have shape (value, {driven.input_size}) with two rows at least, the inputs to go along, "
@@ -94,34 +92,32 @@ def along_inputs(system: Any, inputs: ArrayLike, values: ArrayLike | None, searc
         bounds=_bounds([driven]),
     )
     grid = knots if len(knots) > 2 else np.linspace(knots[0], knots[-1], N_VALUES)
-    return Axis(family, grid, name, lambda value, i, more: search(system, held(np.array(value)), i, more))
+    return Axis(family, grid, name, lambda value, i, more: search(subject, held(np.array(value)), i, more))
 
 
-def along_parameter(system: Any, values: ArrayLike | None, input: ArrayLike | None, search: Search) -> Axis:
-    """Over the maps that a function of one number returns.
+def along_parameter(
+    function: Callable[[float], Any], values: ArrayLike, input: ArrayLike | None, search: Search
+) -> Axis:
+    """Over the maps that a function of one number returns, or what `as_subject` takes.
 
     Where it returns networks in single precision, its maps are no smooth function of the number: they are then taken at
     a limited number of values, with a cubic between them, and every fixed point that is found is settled on its own
     map at the end.
     """
-    if not _is_function(system):
-        raise ValueError(
-            f"nothing tells along what to follow the fixed points of this {type(system).__name__}: give inputs to go "
-            "along, a function from a number to a map with values, or a run with several checkpoints"
-        )
-    if values is None:
-        raise ValueError("a function of a parameter needs values, from the first to the last of which to go")
     grid = np.sort(checked_values(values))
 
     @lru_cache(maxsize=KEPT_MAPS)
-    def at(value: float) -> StateMap:
+    def subject(value: float) -> Subject:
         try:
-            driven = as_map(system(value))
+            return as_subject(function(value))
         except TypeError as error:
             raise TypeError(
                 f"the function must return a map at every value, at {value:g} it does not: {error}"
             ) from error
-        return as_map(driven, input=np.zeros(driven.input_size) if input is None else input)
+
+    @lru_cache(maxsize=KEPT_MAPS)
+    def at(value: float) -> CompleteMap:
+        return HeldInput(subject(value).map, input)
 
     first, last = at(float(grid[0])), at(float(grid[-1]))
     sizes = {(each.state_size, each.readout_size) for each in (first, last)}
@@ -152,22 +148,22 @@ def along_parameter(system: Any, values: ArrayLike | None, input: ArrayLike | No
             exact=exact,
             rounding=ROUNDED,
         )
-    return Axis(family, grid, "parameter", lambda value, i, more: search(at(value), np.empty(0), i, more))
+    return Axis(family, grid, "parameter", lambda value, i, more: search(subject(value), input, i, more))
 
 
-def _step(one: StateMap, states: np.ndarray) -> np.ndarray:
+def _step(one: CompleteMap, states: np.ndarray) -> np.ndarray:
     return one.step(states, np.empty((len(states), 0)))
 
 
-def _jacobian(one: StateMap, states: np.ndarray) -> np.ndarray:
+def _jacobian(one: CompleteMap, states: np.ndarray) -> np.ndarray:
     return one.jacobian(states, np.empty((len(states), 0)))
 
 
 def _each(
-    at: Callable[[float], StateMap],
+    at: Callable[[float], CompleteMap],
     states: np.ndarray,
     values: np.ndarray,
-    ask: Callable[[StateMap, np.ndarray], np.ndarray],
+    ask: Callable[[CompleteMap, np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """What the maps say of states, each at its own value."""
     groups = [np.flatnonzero(values == value) for value in dict.fromkeys(values.tolist())]
@@ -175,7 +171,7 @@ def _each(
     return np.concatenate(found)[np.argsort(np.concatenate(groups), kind="stable")]
 
 
-def _is_rounded(family: Family, first: StateMap) -> bool:
+def _is_rounded(family: Family, first: CompleteMap) -> bool:
     """Whether the maps change with the parameter in steps, not smoothly."""
     states = np.random.default_rng(0).standard_normal((16, first.state_size))
     if first.domain is not None:
@@ -193,7 +189,7 @@ def _is_rounded(family: Family, first: StateMap) -> bool:
 class _Between:
     """Maps at the ends of equal intervals, with cubics through the four nearest between them."""
 
-    at: Callable[[float], StateMap]
+    at: Callable[[float], CompleteMap]
     low: float
     high: float
 
@@ -201,7 +197,7 @@ class _Between:
         self,
         states: np.ndarray,
         values: np.ndarray,
-        ask: Callable[[StateMap, np.ndarray], np.ndarray],
+        ask: Callable[[CompleteMap, np.ndarray], np.ndarray],
         *,
         slope: bool,
     ) -> np.ndarray:
@@ -234,15 +230,7 @@ def checked_values(values: ArrayLike) -> np.ndarray:
     return checked
 
 
-def _is_function(system: Any) -> bool:
-    """Whether a map is what it returns, not what it is: networks can be called too."""
-    is_network = isinstance(system, torch.nn.Module | StateMap) or any(
-        inspect.ismethod(getattr(system, name, None)) for name in ("network", "map", "step")
-    )
-    return callable(system) and not is_network
-
-
-def _bounds(maps: list[StateMap]) -> np.ndarray:
+def _bounds(maps: list[CompleteMap]) -> np.ndarray:
     """The loosest bounds of all."""
     domains = [each.domain for each in maps]
     free = np.array([[-np.inf], [np.inf]]).repeat(maps[0].state_size, 1)

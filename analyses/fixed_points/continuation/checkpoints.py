@@ -4,13 +4,13 @@ Weights between two checkpoints were never the network's, so there is no curve t
 of one checkpoint, on the map of the next, leads to where the point has gone; the same backwards confirms it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnnscope.analyses.fixed_points.continuation.axes import Search
 from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS, Spectrum
 from rnnscope.analyses.fixed_points.continuation.checkpoint_bifurcations import (
     Link,
@@ -22,31 +22,15 @@ from rnnscope.analyses.fixed_points.continuation.curves import EDGE, EVENT
 from rnnscope.analyses.fixed_points.continuation.rows import fixed_point_index
 from rnnscope.analyses.fixed_points.continuation.tracking import MORE_STARTS, search_all, spread
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
-from rnnscope.maps import StateMap, as_map
-from rnnscope.network import Network
+from rnnscope.maps import CompleteMap, HeldInput
 from rnnscope.numerics import linalg
-from rnnscope.records.runs import Run
+from rnnscope.subjects.subject import Subject
 
 MOST_NEWTON_STEPS = 60
 # A Newton step is no longer than this part of the points' spread, so that it leads to a point nearby.
 LONGEST_STEP = 0.1
 # q below which a point is fixed, and the distance in units of the spread below which two are one.
 TOLERANCE, SAME = 1e-20, 1e-5
-
-
-@dataclass(frozen=True)
-class _Checkpoint:
-    """A run as it was at a step: its task, and the network of then."""
-
-    run: Run
-    step: int
-
-    @property
-    def task(self) -> Any:
-        return self.run.task
-
-    def network(self) -> Network:
-        return self.run.network(self.step)
 
 
 @dataclass(frozen=True)
@@ -60,27 +44,23 @@ class _Link:
 
 
 def match_checkpoints(
-    run: Run,
+    subject: Subject,
     steps: list[int],
     *,
     input: ArrayLike | None,
-    search: Callable[[Any, np.ndarray, int, int], np.ndarray],
+    search: Search,
     n_starts: int,
     repeat: bool,
     n_searches: int,
     max_branches: int,
 ) -> dict[str, Any]:
-    """The array fields of `BifurcationDiagram`. `search(system, input, i, more)` gives the fixed points that the i-th
+    """The array fields of `BifurcationDiagram`. `search(subject, input, i, more)` gives the fixed points that the i-th
     search of all finds, from `more` times the usual starts; it raises NotApplicable where it cannot begin. With
     `repeat` it is asked again where neighbouring checkpoints lead to points that it missed."""
-    networks = [run.network(step) for step in steps]
-    held = np.zeros(networks[0].input_size) if input is None else np.asarray(input, np.float64)
-    maps = [as_map(network, input=held) for network in networks]
+    maps: list[CompleteMap] = [HeldInput(subject.at(step).map, input) for step in steps]
     searched = np.unique(np.linspace(0, len(steps) - 1, n_searches).round().astype(int)).tolist()
     more = [1] * len(searched)
-    found = search_all(
-        [lambda i=i, k=k: search(_Checkpoint(run, steps[k]), held, i, 1) for i, k in enumerate(searched)]
-    )
+    found = search_all([lambda i=i, k=k: search(subject.at(steps[k]), input, i, 1) for i, k in enumerate(searched)])
     scale = spread(np.concatenate([points for points in found if points is not None]))
     sets = [np.empty((0, maps[0].state_size)) for _ in steps]
     for k, points in zip(searched, found, strict=True):
@@ -91,7 +71,7 @@ def match_checkpoints(
             if points is not None and len(sets[k]) > len(points):
                 searched.append(k)
                 more.append(MORE_STARTS)
-                again = search(_Checkpoint(run, steps[k]), held, len(found), MORE_STARTS)
+                again = search(subject.at(steps[k]), input, len(found), MORE_STARTS)
                 found.append(again)
                 sets[k] = _joined(sets[k], again, SAME * scale)
         sets = _spread_out(maps, sets, scale)
@@ -114,7 +94,7 @@ def match_checkpoints(
     }
 
 
-def _spread_out(maps: list[StateMap], sets: list[np.ndarray], scale: float) -> list[np.ndarray]:
+def _spread_out(maps: list[CompleteMap], sets: list[np.ndarray], scale: float) -> list[np.ndarray]:
     """What is known at one checkpoint, looked for at all: forward, then backward."""
     sets = list(sets)
     ways = [(k - 1, k) for k in range(1, len(sets))]
@@ -124,11 +104,11 @@ def _spread_out(maps: list[StateMap], sets: list[np.ndarray], scale: float) -> l
     return sets
 
 
-def _residual(map: StateMap, h: np.ndarray) -> np.ndarray:
+def _residual(map: CompleteMap, h: np.ndarray) -> np.ndarray:
     return map.step(h, np.empty((len(h), 0))) - h
 
 
-def _settle(map: StateMap, start: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def _settle(map: CompleteMap, start: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Newton's method with steps of limited length from each row: (where it ends, whether at a fixed point)."""
     h, n = start.copy(), start.shape[1]
     fractions = np.array([1.0, 0.5, 0.25, 0.1])[:, None, None]
@@ -162,7 +142,7 @@ def _joined(points: np.ndarray, more: np.ndarray, radius: float) -> np.ndarray:
     return points
 
 
-def _described(map: StateMap, h: np.ndarray, scale: float) -> Points:
+def _described(map: CompleteMap, h: np.ndarray, scale: float) -> Points:
     def jacobian(states: np.ndarray) -> np.ndarray:
         return map.jacobian(states, np.empty((len(states), 0)))
 
@@ -171,7 +151,7 @@ def _described(map: StateMap, h: np.ndarray, scale: float) -> Points:
     return Points(h, spectra, is_smooth(jacobian, h, here, 1e-6 * scale, 2))
 
 
-def _link(a: StateMap, b: StateMap, old: Points, new: Points, scale: float) -> _Link:
+def _link(a: CompleteMap, b: CompleteMap, old: Points, new: Points, scale: float) -> _Link:
     from scipy.optimize import linear_sum_assignment
 
     forward, backward = _leads(b, old.h, new.h, scale), _leads(a, new.h, old.h, scale)
@@ -191,7 +171,7 @@ def _link(a: StateMap, b: StateMap, old: Points, new: Points, scale: float) -> _
     return _Link(forward, backward, without_pitchforks(old, new, pairs))
 
 
-def _leads(map: StateMap, start: np.ndarray, ends: np.ndarray, scale: float) -> np.ndarray:
+def _leads(map: CompleteMap, start: np.ndarray, ends: np.ndarray, scale: float) -> np.ndarray:
     """Of each start, the one of `ends` where it settles; -1 for none."""
     h, ok = _settle(map, start, scale)
     if not len(ends):
@@ -208,7 +188,7 @@ def _unreached(points: np.ndarray, known: np.ndarray, links: list[_Link], k: int
     return sum(row not in reached for row in rows)
 
 
-def _fields(maps: list[StateMap], steps: np.ndarray, known: list[Points], links: list[_Link]) -> dict[str, Any]:
+def _fields(maps: list[CompleteMap], steps: np.ndarray, known: list[Points], links: list[_Link]) -> dict[str, Any]:
     branch: list[np.ndarray] = [np.arange(len(known[0]))]
     unsure = [np.zeros(len(points), bool) for points in known]
     last_step = dict.fromkeys(range(len(known[0])), 0)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Complex, Float, Integer
 from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS
 from rnnscope.analyses.fixed_points.continuation.curves import END_NAMES, LOST
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -62,6 +63,7 @@ class BifurcationDiagram:
         continuous: whether there is something between two values: not so for a run's checkpoints.
         max_step, max_branches, seed: settings, see `follow_fixed_points`.
         kind_names, end_names: what the codes in `event_kind` and `branch_ends` stand for.
+        made: how it was found.
     """
 
     value: Float[np.ndarray, " row"]
@@ -96,6 +98,7 @@ class BifurcationDiagram:
     seed: int
     kind_names: tuple[str, ...] = KINDS
     end_names: tuple[str, ...] = END_NAMES
+    made: Made | None = None
 
     def __len__(self) -> int:
         return len(self.branch_ends)

@@ -7,8 +7,8 @@ import numpy as np
 
 from rnnscope.analyses.fixed_points.continuation.bifurcations import Event, find_events
 from rnnscope.analyses.fixed_points.continuation.curves import Curve, Family, follow, position, project
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.numerics import linalg
+from rnnscope.subjects.not_applicable import NotApplicable
 
 # A search that missed points is done again with so many times the starts, and again while that finds new ones.
 MORE_STARTS, MOST_MORE = 4, 16

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
-from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.cycles.period_search import (
     Search,
@@ -23,13 +22,21 @@ from rnnscope.analyses.fixed_points.cycles.period_search import (
     search_from_starts,
     smooth_cycles,
 )
-from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals
+from rnnscope.analyses.fixed_points.cycles.region_search import complete_cost, regions_cost
+from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals, shooting_cost
+from rnnscope.analyses.fixed_points.search.find import spread
 from rnnscope.analyses.fixed_points.search.root_search import search_box
 from rnnscope.analyses.fixed_points.search.stability import count_unstable
-from rnnscope.analyses.fixed_points.search.starts import checked_starts
 from rnnscope.analyses.fixed_points.trust.coverage import coverage
-from rnnscope.maps import LinearPieces, StateMap, as_map, linear_pieces
+from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost, Expected, Scale, Settings
+from rnnscope.maps import CompleteMap, HeldInput, LinearPieces
+from rnnscope.question import Count, InputVector, Positive, Seed, StateRows
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.starts import checked_starts
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -68,6 +75,7 @@ class Cycles:
         distance: what counts as one cycle, in units of `scale`.
         scale: spread of the starts (their median distance from their median); 0 where none were needed.
         seed: of the default starts.
+        made: how it was found.
     """
 
     period: Integer[np.ndarray, " cycle"]
@@ -92,6 +100,7 @@ class Cycles:
     distance: float
     scale: float
     seed: int
+    made: Made | None = None
 
     def __len__(self) -> int:
         return len(self.period)
@@ -138,19 +147,45 @@ class Cycles:
         return cycles_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    periods = settings["periods"]
+    wanted = [periods] if isinstance(periods, int) else list(periods)
+    n_starts = settings["n_starts"] if settings["starts"] is None else len(settings["starts"])
+    state_map = HeldInput(scale.subject.map, settings["input"])
+    pieces = None if settings["exact"] is False else state_map.linear_pieces(np.empty(0))
+    if pieces is None:
+        costs = [shooting_cost(scale, n_starts, period) for period in wanted]
+    else:
+        most = np.log2(settings["max_regions"])
+        costs = [
+            complete_cost(scale, pieces.n_gates, period)
+            if period * pieces.n_gates <= most
+            else regions_cost(scale, pieces, n_starts, period)
+            for period in wanted
+        ]
+    return scale.around(sum(cost.seconds for cost in costs), max((cost.memory for cost in costs), default=0))
+
+
+@analysis(
+    "cycles",
+    title="Cycles",
+    group=FIXED_POINTS,
+    quick={"periods": (1, 2), "n_starts": 16, "max_regions": 2**10, "max_iterations": 20},
+    cost=Cost("heavy", "starts x periods x units^3", _cost),
+)
 def find_cycles(
-    system: Any,
+    subject: Subject,
     *,
-    periods: int | Sequence[int] = (1, 2, 3, 4),
-    input: ArrayLike | None = None,
-    starts: ArrayLike | None = None,
-    n_starts: int = 256,
+    periods: Count | Sequence[Count] = (1, 2, 3, 4),
+    input: InputVector | None = None,
+    starts: StateRows | None = None,
+    n_starts: Count = 256,
     exact: bool | None = None,
-    max_regions: int = 2**20,
-    tolerance: float = 1e-20,
-    max_iterations: int = 100,
-    distance: float = 1e-5,
-    seed: int = 0,
+    max_regions: Count = 2**20,
+    tolerance: Positive = 1e-20,
+    max_iterations: Count = 100,
+    distance: Positive = 1e-5,
+    seed: Seed = 0,
 ) -> Cycles:
     """Find and classify the cycles of a map at a constant input. Only minimal periods count, and each cycle once.
 
@@ -162,8 +197,8 @@ def find_cycles(
     search is complete: `unseen` tells what the hits say of the rest.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
-        periods: the periods to search, or one.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
+        periods: the periods to search, or one, in steps; a fixed point has period 1.
         input: the input to hold, (input,); zeros if None.
         starts: where to start, (start, state), each with the states that follow it. If None: as in
             `find_fixed_points`; a third of them with the states that follow, a third from the nearest return in
@@ -190,28 +225,17 @@ def find_cycles(
         >>> found.period.tolist(), found.stable.tolist(), found.cycle(2).round(4).tolist()
         ([1, 1, 2], [False, False, True], [[0.7995], [0.513]])
     """
-    wanted = _checked_periods(periods)
-    for name, value, least in (
-        ("n_starts", n_starts, 1),
-        ("max_regions", max_regions, 1),
-        ("max_iterations", max_iterations, 1),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
-    for name, value in (("tolerance", tolerance), ("distance", distance)):
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a positive number, got {value}: the default is a good choice")
-    driven = as_map(system)
-    state_map = as_map(driven, input=np.zeros(driven.input_size) if input is None else input)
-    held = np.zeros(driven.input_size) if input is None else np.array(input, np.float64)
+    wanted = sorted({periods} if isinstance(periods, int) else set(periods))
+    if not wanted:
+        raise ValueError("periods is empty: give one period or several, such as [1, 2, 3]")
+    state_map = HeldInput(subject.map, input)
     given = None if starts is None else checked_starts(starts, state_map.state_size)
-    pieces = None if exact is False else linear_pieces(state_map, np.empty(0))
+    pieces = None if exact is False else state_map.linear_pieces(np.empty(0))
     if pieces is None and exact:
         raise ValueError(
-            f"exact=True needs a piecewise-linear map, and this {type(system).__name__} tells no linear pieces: it "
-            "takes a ReLU network of one layer, cells.PiecewiseLinear, or a FunctionMap with pieces=...; exact=None "
-            "searches any map from starts"
+            "exact=True needs a piecewise-linear map, and this one tells no linear pieces: it takes a ReLU network of "
+            "one layer, cells.PiecewiseLinear, or a FunctionMap with pieces=...; exact=None searches any map from "
+            "starts"
         )
     if pieces is not None:
         check_pieces(pieces, state_map)
@@ -227,10 +251,10 @@ def find_cycles(
                     "max_regions, or search from starts with exact=None"
                 )
             if begin is None:
-                begin = default_begin(system, state_map, n_starts, pieces, seed) if given is None else given
+                begin = default_begin(subject, n_starts, pieces, seed) if given is None else given
                 begin = np.clip(begin, *search_box(state_map, begin))
                 check_begin(state_map, begin)
-                scale = _spread(begin)
+                scale = spread(begin)
             search = search_from_starts(
                 state_map,
                 pieces,
@@ -246,26 +270,16 @@ def find_cycles(
         searches.append(search)
     return Cycles(
         **_collected(state_map, pieces, wanted, searches, scale),
-        input=held,
-        tolerance=float(tolerance),
-        distance=float(distance),
+        input=state_map.input,
+        tolerance=tolerance,
+        distance=distance,
         scale=scale,
         seed=seed,
     )
 
 
-def _checked_periods(periods: int | Sequence[int]) -> list[int]:
-    several = [periods] if isinstance(periods, int | np.integer) else list(periods)
-    if not several:
-        raise ValueError("periods is empty: give one period or several, such as [1, 2, 3]")
-    for period in several:
-        if not isinstance(period, int | np.integer) or period < 1:
-            raise ValueError(f"a period is a whole number of steps, at least 1 (a fixed point), got {period}")
-    return sorted({int(period) for period in several})
-
-
 def _collected(
-    state_map: StateMap, pieces: LinearPieces | None, periods: list[int], searches: list[Search], scale: float
+    state_map: CompleteMap, pieces: LinearPieces | None, periods: list[int], searches: list[Search], scale: float
 ) -> dict[str, Any]:
     """The array fields of the result."""
     chains: list[np.ndarray] = []
@@ -308,12 +322,6 @@ def _turned(chain: Float[np.ndarray, "phase unit"]) -> Float[np.ndarray, "phase 
     """From the state of largest first unit on; where rounding alone would say which that is, the next unit says."""
     rounded = np.round(chain / (np.abs(chain).max(initial=0.0) or 1.0), 8)
     return np.roll(chain, -int(np.lexsort(rounded.T[::-1])[-1]), 0)
-
-
-def _spread(states: np.ndarray) -> float:
-    """Their median distance from their median, so that one state far out does not make all others one; 1 if it is 0."""
-    with np.errstate(over="ignore"):
-        return float(np.median(np.linalg.norm(states - np.median(states, 0), axis=1))) or 1.0
 
 
 def _trust(found: Cycles) -> list[str]:

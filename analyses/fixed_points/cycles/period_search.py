@@ -1,7 +1,6 @@
 """The search for cycles of one period: complete where the map's linear pieces allow it, from many starts elsewhere."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
@@ -9,11 +8,13 @@ from jaxtyping import Bool, Complex, Float, Integer
 from rnnscope.analyses.fixed_points.cycles.linear_regions import at_border, exact_cycles
 from rnnscope.analyses.fixed_points.cycles.region_search import search_regions
 from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals, multipliers, shoot
+from rnnscope.analyses.fixed_points.search.find import RANDOM_SHARE
 from rnnscope.analyses.fixed_points.search.root_search import search_box
 from rnnscope.analyses.fixed_points.search.stability import is_smooth
-from rnnscope.analyses.fixed_points.search.starts import bounds, default_starts, visited_states
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import LinearPieces, StateMap
+from rnnscope.maps import CompleteMap, LinearPieces
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.starts import bounds, starts_near
+from rnnscope.subjects.subject import Subject
 
 # A cycle with a multiplier this close to 1 is one of a continuum, and no exact search can list those.
 CONTINUUM = 1e-9
@@ -46,7 +47,7 @@ class Search:
     n_singular: int = 0
 
 
-def search_completely(pieces: LinearPieces, state_map: StateMap, period: int, max_regions: int) -> Search | None:
+def search_completely(pieces: LinearPieces, state_map: CompleteMap, period: int, max_regions: int) -> Search | None:
     """None where that takes more than `max_regions` sequences of regions."""
     found = exact_cycles(pieces, period, max_regions)
     if found is None:
@@ -67,7 +68,7 @@ def search_completely(pieces: LinearPieces, state_map: StateMap, period: int, ma
 
 
 def search_from_starts(
-    state_map: StateMap,
+    state_map: CompleteMap,
     pieces: LinearPieces | None,
     begin: Float[np.ndarray, "start unit"],
     period: int,
@@ -110,7 +111,7 @@ def _size(pieces: LinearPieces, chains: np.ndarray) -> Float[np.ndarray, " found
     return np.abs(chains).max((1, 2), initial=0.0) + unit
 
 
-def _in_domain(state_map: StateMap, chains: np.ndarray, room: np.ndarray) -> Bool[np.ndarray, " found"]:
+def _in_domain(state_map: CompleteMap, chains: np.ndarray, room: np.ndarray) -> Bool[np.ndarray, " found"]:
     """Whether all states of each chain lie in the domain; what solves equations is 0 but for rounding there."""
     if state_map.domain is None:
         return np.ones(len(chains), bool)
@@ -119,13 +120,13 @@ def _in_domain(state_map: StateMap, chains: np.ndarray, room: np.ndarray) -> Boo
 
 
 def default_begin(
-    system: Any, state_map: StateMap, n_starts: int, pieces: LinearPieces | None, seed: int
+    subject: Subject, n_starts: int, pieces: LinearPieces | None, seed: int
 ) -> Float[np.ndarray, "start unit"]:
     """States to start from, as for fixed points."""
-    no_visits = bounds(state_map)[0].all() and getattr(system, "task", None) is None
-    seen = None if no_visits else visited_states(system, state_map, seed)
+    no_visits = bounds(subject.map)[0].all() and subject.task is None
+    seen = None if no_visits else subject.visited(seed=seed).states
     try:
-        return default_starts(state_map, seen, n_starts, NOISE, seed)
+        return starts_near(subject.map, seen, n_starts, NOISE, RANDOM_SHARE, np.random.default_rng([seed, 0xF1]))
     except NotApplicable:
         if pieces is None or seen is None:
             raise
@@ -134,7 +135,7 @@ def default_begin(
 
 
 def _chains(
-    state_map: StateMap, begin: np.ndarray, period: int, by_default: bool, rng: np.random.Generator
+    state_map: CompleteMap, begin: np.ndarray, period: int, by_default: bool, rng: np.random.Generator
 ) -> Float[np.ndarray, "start phase unit"]:
     """Each start and the states that follow it; of default starts, two thirds as `find_cycles` says."""
     n_starts = len(begin)
@@ -188,13 +189,13 @@ def proper_divisors(period: int) -> list[int]:
 
 
 def cycle_multipliers(
-    pieces: LinearPieces | None, state_map: StateMap, chains: Float[np.ndarray, "cycle phase unit"]
+    pieces: LinearPieces | None, state_map: CompleteMap, chains: Float[np.ndarray, "cycle phase unit"]
 ) -> Complex[np.ndarray, "cycle multiplier"]:
     return multipliers(_jacobians(pieces, state_map, chains))
 
 
 def smooth_cycles(
-    pieces: LinearPieces | None, state_map: StateMap, chains: Float[np.ndarray, "cycle phase unit"], scale: float
+    pieces: LinearPieces | None, state_map: CompleteMap, chains: Float[np.ndarray, "cycle phase unit"], scale: float
 ) -> Bool[np.ndarray, " cycle"]:
     """Whether no state lies at a kink; of a map that tells no pieces, whether the Jacobian hardly changes within a
     millionth of the scale."""
@@ -205,20 +206,20 @@ def smooth_cycles(
     )
 
 
-def _jacobians(pieces: LinearPieces | None, state_map: StateMap, chains: np.ndarray) -> np.ndarray:
+def _jacobians(pieces: LinearPieces | None, state_map: CompleteMap, chains: np.ndarray) -> np.ndarray:
     if pieces is not None:
         return pieces.jacobian(pieces.regions(chains))
     return state_map.jacobian(chains, np.empty((*chains.shape[:-1], 0)))
 
 
-def check_begin(state_map: StateMap, begin: Float[np.ndarray, "start unit"]) -> None:
+def check_begin(state_map: CompleteMap, begin: Float[np.ndarray, "start unit"]) -> None:
     if not np.isfinite(chain_residuals(state_map, begin[:, None])[1]).any():
         raise ValueError(
             f"the map gives no finite state from any of the {len(begin)} starts: look for NaN or infinite weights"
         )
 
 
-def check_pieces(pieces: LinearPieces, state_map: StateMap) -> None:
+def check_pieces(pieces: LinearPieces, state_map: CompleteMap) -> None:
     """A user's own pieces may not be those of the step."""
     rng = np.random.default_rng(0)
     n = state_map.state_size

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.fixed_points.cycles.linear_regions import BORDER, Chains, Sequences, solve_sequences
 from rnnscope.analyses.fixed_points.cycles.shooting import solve_cyclic
+from rnnscope.cost import FLOAT, Expected, Scale
 from rnnscope.maps import LinearPieces
 from rnnscope.numerics import linalg
 
@@ -24,12 +25,37 @@ MOST_HOPS = 50
 # Paths that leave each solution in one round, and that begin elsewhere: solutions that lead only to one another along
 # the former are often on one of the latter. Rounds in a row that bring nothing new before the search ends.
 PATHS, PATH_STARTS, IN_VAIN = 4, 32, 2
+# What networks of the presets took: regions that a start hopped to, and calls of numpy for it; steps of a path from a
+# start, for each step of the period; systems solved in a step, for each phase, in time of a factorisation.
+HOPPED, HOP_CALLS, PATH_STEPS, PATH_SYSTEMS = 10, 800, 40, 2.2
 # A path ends after so many steps for each gate of the sequence, within these bounds.
 STEPS_PER_GATE, LEAST_STEPS, MOST_STEPS = 4, 50, 400
 # Multiplications that paths may cost, and what a step costs besides.
 MOST_WORK, STEP_WORK = 1e11, 2e5
 
 Passed = Bool[np.ndarray, "passed phase gate"]
+
+
+def regions_cost(scale: Scale, pieces: LinearPieces, n_starts: int, period: int) -> Expected:
+    """Of one period: hops from the starts, then paths. Of a map without constants all regions meet at 0, which is a
+    cycle in each of them: paths are then followed from as many as are treated at a time, unless the first ones have
+    used up the work."""
+    n, gates = scale.n, period * pieces.n_gates
+    n_steps = PATH_STARTS * min(PATH_STEPS * period, MOST_STEPS)
+    constants = [pieces.constant(np.full(pieces.n_gates, side)) for side in (False, True)]
+    together = max(1, 2**22 // (2 * PATHS * period * n**2))
+    if not np.any(constants) and n_steps < MOST_WORK / (STEP_WORK + 3 * period * n**3):
+        n_steps += 2 * PATHS * together * int(np.clip(STEPS_PER_GATE * gates, LEAST_STEPS, MOST_STEPS))
+    systems = HOPPED * n_starts * period + PATH_SYSTEMS * n_steps * period
+    seconds = systems * scale.factorisation.each + HOP_CALLS * n_starts * scale.numpy_call
+    return Expected(seconds, FLOAT * 3 * min(max(n_starts, 2 * PATHS * PATH_STARTS) * period * n**2, 2**22))
+
+
+def complete_cost(scale: Scale, n_gates: int, period: int) -> Expected:
+    """Of one period, where every sequence of regions is solved."""
+    n_sequences = 2 ** (n_gates * period)
+    seconds = n_sequences * (scale.factorisation.each + period * 20 * scale.n**2 * scale.scan)
+    return Expected(seconds, FLOAT * 3 * min(n_sequences * period * scale.n**2, 2**22))
 
 
 def search_regions(

@@ -8,18 +8,21 @@ Jacobians stay moderate (Ascher, Mattheij & Russell, Numerical Solution of Bound
 import numpy as np
 from jaxtyping import Complex, Float
 
-from rnnscope.maps import StateMap
+from rnnscope.cost import FLOAT, Expected, Scale
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 # Steps are condensed into one as long as the entries of the product of their Jacobians stay below this: what is lost
 # of the solution is the rounding error (1e-16) times it.
+# Linear systems that a start solved on networks of the presets, and the passes over a matrix that this takes.
+SOLVED, SOLVED_SCANS = 12, 22
 MOST_GROWTH = 1e6
 # A start is given up when so many steps more failed than succeeded, or when so many did not halve the residual.
 PATIENCE, STAGNANT = 12, 15
 
 
 def chain_residuals(
-    state_map: StateMap, chains: Float[np.ndarray, "*batch phase unit"]
+    state_map: CompleteMap, chains: Float[np.ndarray, "*batch phase unit"]
 ) -> tuple[Float[np.ndarray, "*batch phase unit"], Float[np.ndarray, "*batch phase"]]:
     """F(z_t) - z_{t+1} around each chain, and q = 1/2 |F(z_t) - z_{t+1}|^2, infinite where F is not finite."""
     with np.errstate(all="ignore"):
@@ -79,8 +82,18 @@ def multipliers(jacobians: Float[np.ndarray, "cycle phase unit unit"]) -> Comple
     return linalg.eigenvalues(begin.swapaxes(1, 2) @ frame @ product)
 
 
+def shooting_cost(scale: Scale, n_starts: int, period: int) -> Expected:
+    """Of one period, of the steps that the presets' networks took."""
+    solved = SOLVED * n_starts
+    parts = np.ceil(n_starts * period * scale.n**2 / 2**22)
+    seconds = scale.jacobian.of(parts * SOLVED, solved * period) + scale.matmul.of(0, solved * (period - 1))
+    seconds += scale.factorisation.of(parts * SOLVED, solved) + scale.step.of(0, 3 * solved * period)
+    seconds += SOLVED_SCANS * scale.n**2 * solved * (1 + period) * scale.scan
+    return Expected(seconds, FLOAT * 3.5 * min(n_starts * period * scale.n**2, 2**22))
+
+
 def shoot(
-    state_map: StateMap,
+    state_map: CompleteMap,
     chains: Float[np.ndarray, "start phase unit"],
     box: tuple[np.ndarray, np.ndarray],
     scale: float,
@@ -109,7 +122,7 @@ def shoot(
 
 
 def polish(
-    state_map: StateMap, chains: Float[np.ndarray, "start phase unit"], box: tuple[np.ndarray, np.ndarray]
+    state_map: CompleteMap, chains: Float[np.ndarray, "start phase unit"], box: tuple[np.ndarray, np.ndarray]
 ) -> tuple[Float[np.ndarray, "start phase unit"], Float[np.ndarray, " start"]]:
     """The last digits: full Newton steps, kept where they help."""
     chains = chains.copy()
@@ -124,7 +137,7 @@ def polish(
 
 
 def _descend(
-    state_map: StateMap,
+    state_map: CompleteMap,
     chains: np.ndarray,
     box: tuple[np.ndarray, np.ndarray],
     longest: float,
@@ -166,7 +179,7 @@ def _descend(
     return x, q.max(1)
 
 
-def _jacobians(state_map: StateMap, chains: np.ndarray) -> np.ndarray:
+def _jacobians(state_map: CompleteMap, chains: np.ndarray) -> np.ndarray:
     return state_map.jacobian(chains, np.empty((*chains.shape[:-1], 0)))
 
 

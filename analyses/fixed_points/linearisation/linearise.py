@@ -13,12 +13,19 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.search.asked import asked_points
+from rnnscope.analyses.fixed_points.search.find import FixedPoints
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, time_constants
-from rnnscope.maps import StateMap, as_map
+from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.maps import CompleteMap
 from rnnscope.maps.state_map import central_differences
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, InputRows, InputVector, Seed, StateRows
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import Uses, analysis
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -60,6 +67,7 @@ class Linearisation:
             this mode does not see it (or b = 0).
         readout_alignment: |c r| / (|c| |r|) with each row c of C: 0 where the output does not show this mode.
         smooth: whether J is the same on all sides of the point, as `find_fixed_points` says; True for given points.
+        made: how it was found.
     """
 
     points: Float[np.ndarray, "point unit"]
@@ -80,6 +88,7 @@ class Linearisation:
     input_alignment: Float[np.ndarray, "point vector input"]
     readout_alignment: Float[np.ndarray, "point vector output"]
     smooth: Bool[np.ndarray, " point"]
+    made: Made | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -138,28 +147,45 @@ class Linearisation:
         return linearisation_figure(self, point)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    points = settings["points"]
+    n_points = scale.n_points if points is None else len(points)
+    each = scale.jacobian.of(1, 1) + scale.eigenvectors.of(1, 1) + 8 * scale.singular_values.of(1, 1)
+    kept = min(n_points, 2**22 / scale.n**2) * scale.n**2
+    return scale.around(n_points * each, FLOAT * 12 * kept)
+
+
+@analysis(
+    "linearisation",
+    title="Linearisation",
+    group=FIXED_POINTS,
+    uses={"fixed_points": Uses("fixed_points", unless=("points",))},
+    wide=True,
+    cost=Cost("light", "points x units^3", _cost),
+)
 def linearise(
-    system: Any,
+    subject: Subject,
     *,
     fixed_points: FixedPoints | None = None,
-    points: ArrayLike | None = None,
-    input: ArrayLike | None = None,
-    n_vectors: int | None = 10,
-    seed: int = 0,
+    points: StateRows | None = None,
+    input: InputVector | InputRows | None = None,
+    n_vectors: Count | None = 10,
+    seed: Seed = 0,
 ) -> Linearisation:
     """Linearise a map at its fixed points, or at points that are given.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         fixed_points: where; searched for with `find_fixed_points` if neither these nor `points` are given.
         points: where instead, (point, state), such as slow points or states of a trial.
-        input: the input to hold, (input,), or with `points` one for each, (point, input); zeros if None. The fixed
-            points that are given have their own.
+        input: the input to hold, (input,), or several, (condition, input); with `points` one for each, (point, input).
+            Zeros if None; of fixed points that are given, those at all their inputs.
         n_vectors: how many leading eigenvectors, and their alignments, to keep for each point; all if None.
         seed: for the search.
 
     Raises:
-        ValueError: an argument out of range or of the wrong shape, or two that exclude each other.
+        ValueError: an argument out of range or of the wrong shape, two that exclude each other, or fixed points of
+            another system or other inputs.
         NotApplicable: nothing tells where to search for fixed points.
 
     Example:
@@ -170,22 +196,14 @@ def linearise(
         >>> found.eigenvalues[0].real.round(6).tolist(), found.input_alignment[0, :, 0].round(6).tolist()
         ([1.0, 0.5], [0.6, 0.8])
     """
-    state_map = as_map(system)
+    state_map = subject.map
     size = state_map.state_size
-    if n_vectors is not None and n_vectors < 1:
-        raise ValueError(f"n_vectors must be at least 1, got {n_vectors}: None keeps all")
     if points is not None and fixed_points is not None:
         raise ValueError("both fixed_points and points are given: choose one")
-    if fixed_points is not None and input is not None:
-        raise ValueError("fixed_points have the inputs at which they are fixed: leave input away, or give points=")
     if points is None:
-        found = find_fixed_points(system, input=input, seed=seed) if fixed_points is None else fixed_points
-        if found.points.shape[1] != size or found.inputs.shape[1] != state_map.input_size:
-            raise ValueError(
-                f"fixed_points have {found.points.shape[1]} numbers in a state and {found.inputs.shape[1]} in an "
-                f"input, the system {size} and {state_map.input_size}: give what find_fixed_points returned for it"
-            )
-        at, held, smooth = found.points, found.inputs, found.smooth
+        found, conditions = asked_points(subject, fixed_points, input, seed)
+        rows = conditions[found.point_input]
+        at, held, smooth = found.points[rows], found.inputs[rows], found.smooth[rows]
     else:
         at, held = _checked(points, input, size, state_map.input_size)
         smooth = np.ones(len(at), bool)
@@ -196,7 +214,7 @@ def linearise(
     pieces = [slice(i, i + part) for i in range(0, max(len(at), 1), part)]
     with np.errstate(all="ignore"), linalg.one_thread():
         parts = [_linearise_part(state_map, at[piece], held[piece], k) for piece in pieces]
-    arrays = {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
+    arrays: dict[str, Any] = {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
     return Linearisation(points=at.copy(), inputs=held.copy(), smooth=smooth.copy(), **arrays)
 
 
@@ -212,7 +230,7 @@ def _checked(points: ArrayLike, input: ArrayLike | None, size: int, input_size: 
     return at, np.array(np.broadcast_to(held, (len(at), input_size)))
 
 
-def _linearise_part(state_map: StateMap, at: np.ndarray, held: np.ndarray, k: int) -> dict[str, np.ndarray]:
+def _linearise_part(state_map: CompleteMap, at: np.ndarray, held: np.ndarray, k: int) -> dict[str, np.ndarray]:
     jacobians = state_map.jacobian(at, held)
     values, right, left = linalg.eigenvectors(jacobians)
     overlap = np.einsum("pui,pui->pi", left.conj(), right)

@@ -9,17 +9,32 @@ whether the states between are fixed or not, and the drift along it is measured.
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 from jaxtyping import Bool, Complex, Float, Integer
-from numpy.typing import ArrayLike
 
-from rnnscope.analyses.fixed_points.manifolds.slow_manifold import Limits, Traced, arc_lengths, slow_directions, trace
-from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
-from rnnscope.maps import StateMap, as_map
+from rnnscope.analyses.fixed_points.manifolds.slow_manifold import (
+    N_SETTLING,
+    Limits,
+    Traced,
+    arc_lengths,
+    manifolds_cost,
+    slow_directions,
+    trace,
+)
+from rnnscope.analyses.fixed_points.search.asked import asked_points
+from rnnscope.analyses.fixed_points.search.find import FixedPoints
+from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost
+from rnnscope.maps import CompleteMap, HeldInput
 from rnnscope.numerics import linalg
+from rnnscope.question import InputRows, InputVector, Level, Part, Seed, Whole
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import Uses, analysis
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,8 +45,6 @@ KINDS = {1: "line", 2: "plane", 3: "cloud"}
 NO_DRIFT = 1e-12
 # Points that no manifold was followed from yet, and those with only a short one around them.
 UNSEEN, ALONE = -1, -2
-# So many of the starts settle.
-N_SETTLING = 64
 # Variances around a point count as dimensions above this part of the largest.
 FLAT = 0.1
 
@@ -74,6 +87,7 @@ class MarginalManifolds:
             there, and a manifold of so many dimensions could not be covered.
         scale: the spread of the starts, as in `FixedPoints`.
         margin, max_drift, spacing, shortest, settle, seed: as asked for.
+        made: how it was found.
     """
 
     kind: tuple[str, ...]
@@ -107,6 +121,7 @@ class MarginalManifolds:
     shortest: float
     settle: int
     seed: int
+    made: Made | None = None
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -183,19 +198,27 @@ class MarginalManifolds:
         return manifolds_figure(self)
 
 
+@analysis(
+    "manifolds",
+    title="Continuous attractors",
+    group=FIXED_POINTS,
+    uses={"fixed_points": Uses("fixed_points")},
+    quick={"settle": 50, "spacing": 0.25, "n_points": 16},
+    cost=Cost("light", "fixed and slow points x units^3, and with a manifold its points", manifolds_cost),
+)
 def marginal_manifolds(
-    system: Any,
+    subject: Subject,
     *,
     fixed_points: FixedPoints | None = None,
-    input: ArrayLike | None = None,
+    input: InputVector | InputRows | None = None,
     slow_too: bool = True,
-    settle: int = 300,
-    margin: float = 0.05,
-    max_drift: float = 0.01,
-    spacing: float = 0.05,
-    n_points: int = 128,
-    shortest: float = 0.5,
-    seed: int = 0,
+    settle: Whole = 300,
+    margin: Part = 0.05,
+    max_drift: Part = 0.01,
+    spacing: Part = 0.05,
+    n_points: Annotated[int, Ge(8)] = 128,
+    shortest: Level = 0.5,
+    seed: Seed = 0,
 ) -> MarginalManifolds:
     """Find line, ring and plane attractors, exact or nearly so, and how the state drifts along them.
 
@@ -209,9 +232,10 @@ def marginal_manifolds(
     the furthest of them.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         fixed_points: from where; searched for with `find_fixed_points` if None.
-        input: the input to hold in that search, (input,).
+        input: the input to hold, (input,), or several, (condition, input); with `fixed_points`, only what was found at
+            these inputs is followed.
         slow_too: whether to begin at slow points as well.
         settle: for how many steps to let the network run at its constant input, from up to 64 of the starts; the
             states that are slow then are begun with as well (a search by Newton steps can pass an attractor by). 0
@@ -221,12 +245,13 @@ def marginal_manifolds(
         max_drift: how far the state may move in a step, in units of the scale; .01 stands for 100 steps to cross it.
         spacing: of the points on the way, in units of the scale (the spread of the starts); the way round a ring takes
             smaller steps by itself.
-        n_points: how many points to put on each line or ring, and about how many on a plane.
+        n_points: how many points to put on each line or ring, and about how many on a plane; fewer than 8 do not tell
+            one from the other.
         shortest: what is shorter than this, in units of the scale, is no manifold but a marginal point on its own.
         seed: for the search.
 
     Raises:
-        ValueError: an argument out of range, or fixed points of another system.
+        ValueError: an argument out of range, or fixed points of another system or other inputs.
         NotApplicable: nothing tells where to search for fixed points.
 
     Example:
@@ -237,34 +262,17 @@ def marginal_manifolds(
         >>> found.kind, found.length.round(3).tolist()
         (('ring',), [6.283])
     """
-    for name, value in (("margin", margin), ("max_drift", max_drift), ("spacing", spacing)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must lie between 0 and 1, got {value}: the default is a good choice")
-    if not 0 <= shortest < np.inf:
-        raise ValueError(f"shortest must be a number that is not negative, got {shortest}")
-    if settle < 0:
-        raise ValueError(f"settle must be a number of steps, 0 for none, got {settle}")
-    if n_points < 8:
-        raise ValueError(f"n_points must be at least 8, got {n_points}: fewer do not tell a line from a ring")
-    state_map = as_map(system)
-    if fixed_points is not None and input is not None:
-        raise ValueError("fixed_points have the inputs at which they are fixed: leave input away")
-    found = find_fixed_points(system, input=input, seed=seed) if fixed_points is None else fixed_points
-    if found.points.shape[1] != state_map.state_size or found.held_inputs.shape[1] != state_map.input_size:
-        raise ValueError(
-            f"fixed_points have {found.points.shape[1]} numbers in a state and {found.held_inputs.shape[1]} in an "
-            f"input, the system {state_map.state_size} and {state_map.input_size}: give what find_fixed_points "
-            "returned for it"
-        )
+    state_map = subject.map
+    found, conditions = asked_points(subject, fixed_points, input, seed)
     with np.errstate(all="ignore"), linalg.one_thread():
-        seeds = _seeds(state_map, found, slow_too, settle, margin, max_drift * found.scale)
+        seeds = _seeds(state_map, found, conditions, slow_too, settle, margin, max_drift * found.scale)
         limits = _limits(state_map, found, seeds, margin, max_drift, spacing)
         manifolds, label = _follow_all(state_map, found, seeds, limits, n_points, shortest * found.scale)
         # An empty one gives the shapes where there is none.
-        held = [as_map(state_map, input=found.held_inputs[c]) for _, c in manifolds]
         empty = Traced(np.empty((0, state_map.state_size)), np.empty((0, state_map.state_size, 1)), False, ())
-        parts = [_at_points(system, m, margin) for system, (m, _) in zip(held, manifolds, strict=True)]
-        parts.append(_at_points(as_map(state_map, input=np.zeros(state_map.input_size)), empty, margin))
+        parts = [_at_points(HeldInput(state_map, found.held_inputs[c]), m, margin) for m, c in manifolds]
+        parts.append(_at_points(HeldInput(state_map), empty, margin))
+    arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[-1]}
     traced, rows = [m for m, _ in manifolds], np.arange(len(manifolds))
     zeros = [_zeros(m, part["drift"], found.scale) for m, part in zip(traced, parts, strict=False)]
     return MarginalManifolds(
@@ -276,7 +284,7 @@ def marginal_manifolds(
         ends=tuple(m.ends for m in traced),
         inputs=found.held_inputs[np.array([c for _, c in manifolds], np.int64)],
         manifold=np.repeat(rows, [len(m.points) for m in traced]),
-        **{name: np.concatenate([part[name] for part in parts]) for name in parts[-1]},
+        **arrays,
         zero_manifold=np.repeat(rows, [len(at) for at, _ in zeros]),
         zero_arclength=np.concatenate([np.empty(0), *(at for at, _ in zeros)]),
         zero_stable=np.concatenate([np.empty(0, bool), *(stable for _, stable in zeros)]),
@@ -286,10 +294,10 @@ def marginal_manifolds(
         found_directions=seeds.n_slow,
         n_found=seeds.n_found,
         scale=found.scale,
-        margin=float(margin),
-        max_drift=float(max_drift),
-        spacing=float(spacing),
-        shortest=float(shortest),
+        margin=margin,
+        max_drift=max_drift,
+        spacing=spacing,
+        shortest=shortest,
         settle=settle,
         seed=seed,
     )
@@ -308,22 +316,29 @@ class _Seeds:
 
 
 def _seeds(
-    state_map: StateMap, found: FixedPoints, slow_too: bool, settle: int, margin: float, fastest: float
+    state_map: CompleteMap,
+    found: FixedPoints,
+    conditions: Bool[np.ndarray, " condition"],
+    slow_too: bool,
+    settle: int,
+    margin: float,
+    fastest: float,
 ) -> _Seeds:
-    slow = slice(None if slow_too else 0)
-    settled, settled_condition = _settled(state_map, found, settle, fastest)
-    points = np.concatenate([found.points, found.slow_points[slow], settled])
-    condition = np.concatenate([found.point_input, found.slow_input[slow], settled_condition])
-    n_fixed = len(found.points)
+    fixed, slow = conditions[found.point_input], conditions[found.slow_input] & slow_too
+    starts = np.flatnonzero(conditions[found.start_input])
+    settled, settled_condition = _settled(state_map, found, starts, settle, fastest)
+    points = np.concatenate([found.points[fixed], found.slow_points[slow], settled])
+    condition = np.concatenate([found.point_input[fixed], found.slow_input[slow], settled_condition])
+    n_fixed = int(fixed.sum())
     values = linalg.eigenvalues(state_map.jacobian(points[n_fixed:], found.held_inputs[condition[n_fixed:]]))
-    distances = np.nan_to_num(np.abs(np.concatenate([found.eigenvalues, values]) - 1), nan=np.inf)
-    distances[:n_fixed][~found.smooth] = np.inf  # at a kink eigenvalues say little
+    distances = np.nan_to_num(np.abs(np.concatenate([found.eigenvalues[fixed], values]) - 1), nan=np.inf)
+    distances[:n_fixed][~found.smooth[fixed]] = np.inf  # at a kink eigenvalues say little
     n_found = n_fixed, len(points) - n_fixed - len(settled), len(settled)
     return _Seeds(points, condition, distances.min(1), slow_directions(distances, margin), n_found)
 
 
 def _follow_all(
-    state_map: StateMap, found: FixedPoints, seeds: _Seeds, limits: Limits, n_points: int, shortest: float
+    state_map: CompleteMap, found: FixedPoints, seeds: _Seeds, limits: Limits, n_points: int, shortest: float
 ) -> tuple[list[tuple[Traced, int]], Integer[np.ndarray, " found"]]:
     """(manifolds with the rows of their inputs, the longest first; for every seed its manifold, or -1)."""
     manifolds: list[tuple[Traced, int]] = []
@@ -332,7 +347,7 @@ def _follow_all(
         condition = int(seeds.condition[row])
         if seeds.n_slow[row] not in KINDS or label[row] != UNSEEN:
             continue
-        held = as_map(state_map, input=found.held_inputs[condition])
+        held = HeldInput(state_map, found.held_inputs[condition])
         traced = trace(held, seeds.points[row], int(seeds.n_slow[row]), limits, n_points)
         if traced is None:
             continue
@@ -350,10 +365,10 @@ def _follow_all(
 
 
 def _settled(
-    state_map: StateMap, found: FixedPoints, steps: int, fastest: float
+    state_map: CompleteMap, found: FixedPoints, starts: Integer[np.ndarray, " start"], steps: int, fastest: float
 ) -> tuple[Float[np.ndarray, "settled unit"], Integer[np.ndarray, " settled"]]:
-    """Slow states after `steps` steps at constant input, and the rows of their inputs."""
-    rows = np.unique(np.linspace(0, len(found.starts) - 1, N_SETTLING).astype(np.int64)) if steps else []
+    """Slow states after `steps` steps at constant input from some of these starts, and the rows of their inputs."""
+    rows = starts[np.unique(np.linspace(0, len(starts) - 1, N_SETTLING).astype(np.int64)) if steps else []]
     states, condition = found.starts[rows], found.start_input[rows]
     inputs = found.held_inputs[condition]
     for _ in range(steps):
@@ -365,7 +380,7 @@ def _settled(
 
 
 def _limits(
-    state_map: StateMap, found: FixedPoints, seeds: _Seeds, margin: float, max_drift: float, spacing: float
+    state_map: CompleteMap, found: FixedPoints, seeds: _Seeds, margin: float, max_drift: float, spacing: float
 ) -> Limits:
     centre = np.median(found.starts, 0)
     reached = np.concatenate([found.starts, seeds.points[seeds.distance <= margin]])
@@ -419,7 +434,7 @@ def _overlap(manifold: Traced, other: Traced, limits: Limits) -> bool:
     return same_kind and bool(_belongs(manifold.points, other, limits).mean() > 0.5)
 
 
-def _at_points(state_map: StateMap, manifold: Traced, margin: float) -> dict[str, np.ndarray]:
+def _at_points(state_map: CompleteMap, manifold: Traced, margin: float) -> dict[str, np.ndarray]:
     """What there is to know of each point of a manifold."""
     points, d = manifold.points, manifold.tangents.shape[2]
     none = np.empty((len(points), 0))

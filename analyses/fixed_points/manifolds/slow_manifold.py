@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rnnscope.maps import StateMap
+from rnnscope.cost import FLOAT, Expected, Scale, Settings
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
+# Starts from which the network runs until it is slow.
+N_SETTLING = 64
 MOST_CORRECTIONS = 12
 MOST_STEPS = 5000
 # From one point to the next a line turns by 20 degrees at most; the step is halved up to so many times for it.
@@ -31,6 +34,16 @@ EQUAL = 0.05
 
 Points = Float[np.ndarray, "point unit"]
 Bases = Float[np.ndarray, "point unit direction"]
+
+
+def manifolds_cost(scale: Scale, settings: Settings) -> Expected:
+    """Of a network without a continuous attractor: what it takes to see that none of its points lies on one."""
+    n_orbits = N_SETTLING if settings["settle"] else 0
+    # Settled states are slow at a fixed point, where all of them have come, and are looked at one by one.
+    n_points = scale.n_points + n_orbits
+    seconds = scale.step.of(settings["settle"], settings["settle"] * n_orbits)
+    seconds += scale.jacobian.of(2, n_points) + scale.eigenvalues.of(2, n_points)
+    return scale.around(seconds, FLOAT * 3 * n_points * scale.n**2)
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,7 @@ def slow_directions(distances: Float[np.ndarray, "point eigenvalue"], margin: fl
 
 
 def trace(
-    state_map: StateMap, seed: Float[np.ndarray, " unit"], d: int, limits: Limits, n_points: int
+    state_map: CompleteMap, seed: Float[np.ndarray, " unit"], d: int, limits: Limits, n_points: int
 ) -> Traced | None:
     """The manifold of d dimensions through a point: a line or ring as `n_points` at equal distances, one of more
     dimensions as about so many all over it; None where no point of it is near."""
@@ -106,7 +119,7 @@ def arc_lengths(points: Points, tangents: Points) -> Float[np.ndarray, " segment
     return np.linalg.norm(np.diff(points, axis=0), axis=1) / np.sinc(turn / (2 * np.pi))
 
 
-def _trace_line(state_map: StateMap, seed: np.ndarray, limits: Limits) -> Traced | None:
+def _trace_line(state_map: CompleteMap, seed: np.ndarray, limits: Limits) -> Traced | None:
     jacobian = state_map.jacobian(seed[None], np.empty((1, 0)))[0]
     slowest = _slow_subspace(jacobian, 1)
     x, basis, tangent, why = _advance_line(state_map, seed, slowest, slowest[:, 0], limits, limits.step)
@@ -128,7 +141,7 @@ def _joined(places: list[Place], closed: bool, ends: tuple[str, ...]) -> Traced:
     return Traced(np.stack([p[0] for p in places]), np.stack([p[2] for p in places])[..., None], closed, ends)
 
 
-def _follow(state_map: StateMap, begin: Place, limits: Limits) -> tuple[list[Place], str, bool]:
+def _follow(state_map: CompleteMap, begin: Place, limits: Limits) -> tuple[list[Place], str, bool]:
     """(places ahead of `begin`, why it ends there, whether it came back)."""
     x, basis, tangent = begin
     places: list[Place] = []
@@ -158,7 +171,7 @@ def _follow(state_map: StateMap, begin: Place, limits: Limits) -> tuple[list[Pla
 
 
 def _advance_line(
-    state_map: StateMap, ahead: np.ndarray, basis: np.ndarray, tangent: np.ndarray, limits: Limits, step: float
+    state_map: CompleteMap, ahead: np.ndarray, basis: np.ndarray, tangent: np.ndarray, limits: Limits, step: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """(a predicted point corrected, its slow subspace, its tangent, why it does not belong to the line or "")."""
     x, arrived = _correct(state_map, ahead[None], tangent[None, :, None], step, limits.tolerance)
@@ -175,7 +188,7 @@ def _advance_line(
     return x[0], found, way / np.linalg.norm(way), ""
 
 
-def _spread_evenly(state_map: StateMap, traced: Traced, n_points: int, limits: Limits) -> Traced:
+def _spread_evenly(state_map: CompleteMap, traced: Traced, n_points: int, limits: Limits) -> Traced:
     from scipy.interpolate import CubicHermiteSpline
 
     points, tangents = traced.points, traced.tangents[..., 0]
@@ -196,7 +209,7 @@ def _spread_evenly(state_map: StateMap, traced: Traced, n_points: int, limits: L
     return Traced(x, ways[..., None], traced.closed, traced.ends)
 
 
-def _close(state_map: StateMap, line: Traced, n_points: int, limits: Limits) -> Traced | None:
+def _close(state_map: CompleteMap, line: Traced, n_points: int, limits: Limits) -> Traced | None:
     """A line that ended close to its start, closed to a ring and let go to where the network takes it, at right angles
     to itself (the string method; E, Ren & Vanden-Eijnden, J. Chem. Phys. 126, 2007); None where that is no slow
     manifold. It leads through weak foci, where no real direction is slow, but along attracting rings alone."""
@@ -233,7 +246,7 @@ def _close(state_map: StateMap, line: Traced, n_points: int, limits: Limits) -> 
     return Traced(x, tangents[..., None], True, ()) if inside and all(slow) else None
 
 
-def _cover(state_map: StateMap, seed: np.ndarray, d: int, limits: Limits, most: int) -> Traced | None:
+def _cover(state_map: CompleteMap, seed: np.ndarray, d: int, limits: Limits, most: int) -> Traced | None:
     """Points about `limits.step` apart in all slow directions, `most` at most."""
     points, bases, why = _advance_sheet(state_map, seed[None], _subspaces(state_map, seed[None], d), limits)
     if why[0]:
@@ -255,7 +268,9 @@ def _cover(state_map: StateMap, seed: np.ndarray, d: int, limits: Limits, most: 
     return Traced(points, bases, False, tuple(sorted(ends)))
 
 
-def _advance_sheet(state_map: StateMap, ahead: Points, bases: Bases, limits: Limits) -> tuple[Points, Bases, list[str]]:
+def _advance_sheet(
+    state_map: CompleteMap, ahead: Points, bases: Bases, limits: Limits
+) -> tuple[Points, Bases, list[str]]:
     """(predicted points corrected, their slow subspaces, why each does not belong to the sheet or "")."""
     x, arrived = _correct(state_map, ahead, bases, 0.5 * limits.step, limits.tolerance)
     new = bases.copy()
@@ -277,7 +292,7 @@ def _advance_sheet(state_map: StateMap, ahead: Points, bases: Bases, limits: Lim
 
 
 def _correct(
-    state_map: StateMap, begin: Points, bases: Bases, longest: float, tolerance: float
+    state_map: CompleteMap, begin: Points, bases: Bases, longest: float, tolerance: float
 ) -> tuple[Points, Bool[np.ndarray, " point"]]:
     """(points moved, at right angles to their bases, to where F(h) - h lies in them; whether they got there without
     moving by more than `longest`)."""
@@ -304,7 +319,7 @@ def _correct(
     return x, arrived
 
 
-def _outside(state_map: StateMap, points: Points, limits: Limits) -> list[str]:
+def _outside(state_map: CompleteMap, points: Points, limits: Limits) -> list[str]:
     speed = np.linalg.norm(state_map.step(points, np.empty((len(points), 0))) - points, axis=1)
     edge = np.linalg.norm(points - limits.centre, axis=1) > limits.radius
     edge |= ((points < limits.low) | (points > limits.high)).any(1)
@@ -330,7 +345,7 @@ def _slow_subspace(jacobian: Float[np.ndarray, "n n"], d: int) -> Float[np.ndarr
     return vectors[:, :d]
 
 
-def _subspaces(state_map: StateMap, points: Points, d: int) -> Bases:
+def _subspaces(state_map: CompleteMap, points: Points, d: int) -> Bases:
     jacobians = state_map.jacobian(points, np.empty((len(points), 0)))
     found = [_slow_subspace(jacobian, d) for jacobian in jacobians]
     return np.stack(found) if found else np.empty((0, points.shape[1], d))

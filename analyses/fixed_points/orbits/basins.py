@@ -6,30 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from numpy.typing import ArrayLike
 
+from rnnscope.analyses.fixed_points.orbits.intervals import wilson_interval
 from rnnscope.analyses.fixed_points.orbits.settling import (
     AT_POINT,
     DIVERGED,
     ENDS,
     MOVING,
     ON_CYCLE,
+    USUAL_STEPS,
     Settled,
     nodes_of,
-    points_at,
     settle,
+    settling_cost,
 )
+from rnnscope.analyses.fixed_points.search.asked import asked_points
 from rnnscope.analyses.fixed_points.search.find import FixedPoints
-from rnnscope.analyses.fixed_points.search.starts import bounds, checked_starts, visited_states
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import StateMap, as_map
+from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost, Expected, Scale, Settings
+from rnnscope.question import Count, InputVector, Level, Part, Seed, StateRows
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import Uses, analysis
+from rnnscope.subjects.starts import bounds, checked_starts, starts_near
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
-Z_95 = 1.959963984540054
 TASK_STATES, DOMAIN, FREE_RUN, GIVEN = "states of the task", "uniform in the domain", "states of a free run", "given"
 
 
@@ -46,8 +51,7 @@ class Basins:
             cycle, of which it is not known.
         marginal: whether the largest |λ| of a fixed point is 1 within 1e-6, as on a line of fixed points.
         count: how many starts settled there.
-        fraction, low, high: the same as a part of all starts, with its 95 % interval (Wilson, J. Am. Stat. Assoc. 22,
-            1927).
+        fraction, low, high: the same as a part of all starts, with its 95 % interval (see `wilson_interval`).
         starts: the sampled states.
         end: how each ended: 0 "fixed point", 1 "cycle", 2 "still moving", 3 "diverged", as `end_names` says.
         attractor: the row of `attractors` where each settled; -1 if it did not.
@@ -63,6 +67,7 @@ class Basins:
         n_steps: most steps.
         seed: of the starts.
         end_names: what the codes in `end` stand for.
+        made: how it was found.
     """
 
     attractors: Float[np.ndarray, "attractor unit"]
@@ -89,6 +94,7 @@ class Basins:
     n_steps: int
     seed: int
     end_names: tuple[str, ...] = ENDS
+    made: Made | None = None
 
     def __len__(self) -> int:
         return len(self.attractors)
@@ -142,28 +148,42 @@ class Basins:
         return basins_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_starts = settings["n_starts"] if settings["starts"] is None else len(settings["starts"])
+    seconds, memory = settling_cost(scale, n_starts, min(settings["n_steps"], USUAL_STEPS))
+    return scale.around(seconds, memory)
+
+
+@analysis(
+    "basins",
+    title="Basins of attraction",
+    group=FIXED_POINTS,
+    uses={"fixed_points": Uses("fixed_points")},
+    quick={"n_starts": 64, "n_steps": 256},
+    cost=Cost("light", "starts x steps until they settle x units", _cost),
+)
 def basin_fractions(
-    system: Any,
+    subject: Subject,
     *,
     fixed_points: FixedPoints | None = None,
-    input: ArrayLike | None = None,
-    starts: ArrayLike | None = None,
-    n_starts: int = 2000,
-    noise: float = 0.5,
-    n_steps: int = 2000,
-    tolerance: float = 1e-4,
-    seed: int = 0,
+    input: InputVector | None = None,
+    starts: StateRows | None = None,
+    n_starts: Count = 2000,
+    noise: Level = 0.5,
+    n_steps: Count = 2000,
+    tolerance: Part = 1e-4,
+    seed: Seed = 0,
 ) -> Basins:
     """Let sampled states run until they settle (see `settle`), and count where (Menck et al., Nature Physics 9, 2013).
 
     Args:
-        system: a Run, Network, torch module or StateMap.
-        fixed_points: what attractors are known; `find_fixed_points(system, input=input, seed=seed)` if None. A fixed
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
+        fixed_points: what attractors are known; `find_fixed_points(subject, input=input, seed=seed)` if None. A fixed
             point that is reached and not among them is added: the search missed it.
         input: the input to hold, (input,). If None: the one of `fixed_points`, which must have no other.
         starts: the states to start from, (start, state). If None: for a run, states visited on its own task, with
             noise; for other maps, uniform in the domain; without a finite domain, states visited in 200 steps from the
-            map's initial states, with noise.
+            map's initial states, with noise (uniform where these do not move and the domain bounds some units).
         n_starts: how many, where `starts` is None.
         noise: standard deviation of the noise on visited states, as a part of each unit's own standard deviation.
         n_steps: most steps.
@@ -182,36 +202,26 @@ def basin_fractions(
         >>> sorted(found.fraction.tolist())
         [0.25, 0.75]
     """
-    for name, value, least in (("n_starts", n_starts, 1), ("n_steps", n_steps, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
-    if not 0 < tolerance < 1:
-        raise ValueError(
-            f"tolerance is a part of the scale of the fixed points: it must lie in 0 ... 1, got {tolerance}"
-        )
-    if not (np.isfinite(noise) and noise >= 0):
-        raise ValueError(f"noise is a fraction of a standard deviation and not negative, got {noise}")
     if input is not None and np.ndim(input) != 1:
         raise ValueError(f"basins are those of one input, (input,), got an array of shape {np.shape(input)}")
-    state_map = as_map(system)
     if starts is None:
-        begin, starts_from = _default_starts(system, state_map, n_starts, noise, seed)
+        begin, starts_from = _default_starts(subject, n_starts, noise, seed)
     else:
-        begin, starts_from = checked_starts(starts, state_map.state_size), GIVEN
-    found, rows = points_at(system, state_map, fixed_points, input, seed)
-    if input is None and len(found.held_inputs) > 1:
-        raise ValueError(
-            f"the fixed points were found at {len(found.held_inputs)} inputs, and basins are those of one: choose it, "
-            f"as in input={found.held_inputs[0].tolist()}"
-        )
+        begin, starts_from = checked_starts(starts, subject.map.state_size), GIVEN
+    found, conditions = asked_points(subject, fixed_points, input, seed)
     held = found.held_inputs
-    condition = int((held == (held[0] if input is None else np.asarray(input, np.float64))).all(1).argmax())
+    if input is None and len(held) > 1:
+        raise ValueError(
+            f"the fixed points were found at {len(held)} inputs, and basins are those of one: choose it, as in "
+            f"input={held[0].tolist()}"
+        )
+    condition = int(conditions.argmax())
     settled = settle(
-        state_map,
+        subject.map,
         begin,
         np.full(len(begin), condition),
         held,
-        nodes_of(found, rows),
+        nodes_of(found, np.flatnonzero(found.point_input == condition)),
         n_steps=n_steps,
         tolerance=tolerance,
         scale=found.scale,
@@ -228,8 +238,8 @@ def basin_fractions(
         end_high=high,
         input=held[condition].copy(),
         starts_from=starts_from,
-        noise=float(noise),
-        tolerance=float(tolerance),
+        noise=noise,
+        tolerance=tolerance,
         scale=found.scale,
         n_steps=n_steps,
         seed=seed,
@@ -265,35 +275,18 @@ def _attractors(settled: Settled) -> dict[str, Any]:
 
 
 def _default_starts(
-    system: Any, state_map: StateMap, n_starts: int, noise: float, seed: int
+    subject: Subject, n_starts: int, noise: float, seed: int
 ) -> tuple[Float[np.ndarray, "start unit"], str]:
-    rng = np.random.default_rng([seed, 0xBA])
-    bounded, low, high = bounds(state_map)
-    has_task = getattr(system, "task", None) is not None
-    if bounded.all() and not has_task:
-        return rng.uniform(low, high, (n_starts, state_map.state_size)), DOMAIN
-    visited = visited_states(system, state_map, seed)
-    deviation = visited.std(0)
-    if not has_task and not deviation.any():
-        raise NotApplicable(
-            "nothing tells where to start: the map has no finite domain, and does not move from its own initial "
-            "states; give starts, (start, state)"
-        )
-    chosen = visited[rng.integers(0, len(visited), n_starts)]
-    begin = chosen + noise * deviation * rng.standard_normal(chosen.shape)
+    state_map, rng = subject.map, np.random.default_rng([seed, 0xBA])
+    if subject.task is None and bounds(state_map)[0].all():
+        return starts_near(state_map, None, n_starts, np.zeros(1), 1.0, rng), DOMAIN
+    visited = subject.visited(seed=seed).states
+    # From one state alone all starts would be the same.
+    random_share = 0.0 if visited.std(0).any() else 1.0
+    begin = starts_near(state_map, visited, n_starts, np.array([noise]), random_share, rng)
     if state_map.domain is not None:
         begin = np.clip(begin, *state_map.domain)
-    return begin, TASK_STATES if has_task else FREE_RUN
-
-
-def wilson_interval(
-    counts: Integer[np.ndarray, " kind"], n: int
-) -> tuple[Float[np.ndarray, " kind"], Float[np.ndarray, " kind"]]:
-    """The 95 % score interval of parts of `n`."""
-    share, z2 = counts / n, Z_95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))
-    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+    return begin, DOMAIN if random_share else FREE_RUN if subject.task is None else TASK_STATES
 
 
 def _percent(share: float) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from rnnscope.analyses.fixed_points.orbits.basins import wilson_interval
 from rnnscope.analyses.fixed_points.orbits.connections_figure import plane_of
+from rnnscope.analyses.fixed_points.orbits.intervals import wilson_interval
 from rnnscope.analyses.fixed_points.orbits.settling import DIVERGED, MOVING
 from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
 

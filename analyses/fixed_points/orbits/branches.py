@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.orbits.settling import AT_POINT, DIVERGED, MOVING, ON_CYCLE, Cycle, Nodes
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 # The second start of each branch lies so much nearer to the saddle.
@@ -34,7 +34,7 @@ class Branches:
 
 
 def branches_of(
-    state_map: StateMap,
+    state_map: CompleteMap,
     nodes: Nodes,
     held: np.ndarray,
     *,
@@ -77,7 +77,7 @@ def branches_of(
 
 
 def _unstable(
-    state_map: StateMap, nodes: Nodes, held: np.ndarray
+    state_map: CompleteMap, nodes: Nodes, held: np.ndarray
 ) -> Iterator[tuple[int, Complex[np.ndarray, " direction"], Complex[np.ndarray, "unit direction"]]]:
     """Every saddle with its unstable eigenvalues, the largest first, and their eigenvectors."""
     saddles = np.flatnonzero(nodes.smooth & (nodes.n_unstable > 0))

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from annotated_types import Ge
 from jaxtyping import Bool, Complex, Float, Integer
-from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.orbits.branches import Track, branches_of
 from rnnscope.analyses.fixed_points.orbits.settling import (
@@ -15,13 +15,20 @@ from rnnscope.analyses.fixed_points.orbits.settling import (
     ENDS,
     MOVING,
     ON_CYCLE,
+    USUAL_STEPS,
     nodes_of,
-    points_at,
     settle,
+    settling_cost,
 )
+from rnnscope.analyses.fixed_points.search.asked import asked_points
 from rnnscope.analyses.fixed_points.search.find import FixedPoints
-from rnnscope.maps import as_map
+from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost, Expected, Scale, Settings
+from rnnscope.question import Count, InputRows, InputVector, Part, Seed, Whole
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import Uses, analysis
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -74,6 +81,7 @@ class Connections:
         n_steps: most steps of a branch.
         seed: of the combinations.
         end_names: what the codes in `end` stand for.
+        made: how it was found.
     """
 
     points: Float[np.ndarray, "point unit"]
@@ -104,6 +112,7 @@ class Connections:
     n_steps: int
     seed: int
     end_names: tuple[str, ...] = ENDS
+    made: Made | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -198,19 +207,36 @@ class Connections:
         return connections_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    # Half of the points are saddles, as a rule of thumb, with one unstable direction, which has two ends.
+    n_branches = 2 * scale.n_points / 2
+    n_steps = min(settings["n_steps"], USUAL_STEPS)
+    seconds, memory = settling_cost(scale, 2 * n_branches, n_steps)
+    seconds += scale.n_points / 2 * scale.eigenvectors.of(1, 1) + 15 * n_steps * scale.numpy_call
+    return scale.around(seconds, memory)
+
+
+@analysis(
+    "connections",
+    title="Connections",
+    group=FIXED_POINTS,
+    uses={"fixed_points": Uses("fixed_points")},
+    quick={"n_steps": 256, "n_angles": 2, "n_samples": 16},
+    cost=Cost("light", "unstable directions of the fixed points x steps until they settle", _cost),
+)
 def connect_fixed_points(
-    system: Any,
+    subject: Subject,
     *,
     fixed_points: FixedPoints | None = None,
-    input: ArrayLike | None = None,
-    n_steps: int = 10_000,
-    offset: float = 1e-4,
-    tolerance: float = 1e-4,
-    near: float = 0.1,
-    n_angles: int = 8,
-    n_combinations: int = 0,
-    n_samples: int = 64,
-    seed: int = 0,
+    input: InputVector | InputRows | None = None,
+    n_steps: Count = 10_000,
+    offset: Part = 1e-4,
+    tolerance: Part = 1e-4,
+    near: Part = 0.1,
+    n_angles: Count = 8,
+    n_combinations: Whole = 0,
+    n_samples: Annotated[int, Ge(2)] = 64,
+    seed: Seed = 0,
 ) -> Connections:
     """Follow both ends of every unstable direction of every saddle, until they settle.
 
@@ -224,9 +250,10 @@ def connect_fixed_points(
     than its square, a weak one is soon left (see `followed`): its ends are then those of orbits that begin along it.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
-        fixed_points: the points; `find_fixed_points(system, input=input, seed=seed)` if None.
-        input: the input to hold, (input,); with `fixed_points`, only those at this input are looked at.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
+        fixed_points: the points; `find_fixed_points(subject, input=input, seed=seed)` if None.
+        input: the input to hold, (input,), or several, (condition, input); with `fixed_points`, only those at these
+            inputs are looked at.
         n_steps: most steps of a branch.
         offset: how far from the saddle to start, in units of `fixed_points.scale`: small, so that the map is linear
             there (see `linearity_error`).
@@ -248,21 +275,10 @@ def connect_fixed_points(
         >>> found.points[found.target, 0].round(3).tolist()
         [0.958, -0.958]
     """
-    for name, value, least in (
-        ("n_steps", n_steps, 1),
-        ("n_angles", n_angles, 1),
-        ("n_combinations", n_combinations, 0),
-        ("n_samples", n_samples, 2),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
-    for name, number in (("offset", offset), ("tolerance", tolerance), ("near", near)):
-        if not 0 < number < 1:
-            raise ValueError(f"{name} is a part of the scale of the fixed points: it must lie in 0 ... 1, got {number}")
-    state_map = as_map(system)
-    found, rows = points_at(system, state_map, fixed_points, input, seed)
-    nodes, scale, held = nodes_of(found, rows), found.scale, found.held_inputs
+    state_map = subject.map
+    found, conditions = asked_points(subject, fixed_points, input, seed)
+    nodes = nodes_of(found, np.flatnonzero(conditions[found.point_input]))
+    scale, held = found.scale, found.held_inputs
     branches = branches_of(
         state_map,
         nodes,
@@ -315,9 +331,9 @@ def connect_fixed_points(
         cycle_states=np.concatenate([np.zeros((0, state_map.state_size)), *(c.states for c in settled.cycles)]),
         cycle=np.repeat(np.arange(len(settled.cycles)), [len(c.states) for c in settled.cycles]),
         cycle_input=np.array([c.condition for c in settled.cycles], np.int64),
-        offset=float(offset),
-        tolerance=float(tolerance),
-        near=float(near),
+        offset=offset,
+        tolerance=tolerance,
+        near=near,
         scale=scale,
         n_steps=n_steps,
         seed=seed,

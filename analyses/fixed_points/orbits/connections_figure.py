@@ -43,7 +43,7 @@ def connections_figure(found: Any) -> go.Figure:
     gap = np.full((1, dimension), np.nan)
     border = {"width": 3 - dimension, "color": "white"}
     classes = _classes(np.where(found.smooth, found.n_unstable, -1), dimension)
-    extent = float(np.ptp(places, axis=0).max(initial=0.0))
+    extent = float(np.ptp(places, axis=0).max()) if len(places) else 0.0
     certain = found.agreed & found.followed
     for _, members, colour, _ in classes:
         edges = np.flatnonzero(members[found.source])

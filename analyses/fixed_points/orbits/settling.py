@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
-from rnnscope.maps import StateMap
+from rnnscope.cost import FLOAT, Expected, Number, Scale
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.subjects.subject import Subject
 
 ENDS = ("fixed point", "cycle", "still moving", "diverged")
 AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)
@@ -17,6 +18,8 @@ AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)
 # Steps between two looks at where orbits are. A cycle is seen if it fits twice.
 BLOCK = 64
 LARGEST_BLOCK = 2**22  # numbers in a block of states
+# What orbits of the presets' networks took until they settled, and the passes over a state that a step takes beside it.
+USUAL_STEPS, STEP_SCANS = 160, 45
 # An orbit is at rest, or back where it was, when what is left of the way is below this part of the radius of arrival.
 STILL = 1e-3
 # A rounding error grows to 1 in ln(1e16) / ln|λ| steps: who stays at a saddle for twice as long is on its way into it.
@@ -103,36 +106,16 @@ def nodes_of(found: FixedPoints, rows: np.ndarray) -> Nodes:
     )
 
 
-def points_at(
-    system: object, state_map: StateMap, fixed_points: FixedPoints | None, input: ArrayLike | None, seed: int
-) -> tuple[FixedPoints, Integer[np.ndarray, " point"]]:
-    """A list of fixed points that belongs to the map, and its rows at `input` (all rows if that is None)."""
-    if fixed_points is None:
-        fixed_points = find_fixed_points(system, input=input, seed=seed)
-        return fixed_points, np.arange(len(fixed_points))
-    sizes = fixed_points.points.shape[1], fixed_points.held_inputs.shape[1]
-    if sizes != (state_map.state_size, state_map.input_size):
-        raise ValueError(
-            f"fixed_points are of a map with state size {sizes[0]} and input size {sizes[1]}, this one has "
-            f"{state_map.state_size} and {state_map.input_size}: give what find_fixed_points returned for this network"
-        )
-    if input is None:
-        return fixed_points, np.arange(len(fixed_points))
-    wanted = np.array(input, np.float64)
-    held = fixed_points.held_inputs
-    if wanted.shape != held.shape[1:]:
-        raise ValueError(f"input must have shape {held.shape[1:]}, one input to hold, got {wanted.shape}")
-    match = (held == wanted).all(1)
-    if not match.any():
-        raise ValueError(
-            f"the fixed points given were found at other inputs than {wanted.tolist()}: find them there, "
-            "find_fixed_points(system, input=...), or leave out input"
-        )
-    return fixed_points, np.flatnonzero(match[fixed_points.point_input])
+def settling_cost(scale: Scale, n_orbits: Number, n_steps: Number) -> Expected:
+    """Of so many orbits until they have settled."""
+    parts = np.ceil(n_orbits * (BLOCK + 1) * scale.n / LARGEST_BLOCK)
+    seconds = scale.step.of(parts * n_steps, n_orbits * n_steps)
+    seconds += n_orbits * n_steps * scale.n * STEP_SCANS * scale.scan
+    return Expected(seconds, FLOAT * 3 * min(n_orbits * (BLOCK + 1) * scale.n, LARGEST_BLOCK))
 
 
 def settle(
-    state_map: StateMap,
+    state_map: CompleteMap,
     begin: Float[np.ndarray, "orbit unit"],
     condition: Integer[np.ndarray, " orbit"],
     held: Float[np.ndarray, "condition input"],
@@ -164,7 +147,7 @@ def settle(
 
 
 def _settle_part(
-    state_map: StateMap,
+    state_map: CompleteMap,
     begin: np.ndarray,
     condition: np.ndarray,
     held: np.ndarray,
@@ -233,7 +216,7 @@ def _settle_part(
 
 
 def _run(
-    state_map: StateMap, states: np.ndarray, inputs: np.ndarray, n_steps: int, far: float
+    state_map: CompleteMap, states: np.ndarray, inputs: np.ndarray, n_steps: int, far: float
 ) -> Float[np.ndarray, "time orbit unit"]:
     """States in time; what has left for infinity stays where it was first seen beyond `far`, or not finite."""
     block = np.empty((n_steps + 1, *states.shape))
@@ -285,7 +268,7 @@ def _radii(nodes: Nodes, radius: float, least: float) -> Float[np.ndarray, " poi
 
 
 def _discover(
-    state_map: StateMap,
+    state_map: CompleteMap,
     states: np.ndarray,
     condition: np.ndarray,
     held: np.ndarray,
@@ -297,7 +280,7 @@ def _discover(
     apart = _thinned(states, condition, radius)
     states, condition = states[apart], condition[apart]
     found = find_fixed_points(
-        state_map, starts=states, start_inputs=held[condition] if held.shape[1] else None, certify=False
+        Subject(state_map), starts=states, start_inputs=held[condition] if held.shape[1] else None, certify=False
     )
     # From where the orbit rests, and not from where a search that found nothing there went next.
     starts = np.flatnonzero(found.start_status == 0)

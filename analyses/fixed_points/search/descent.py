@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from rnnscope.analyses.fixed_points.search.krylov import damped_steps
-from rnnscope.maps import StateMap, vjp
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 # q is flat where its gradient A^T r, with A = J - 1 and r = F - h, is below this part of (1 + |A| / sqrt(n)) |r|. On
@@ -39,7 +39,7 @@ class Descent:
 
 
 def residuals(
-    state_map: StateMap, states: Float[np.ndarray, "*batch unit"], inputs: Float[np.ndarray, "*batch input"]
+    state_map: CompleteMap, states: Float[np.ndarray, "*batch unit"], inputs: Float[np.ndarray, "*batch input"]
 ) -> tuple[Float[np.ndarray, "*batch unit"], Float[np.ndarray, "*batch"]]:
     """r = F(h, u) - h, and q = 1/2 |r|^2, which is infinite where F is not finite."""
     with np.errstate(all="ignore"):
@@ -49,7 +49,7 @@ def residuals(
 
 
 def shifted_jacobians(
-    state_map: StateMap, states: Float[np.ndarray, "batch unit"], inputs: np.ndarray, shift: float | np.ndarray = 1.0
+    state_map: CompleteMap, states: Float[np.ndarray, "batch unit"], inputs: np.ndarray, shift: float | np.ndarray = 1.0
 ) -> Float[np.ndarray, "batch unit unit"]:
     """J - shift, for each state; a copy, as a map may keep what it returns."""
     a = state_map.jacobian(states, inputs).copy()
@@ -64,7 +64,7 @@ def sound(steps: Float[np.ndarray, "batch unit"]) -> Float[np.ndarray, "batch un
 
 
 def descend(
-    state_map: StateMap,
+    state_map: CompleteMap,
     begin: Float[np.ndarray, "start unit"],
     inputs: Float[np.ndarray, "start input"],
     damping: Float[np.ndarray, " start"],
@@ -89,7 +89,7 @@ def descend(
     for _ in range(STEPS):
         here = x[live], inputs[live]
         if without_matrices:
-            gradient = vjp(state_map, *here, r[live][..., None])[..., 0] - r[live]
+            gradient = state_map.vjp(*here, r[live][..., None])[..., 0] - r[live]
             size = np.full(len(live), 2.0)
             step = damped_steps(state_map, *here, gradient, damping[live])
         else:

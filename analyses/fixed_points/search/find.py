@@ -7,7 +7,7 @@ Neural Computation 25, 2013; Golub & Sussillo, JOSS 3, 2018).
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
@@ -20,21 +20,31 @@ from rnnscope.analyses.fixed_points.search.root_search import (
     SLOW,
     residuals,
     search_box,
+    search_bytes,
     search_roots,
+    search_seconds,
 )
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, is_smooth, time_constants
-from rnnscope.analyses.fixed_points.search.starts import bounds, checked_starts, default_starts, visited_states
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points
 from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
-from rnnscope.maps import StateMap, as_map
+from rnnscope.analyses.headings import FIXED_POINTS
+from rnnscope.cost import Cost, Expected, Scale, Settings
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.question import Axes, Count, InputRows, InputVector, Level, Positive, Seed, StateRows
 from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import analysis
+from rnnscope.subjects.starts import bounds, checked_starts, in_domain, starts_near
+from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     import xarray as xr
 
 STATUS = ("fixed", "slow", "failed")
+# Of default starts, the share drawn at random from a finite domain where states were visited.
+RANDOM_SHARE = 0.125
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,7 @@ class FixedPoints:
         max_iterations: steps allowed.
         seed: of the default starts.
         status_names, reason_names: what the codes in `start_status` and `start_reason` stand for.
+        made: how it was found.
     """
 
     points: Float[np.ndarray, "point unit"]
@@ -113,6 +124,7 @@ class FixedPoints:
     seed: int
     status_names: tuple[str, ...] = STATUS
     reason_names: tuple[str, ...] = REASONS
+    made: Made | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -189,22 +201,36 @@ class FixedPoints:
         return spectrum_figure(self)
 
 
+def _cost(scale: Scale, settings: Settings) -> Expected:
+    n_starts = settings["n_starts"] if settings["starts"] is None else len(settings["starts"])
+    n_starts *= len(np.atleast_2d(settings["input"])) if np.ndim(settings["input"]) == 2 else 1
+    seconds = search_seconds(scale, n_starts) + scale.simulation(128, scale.trial_steps)
+    return scale.around(seconds, search_bytes(scale, n_starts))
+
+
+@analysis(
+    "fixed_points",
+    title="Fixed points",
+    group=FIXED_POINTS,
+    quick={"n_starts": 16},
+    cost=Cost("light", "starts x inputs x (units^2 x steps of a start + units^3)", _cost),
+)
 def find_fixed_points(
-    system: Any,
+    subject: Subject,
     *,
-    input: ArrayLike | None = None,
-    start_inputs: ArrayLike | None = None,
-    starts: ArrayLike | None = None,
-    n_starts: int = 1024,
-    noise: float | Sequence[float] = (0.0, 0.1, 0.5),
-    visited: ArrayLike | None = None,
-    far_distance: float = 2.0,
+    input: InputVector | InputRows | None = None,
+    start_inputs: Annotated[ArrayLike, Axes("start input")] | None = None,
+    starts: StateRows | None = None,
+    n_starts: Count = 1024,
+    noise: Level | Sequence[Level] = (0.0, 0.1, 0.5),
+    visited: StateRows | None = None,
+    far_distance: Positive = 2.0,
     within_domain: bool = True,
     certify: bool = True,
-    tolerance: float = 1e-20,
-    max_iterations: int = 200,
-    distance: float = 1e-5,
-    seed: int = 0,
+    tolerance: Positive = 1e-20,
+    max_iterations: Count = 200,
+    distance: Positive = 1e-5,
+    seed: Seed = 0,
 ) -> FixedPoints:
     """Find, classify and certify the fixed points of a map at constant inputs.
 
@@ -222,7 +248,7 @@ def find_fixed_points(
     `marginal_manifolds` looks for these.
 
     Args:
-        system: a Run, Network, torch module or StateMap.
+        subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         input: the input to hold, (input,); or several, (condition, input), each of which is searched from all starts;
             zeros if None.
         start_inputs: instead of `input`, an input for each of the `starts`, (start, input).
@@ -255,19 +281,13 @@ def find_fixed_points(
         >>> sorted(found.eigenvalues[:, 0].real.round(6).tolist())
         [-2.0, 4.0]
     """
-    for name, value, least in (("n_starts", n_starts, 1), ("max_iterations", max_iterations, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
-    for name, value in (("tolerance", tolerance), ("distance", distance), ("far_distance", far_distance)):
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a positive number, got {value}: the default is a good choice")
+    state_map = subject.map
     levels = np.atleast_1d(np.asarray(noise, np.float64))
-    if levels.ndim != 1 or not levels.size or not (np.isfinite(levels) & (levels >= 0)).all():
-        raise ValueError(f"noise is one fraction of a standard deviation or several, none negative, got {noise}")
-    state_map = as_map(system)
-    seen, visited_from = _visited(system, state_map, visited, starts is None, seed)
+    if not levels.size:
+        raise ValueError("noise is one fraction of a standard deviation or several, got none")
+    seen, visited_from = _visited(subject, visited, starts is None, seed)
     if starts is None:
-        begin = default_starts(state_map, seen, n_starts, levels, seed)
+        begin = starts_near(state_map, seen, n_starts, levels, RANDOM_SHARE, np.random.default_rng([seed, 0xF1]))
     else:
         begin = checked_starts(starts, state_map.state_size)
     held, start_input, begin = _conditions(state_map, input, start_inputs, begin, starts is None)
@@ -279,7 +299,7 @@ def find_fixed_points(
         raise ValueError(
             f"the map gives no finite state from any of the {len(begin)} starts: look for NaN or infinite weights"
         )
-    scale = _spread(begin)
+    scale = spread(begin)
     search = search_roots(
         state_map,
         begin,
@@ -318,8 +338,8 @@ def find_fixed_points(
         error_radius=proofs.error_radius,
         uniqueness_radius=proofs.uniqueness_radius,
         not_certified_because=proofs.reason,
-        in_domain=_in_domain(state_map, points),
-        visited_distance=_distance_to(reference, points) / _spread(reference),
+        in_domain=in_domain(state_map, points),
+        visited_distance=_distance_to(reference, points) / spread(reference),
         slow_points=search.ends[slow_rows],
         slow_q=search.q[slow_rows],
         slow_input=start_input[slow_rows],
@@ -332,9 +352,9 @@ def find_fixed_points(
         start_iterations=search.n_iterations,
         held_inputs=held,
         visited_from=visited_from,
-        far_distance=float(far_distance),
-        tolerance=float(tolerance),
-        distance=float(distance),
+        far_distance=far_distance,
+        tolerance=tolerance,
+        distance=distance,
         scale=scale,
         max_iterations=max_iterations,
         seed=seed,
@@ -342,26 +362,24 @@ def find_fixed_points(
 
 
 def _visited(
-    system: Any, state_map: StateMap, given: ArrayLike | None, wanted: bool, seed: int
+    subject: Subject, given: ArrayLike | None, wanted: bool, seed: int
 ) -> tuple[Float[np.ndarray, "visited unit"] | None, str]:
     """Visited states, or None where the starts stand for them, and where they come from."""
+    size = subject.map.state_size
     if given is not None:
         seen = np.array(given, np.float64)
-        if seen.ndim != 2 or seen.shape[1] != state_map.state_size or not len(seen) or not np.isfinite(seen).all():
+        if seen.ndim != 2 or seen.shape[1] != size or not len(seen) or not np.isfinite(seen).all():
             raise ValueError(
-                f"visited must be finite states, (state, {state_map.state_size}), one a row and at least one, "
-                f"got shape {seen.shape}"
+                f"visited must be finite states, (state, {size}), one a row and at least one, got shape {seen.shape}"
             )
         return seen, "given states"
-    if getattr(system, "task", None) is not None:
-        return visited_states(system, state_map, seed), "task trials"
-    if wanted and not bounds(state_map)[0].all():
-        return visited_states(system, state_map, seed), "free run"
+    if subject.task is not None or (wanted and not bounds(subject.map)[0].all()):
+        return subject.visited(seed=seed)
     return None, "starts"
 
 
 def _conditions(
-    state_map: StateMap, input: ArrayLike | None, start_inputs: ArrayLike | None, begin: np.ndarray, by_default: bool
+    state_map: CompleteMap, input: ArrayLike | None, start_inputs: ArrayLike | None, begin: np.ndarray, by_default: bool
 ) -> tuple[Float[np.ndarray, "condition input"], Integer[np.ndarray, " start"], Float[np.ndarray, "start unit"]]:
     """(the inputs to hold, which of them each start has, the starts): starts are repeated for each of several."""
     size = state_map.input_size
@@ -394,7 +412,7 @@ def _check_finite(name: str, values: np.ndarray) -> None:
         raise ValueError(f"{name} must be finite, got {values[~np.isfinite(values).all(1)][0]}")
 
 
-def _spread(states: np.ndarray) -> float:
+def spread(states: np.ndarray) -> float:
     """Their median distance from their median, so that one state far out does not make all others one; 1 if it is 0."""
     with np.errstate(over="ignore"):
         return float(np.median(np.linalg.norm(states - np.median(states, 0), axis=1))) or 1.0
@@ -418,13 +436,6 @@ def _merge(
         hits.append(int(near.sum()))
         left = left[~near]
     return np.array(kept, np.int64), np.array(hits, np.int64), belongs
-
-
-def _in_domain(state_map: StateMap, points: np.ndarray) -> Bool[np.ndarray, " point"]:
-    if state_map.domain is None:
-        return np.ones(len(points), bool)
-    low, high = state_map.domain
-    return ((points >= low) & (points <= high)).all(1)
 
 
 def _distance_to(states: np.ndarray, points: np.ndarray) -> Float[np.ndarray, " point"]:

@@ -9,7 +9,7 @@ it, with the one factorisation that gave the tangent.
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope.maps import StateMap
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 # Lengths in units of the scale: the first step, the longest, and how closely the curve is followed.
@@ -19,7 +19,7 @@ CORRECTIONS, CONTRACTION = 4, 0.8
 
 
 def follow_to_roots(
-    state_map: StateMap,
+    state_map: CompleteMap,
     begin: Float[np.ndarray, "start unit"],
     inputs: Float[np.ndarray, "start input"],
     box: tuple[np.ndarray, np.ndarray],
@@ -75,7 +75,7 @@ def follow_to_roots(
 
 
 def _tangent(
-    state_map: StateMap, z: np.ndarray, begin: np.ndarray, inputs: np.ndarray, towards: np.ndarray
+    state_map: CompleteMap, z: np.ndarray, begin: np.ndarray, inputs: np.ndarray, towards: np.ndarray
 ) -> tuple[linalg.Factors, Float[np.ndarray, "start extended"]]:
     """The curve's unit tangent, in the sense of `towards`, and the factorisation of its equations beside it."""
     n = begin.shape[1]
@@ -91,7 +91,7 @@ def _tangent(
 
 
 def _correct(
-    state_map: StateMap,
+    state_map: CompleteMap,
     predicted: np.ndarray,
     across: np.ndarray,
     factors: linalg.Factors,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Integer
 
-from rnnscope.maps import StateMap, jvp, vjp
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
 # The basis is large enough when so many of the systems are solved to the tolerance; it is asked every few vectors.
@@ -53,7 +53,7 @@ class Subspaces:
 
 
 def subspaces(
-    state_map: StateMap,
+    state_map: CompleteMap,
     states: Float[np.ndarray, "batch unit"],
     inputs: Float[np.ndarray, "batch input"],
     residuals: Float[np.ndarray, "batch unit"],
@@ -70,7 +70,7 @@ def subspaces(
     hessenberg = np.zeros((batch, most + 1, most))
     enough, k = False, 0
     while k < most and not enough:
-        new = jvp(state_map, states, inputs, basis[:, k, :, None])[..., 0]
+        new = state_map.jvp(states, inputs, basis[:, k, :, None])[..., 0]
         before = after = np.linalg.norm(new, axis=1)
         known = basis[:, : k + 1]
         for _ in range(2):  # a second time where little is left: twice is enough
@@ -95,7 +95,7 @@ def subspaces(
 
 
 def damped_steps(
-    state_map: StateMap,
+    state_map: CompleteMap,
     states: Float[np.ndarray, "batch unit"],
     inputs: Float[np.ndarray, "batch input"],
     gradient: Float[np.ndarray, "batch unit"],
@@ -108,8 +108,8 @@ def damped_steps(
     direction, size = left, (left * left).sum(1)
     wanted = tolerance**2 * size
     for _ in range(most):
-        ahead = jvp(state_map, states, inputs, direction[..., None])[..., 0] - direction
-        curved = vjp(state_map, states, inputs, ahead[..., None])[..., 0] - ahead + damping[:, None] * direction
+        ahead = state_map.jvp(states, inputs, direction[..., None])[..., 0] - direction
+        curved = state_map.vjp(states, inputs, ahead[..., None])[..., 0] - ahead + damping[:, None] * direction
         along = (direction * curved).sum(1)
         step = np.where((size > wanted) & (along > 0), size / along, 0.0)[:, None]
         if not step.any():

@@ -25,10 +25,22 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.fixed_points.search.descent import STEPS, descend, residuals, shifted_jacobians, sound
 from rnnscope.analyses.fixed_points.search.homotopy import follow_to_roots
 from rnnscope.analyses.fixed_points.search.krylov import Subspaces, subspaces
-from rnnscope.maps import StateMap
+from rnnscope.cost import FLOAT, Number, Scale
+from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
-__all__ = ["FAILED", "FIXED", "REASONS", "SLOW", "Search", "residuals", "search_box", "search_roots"]
+__all__ = [
+    "FAILED",
+    "FIXED",
+    "REASONS",
+    "SLOW",
+    "Search",
+    "residuals",
+    "search_box",
+    "search_bytes",
+    "search_roots",
+    "search_seconds",
+]
 
 FIXED, SLOW, FAILED = range(3)
 REASONS = (
@@ -68,6 +80,10 @@ CONTINUATION_WORK, DESCENT_WORK = 1e12, 2e11
 # Continuations, each for those that the one before did not lead to the end: the scale, in units of that of the search,
 # and the steps.
 CONTINUATIONS = ((1.0, 200), (0.25, 400))
+# What a start took on networks of the presets: Jacobians, steps; and of a step the passes over a state and the calls of
+# numpy for a batch; and these calls around it all.
+JACOBIANS, STEPS_OF_A_START, STEP_SCANS, STEP_CALLS, SEARCH_CALLS = 1.3, 17, 80, 600, 20_000
+ROUNDS = 4  # until the last of the starts that are treated at a time is done
 # A descent has so many times the steps of descent.py; its damping at first, where |r| equals the scale.
 DESCENTS, DAMPING = 8, 1e-3
 
@@ -92,7 +108,7 @@ class Search:
     n_iterations: Integer[np.ndarray, " start"]
 
 
-def search_box(state_map: StateMap, begin: np.ndarray, within_domain: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def search_box(state_map: CompleteMap, begin: np.ndarray, within_domain: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """The box in which the search stays: the domain, where it has bounds and is to be kept."""
     far = RUNAWAY * (1 + np.abs(begin).max())
     low, high = np.full(begin.shape[1], -far), np.full(begin.shape[1], far)
@@ -102,7 +118,7 @@ def search_box(state_map: StateMap, begin: np.ndarray, within_domain: bool = Tru
 
 
 def search_roots(
-    state_map: StateMap,
+    state_map: CompleteMap,
     begin: Float[np.ndarray, "start unit"],
     inputs: Float[np.ndarray, "start input"],
     *,
@@ -157,11 +173,27 @@ def search_roots(
     return Search(s.x, s.q, outcome, reason, s.n_steps)
 
 
+def search_seconds(scale: Scale, n_starts: Number) -> Number:
+    """Processor seconds expected of a search, of the steps that the presets' networks took."""
+    parts = np.ceil(n_starts / _at_a_time(scale.n))
+    jacobians, steps, calls = JACOBIANS * n_starts, STEPS_OF_A_START * n_starts, ROUNDS * ROUND * parts
+    model = scale.jacobian.of(ROUNDS * parts, jacobians) + scale.factorisation.of(ROUNDS * parts, jacobians)
+    stepping = scale.step.of(calls, steps) + scale.substitution.of(calls, steps)
+    stepping += STEP_SCANS * scale.n * steps * scale.scan
+    return model + stepping + (STEP_CALLS * calls + SEARCH_CALLS) * scale.numpy_call
+
+
+def search_bytes(scale: Scale, n_starts: Number) -> Number:
+    """Bytes: Jacobians of the starts that are treated at a time, and what is kept of all."""
+    together = min(n_starts, _at_a_time(scale.n))
+    return FLOAT * (3 * together * scale.n**2 + 3 * ROUND * together * scale.n + 12 * n_starts * scale.n)
+
+
 @dataclass(frozen=True)
 class _Settings:
     """`near` is the distance of ends that are one, `together` that of starts that go on as one."""
 
-    state_map: StateMap
+    state_map: CompleteMap
     box: tuple[np.ndarray, np.ndarray]
     scale: float
     tolerance: float
@@ -378,7 +410,7 @@ def _continue(search: _Settings, s: _Starts, rows: np.ndarray) -> None:
     _seek(search, s, rows)
 
 
-def _bounded(state_map: StateMap) -> bool:
+def _bounded(state_map: CompleteMap) -> bool:
     return state_map.domain is not None and bool(np.isfinite(state_map.domain).all())
 
 

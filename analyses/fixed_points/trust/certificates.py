@@ -16,14 +16,16 @@ without fused multiply-add: true of all implementations that do not use Strassen
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rnnscope.maps import StateMap
-from rnnscope.maps.state_map import check_sizes, fixed_point_equation
+from rnnscope.maps import CompleteMap
+from rnnscope.maps.state_map import check_sizes
 from rnnscope.numerics import linalg
 from rnnscope.numerics.bounds import UNIT, Ball, Bounded, Form, Interval, gamma, norm_bound, squared_cosines, sum_bound
+from rnnscope.subjects.subject import as_subject
 
 NO_BOUND = "this map gives no bound on its Jacobian's change"
 NOT_FINITE = "the point, its input, or the map there is not finite"
@@ -54,7 +56,7 @@ class Certificates:
 
 
 def certify_fixed_points(
-    state_map: StateMap, points: Float[np.ndarray, "point unit"], inputs: Float[np.ndarray, "point input"]
+    system: Any, points: Float[np.ndarray, "point unit"], inputs: Float[np.ndarray, "point input"]
 ) -> Certificates:
     """Prove that a map has a fixed point near each of the points given, or say why that cannot be proven.
 
@@ -65,7 +67,7 @@ def certify_fixed_points(
     uniqueness can be proven too: all slopes between those of the two sides are taken into account.
 
     Args:
-        state_map: the map.
+        system: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         points: where fixed points were found.
         inputs: the input held at each.
 
@@ -85,13 +87,14 @@ def certify_fixed_points(
         >>> found.reason[2]
         'a Newton step from here has length 1, too long for how fast the Jacobian changes'
     """
+    state_map = as_subject(system).map
     if points.ndim != 2:
         raise ValueError(f"points must have shape (point, {state_map.state_size}), got {points.shape}")
     check_sizes(state_map, points, inputs)
     points, inputs = (np.asarray(array, np.float64) for array in (points, inputs))
     n_points, n = points.shape
     with np.errstate(all="ignore"), linalg.one_thread():
-        first = fixed_point_equation(state_map, Ball(points[:1], np.zeros((1, min(1, n_points)))), inputs[:1])
+        first = state_map.fixed_point_equation(Ball(points[:1], np.zeros((1, min(1, n_points)))), inputs[:1])
         if first is None:
             none = np.zeros(n_points)
             return Certificates(none > 0, none + np.inf, none, (NO_BOUND,) * n_points)
@@ -118,11 +121,11 @@ def distinct_points(
 
 
 def _certify_part(
-    state_map: StateMap, points: np.ndarray, inputs: np.ndarray, weight_cosines: np.ndarray
+    state_map: CompleteMap, points: np.ndarray, inputs: np.ndarray, weight_cosines: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """(error radii, uniqueness radii, reasons)."""
     n = len(points)
-    at_points = fixed_point_equation(state_map, Ball(points, np.zeros((1, n))), inputs) or ()
+    at_points = state_map.fixed_point_equation(Ball(points, np.zeros((1, n))), inputs) or ()
     newton = _newton_map(at_points, weight_cosines)
     error, unique = np.full(n, np.inf), np.zeros(n)
     scale = 1 + np.linalg.norm(points, axis=1)
@@ -132,7 +135,7 @@ def _certify_part(
         radii = low * (high / low) ** np.linspace(0, 1, N_RADII)[:, None]
         if i == 0:
             radii = np.concatenate([radii, np.full((1, n), np.inf)])
-        rate = newton.contraction(fixed_point_equation(state_map, Ball(points, radii), inputs) or (), len(radii))
+        rate = newton.contraction(state_map.fixed_point_equation(Ball(points, radii), inputs) or (), len(radii))
         within = newton.step / (1 - rate) * (1 + 8 * UNIT)
         error = np.minimum(error, np.where((rate < 1) & (within <= radii), within, np.inf).min(0))
         unique = np.maximum(unique, np.where(rate < 1, radii, 0.0).max(0))

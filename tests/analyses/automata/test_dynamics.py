@@ -8,8 +8,8 @@ import pytest
 import rnnscope as rs
 from rnnscope.analyses.automata import Automaton, dynamics, extract_automaton
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.records import results
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks.machine import Machine
 
 TARGETS = np.array([[1.0, 0.5, 0.0], [-1.0, 0.5, 2.0]])

@@ -8,6 +8,7 @@ import torch
 
 import rnnscope as rs
 from rnnscope import tasks
+from rnnscope.analyses import ANALYSES
 from rnnscope.analyses.automata import Automaton, extract_automaton
 from rnnscope.analyses.automata.deciding.trust import binomial_bounds
 from rnnscope.analyses.automata.summary import percent
@@ -120,6 +121,20 @@ def test_parity_task_has_its_machine_and_accuracy():
     assert found.length == 13
 
 
+def test_symbols_have_the_names_of_the_task_where_there_are_as_many():
+    """After one symbol of three: an alphabet of the user's own, of another size than the task's."""
+    last = rs.FunctionMap(
+        lambda h, u: u, state_size=2, input_size=2, readout=lambda h: h[..., :1] - 0.5, readout_size=1
+    )
+    task = tasks.FormalLanguage("regex[ab]:.*a", lengths=(1, 8), empty_word=False)
+    few = {"labels": lambda y: y > 0, "n_test_words": 20, "test_lengths": (), "length": 8}
+    assert extract_automaton(last, task=task, **few).symbols == ("a", "b")
+    subject, more = rs.Subject(last, task), np.array([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    third = extract_automaton(subject, alphabet=more, **few)
+    assert third.symbols == ("0+", "1+", "1−")
+    assert third.show(["0+", "1−"]) == (0,)
+
+
 def test_two_state_emitter_is_recovered_and_as_likely_as_the_truth():
     network, task = two_state_emitter()
     found = extract_automaton(network, task=task)
@@ -181,11 +196,11 @@ def test_what_cannot_be_extracted_says_what_to_supply():
         extract_automaton(network, alphabet=BITS)
     with pytest.raises(ValueError, match="differ from one another"):
         extract_automaton(network, alphabet=np.zeros((2, 2)))
-    with pytest.raises(ValueError, match="n_clusters"):
+    with pytest.raises(ValueError, match="n_clusters must be at least 1, got 0"):
         extract_automaton(network, alphabet=np.eye(2), n_clusters=0)
-    with pytest.raises(ValueError, match="budget = 0: with no word to ask"):
+    with pytest.raises(ValueError, match="budget must be at least 1, got 0"):
         extract_automaton(network, alphabet=np.eye(2), budget=0)
-    with pytest.raises(ValueError, match="n_words"):
+    with pytest.raises(ValueError, match="n_words must be at least 2, got 0"):
         extract_automaton(network, alphabet=np.eye(2), n_words=0)
     with pytest.raises(ValueError, match="whole numbers"):
         extract_automaton(network, alphabet=np.eye(2), labels=lambda y: y)
@@ -196,6 +211,14 @@ def test_what_cannot_be_extracted_says_what_to_supply():
     )
     with np.errstate(over="ignore"), pytest.raises(ValueError, match="diverge"):
         extract_automaton(growing, alphabet=BITS)
+
+
+def test_forms_are_given_the_bounds_of_settings():
+    """Although some settings, a task for instance, have none that a form could show."""
+    told = ANALYSES["automaton"].question.model.model_json_schema()["properties"]
+    assert told["budget"] == {"type": "integer", "minimum": 1, "default": 20_000, "title": "Budget"}
+    assert {"type": "integer", "minimum": 2} in told["n_words"]["anyOf"]
+    assert "task" in told
 
 
 def test_bounds_are_clopper_and_pearsons():

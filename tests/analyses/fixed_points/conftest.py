@@ -21,23 +21,22 @@ def load(kind: str) -> tuple[torch.nn.Module, Any]:
     return module, data
 
 
-class Run:
-    """What analyses ask of a run: trials of its task, and its network."""
+class StoredTrials(rs.tasks.FlipFlop):
+    """The flip-flop with the trials that these networks were tested on."""
 
-    def __init__(self, kind: str) -> None:
-        self.module, self.data = load(kind)
-        self.task = self
+    kind: str
 
     def sample(self, n_trials: int, rng: np.random.Generator) -> Trials:
-        chosen = rng.integers(0, 128, n_trials)
-        inputs, targets = (self.data[name][chosen].astype(np.float32) for name in ("valid_inputs", "valid_targets"))
+        data, chosen = load(self.kind)[1], rng.integers(0, 128, n_trials)
+        inputs, targets = (data[name][chosen].astype(np.float32) for name in ("valid_inputs", "valid_targets"))
         return Trials(inputs, targets, np.ones(inputs.shape[:2], bool))
 
-    def network(self) -> "Run":
-        return self
 
-    def map(self) -> rs.StateMap:
-        return rs.as_map(self.module)
+def trained(kind: str) -> rs.Subject:
+    """The network with its task."""
+    task = StoredTrials()
+    object.__setattr__(task, "kind", kind)
+    return rs.Subject(rs.as_subject(load(kind)[0]).map, task)
 
 
 @pytest.fixture
@@ -47,6 +46,6 @@ def flip_flop() -> Callable[[str], tuple[torch.nn.Module, Any]]:
 
 
 @pytest.fixture
-def flip_flop_run() -> Callable[[str], Run]:
-    """kind -> a run of that network."""
-    return Run
+def flip_flop_run() -> Callable[[str], rs.Subject]:
+    """kind -> that network with its task."""
+    return trained

@@ -7,8 +7,8 @@ import torch
 
 import rnnscope as rs
 from rnnscope.analyses.lyapunov import CovariantVectors, covariant_lyapunov_vectors, lyapunov_spectrum
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.records.results import from_xarray, to_xarray
+from rnnscope.subjects.not_applicable import NotApplicable
 
 
 def linear(matrix):

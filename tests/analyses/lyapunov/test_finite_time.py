@@ -146,7 +146,7 @@ def test_results_survive_xarray():
     ("arguments", "words"),
     [
         ({"window": 13}, "window must be from 1 to 12, .*got 13"),
-        ({"window": 0}, "window must be from 1 to 12"),
+        ({"window": 0}, "window must be at least 1, got 0"),
         ({"n_exponents": 6}, "n_exponents must be from 1 to 5"),
         ({"label": "colour"}, "no label 'colour'.*they have: kind, length"),
         ({"trial_labels": [0, 1]}, r"there are 6 trials, so labels must have shape \(6,\), got \(2,\)"),
@@ -177,7 +177,7 @@ def test_trials_must_be_finite_where_they_are_shown():
 
 def test_what_is_no_whole_number_is_named(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # a user has no run-time check of annotations
-    with pytest.raises(TypeError, match=r"window must be a whole number from 1 to 12, the steps .*, got 4\.0"):
+    with pytest.raises(TypeError, match=r"window must be a whole number of at least 1 or None, got 4\.0"):
         finite_time_exponents(driven(), inputs=trials(), window=4.0)
     with pytest.raises(TypeError, match=r"n_steps must be a whole number of at least 1, got 100\.0"):
         finite_time_exponents(driven(), n_steps=100.0)

@@ -21,10 +21,10 @@ def test_it_is_the_gradient_that_automatic_differentiation_gives(kind):
     module = a_module(kind)
     rng = np.random.default_rng(1)
     inputs = rng.standard_normal((2, 9, 2))
-    size = rs.as_map(module).state_size
+    size = rs.as_subject(module).map.state_size
     direction = rng.standard_normal(size)
     found = gradient_growth(module, inputs=inputs, directions=direction[None])
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     for trial in range(2):
         for lag in (1, 4, 9):
             state = np.zeros((1, size))
@@ -41,7 +41,7 @@ def test_it_is_the_gradient_that_automatic_differentiation_gives(kind):
 
 def test_all_directions_give_the_norm_of_the_jacobian_of_the_whole_way():
     module = a_module(torch.nn.RNN)
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     inputs = np.random.default_rng(1).standard_normal((1, 5, 2))
     found = gradient_growth(module, inputs=inputs)
     state, product = np.zeros((1, 6)), np.eye(6)

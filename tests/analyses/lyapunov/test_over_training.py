@@ -10,9 +10,9 @@ import torch
 import rnnscope as rs
 from rnnscope import cells, tasks
 from rnnscope.analyses.lyapunov import LyapunovOverTraining, lyapunov_over_training, lyapunov_spectrum
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.records.results import from_xarray, to_xarray
 from rnnscope.records.runs import Run, blank_network, checkpoint_path, create_run, update_record, write_tensors
+from rnnscope.subjects.not_applicable import NotApplicable
 
 
 def a_run(path: Path, gains: dict[int, float]) -> Run:
@@ -56,6 +56,20 @@ def test_at_work_it_is_driven_by_the_task_and_goes_by_the_spectrum_of_the_run(tm
     np.testing.assert_array_equal(found.standard_error[-1], last.standard_error)
 
 
+def test_a_subject_is_asked_at_all_checkpoints_and_each_is_loaded_once(tmp_path, monkeypatch):
+    run, loaded = a_run(tmp_path / "run", {0: 0.5, 10: 1.5, 20: 0.8}), []
+    network = Run.network
+    monkeypatch.setattr(Run, "network", lambda self, step=None: loaded.append(step) or network(self, step))
+    subject = rs.as_subject(run, step=10)
+    settings = {"n_steps": 20, "transient": 5, "n_starts": 2}
+    found = lyapunov_over_training(subject, **settings)
+    np.testing.assert_array_equal(found.exponents, lyapunov_over_training(subject, **settings).exponents)
+    assert sorted(loaded) == [0, 10, 20]
+    assert found.step.tolist() == [0, 10, 20]
+    assert found.made.analysis == "lyapunov_over_training"
+    assert found.made.settings["n_checkpoints"] == 20
+
+
 def test_the_loss_axis_has_few_ticks_within_its_range(tmp_path):
     for name, gains, ticks in (
         ("one value", {0: 0.5, 10: 0.6}, (2.0,)),
@@ -80,13 +94,13 @@ def test_some_of_many_checkpoints(tmp_path):
 
 
 def test_what_it_cannot_look_at(tmp_path):
-    with pytest.raises(NotApplicable, match="only a Run has checkpoints, got a RNN"):
+    with pytest.raises(NotApplicable, match="only a run has checkpoints of its training, and this is none"):
         lyapunov_over_training(torch.nn.RNN(1, 2))
     one = a_run(tmp_path / "one", {0: 0.5})
     with pytest.raises(NotApplicable, match="has 1 checkpoint"):
         lyapunov_over_training(one)
     two = a_run(tmp_path / "two", {0: 0.5, 1: 0.6})
-    with pytest.raises(ValueError, match="n_checkpoints must be at least 2"):
+    with pytest.raises(ValueError, match="n_checkpoints must be at least 2, got 1"):
         lyapunov_over_training(two, n_checkpoints=1)
     with pytest.raises(ValueError, match="n_exponents must be from 1 to 6"):
         lyapunov_over_training(two, n_exponents=7)

@@ -34,15 +34,14 @@ def contraction():
     )
 
 
-class WeakNoise:
+class WeakNoise(rs.tasks.FlipFlop):
     def sample(self, n_trials, rng):
         inputs = 0.1 * rng.standard_normal((n_trials, 30, 1)).astype(np.float32)
         return Trials(inputs, inputs, np.ones((n_trials, 30), bool), {})
 
 
 def run_of(state_map):
-    network = type("Net", (), {"map": lambda _: state_map})()
-    return type("Run", (), {"task": WeakNoise(), "network": lambda _: network})()
+    return rs.Subject(state_map, WeakNoise())
 
 
 WEAK = 0.1 * np.random.default_rng(0).standard_normal((4, 120, 1))

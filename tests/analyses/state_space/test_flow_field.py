@@ -1,12 +1,10 @@
 """Flow of maps whose nullclines, planes and fixed points are known."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 import rnnscope as rs
-from rnnscope.analyses import NotApplicable
+from rnnscope.analyses import KnownPoints, NotApplicable
 from rnnscope.analyses.state_space import FlowField, flow_field
 from rnnscope.analyses.state_space.flow_figure import _ticks
 from rnnscope.records import results
@@ -58,7 +56,7 @@ def test_what_leads_out_of_the_plane_is_known():
 
 def test_fixed_points_near_the_plane_and_how_far():
     fall = rs.FunctionMap(lambda h: 0.5 * h, state_size=3)
-    points = SimpleNamespace(
+    points = KnownPoints(
         points=np.array([[0.0, 0.0, 0.0], [1.0, -1.0, 0.3], [0.5, 0.5, 5.0], [9.0, 0.0, 0.0]]),
         n_unstable=np.array([0, 1, 2, 0]),
         smooth=np.array([True, True, True, False]),
@@ -83,7 +81,7 @@ def test_fixed_points_near_the_plane_and_how_far():
 def test_fixed_points_at_other_inputs_do_not_belong_here():
     push = rs.FunctionMap(lambda h, u: 0.5 * h + u, state_size=2, input_size=2)
     inputs = np.array([[0.0, 0.0], [0.5, 0.5]])
-    points = SimpleNamespace(points=2 * inputs, n_unstable=np.array([0, 0]), inputs=inputs)
+    points = KnownPoints(points=2 * inputs, n_unstable=np.array([0, 0]), inputs=inputs)
     found = flow_field(push, fixed_points=points, input=[0.5, 0.5], **VIEW)
     np.testing.assert_allclose(found.fixed_points, [[1.0, 1.0]])
     assert "1 of 1 fixed points" in found.summary()
@@ -92,7 +90,7 @@ def test_fixed_points_at_other_inputs_do_not_belong_here():
     np.testing.assert_allclose(
         [found.x[at[1]], found.y[at[0]]], [1.0, 1.0], err_msg="that is where the flow stands still"
     )
-    one = SimpleNamespace(points=2 * inputs, n_unstable=np.array([0, 0]), input=np.zeros(2))
+    one = KnownPoints(points=2 * inputs, n_unstable=np.array([0, 0]), inputs=np.zeros((2, 2)))
     assert len(flow_field(push, fixed_points=one, **VIEW).fixed_points) == 2
     with pytest.raises(NotApplicable, match="all 2 given are at other inputs"):
         flow_field(push, fixed_points=one, input=[1.0, 1.0], plane="fixed_points")
@@ -120,8 +118,12 @@ def test_visited_states_tell_the_plane_and_the_view():
     )
     found = flow_field(wheel)
     np.testing.assert_allclose(found.directions[:, [0, 3]], 0, atol=1e-9)
-    assert found.x[-1] == pytest.approx(3.9, abs=0.02), "3 and a margin of 15 % of 6"
-    assert found.y[-1] == pytest.approx(1.3, abs=0.06)
+    steps = angle * np.arange(1, 201)
+    path = np.stack([3 * np.cos(steps), np.sin(steps)], 1)
+    path = (path - path.mean(0)) @ found.directions[:, 1:3].T
+    view = [found.x[0], found.y[0]], [found.x[-1], found.y[-1]]
+    margin = 0.15 * np.ptp(path, 0)
+    np.testing.assert_allclose(view, [path.min(0) - margin, path.max(0) + margin], err_msg="15 % on all sides")
     assert found.out_of_plane_share < 1e-12
     swapped = flow_field(wheel, components=(2, 1))
     np.testing.assert_allclose(swapped.directions, found.directions[::-1])

@@ -14,7 +14,7 @@ SIDES = {"side": ["left", "right"] * 3, "level": [1.5, 1.5, 2.0, 2.0, 2.0, 2.0]}
 
 
 def test_conditions_are_the_combinations_that_occur():
-    shown = labelled_states(SHOW, inputs=INPUTS, trial_labels=SIDES)
+    shown = labelled_states(rs.as_subject(SHOW), inputs=INPUTS, trial_labels=SIDES)
     assert shown.names == ("side", "level")
     assert shown.levels == (("left", "right"), ("1.5", "2"))
     assert shown.align == "start"
@@ -28,7 +28,7 @@ def test_conditions_are_the_combinations_that_occur():
     assert found.n_trials.tolist() == [1, 2, 1, 2]
     np.testing.assert_allclose(found.averages[1], INPUTS[[2, 4]].mean(0))
     assert found.of_trial.tolist() == [0, 2, 1, 3, 1, 3]
-    assert len(conditions_of(labelled_states(SHOW, inputs=INPUTS, labels="trial")).n_trials) == 6
+    assert len(conditions_of(labelled_states(rs.as_subject(SHOW), inputs=INPUTS, labels="trial")).n_trials) == 6
 
 
 def test_trials_of_several_lengths_are_aligned_to_events():
@@ -40,13 +40,13 @@ def test_trials_of_several_lengths_are_aligned_to_events():
     told = tasks.Trials(inputs, trials.targets, trials.mask, trials.info)
     onset, length = trials.info["test_onset"], trials.info["length"]
     for align, event in (("test_onset", onset), ("end", length), (None, length), ("start", np.zeros(40, int))):
-        shown = labelled_states(SHOW, inputs=told, labels=["sample", "match"], align=align)
+        shown = labelled_states(rs.as_subject(SHOW), inputs=told, labels=["sample", "match"], align=align)
         np.testing.assert_array_equal(shown.states[..., 0], event[:, None] + shown.time)
         assert shown.time[0] == -event.min(), "the largest window that all trials have"
         assert shown.time[-1] + 1 == (length - event).min()
-    shown = labelled_states(SHOW, inputs=told, labels="match", align="test_onset", window=(-3, 2))
+    shown = labelled_states(rs.as_subject(SHOW), inputs=told, labels="match", align="test_onset", window=(-3, 2))
     assert shown.time.tolist() == [-3, -2, -1, 0, 1]
-    target = labelled_states(SHOW, inputs=told)
+    target = labelled_states(rs.as_subject(SHOW), inputs=told)
     assert target.names == ("target",)
     np.testing.assert_array_equal(target.labels[:, 0] == 0, trials.info["match"], err_msg="class 1 of 1, 2 is a match")
 
@@ -69,18 +69,18 @@ def test_trials_of_several_lengths_are_aligned_to_events():
 )
 def test_what_does_not_fit_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
-        labelled_states(SHOW, inputs=INPUTS, **given)
+        labelled_states(rs.as_subject(SHOW), inputs=INPUTS, **given)
 
 
 def test_one_condition_is_too_few():
-    shown = labelled_states(SHOW, inputs=INPUTS, trial_labels={"side": [1] * 6})
+    shown = labelled_states(rs.as_subject(SHOW), inputs=INPUTS, trial_labels={"side": [1] * 6})
     with pytest.raises(NotApplicable, match="2 conditions are needed, and side makes 1 of 6 trials"):
         conditions_of(shown)
 
 
 def test_nothing_to_show_and_states_that_diverge():
     with pytest.raises(NotApplicable, match="give inputs="):
-        labelled_states(SHOW, labels="trial")
+        labelled_states(rs.as_subject(SHOW), labels="trial")
     explosive = rs.FunctionMap(lambda h, u: 1e200 * (h + 1), state_size=2, input_size=2)
     with np.errstate(over="ignore"), pytest.raises(NotApplicable, match="not finite at step 1"):
-        labelled_states(explosive, inputs=INPUTS, labels="trial")
+        labelled_states(rs.as_subject(explosive), inputs=INPUTS, labels="trial")

@@ -1,13 +1,12 @@
 """State space: variances known by construction, fixed points in place, labels from the task."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
 import rnnscope as rs
 from rnnscope import cells, tasks
+from rnnscope.analyses import KnownPoints
 from rnnscope.analyses.fixed_points import find_fixed_points
 from rnnscope.analyses.state_space import StateSpace, project_chunks, project_states
 from rnnscope.network import Network
@@ -37,7 +36,7 @@ def test_variances_of_a_known_cloud():
 
 def test_coordinates_and_fixed_points_are_projections():
     inputs = gaussian([3.0, 2.0, 1.0, 1.0, 1.0])
-    points = SimpleNamespace(points=inputs[0, :4], n_unstable=np.array([0, 1, 0, 2]))
+    points = KnownPoints(points=inputs[0, :4], n_unstable=np.array([0, 1, 0, 2]))
     found = project_states(SHOW, inputs=inputs, fixed_points=points)
     assert found.project(inputs) == pytest.approx(found.trajectories)
     assert found.fixed_points == pytest.approx(found.trajectories[0, :4])
@@ -47,7 +46,7 @@ def test_coordinates_and_fixed_points_are_projections():
 
 
 def test_fixed_points_far_away_are_named_but_do_not_squeeze_the_trajectories():
-    far = SimpleNamespace(points=np.array([[1e6] * 5, [3.0] * 5]), n_unstable=np.array([0, 0]))
+    far = KnownPoints(points=np.array([[1e6] * 5, [3.0] * 5]), n_unstable=np.array([0, 0]))
     figure = project_states(SHOW, inputs=gaussian([3.0, 2.0, 1.0, 1.0, 1.0]), fixed_points=far).figure()
     [markers] = [trace for trace in figure.data if trace.name.startswith("stable")]
     assert markers.name == "stable (2, 1 out of view)"
@@ -106,7 +105,7 @@ def test_bad_input_is_refused():
         project_states(SHOW, inputs=np.zeros((1, 3, 5)), n_components=0)
     with pytest.raises(ValueError, match=r"\(trial, time, 5\)"):
         project_states(SHOW, inputs=np.zeros((1, 3, 2)))
-    wrong = SimpleNamespace(points=np.zeros((2, 3)), n_unstable=np.zeros(2, int))
+    wrong = KnownPoints(points=np.zeros((2, 3)), n_unstable=np.zeros(2, int))
     with pytest.raises(ValueError, match="find_fixed_points"):
         project_states(SHOW, inputs=gaussian([1.0] * 5), fixed_points=wrong)
     with pytest.raises(ValueError, match="at least two"):
@@ -176,14 +175,10 @@ def test_chunks_of_task_trials_have_padding_and_the_labels_of_the_first():
 
 
 def test_chunks_of_a_runs_own_task_are_not_the_same_trials_again():
-    class Run:
-        task = tasks.FlipFlop(2, length=5)
-
-        def network(self):
-            return Network(cells.Leaky(6), 2, 2, generator=torch.Generator().manual_seed(0))
-
-    found = project_states(Run(), n_trials=40, chunk_size=20)
-    first = project_states(Run(), n_trials=20)
+    network = Network(cells.Leaky(6), 2, 2, generator=torch.Generator().manual_seed(0))
+    run = rs.Subject(network.map(), tasks.FlipFlop(2, length=5))
+    found = project_states(run, n_trials=40, chunk_size=20)
+    first = project_states(run, n_trials=20)
     assert (found.n_trials, found.n_states) == (40, 200)
     np.testing.assert_array_equal(found.trial_label, first.trial_label)
     assert not np.allclose(found.mean, first.mean), "the second chunk has trials of its own"

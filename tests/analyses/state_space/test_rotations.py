@@ -132,7 +132,7 @@ def test_it_survives_saving_and_draws(tmp_path):
 def test_what_does_not_fit_is_refused():
     wheel, _ = linear(turn(0.3))
     inputs = np.zeros((4, 20, 1))
-    with pytest.raises(ValueError, match="n_components must be even"):
+    with pytest.raises(ValueError, match="n_components must be divisible by 2, got 3"):
         find_rotations(wheel, inputs=inputs, labels="trial", n_components=3)
     with pytest.raises(ValueError, match="at least 3 steps"):
         find_rotations(wheel, inputs=inputs, labels="trial", window=(0, 2))

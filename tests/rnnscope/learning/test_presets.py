@@ -16,11 +16,54 @@ def test_every_preset_trains(tmp_path, name):
     assert run.metrics.keys() >= {criterion.metric for criterion in preset.task.criterion}
 
 
-def test_the_default_training_of_each_task_fits_it():
-    assert rs.default_training(rs.tasks.Parity([2, 3])).curriculum is not None
-    assert rs.default_training(rs.tasks.FlipFlop(2)).curriculum is None
-    assert not rs.default_training(rs.tasks.HMMEmission("linear_chain:2")).readout_bias
-    assert rs.default_training(rs.tasks.NextSymbol("even")) == rs.preset("golden-mean").training
+_COURSE = (0, 25, 50, 100, 150, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200)
+_HEADS = {
+    "learning_rate": 2e-3, "batch_size": 128, "steps": 20000, "evaluate_every": 50, "curriculum": rs.Curriculum(),
+    "checkpoints": _COURSE,
+}  # fmt: skip
+_EMISSION = {
+    "learning_rate": 1e-3, "batch_size": 512, "steps": 1000, "betas": (0.9, 0.9), "decay": rs.Decay("cosine", 0, 0.05),
+    "clip": 0.9, "unbiased_from": 0, "readout_bias": False, "evaluate_every": 100, "evaluation_trials": 2048,
+    "stop_when_learned": False, "checkpoints": (0, 100, 200, 300, 400, 500, 600, 700, 800, 900),
+}  # fmt: skip
+_LANGUAGE = {
+    "learning_rate": 3e-3, "batch_size": 64, "steps": 1500, "noise": 0.05, "decay": rs.Decay("cosine", 0, 0.05),
+    "evaluate_every": 250, "stop_when_learned": False, "checkpoints": _COURSE,
+}  # fmt: skip
+_NEXT_SYMBOL = {
+    "learning_rate": 5e-3, "batch_size": 64, "steps": 2000, "decay": rs.Decay("cosine", 0, 0.02),
+    "evaluate_every": 250, "stop_when_learned": False, "checkpoints": _COURSE,
+}  # fmt: skip
+_REGRESSION = {
+    "learning_rate": 2e-3, "batch_size": 64, "steps": 6000, "decay": rs.Decay("cosine", 0, 0.1),
+    "evaluate_every": 100, "checkpoints": _COURSE,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [
+        (rs.tasks.Parity(3), {}),
+        (rs.tasks.Parity([2]), {}),
+        (rs.tasks.Parity([2, 3]), _HEADS),
+        (rs.tasks.DelayedMatchToSample(2), {}),
+        (rs.tasks.DelayedMatchToSample(range(2, 21)), _HEADS),
+        (rs.tasks.DelayedMatchEpochs(), {}),
+        (rs.tasks.HMMEmission("linear_chain:2"), _EMISSION),
+        (rs.tasks.FlipFlop(2), _REGRESSION),
+        (rs.tasks.FormalLanguage("tomita-4"), _LANGUAGE),
+        (rs.tasks.NextSymbol("even"), _NEXT_SYMBOL),
+    ],
+    ids=repr,
+)
+def test_the_default_training_of_each_task_is_the_one_that_is_known_to_work(task, settings):
+    assert rs.default_training(task) == rs.Training(**settings)
+
+
+def test_a_default_training_that_there_is_not_is_told(monkeypatch):
+    monkeypatch.setattr(rs.tasks.FlipFlop, "default_training", "juggling")
+    with pytest.raises(ValueError, match="FlipFlop names 'juggling' as its default training; known: plain, heads, "):
+        rs.default_training(rs.tasks.FlipFlop())
 
 
 def test_an_unknown_preset_is_told():

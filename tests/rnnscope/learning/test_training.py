@@ -1,5 +1,6 @@
 """Training learns, repeats itself bit for bit, survives kill -9, and says what went wrong."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -63,6 +64,28 @@ def test_learns_to_the_criterion_and_stops_there(tmp_path, task, cell, steps):
     assert run.record["steps_done"] < steps
     fresh = rs.evaluate(run.network(), task, n_trials=2048, seed=11)
     assert fresh["accuracy_min"] > 0.97, f"the criterion was met by luck: {fresh}"
+
+
+@pytest.mark.parametrize("kind", rs.tasks.TASKS)
+def test_every_task_is_trained_on_and_comes_back(tmp_path, kind):
+    task = rs.tasks.TASKS[kind].examples()[0]
+    training = dataclasses.replace(rs.default_training(task), steps=3, batch_size=8, evaluation_trials=16)
+    run = rs.train(task, rs.cells.GRU(4), training, folder=tmp_path, progress=False)
+    assert run.record["steps_done"] == 3
+    assert run.metrics.keys() >= {criterion.metric for criterion in task.criterion}
+    back = rs.load_run(run.path)
+    assert back.task == task
+    assert rs.evaluate(back.network(), back.task, n_trials=16).keys() == rs.evaluate(run.network(), task).keys()
+    assert np.isfinite(rs.simulate(back, n_trials=4).states).all()
+
+
+@pytest.mark.parametrize("kind", rs.cells.CELLS)
+def test_every_cell_is_trained_and_comes_back(tmp_path, kind):
+    cell = rs.cells.CELLS[kind].examples()[0]
+    run = quick(tmp_path, cell=cell, more={"steps": 3})
+    assert rs.load_run(run.path).cell == cell
+    assert any(not torch.equal(value, weights(run, 0)[name]) for name, value in weights(run).items())
+    assert np.isfinite(rs.simulate(rs.load_run(run.path), n_trials=4).states).all()
 
 
 def test_flip_flop_error_falls_below_half_of_chance(tmp_path):
@@ -140,7 +163,7 @@ def test_resumed_across_the_stages_of_a_curriculum(tmp_path, stop_at):
 
 _KILLED = """
 import sys, rnnscope as rs
-training = rs.Training(steps=1200, batch_size=16, evaluation_trials=64, evaluate_every=20, log_every=5,
+training = rs.Training(steps=800, batch_size=16, evaluation_trials=64, evaluate_every=20, log_every=5,
                        curriculum=rs.Curriculum(every=10), stop_when_learned=False)
 run = rs.train(rs.tasks.Parity([2, 3]), rs.cells.Leaky(8), training, folder=sys.argv[1], name="run",
                progress=False, resume=True)
@@ -148,9 +171,7 @@ run = rs.train(rs.tasks.Parity([2, 3]), rs.cells.Leaky(8), training, folder=sys.
 
 
 def test_kill_9_then_resume_gives_the_same_bits(tmp_path):
-    training = rs.Training(
-        **{**SMALL, "steps": 1200, "curriculum": rs.Curriculum(every=10), "stop_when_learned": False}
-    )
+    training = rs.Training(**{**SMALL, "steps": 800, "curriculum": rs.Curriculum(every=10), "stop_when_learned": False})
     arguments = (rs.tasks.Parity([2, 3]), rs.cells.Leaky(8), training)
     for kills in range(2):
         process = subprocess.Popen([sys.executable, "-c", _KILLED, str(tmp_path)])
@@ -166,7 +187,7 @@ def test_kill_9_then_resume_gives_the_same_bits(tmp_path):
         assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "training"
     resumed = rs.train(*arguments, folder=tmp_path, name="run", progress=False, resume=True)
     whole = rs.train(*arguments, folder=tmp_path, name="whole", progress=False)
-    assert resumed.record["steps_done"] == whole.record["steps_done"] == 1200
+    assert resumed.record["steps_done"] == whole.record["steps_done"] == 800
     assert_same_weights(whole, resumed)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 import rnnscope as rs
 from rnnscope import StateMap, cells
-from rnnscope.maps import HeldInput, jvp, unroll, vjp
+from rnnscope.maps import CompleteMap, Conjugated, HeldInput, complete
 
 BATCHES = [(), (6,), (2, 3), (0,)]
 A, B = 1.4, 0.3
@@ -44,6 +44,12 @@ def stack(kind: type[nn.Module] = nn.LSTM, n_layers: int = 3) -> nn.Module:
         return kind(2, 4, n_layers)
 
 
+def head() -> nn.Linear:
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return nn.Linear(4, 2)
+
+
 class Own(nn.Module):
     state_size, input_size = 4, 2
 
@@ -59,16 +65,54 @@ def function_map() -> rs.FunctionMap:
     return rs.FunctionMap(driven, state_size=3, input_size=2, readout=lambda x: x[..., :1], readout_size=1)
 
 
+class Bare:
+    """A map of a user's own, with the required members and no more."""
+
+    state_size, input_size = 3, 2
+
+    def __init__(self) -> None:
+        self._own = function_map()
+
+    def step(self, states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        return self._own.step(states, inputs)
+
+    def jacobian(self, states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        return self._own.jacobian(states, inputs)
+
+    def input_jacobian(self, states: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        return self._own.input_jacobian(states, inputs)
+
+    def initial_states(self, n_trials: int, rng: np.random.Generator) -> np.ndarray:
+        return np.zeros((n_trials, 3))
+
+
+def turned(state_map: StateMap) -> Conjugated:
+    turn = np.linalg.qr(np.random.default_rng(3).standard_normal((state_map.state_size, state_map.state_size)))[0]
+    return Conjugated(state_map, turn)
+
+
+def relu_network() -> rs.Network:
+    return a_network(cells.Vanilla(4, nonlinearity="relu"))
+
+
 MAPS = {
-    "Network": lambda: rs.as_map(a_network()),
-    "Network of an LSTM": lambda: rs.as_map(a_network(cells.LSTM(3))),
-    "one layer": lambda: rs.wrap(stack(nn.GRU, 1), readout=nn.Linear(4, 2)),
-    "stack": lambda: rs.wrap(stack(), readout=nn.Linear(4, 2)),
+    "Network": lambda: rs.as_subject(a_network()).map,
+    "Network of an LSTM": lambda: rs.as_subject(a_network(cells.LSTM(3))).map,
+    "one layer": lambda: rs.wrap(stack(nn.GRU, 1), readout=head()),
+    "stack": lambda: rs.wrap(stack(), readout=head()),
     "own module": lambda: rs.wrap(Own(), readout=nn.Linear(4, 2)),
     "function": function_map,
-    "held": lambda: rs.as_map(a_network(), input=[0.5, -1]),
-    "held function": lambda: rs.as_map(function_map(), input=[0.5, -1]),
-    "held stack": lambda: rs.as_map(stack(), input=[0.5, -1]),
+    "held": lambda: HeldInput(rs.as_subject(a_network()).map, [0.5, -1]),
+    "held function": lambda: HeldInput(rs.as_subject(function_map()).map, [0.5, -1]),
+    "a user's own": lambda: complete(Bare()),
+    "held own": lambda: HeldInput(Bare(), [0.5, -1]),
+    "turned own": lambda: turned(Bare()),
+    "ReLU": lambda: relu_network().map(),
+    "turned ReLU": lambda: turned(relu_network().map()),
+    "turned function": lambda: turned(function_map()),
+    "held and turned": lambda: turned(HeldInput(relu_network().map(), [0.5, -1])),
+    "turned and held": lambda: HeldInput(turned(relu_network().map()), [0.5, -1]),
+    "held stack": lambda: HeldInput(rs.as_subject(stack()).map, [0.5, -1]),
 }
 every_map = pytest.mark.parametrize("name", MAPS)
 
@@ -89,7 +133,8 @@ def somewhere(state_map: StateMap, batch: tuple[int, ...], seed: int = 0) -> tup
 @pytest.mark.filterwarnings("error")
 def test_batched_float64_and_pure(name: str, batch: tuple[int, ...]):
     state_map = MAPS[name]()
-    assert isinstance(state_map, StateMap)
+    assert isinstance(state_map, CompleteMap)
+    assert complete(state_map) is state_map
     h, u = somewhere(state_map, batch)
     n, m = state_map.state_size, state_map.input_size
     shapes = {"step": (n,), "jacobian": (n, n), "input_jacobian": (n, m)}
@@ -130,15 +175,67 @@ def test_products_with_the_jacobian(name: str, batch: tuple[int, ...]):
     vectors = np.random.default_rng(1).standard_normal((*batch, state_map.state_size, 3))
     vectors[..., 0] = 0
     before, jacobian = vectors.copy(), state_map.jacobian(h, u)
-    np.testing.assert_allclose(jvp(state_map, h, u, vectors), jacobian @ vectors, atol=1e-8)
-    np.testing.assert_allclose(vjp(state_map, h, u, vectors), jacobian.swapaxes(-1, -2) @ vectors, atol=1e-8)
+    np.testing.assert_allclose(state_map.jvp(h, u, vectors), jacobian @ vectors, atol=1e-8)
+    np.testing.assert_allclose(state_map.vjp(h, u, vectors), jacobian.swapaxes(-1, -2) @ vectors, atol=1e-8)
     assert np.array_equal(vectors, before), "the vectors that were given were changed"
     # The same vectors one after another in memory, few of them and many.
     many = np.tile(vectors, 3)
     for some in (vectors, many):
         columns = np.ascontiguousarray(some.swapaxes(-1, -2)).swapaxes(-1, -2)
-        np.testing.assert_allclose(jvp(state_map, h, u, columns), jacobian @ some, atol=1e-8)
-        np.testing.assert_allclose(vjp(state_map, h, u, columns), jacobian.swapaxes(-1, -2) @ some, atol=1e-8)
+        np.testing.assert_allclose(state_map.jvp(h, u, columns), jacobian @ some, atol=1e-8)
+        np.testing.assert_allclose(state_map.vjp(h, u, columns), jacobian.swapaxes(-1, -2) @ some, atol=1e-8)
+
+
+@every_map
+def test_what_a_map_says_of_itself(name: str):
+    """Domain, time step, error of the Jacobian, digest, pieces: there for every map, and true of it."""
+    state_map = MAPS[name]()
+    h, u = somewhere(state_map, (50,))
+    if state_map.domain is not None:
+        low, high = state_map.domain
+        inside = np.clip(h, low, high)
+        new = state_map.step(inside, u)
+        assert ((new >= low) & (new <= high)).all(), "a state inside the domain leaves it"
+    assert state_map.dt is None
+    assert 0 <= state_map.jacobian_error < 1e-6
+    digest = state_map.digest()
+    assert digest == MAPS[name]().digest(), "the same map has another digest"
+    of_function = "function" in name or "own" in name
+    assert (digest is None) == of_function, "a python function has no digest, everything else has one"
+    pieces = state_map.linear_pieces(u[0])
+    assert (pieces is not None) == ("ReLU" in name or "held and" in name or "and held" in name)
+    if pieces is not None:
+        shown = np.tile(u[0], (50, 1))
+        np.testing.assert_allclose(pieces.step(h), state_map.step(h, shown), atol=1e-12)
+
+
+def test_maps_of_other_weights_have_other_digests():
+    same = [MAPS[name]().digest() for name in ("Network", "Network of an LSTM", "ReLU", "one layer", "stack", "held")]
+    assert len(set(same)) == len(same)
+    network = a_network()
+    before = network.map().digest()
+    with torch.no_grad():
+        network.readout.bias[0] += 1e-6
+    assert network.map().digest() != before, "one changed weight is not seen"
+    tanh, relu = (a_network(cells.Vanilla(4, nonlinearity=f)) for f in ("tanh", "relu"))
+    relu.load_state_dict(tanh.state_dict())
+    assert tanh.map().digest() != relu.map().digest(), "the same weights in another equation"
+    assert HeldInput(network.map(), [0, 1]).digest() != HeldInput(network.map(), [0, 2]).digest()
+
+
+def test_a_turned_map_is_the_same_in_other_coordinates():
+    own = a_network().map()
+    other = turned(own)
+    h, u = somewhere(own, (6,))
+    there = h @ other.turn.T
+    np.testing.assert_allclose(other.step(there, u), own.step(h, u) @ other.turn.T, atol=1e-12)
+    np.testing.assert_allclose(other.readout(there), own.readout(h), atol=1e-12)
+    values = np.sort_complex(np.linalg.eigvals(own.jacobian(h, u)[0]))
+    np.testing.assert_allclose(np.sort_complex(np.linalg.eigvals(other.jacobian(there, u)[0])), values, atol=1e-10)
+    assert other.domain is None
+    for wrong in (np.eye(3), 2 * np.eye(4), np.ones((4, 4))):
+        with pytest.raises(ValueError, match=r"orthogonal matrix of shape \(4, 4\)"):
+            Conjugated(own, wrong)
 
 
 @every_map
@@ -148,7 +245,7 @@ def test_a_sequence_is_as_many_steps(name: str, n_steps: int):
     start = 0.3 * rng.standard_normal((5, state_map.state_size))
     inputs = 0.3 * rng.standard_normal((5, n_steps, state_map.input_size))
     given = start.copy(), inputs.copy()
-    found, state = unroll(state_map, start, inputs), start
+    found, state = state_map.unroll(start, inputs), start
     assert found.shape == (5, n_steps, state_map.state_size)
     assert found.dtype == np.float64
     for t in range(n_steps):
@@ -161,20 +258,21 @@ def test_a_sequence_is_as_many_steps(name: str, n_steps: int):
 @pytest.mark.usefixtures("as_for_a_user")
 def test_a_sequence_needs_a_state_for_each_trial():
     with pytest.raises(ValueError, match=r"need states of shape \(5, 4\), got \(1, 4\)"):
-        unroll(MAPS["one layer"](), np.zeros((1, 4)), np.zeros((5, 3, 2)))
+        MAPS["one layer"]().unroll(np.zeros((1, 4)), np.zeros((5, 3, 2)))
 
 
 @pytest.mark.usefixtures("as_for_a_user")
 def test_vectors_of_another_size_are_refused():
-    for product in (jvp, vjp):
+    state_map = rs.FunctionMap(henon, state_size=2)
+    for product in (state_map.jvp, state_map.vjp):
         with pytest.raises(ValueError, match=r"need vectors of shape \(5, 2, n\), got \(5, 3, 1\)"):
-            product(rs.FunctionMap(henon, state_size=2), np.zeros((5, 2)), np.empty((5, 0)), np.zeros((5, 3, 1)))
+            product(np.zeros((5, 2)), np.empty((5, 0)), np.zeros((5, 3, 1)))
 
 
 def test_directional_differences_of_a_function_are_its_jacobian():
     h = np.random.default_rng(0).standard_normal((5, 2))
     vectors = 1e3 * np.random.default_rng(1).standard_normal((5, 2, 4))
-    found = jvp(rs.FunctionMap(henon, state_size=2), h, np.empty((5, 0)), vectors)
+    found = rs.FunctionMap(henon, state_size=2).jvp(h, np.empty((5, 0)), vectors)
     np.testing.assert_allclose(found, henon_jacobian(h) @ vectors, rtol=1e-7)
 
 
@@ -243,7 +341,7 @@ def test_the_network_and_its_map_go_separate_ways(start: str):
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 def test_jacobians_of_a_stack_are_those_of_autodiff(kind: type[nn.Module], n_layers: int):
     module = stack(kind, n_layers)
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     parts = 2 if kind is nn.LSTM else 1
     double = stack(kind, n_layers).double()
 
@@ -277,12 +375,12 @@ def test_domains():
     one = a_network(cells.LSTM(2)).map().domain
     assert np.array_equal(one, [[-1, -1, -np.inf, -np.inf], [1, 1, np.inf, np.inf]])
     assert a_network(cells.Leaky(2)).map().domain is None
-    two = rs.as_map(nn.RNN(1, 2, 2, nonlinearity="relu")).domain
+    two = rs.as_subject(nn.RNN(1, 2, 2, nonlinearity="relu")).map.domain
     assert np.array_equal(two, [[0] * 4, [np.inf] * 4])
-    held = a_network().map(input=[0, 0])
+    held = HeldInput(a_network().map(), [0, 0])
     assert np.array_equal(held.domain, [[-1] * 4, [1] * 4])
-    held.domain[:] = 7
-    assert np.array_equal(a_network().map().domain, [[-1] * 4, [1] * 4])
+    with pytest.raises(ValueError, match="read-only"):  # the map and all made of it share it
+        held.domain[:] = 7
 
 
 def test_initial_states_are_those_of_the_settings():
@@ -376,13 +474,13 @@ def test_readout_and_start_of_a_function_map():
     assert np.array_equal(given.initial_states(3, np.random.default_rng(4)), np.random.default_rng(4).random((3, 2)))
 
 
-# --- held inputs, and as_map --------------------------------------------------------------------------------------
+# --- held inputs -------------------------------------------------------------------------------------------------
 
 
 def test_a_held_input():
     network = a_network()
     value = np.array([0.5, -1.0])
-    held = rs.as_map(network, input=value)
+    held = HeldInput(rs.as_subject(network).map, value)
     h, _ = somewhere(held, (4,))
     none, shown = np.empty((4, 0)), np.tile(value, (4, 1))
     assert held.input_size == 0
@@ -400,31 +498,11 @@ def test_a_held_input():
 
 def test_wrong_held_inputs():
     with pytest.raises(ValueError, match=r"takes inputs of shape \(2,\), got an input of shape \(3,\)"):
-        rs.as_map(a_network(), input=[1, 2, 3])
+        HeldInput(rs.as_subject(a_network()).map, [1, 2, 3])
     with pytest.raises(ValueError, match=r"takes no input, got an input of shape \(1,\)"):
-        rs.as_map(rs.FunctionMap(henon, state_size=2), input=[1])
+        HeldInput(rs.as_subject(rs.FunctionMap(henon, state_size=2)).map, [1])
     with pytest.raises(ValueError, match="must be finite"):
-        a_network().map(input=[0, np.nan])
-
-
-def test_as_map():
-    network = a_network()
-    state_map = network.map()
-    assert rs.as_map(state_map) is state_map
-    assert isinstance(rs.as_map(state_map, input=[0, 0]), HeldInput)
-    assert isinstance(network.map(input=[0, 0]), HeldInput)
-
-    class Run:
-        def network(self) -> rs.Network:
-            return network
-
-    h, u = somewhere(state_map, (3,))
-    assert np.array_equal(rs.as_map(Run()).step(h, u), state_map.step(h, u))
-    own = rs.as_map(Own())
-    assert (own.state_size, own.input_size) == (4, 2)
-    for nothing in (3, "GRU", None, cells.GRU(3)):
-        with pytest.raises(TypeError, match=f"cannot see a state in a {type(nothing).__name__}: give a Run"):
-            rs.as_map(nothing)
+        HeldInput(a_network().map(), [0, np.nan])
 
 
 def test_a_broadcast_array_makes_no_warning():
@@ -433,7 +511,7 @@ def test_a_broadcast_array_makes_no_warning():
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            a_network().map(input=[0, 1]).step(np.zeros(4), np.zeros(0))
+            HeldInput(a_network().map(), [0, 1]).step(np.zeros(4), np.zeros(0))
             a_network().map().step(np.broadcast_to(0.0, (3, 4)), np.broadcast_to(1.0, (3, 2)))
     finally:
         torch.set_warn_always(False)

@@ -38,7 +38,7 @@ def end_to_end(parts: object, n_layers: int) -> torch.Tensor:
 
 
 def run_map(module: nn.Module, start: np.ndarray) -> np.ndarray:
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     states = [start]
     for t in range(INPUTS.shape[1]):
         states.append(state_map.step(states[-1], INPUTS[:, t]))
@@ -94,7 +94,7 @@ def test_the_module_and_the_global_generator_are_left_alone(name: str):
     module = seeded(make, N_INPUTS, UNITS, **settings)
     before = {key: value.clone() for key, value in module.state_dict().items()}
     generator = torch.random.get_rng_state()
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     zeros = np.zeros((2, state_map.state_size)), np.ones((2, N_INPUTS))
     found = state_map.step(*zeros)
     assert torch.equal(generator, torch.random.get_rng_state()), "looking at a module drew from torch's generator"
@@ -116,14 +116,14 @@ def test_bidirectional_is_told(make: type[nn.Module]):
 
 def test_a_projection_is_told():
     with pytest.raises(ValueError, match=r"proj_size=2.*supply an object with step\(h, x\)"):
-        rs.as_map(seeded(nn.LSTM, 2, 3, proj_size=2))
+        rs.as_subject(seeded(nn.LSTM, 2, 3, proj_size=2))
 
 
 def test_no_state_is_told():
     with pytest.raises(TypeError, match=r"state of a Linear: supply an object with a method step\(h, x\)"):
         rs.wrap(nn.Linear(2, 3))
     with pytest.raises(TypeError, match=r"state in a Linear: give a Run, a Network.*rs\.wrap.*rs\.FunctionMap"):
-        rs.as_map(nn.Linear(2, 3))
+        rs.as_subject(nn.Linear(2, 3))
 
 
 @pytest.mark.parametrize("name", ["network", "map"])
@@ -134,7 +134,7 @@ def test_a_submodule_is_no_way_to_the_state(name: str):
             setattr(self, name, nn.Linear(2, 2))
 
     with pytest.raises(TypeError, match="cannot see a state in a Model: give a Run"):
-        rs.as_map(Model())
+        rs.as_subject(Model())
 
 
 class Step(nn.Module):
@@ -171,10 +171,10 @@ def test_sizes_that_nothing_tells():
     with pytest.raises(ValueError, match=r"Step does not tell its state_size: rs\.wrap\(module, state_size=\.\.\.\)"):
         rs.wrap(Step(), input_size=2)
     with pytest.raises(ValueError, match=r"Step does not tell its input_size: rs\.wrap\(module, input_size=\.\.\.\)"):
-        rs.as_map(rs.wrap(Step(), state_size=3))
+        rs.as_subject(rs.wrap(Step(), state_size=3))
     module = Step()
     module.state_size, module.input_size = np.int64(3), 2
-    assert rs.as_map(module).state_size == 3
+    assert rs.as_subject(module).map.state_size == 3
 
 
 def test_a_step_that_returns_something_else():

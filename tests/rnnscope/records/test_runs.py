@@ -170,7 +170,7 @@ def test_a_damaged_resume_file_is_told(tmp_path):
         rs.train(*arguments, folder=tmp_path, name="run", on_progress=stop)
     interrupted = rs.load_run(tmp_path / "run")
     with pytest.raises(rs.RunError, match=r"is not over: go on with resume=True .* or name a checkpoint \(0\)"):
-        rs.as_map(interrupted)
+        rs.as_subject(interrupted)
     assert interrupted.network(0) is not None
     file = tmp_path / "run" / "resume.safetensors"
     whole = file.read_bytes()

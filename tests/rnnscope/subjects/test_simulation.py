@@ -9,7 +9,7 @@ import rnnscope as rs
 from rnnscope import cells, tasks
 from rnnscope.tasks.task import Trials
 
-EVERY = [cells.Vanilla(6), cells.Leaky(6), cells.GRU(6), cells.LSTM(6), cells.LowRank(6, rank=2, tau=2)]
+EVERY = [cell for kind in cells.CELLS.values() for cell in kind.examples()]
 INPUTS = np.random.default_rng(0).standard_normal((4, 9, 3))
 
 
@@ -17,17 +17,16 @@ def network_of(cell: cells.Cell | None = None) -> rs.Network:
     return rs.Network(cell or cells.GRU(6), 3, 2, generator=torch.Generator().manual_seed(0))
 
 
-class Run:
-    """What `simulate` asks of a run: a network and its task."""
-
-    task = tasks.Parity(3)
-
-    def network(self) -> rs.Network:
-        generator = torch.Generator().manual_seed(0)
-        return rs.Network(cells.Leaky(5), self.task.input_size, self.task.output_size, generator=generator)
+TASK = tasks.Parity(3)
 
 
-@pytest.mark.parametrize("cell", EVERY, ids=lambda cell: type(cell).__name__)
+def subject_of() -> rs.Subject:
+    generator = torch.Generator().manual_seed(0)
+    network = rs.Network(cells.Leaky(5), TASK.input_size, TASK.output_size, generator=generator)
+    return rs.Subject(network.map(), TASK)
+
+
+@pytest.mark.parametrize("cell", EVERY, ids=str)
 def test_against_forward_in_float64(cell: cells.Cell):
     network = network_of(cell)
     start = 0.5 * np.random.default_rng(1).random((4, network.cell.state_size))
@@ -87,21 +86,20 @@ def test_without_inputs():
 
 
 def test_trials_of_a_task_and_their_padding():
-    task = Run.task
-    trials = task.sample(20, np.random.default_rng(0))
+    trials = TASK.sample(20, np.random.default_rng(0))
     length = trials.info["length"]
     assert length.min() < length.max(), "the trials of this test should differ in length"
-    found = rs.simulate(Run(), trials)
+    found = rs.simulate(subject_of(), trials)
     assert found.trials is trials
     for row, n in zip(found.valid, length, strict=True):
         assert row[:n].all()
         assert not row[n:].any()
     assert found.visited.shape == (length.sum(), 5)
-    own = rs.simulate(Run(), n_trials=30, seed=3)
+    own = rs.simulate(subject_of(), n_trials=30, seed=3)
     assert own.trials is not None
     assert own.states.shape[0] == 30
-    assert np.array_equal(own.inputs, rs.simulate(Run(), n_trials=30, seed=3).inputs)
-    still = rs.simulate(Run(), n_trials=2, n_steps=4)
+    assert np.array_equal(own.inputs, rs.simulate(subject_of(), n_trials=30, seed=3).inputs)
+    still = rs.simulate(subject_of(), n_trials=2, n_steps=4)
     assert still.trials is None
     assert not still.inputs.any()
 

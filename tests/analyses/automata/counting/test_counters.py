@@ -76,7 +76,7 @@ def stack(n_types: int, slips_at: int = 0) -> Reader:
 
 
 def compiled(machine: Machine) -> Reader:
-    network = rs.as_map(compile_machine(machine))
+    network = rs.as_subject(compile_machine(machine)).map
     return Reader(network, np.eye(machine.n_symbols), classify)
 
 
@@ -87,7 +87,7 @@ def flip_flop(kind: str) -> rs.StateMap:
     rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
     head = torch.nn.Linear(16, 3)
     head.load_state_dict({key[8:]: value for key, value in weights.items() if key.startswith("readout.")})
-    return rs.as_map(rs.wrap(rnn, readout=head))
+    return rs.as_subject(rs.wrap(rnn, readout=head)).map
 
 
 def constant(reader: Reader) -> Machine:
@@ -264,7 +264,7 @@ def test_untrained_networks_do_not_count():
         head = torch.nn.Linear(16, 1)
         with torch.no_grad():
             rnn.get_parameter("weight_hh_l0").mul_(2)
-        network = rs.as_map(rs.wrap(rnn, readout=head))
+        network = rs.as_subject(rs.wrap(rnn, readout=head)).map
         if grow(Reader(network, np.eye(2), lambda outputs: outputs > 0)).pairs:
             counting.append(seed)
     assert len(counting) <= 1, f"seeds {counting} are said to count"

@@ -1,6 +1,5 @@
 """Machines out of clusters that networks bring along, and of networks whose states are few or rarely reached."""
 
-import inspect
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,9 @@ from rnnscope.analyses.automata.deciding.search import Method, Search, find_mach
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import mixed_words, task_words
 from rnnscope.compiled import compile_machine
+from rnnscope.maps import CellMap
 from rnnscope.records import results
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks.languages import language
 from rnnscope.tasks.machine import Machine
 
@@ -32,7 +33,7 @@ def positive(outputs: np.ndarray) -> np.ndarray:
 
 
 def network(machine: Machine) -> Reader:
-    state_map = rs.as_map(compile_machine(machine))
+    state_map = rs.as_subject(compile_machine(machine)).map
     return Reader(state_map, np.eye(machine.n_symbols), lambda outputs: outputs.argmax(-1, keepdims=True))
 
 
@@ -96,7 +97,7 @@ def test_a_mixture_of_centroids_is_told_from_the_one_that_weighs_most_in_it():
     but little more than the others near u = 0."""
     system = ones_network()
     system.cell.temperature = 1.0
-    quantise = quantiser("centroids", system, rs.as_map(system), np.eye(2))
+    quantise = quantiser("centroids", rs.as_subject(system).map, np.eye(2))
     assert quantise is not None
     mixed, alike, chosen, near = quantise(np.array([[-0.3], [-0.301], [1.0], [1.01]]), np.eye(2)[[1, 1, 1, 1]])
     assert mixed == alike
@@ -126,6 +127,13 @@ def test_a_trained_state_regularised_network_gives_two_states(tmp_path):
 def test_what_has_no_clusters_of_its_own_says_so(clusterer, reason):
     with pytest.raises(ValueError, match=f"clusterer='{clusterer}'.*{reason}"):
         extract_automaton(rs.Network(cells.GRU(3), 2, 1), alphabet=np.eye(2), clusterer=clusterer)
+
+
+def test_centroids_of_a_layer_do_not_tell_the_state_of_a_stack():
+    one = ones_network()
+    stack = CellMap([one.cell, cells.StateRegularized(1, n_centroids=3).build(1, None)], one.readout, 1)
+    with pytest.raises(NotApplicable, match="StateRegularized"):
+        quantiser("centroids", stack, np.eye(2))
 
 
 # --- rare states -------------------------------------------------------------------------------------------------
@@ -226,19 +234,23 @@ def test_no_machine_is_larger_than_allowed(method, max_states):
 @pytest.mark.parametrize("budget", [1, 7, 50, 400])
 def test_no_more_words_are_asked_than_the_budget_has(method, budget):
     untrained = rs.Network(cells.GRU(8), 2, 1, generator=torch.Generator().manual_seed(3))
-    reader = Reader(rs.as_map(untrained), np.eye(2), positive)
+    reader = Reader(rs.as_subject(untrained).map, np.eye(2), positive)
     found = find_machine(reader, search(method, budget=budget), np.random.default_rng(0))
     assert found.n_questions <= budget
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("n_words", 50.0), ("budget", 100.5), ("length", "3"), ("test_lengths", (50.0,))],
+    ("name", "value", "wanted"),
+    [
+        ("n_words", 50.0, "a whole number of at least 2 or None, got 50.0"),
+        ("budget", 100.5, "a whole number of at least 1, got 100.5"),
+        ("length", "3", "a whole number of at least 1 or None, got '3'"),
+        ("test_lengths", (50.0,), r"a list with a whole number of at least 1 each, got \(50.0,\)"),
+    ],
 )
-def test_counts_are_whole_numbers(name, value):
-    unchecked = inspect.unwrap(extract_automaton)  # by the type checker of the tests, which users do not have
-    with pytest.raises(ValueError, match=f"{name} must be a whole number, got"):
-        unchecked(ones_network(), alphabet=np.eye(2), **{name: value})
+def test_counts_are_whole_numbers(name, value, wanted):
+    with pytest.raises(TypeError, match=f"{name} must be {wanted}"):
+        extract_automaton(ones_network(), alphabet=np.eye(2), **{name: value})
 
 
 # --- price -------------------------------------------------------------------------------------------------------

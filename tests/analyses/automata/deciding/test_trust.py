@@ -35,7 +35,7 @@ def acceptor(name: str) -> Reader:
 
 
 def compiled(machine: Machine) -> Reader:
-    network = rs.as_map(compile_machine(machine))
+    network = rs.as_subject(compile_machine(machine)).map
     return Reader(network, np.eye(machine.n_symbols), lambda outputs: outputs.argmax(-1, keepdims=True))
 
 
@@ -214,7 +214,7 @@ def flip_flop(name: str) -> rs.StateMap:
     rnn.load_state_dict({key[4:]: value for key, value in weights.items() if key.startswith("rnn.")})
     head = torch.nn.Linear(16, 3)
     head.load_state_dict({key[8:]: value for key, value in weights.items() if key.startswith("readout.")})
-    return rs.as_map(rs.wrap(rnn, readout=head))
+    return rs.as_subject(rs.wrap(rnn, readout=head)).map
 
 
 def unset_until_told(bits: int) -> rs.FunctionMap:

@@ -1,7 +1,6 @@
 """Probabilistic automata out of next-symbol predictors: of known processes, trained and written by hand."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -154,10 +153,16 @@ def test_the_alphabet_renames_inputs_and_the_seed_decides():
     assert c.emission[c.recurrent, 0].max() > 0.999, "symbol 1 is now the one that never comes twice"
 
 
+class Lettered(NextSymbol):
+    """Its symbols have letters."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return ("a", "b", "c")
+
+
 def test_symbols_have_the_names_that_the_task_gives_them():
-    network = ideal(mess3().array)
-    sample = NextSymbol("mess3").sample
-    network.task = SimpleNamespace(alphabet=np.eye(3), symbols=("a", "b", "c"), sample=sample)  # type: ignore[attr-defined]
+    network = rs.Subject(ideal(mess3().array), Lettered("mess3", length=100, opening_step=False))
     few: dict[str, Any] = {"predicts_next": True, "n_words": 10, "length": 20, "n_states": 2}
     assert extract_automaton(network, **few).symbols == ("a", "b", "c")
     numbered = extract_automaton(network, alphabet=np.eye(3)[[1, 0, 2]], **few)

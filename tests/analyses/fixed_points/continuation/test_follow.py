@@ -7,7 +7,7 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
-from rnnscope.analyses.fixed_points.continuation.follow import follow_fixed_points
+from rnnscope.analyses.fixed_points.continuation.follow import follow_fixed_points, follow_parameter
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
 from rnnscope.records.results import from_xarray, to_xarray
 
@@ -34,7 +34,7 @@ def tanh_map(weight, bias=0.0):
 
 
 def test_saddle_node(consistent):
-    found = follow_fixed_points(lambda p: scalar(lambda x: x + p - x**2), values=np.linspace(-1, 1, 11), starts=STARTS)
+    found = follow_parameter(lambda p: scalar(lambda x: x + p - x**2), values=np.linspace(-1, 1, 11), starts=STARTS)
     consistent(found)
     assert found.event_names == ["saddle-node"]
     assert abs(found.event_value[0]) < 1e-9
@@ -52,7 +52,7 @@ def test_saddle_node(consistent):
 
 
 def test_supercritical_pitchfork(consistent):
-    found = follow_fixed_points(
+    found = follow_parameter(
         lambda g: scalar(lambda h: np.tanh(g * h), domain=(-1, 1)), values=np.linspace(0.5, 1.5, 11), axis="gain g"
     )
     consistent(found)
@@ -77,7 +77,7 @@ def test_supercritical_pitchfork(consistent):
 
 
 def test_subcritical_pitchfork_with_its_two_folds(consistent):
-    found = follow_fixed_points(
+    found = follow_parameter(
         lambda p: scalar(lambda x: x + 0.3 * (p * x + x**3 - x**5)), values=np.linspace(-0.6, 0.6, 13), starts=STARTS
     )
     consistent(found)
@@ -92,9 +92,7 @@ def test_subcritical_pitchfork_with_its_two_folds(consistent):
 
 
 def test_transcritical(consistent):
-    found = follow_fixed_points(
-        lambda p: scalar(lambda x: x + p * x - x**2), values=np.linspace(-1, 1, 11), starts=STARTS
-    )
+    found = follow_parameter(lambda p: scalar(lambda x: x + p * x - x**2), values=np.linspace(-1, 1, 11), starts=STARTS)
     consistent(found)
     assert found.event_names == ["transcritical"]
     assert abs(found.event_value[0]) < 1e-6
@@ -107,9 +105,7 @@ def test_transcritical(consistent):
 
 
 def test_the_logistic_map_flips_at_3_and_leaves_its_domain_at_1(consistent):
-    found = follow_fixed_points(
-        lambda r: scalar(lambda x: r * x * (1 - x), domain=(0, 1)), values=np.linspace(0.5, 4, 8)
-    )
+    found = follow_parameter(lambda r: scalar(lambda x: r * x * (1 - x), domain=(0, 1)), values=np.linspace(0.5, 4, 8))
     consistent(found)
     assert found.event_names == ["transcritical", "flip"]
     np.testing.assert_allclose(found.event_value, [1, 3], atol=1e-6)
@@ -128,7 +124,7 @@ def test_delayed_logistic_map_has_a_neimark_sacker_bifurcation_at_2(consistent):
         return rs.FunctionMap(lambda x: np.stack([r * x[..., 0] * (1 - x[..., 1]), x[..., 0]], -1), state_size=2)
 
     starts = np.random.default_rng(0).uniform(-1, 1, (40, 2))
-    found = follow_fixed_points(delayed, values=np.linspace(1.5, 2.5, 5), starts=starts)
+    found = follow_parameter(delayed, values=np.linspace(1.5, 2.5, 5), starts=starts)
     consistent(found)
     assert found.event_names == ["Neimark-Sacker"]
     assert found.event_value[0] == pytest.approx(2, abs=1e-6)
@@ -175,7 +171,7 @@ def test_a_way_through_several_inputs_has_positions():
 def test_two_units_that_inhibit_each_other(consistent):
     # (1, -1) has the eigenvalue s + w, (1, 1) has s - w.
     s = 0.3
-    found = follow_fixed_points(
+    found = follow_parameter(
         lambda w: tanh_map([[s, -w], [-w, s]]), values=np.linspace(0.1, 1.6, 7), axis="inhibition w"
     )
     consistent(found)
@@ -191,7 +187,7 @@ def test_two_units_that_inhibit_each_other(consistent):
 
 def test_what_happens_twice_at_once_is_not_guessed():
     # Eigenvalues w and -w pass the unit circle together.
-    found = follow_fixed_points(lambda w: tanh_map([[0, -w], [-w, 0]]), values=np.linspace(0.5, 1.6, 5))
+    found = follow_parameter(lambda w: tanh_map([[0, -w], [-w, 0]]), values=np.linspace(0.5, 1.6, 5))
     at_once = np.flatnonzero(np.abs(found.event_point).max(1) < 1e-5)
     assert [found.event_names[i] for i in at_once] == ["unclassified"]
     assert found.event_value[at_once[0]] == pytest.approx(1, abs=1e-6)
@@ -203,7 +199,7 @@ def test_a_random_network_bifurcates_where_its_eigenvalues_say(consistent):
     n = 16
     weight = np.random.default_rng(0).normal(0, n**-0.5, (n, n))
     values = np.linalg.eigvals(weight)
-    found = follow_fixed_points(lambda g: tanh_map(g * weight), values=np.linspace(0.5, 2, 7))
+    found = follow_parameter(lambda g: tanh_map(g * weight), values=np.linspace(0.5, 2, 7))
     consistent(found)
     expected = sorted(
         (1 / abs(z), "Neimark-Sacker" if z.imag else "supercritical pitchfork" if z.real > 0 else "flip")
@@ -244,7 +240,7 @@ def test_an_input_takes_the_memories_of_a_flip_flop_away(consistent, flip_flop, 
 
 
 def test_a_closed_curve_that_only_a_search_in_the_middle_sees(consistent):
-    found = follow_fixed_points(
+    found = follow_parameter(
         lambda p: scalar(lambda x: x + 0.3 * (1 - x**2 - p**2)), values=np.linspace(-2, 2, 9), starts=STARTS
     )
     consistent(found)
@@ -262,7 +258,7 @@ def test_a_fold_at_a_kink_is_a_border_collision(exact):
         jacobian = (lambda x: (1 - np.sign(x))[..., None]) if exact else None
         return scalar(lambda x: x + p - np.abs(x), jacobian=jacobian)
 
-    found = follow_fixed_points(tent, values=np.linspace(-1, 1, 8), starts=STARTS)
+    found = follow_parameter(tent, values=np.linspace(-1, 1, 8), starts=STARTS)
     assert found.event_names == ["border collision"]
     assert abs(found.event_value[0]) <= found.event_error[0] < 2e-6
     assert len(found) == 2
@@ -302,13 +298,13 @@ def test_a_continuum_of_fixed_points_is_told_and_not_followed():
     assert "18 points found and not followed" in found.summary()
 
     # x' = p x stands still everywhere at p = 1, which is no branch along p.
-    found = follow_fixed_points(lambda p: scalar(lambda x: p * x), values=[0.5, 1.5], starts=STARTS)
+    found = follow_parameter(lambda p: scalar(lambda x: p * x), values=[0.5, 1.5], starts=STARTS)
     assert len(found) == 1
     assert found.event_names == ["unclassified"]
 
 
 def test_points_end_where_they_leave_the_domain():
-    found = follow_fixed_points(
+    found = follow_parameter(
         lambda p: scalar(lambda x: x + 0.5 * (p - x), domain=(0, 1)), values=np.linspace(-0.5, 1.5, 11)
     )
     assert found.branch_ends.tolist() == [[DOMAIN, DOMAIN]]
@@ -319,7 +315,7 @@ def test_points_end_where_they_leave_the_domain():
 
 
 def test_a_map_without_fixed_points_has_no_branch():
-    found = follow_fixed_points(lambda p: scalar(lambda x: x + 1 + p), values=[0.0, 1.0], starts=STARTS)
+    found = follow_parameter(lambda p: scalar(lambda x: x + 1 + p), values=[0.0, 1.0], starts=STARTS)
     assert len(found) == 0
     assert found.summary().startswith("no branches of fixed points over parameter from 0 to 1: no event")
     assert "no fixed point found" in found.figure().layout.annotations[0].text
@@ -347,15 +343,41 @@ def test_a_function_may_return_modules_and_is_never_asked_beyond_its_ends():
             module.weight_ih_l0[0, 0] = 1.0
         return module
 
-    found = follow_fixed_points(scaled, values=[0.8, 1.3], input=np.zeros(2), n_starts=32)
+    found = follow_parameter(scaled, values=[0.8, 1.3], input=np.zeros(2), n_starts=32, n_searches=2)
     assert found.event_names == ["supercritical pitchfork"]
     assert found.event_value[0] == pytest.approx(1, abs=1e-6)
     assert min(asked) >= 0.8
     assert max(asked) <= 1.3
     # A drive breaks the symmetry: of the pitchfork a fold is left.
-    driven = follow_fixed_points(scaled, values=[0.8, 1.3], input=np.array([0.01, 0]), n_starts=32)
+    driven = follow_parameter(scaled, values=[0.8, 1.3], input=np.array([0.01, 0]), n_starts=32, n_searches=2)
     assert driven.event_names == ["saddle-node"]
     assert driven.event_value[0] > 1
+
+
+def test_searches_along_a_parameter_begin_where_the_task_of_what_is_returned_leads(flip_flop_run):
+    """Without a domain or states of a task nothing would tell where to start."""
+    task, still = flip_flop_run("gru").task, rs.FunctionMap(lambda h, u: 0.5 * h + u, state_size=3, input_size=3)
+
+    def gained(gain):
+        return rs.Subject(rs.FunctionMap(lambda h, u: gain * h + u, state_size=3, input_size=3), task)
+
+    with pytest.raises(NotApplicable, match="nothing tells where to start"):
+        follow_parameter(lambda gain: still, values=[0.5, 0.8], n_searches=2)
+    found = follow_parameter(gained, values=[0.5, 0.8], n_searches=2, n_starts=16)
+    assert len(found) == 1
+    np.testing.assert_allclose(found.point, 0, atol=1e-9)
+
+
+def test_how_it_was_made_is_told():
+    found = follow_parameter(lambda p: scalar(lambda x: x + p - x**2), values=[-1.0, 1.0], starts=STARTS, axis="push")
+    assert found.made.analysis == "follow_parameter"
+    assert found.made.settings["values"] == [-1.0, 1.0]
+    assert found.made.settings["axis"] == found.axis == "push"
+    assert found.made.settings["n_starts"] == 128
+    assert found.made.origin.weights is None, "a function has no digest"
+    along = follow_fixed_points(BISTABLE, inputs=[[-1.0], [1.0]], n_searches=2)
+    assert along.made.analysis == "bifurcations"
+    assert along.made.settings["inputs"] == [[-1.0], [1.0]]
 
 
 def test_a_seed_repeats_itself():
@@ -391,7 +413,7 @@ def test_the_result_survives_and_its_figure_shows_all():
 
 def test_where_only_0_is_fixed_its_rounding_is_not_magnified():
     shrinks = np.array([[0.3, 0.1], [-0.2, 0.4]])
-    found = follow_fixed_points(
+    found = follow_parameter(
         lambda p: rs.FunctionMap(lambda x: np.tanh(p * x @ shrinks), state_size=2, domain=(-1, 1)),
         values=[0.5, 1.0],
         starts=np.array([[0.5, 0.1], [-0.3, 0.4]]),
@@ -406,7 +428,7 @@ MODULE = torch.nn.RNN(2, 4)
 @pytest.mark.parametrize(
     ("system", "arguments", "error", "words"),
     [
-        (MODULE, {}, ValueError, "nothing tells along what.*RNN.*give inputs"),
+        (MODULE, {}, NotApplicable, "nothing tells along what.*give inputs"),
         (MODULE, {"inputs": np.zeros((1, 2))}, ValueError, r"\(value, 2\) with two rows.*\(1, 2\)"),
         (MODULE, {"inputs": np.zeros((2, 3))}, ValueError, r"\(value, 2\).*\(2, 3\)"),
         (MODULE, {"inputs": np.zeros((2, 2))}, ValueError, "rows 0 and 1 of inputs are the same"),
@@ -414,23 +436,37 @@ MODULE = torch.nn.RNN(2, 4)
         (MODULE, {"inputs": np.eye(2), "input": np.zeros(2)}, ValueError, "not both"),
         (MODULE, {"inputs": np.eye(2), "values": [0.0, 1.0, 2.0]}, ValueError, "3 numbers, inputs 2 rows"),
         (scalar(np.tanh), {"inputs": np.zeros((2, 1))}, ValueError, "takes no input"),
-        (lambda p: scalar(np.tanh), {}, ValueError, "needs values"),
-        (lambda p: scalar(np.tanh), {"values": [1.0]}, ValueError, "two numbers at least"),
-        (lambda p: scalar(np.tanh), {"values": [1.0, np.inf]}, ValueError, "finite, got inf"),
-        (lambda p: scalar(np.tanh), {"values": [1.0, 1.0]}, ValueError, "must rise"),
-        (lambda p: scalar(np.tanh), {"values": [0.0, 1.0], "inputs": np.eye(2)}, ValueError, "two axes"),
-        (lambda p: np.tanh, {"values": [0.0, 1.0]}, TypeError, "must return a map at every value, at 0 it does not"),
-        (lambda p: None, {"values": [0.0, 1.0]}, TypeError, "NoneType"),
-        (lambda p: torch.nn.RNN(1, 2 + int(p)), {"values": [0.0, 1.0]}, ValueError, "2 states at 0 and 3 at 1"),
-        (lambda p: MODULE, {"values": [0.0, 1.0], "input": np.zeros(3)}, ValueError, r"\(2,\).*\(3,\)"),
         (MODULE, {"inputs": np.eye(2), "n_starts": 0}, ValueError, "n_starts must be at least 1"),
         (MODULE, {"inputs": np.eye(2), "n_searches": 1}, ValueError, "n_searches must be at least 2"),
-        (MODULE, {"inputs": np.eye(2), "max_step": 0.0}, ValueError, "max_step is a part of the axis"),
+        (MODULE, {"inputs": np.eye(2), "max_step": 0.0}, ValueError, "max_step must be above 0, got 0.0"),
+        (MODULE, {"inputs": np.eye(2), "max_step": 0.3}, ValueError, "max_step must be at most 0.25, got 0.3"),
         (MODULE, {"inputs": np.eye(2), "seed": -1}, ValueError, "seed must be at least 0"),
         (MODULE, {"inputs": np.eye(2), "starts": np.zeros((3, 5))}, ValueError, r"\(start, 4\).*\(3, 5\)"),
-        (lambda p: scalar(lambda x: p * x), {"values": [0.5, 1.5]}, NotApplicable, "nothing tells where to start"),
+        (lambda p: scalar(np.tanh), {"values": [0.0, 1.0]}, TypeError, "cannot see a state in a function"),
     ],
 )
 def test_bad_input_is_named(system, arguments, error, words):
     with pytest.raises(error, match=words):
         follow_fixed_points(system, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "error", "words"),
+    [
+        (lambda p: scalar(np.tanh), {}, TypeError, "values"),
+        (lambda p: scalar(np.tanh), {"values": [1.0]}, ValueError, "two numbers at least"),
+        (lambda p: scalar(np.tanh), {"values": [1.0, np.inf]}, ValueError, "finite, got inf"),
+        (lambda p: scalar(np.tanh), {"values": [1.0, 1.0]}, ValueError, "must rise"),
+        (lambda p: scalar(np.tanh), {"values": [0.0, 1.0], "inputs": np.eye(2)}, TypeError, "inputs"),
+        (lambda p: np.tanh, {"values": [0.0, 1.0]}, TypeError, "must return a map at every value, at 0 it does not"),
+        (lambda p: None, {"values": [0.0, 1.0]}, TypeError, "NoneType"),
+        (lambda p: torch.nn.RNN(1, 2 + int(p)), {"values": [0.0, 1.0]}, ValueError, "2 states at 0 and 3 at 1"),
+        (lambda p: MODULE, {"values": [0.0, 1.0], "input": np.zeros(3)}, ValueError, r"\(2,\).*\(3,\)"),
+        (lambda p: scalar(np.tanh), {"values": [0.0, 1.0], "n_starts": 0}, ValueError, "n_starts must be at least 1"),
+        (lambda p: scalar(np.tanh), {"values": [0.0, 1.0], "max_step": 0.3}, ValueError, "max_step must be at most"),
+        (lambda p: scalar(lambda x: p * x), {"values": [0.5, 1.5]}, NotApplicable, "nothing tells where to start"),
+    ],
+)
+def test_bad_input_along_a_parameter_is_named(function, arguments, error, words):
+    with pytest.raises(error, match=words):
+        follow_parameter(function, **arguments)

@@ -13,7 +13,7 @@ from rnnscope import cells
 from rnnscope.analyses.fixed_points import certify_fixed_points, find_fixed_points
 from rnnscope.analyses.fixed_points.cycles import linear_regions
 from rnnscope.analyses.fixed_points.cycles.find import Cycles, find_cycles
-from rnnscope.maps import LinearPieces
+from rnnscope.maps import HeldInput, LinearPieces
 from rnnscope.records.results import from_xarray, load_result, save_result, to_xarray
 
 
@@ -61,7 +61,7 @@ def counts(found: Cycles) -> dict[int, int]:
 def check_consistency(system, found: Cycles) -> None:
     """What every result must keep: states follow one another, for the first time come back after the period, and no
     cycle is there twice."""
-    state_map = rs.as_map(system, input=found.input) if len(found.input) else rs.as_map(system)
+    state_map = HeldInput(rs.as_subject(system).map, found.input) if len(found.input) else rs.as_subject(system).map
     seen = []
     for index, k in enumerate(found.period):
         states = found.cycle(index)
@@ -111,7 +111,7 @@ def test_it_is_certified_and_the_certificate_is_right():
 def test_the_two_published_cycles_of_order_16(monkeypatch: pytest.MonkeyPatch, starts_only: bool):
     if starts_only:
         monkeypatch.setattr(linear_regions, "MOST_PROGRAMS", 0)
-    network = rs.as_map(published(0.8377689), input=[0.0])
+    network = HeldInput(rs.as_subject(published(0.8377689)).map, [0.0])
     found = find_cycles(network, periods=16)
     assert counts(found) == {16: 2}
     assert found.stable.tolist() == [True, False]
@@ -317,7 +317,7 @@ def test_a_cycle_outside_the_domain_is_none():
         lambda x: 1 - np.abs(2 * x - 1),
         state_size=1,
         domain=(0.1, 1),
-        pieces=rs.maps.linear_pieces(tent(), np.empty(0)),
+        pieces=tent().linear_pieces(np.empty(0)),
     )
     np.testing.assert_allclose(find_cycles(inside, periods=1).points, [[2 / 3]])
 
@@ -386,17 +386,17 @@ NAN_RELU = torch.nn.RNN(2, 4, nonlinearity="relu")
 with torch.no_grad():
     for broken in (NAN, NAN_RELU):
         broken.weight_hh_l0[0, 0] = float("nan")
-WRONG = rs.FunctionMap(lambda x: x / 2, state_size=1, pieces=rs.maps.linear_pieces(tent(), np.empty(0)))
+WRONG = rs.FunctionMap(lambda x: x / 2, state_size=1, pieces=tent().linear_pieces(np.empty(0)))
 
 
 @pytest.mark.parametrize(
     ("system", "arguments", "words"),
     [
-        (henon(), {"periods": 0}, "a period is a whole number of steps, at least 1.*got 0"),
-        (henon(), {"periods": [2, -1]}, "got -1"),
+        (henon(), {"periods": 0}, "periods must be at least 1, got 0"),
+        (henon(), {"periods": [2, -1]}, r"periods must be at least 1, got \[2, -1\]"),
         (henon(), {"periods": []}, "periods is empty"),
-        (henon(), {"exact": True}, "exact=True needs a piecewise-linear map, and this FunctionMap tells no"),
-        (torch.nn.RNN(2, 4), {"exact": True}, "this RNN tells no linear pieces.*cells.PiecewiseLinear"),
+        (henon(), {"exact": True}, "exact=True needs a piecewise-linear map, and this one tells no"),
+        (torch.nn.RNN(2, 4), {"exact": True}, "this one tells no linear pieces.*cells.PiecewiseLinear"),
         (
             relu_network(32, 1.0, seed=0),
             {"exact": True, "periods": 2},
@@ -408,8 +408,8 @@ WRONG = rs.FunctionMap(lambda x: x / 2, state_size=1, pieces=rs.maps.linear_piec
         (henon(), {"n_starts": 0}, "n_starts must be at least 1"),
         (henon(), {"max_regions": 0}, "max_regions must be at least 1"),
         (henon(), {"max_iterations": 0}, "max_iterations must be at least 1"),
-        (henon(), {"tolerance": 0.0}, "tolerance must be a positive"),
-        (henon(), {"distance": -1.0}, "distance must be a positive"),
+        (henon(), {"tolerance": 0.0}, "tolerance must be above 0, got 0.0"),
+        (henon(), {"distance": -1.0}, "distance must be above 0, got -1.0"),
         (henon(), {"input": [1.0]}, "takes no input"),
         (NAN, {}, "NaN or infinite weights"),
         (NAN_RELU, {}, "not finite: look for NaN or infinite weights"),

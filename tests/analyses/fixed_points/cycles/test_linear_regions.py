@@ -13,7 +13,7 @@ from rnnscope.analyses.fixed_points.cycles import linear_regions
 from rnnscope.analyses.fixed_points.cycles.linear_regions import admissible_sequences, exact_cycles, solve_sequences
 from rnnscope.analyses.fixed_points.cycles.region_search import search_regions
 from rnnscope.analyses.fixed_points.cycles.shooting import multipliers, solve_cyclic
-from rnnscope.maps import LinearPieces, linear_pieces
+from rnnscope.maps import HeldInput, LinearPieces
 
 CELLS = [
     cells.Vanilla(5, nonlinearity="relu"),
@@ -76,8 +76,8 @@ def ordered(states: np.ndarray) -> np.ndarray:
 def test_pieces_of_a_cell_are_its_step(cell: cells.Cell):
     driven = network(cell).map()
     shown = np.array([0.7, -1.2])
-    pieces = linear_pieces(driven, shown)
-    held = rs.as_map(driven, input=shown)
+    pieces = driven.linear_pieces(shown)
+    held = HeldInput(rs.as_subject(driven).map, shown)
     states = 2 * np.random.default_rng(0).standard_normal((40, driven.state_size))
     none = np.empty((40, 0))
     np.testing.assert_allclose(pieces.step(states), held.step(states, none), atol=1e-12)
@@ -86,7 +86,7 @@ def test_pieces_of_a_cell_are_its_step(cell: cells.Cell):
         pieces.regions(states)
     )
     np.testing.assert_allclose(affine, pieces.step(states), atol=1e-12)
-    again = linear_pieces(held, np.empty(0))
+    again = held.linear_pieces(np.empty(0))
     np.testing.assert_array_equal(again.threshold, pieces.threshold, err_msg="a held input is another")
     pieces.gates[:] = 7
     np.testing.assert_allclose(
@@ -98,10 +98,10 @@ def test_pieces_of_a_cell_are_its_step(cell: cells.Cell):
 
 def test_maps_without_pieces():
     for module in (torch.nn.RNN(2, 4), torch.nn.GRU(2, 4), torch.nn.RNN(2, 4, 2, nonlinearity="relu")):
-        assert linear_pieces(rs.as_map(module), np.zeros(2)) is None
-    assert linear_pieces(rs.as_map(torch.nn.RNN(2, 4, nonlinearity="relu")), np.zeros(2)).n_gates == 4
+        assert rs.as_subject(module).map.linear_pieces(np.zeros(2)) is None
+    assert rs.as_subject(torch.nn.RNN(2, 4, nonlinearity="relu")).map.linear_pieces(np.zeros(2)).n_gates == 4
     plain = rs.FunctionMap(lambda x: x / 2, state_size=1)
-    assert linear_pieces(plain, np.empty(0)) is None
+    assert plain.linear_pieces(np.empty(0)) is None
 
 
 def test_pieces_of_a_function_of_inputs():
@@ -111,8 +111,8 @@ def test_pieces_of_a_function_of_inputs():
         return LinearPieces(0 * one, one, one, input, np.zeros(1), np.zeros(1), np.ones(1))
 
     relu = rs.FunctionMap(lambda x, u: np.maximum(x + u, 0), state_size=1, input_size=1, pieces=pieces)
-    held = rs.as_map(relu, input=[0.25])
-    assert linear_pieces(held, np.empty(0)).step(np.array([[1.0], [-1.0]])).tolist() == [[1.25], [0.0]]
+    held = HeldInput(rs.as_subject(relu).map, [0.25])
+    assert held.linear_pieces(np.empty(0)).step(np.array([[1.0], [-1.0]])).tolist() == [[1.25], [0.0]]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_all_sequences_are_those_solved_by_hand(n: int, n_relu: int, period: int
     with torch.no_grad():
         cell.cell.diagonal.copy_(torch.tensor(rng.uniform(-0.9, 0.9, n)))
         cell.cell.weight.copy_(torch.tensor(1.5 * rng.normal(size=(n, n)) / np.sqrt(n)))
-    pieces = linear_pieces(cell.map(), np.zeros(2))
+    pieces = cell.map().linear_pieces(np.zeros(2))
     found = exact_cycles(pieces, period, 2**20)
     wanted = by_hand(pieces, period)
     np.testing.assert_allclose(ordered(found.chains[:, 0]), wanted, atol=1e-8)

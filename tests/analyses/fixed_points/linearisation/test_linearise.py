@@ -189,7 +189,7 @@ def test_saddles_of_the_flip_flop_listen_to_the_input_that_they_decide_about(fli
     # Displacements along an unstable right vector do leave as the eigenvalue says.
     saddle = np.flatnonzero(found.n_unstable == 1)[0]
     start, vector = found.points[saddle], 1e-6 * found.right_vectors[saddle, 0].real
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     moved = state_map.step((start + vector)[None], np.zeros((1, 3)))[0] - start
     np.testing.assert_allclose(moved, found.eigenvalues[saddle, 0].real * vector, atol=1e-10)
 
@@ -220,6 +220,31 @@ def test_fixed_points_are_searched_for_or_taken_with_their_inputs(flip_flop):
     searched = linearise(module, input=held, seed=1)
     np.testing.assert_array_equal(searched.points, given.points)
     assert "(8 stable)" in searched.summary()
+
+
+def test_of_fixed_points_at_several_inputs_those_asked_for_are_taken():
+    bent = rs.FunctionMap(lambda x, u: np.tanh(2 * x + u), state_size=1, input_size=1, domain=(-1, 1))
+    given = find_fixed_points(bent, input=[[0.0], [0.1], [3.0]], n_starts=60)
+    assert len(linearise(bent, fixed_points=given)) == 3 + 3 + 1
+    found = linearise(bent, fixed_points=given, input=[0.1])
+    np.testing.assert_array_equal(found.points, given.points[given.at(1)])
+    assert found.inputs.tolist() == [[0.1]] * 3
+    both = linearise(bent, fixed_points=given, input=[[3.0], [0.0]])
+    assert both.inputs[:, 0].tolist() == [0.0] * 3 + [3.0]
+    with pytest.raises(ValueError, match=r"input must have shape \(1,\), one input to hold, got \(2,\)"):
+        linearise(bent, fixed_points=given, input=[0.1, 0.2])
+
+
+def test_how_it_was_made_is_told(flip_flop):
+    module, _ = flip_flop("tanh")
+    found = linearise(module, points=np.zeros((1, 16)), n_vectors=3)
+    assert found.made.analysis == "linearisation"
+    assert found.made.settings["n_vectors"] == 3
+    assert found.made.settings["points"] == [[0.0] * 16]
+    assert found.made.origin.is_same(rs.as_subject(module).origin)
+    used = rs.analyses.ANALYSES["linearisation"].on(module, input=[0.0, 0.05, 0.0])
+    assert used.made.used == {"fixed_points": "fixed_points"}
+    np.testing.assert_array_equal(used.inputs[0], [0.0, 0.05, 0.0])
 
 
 def test_each_point_has_its_own_input():
@@ -302,7 +327,7 @@ def test_fixed_points_of_another_system_or_with_another_input_are_refused():
     given = find_fixed_points(torch.nn.RNN(1, 3), n_starts=4)
     with pytest.raises(ValueError, match="3 numbers in a state and 1 in an input, the system 4 and 2"):
         linearise(torch.nn.RNN(2, 4), fixed_points=given)
-    with pytest.raises(ValueError, match="leave input away"):
-        linearise(torch.nn.RNN(1, 3), fixed_points=given, input=np.zeros(1))
+    with pytest.raises(ValueError, match=r"found at other inputs than \[0.5\]: find them there"):
+        linearise(torch.nn.RNN(1, 3), fixed_points=given, input=[0.5])
     with pytest.raises(ValueError, match="choose one"):
         linearise(torch.nn.RNN(1, 3), fixed_points=given, points=np.zeros((1, 3)))

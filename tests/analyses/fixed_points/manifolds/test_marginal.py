@@ -313,6 +313,12 @@ def test_each_input_has_its_own_manifold():
     for row in range(2):
         np.testing.assert_allclose(found.points[found.manifold == row, 1], 2 * found.inputs[row, 0], atol=1e-9)
     assert sorted(found.inputs[:, 0].tolist()) == [0.0, 1.0]
+    one = marginal_manifolds(system, fixed_points=given, input=[1.0], spacing=0.1)
+    assert one.kind == ("line",)
+    assert one.inputs.tolist() == [[1.0]]
+    assert one.n_found == (len(given.at(1)), 0, 40)
+    with pytest.raises(ValueError, match=r"found at other inputs than \[2.0\]: find them there"):
+        marginal_manifolds(system, fixed_points=given, input=[2.0])
 
 
 def test_manifolds_survive_zarr(tmp_path):
@@ -353,11 +359,11 @@ def test_a_seed_repeats_itself():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"margin": 0.0}, "margin must lie between 0 and 1, got 0"),
-        ({"max_drift": -1.0}, "max_drift must lie between 0 and 1"),
-        ({"spacing": 2.0}, "spacing must lie between 0 and 1, got 2"),
-        ({"shortest": -1.0}, "shortest must be a number"),
-        ({"settle": -1}, "settle must be a number of steps"),
+        ({"margin": 0.0}, "margin must be above 0, got 0.0"),
+        ({"max_drift": -1.0}, "max_drift must be above 0, got -1.0"),
+        ({"spacing": 2.0}, "spacing must be below 1, got 2.0"),
+        ({"shortest": -1.0}, "shortest must be at least 0, got -1.0"),
+        ({"settle": -1}, "settle must be at least 0, got -1"),
         ({"n_points": 3}, "n_points must be at least 8, got 3"),
     ],
 )
@@ -370,5 +376,5 @@ def test_fixed_points_of_another_system_are_refused():
     given = find_fixed_points(radial(), n_starts=5)
     with pytest.raises(ValueError, match="2 numbers in a state and 0 in an input, the system 3 and 0"):
         marginal_manifolds(radial(n=3), fixed_points=given)
-    with pytest.raises(ValueError, match="leave input away"):
-        marginal_manifolds(radial(), fixed_points=given, input=np.zeros(0))
+    with pytest.raises(ValueError, match=r"input must have shape \(0,\), one input to hold, got \(1,\)"):
+        marginal_manifolds(radial(), fixed_points=given, input=np.zeros(1))

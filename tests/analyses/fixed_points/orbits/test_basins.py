@@ -7,8 +7,8 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses.fixed_points.orbits.basins import Basins, basin_fractions, wilson_interval
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-from rnnscope.analyses.not_applicable import NotApplicable
 from rnnscope.records.results import from_xarray, load_result, save_result, to_xarray
+from rnnscope.subjects.not_applicable import NotApplicable
 
 AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)
 
@@ -199,7 +199,7 @@ def test_basins_are_those_of_one_input():
 
 def test_a_run_is_sampled_where_its_task_takes_it(flip_flop_run):
     run = flip_flop_run("gru")
-    listed = find_fixed_points(run.module, certify=False)
+    listed = find_fixed_points(rs.Subject(run.map), certify=False)
     found = basin_fractions(run, fixed_points=listed, n_starts=500, noise=0.1)
     assert found.starts_from == "states of the task"
     assert np.abs(found.starts).max() <= 1, "inside the domain"
@@ -215,6 +215,8 @@ def test_a_map_without_a_domain_is_sampled_from_a_free_run():
     assert found.count.sum() == 100
     with pytest.raises(NotApplicable, match=r"nothing tells where to start.*give starts"):
         basin_fractions(rs.FunctionMap(lambda x: x / 2, state_size=2))
+    halved = rs.FunctionMap(lambda x: x / 2, state_size=2, domain=([-1, -np.inf], [1, np.inf]))
+    assert np.ptp(basin_fractions(halved, n_starts=100).starts, axis=0).tolist() == pytest.approx([2, 0], abs=0.2)
 
 
 def test_intervals_are_wilsons():
@@ -250,8 +252,8 @@ def test_the_result_survives_saving_and_has_a_figure(flip_flop, tmp_path):
         ({"n_starts": 0}, "n_starts must be at least 1, got 0"),
         ({"n_steps": 0}, "n_steps must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),
-        ({"noise": -0.5}, "noise is a fraction.*not negative, got -0.5"),
-        ({"tolerance": 0.0}, "tolerance is a part of the scale"),
+        ({"noise": -0.5}, "noise must be at least 0, got -0.5"),
+        ({"tolerance": 0.0}, "tolerance must be above 0, got 0.0"),
         ({"starts": np.zeros((3, 2))}, r"starts must have shape \(start, 1\)"),
         ({"starts": np.zeros((0, 1))}, "no row"),
     ],

@@ -65,7 +65,7 @@ def nearest(points, references):
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
 def test_all_27_points_of_a_flip_flop_and_nothing_else(flip_flop, kind):
     module, data = flip_flop(kind)
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     found = search(state_map, data["initial_states"])
     assert (found.outcome == FIXED).sum() >= 1010
     ends = found.ends[found.outcome == FIXED]
@@ -78,7 +78,7 @@ def test_all_27_points_of_a_flip_flop_and_nothing_else(flip_flop, kind):
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
 def test_from_near_a_saddle_the_search_ends_at_that_saddle(flip_flop, kind):
     module, data = flip_flop(kind)
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     points = data["reference_fixed_points"]
     noise = np.random.default_rng(0).normal(0, 0.02, (10, *points.shape))
     found = search(state_map, (points + noise).reshape(-1, 16))
@@ -152,7 +152,7 @@ def test_starts_at_different_inputs_are_not_merged_however_close():
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
 def test_with_and_without_merging_the_ends_are_the_same(flip_flop, kind, monkeypatch):
     module, data = flip_flop(kind)
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     begin = data["reference_fixed_points"][np.arange(300) % 27] + np.random.default_rng(1).normal(0, 0.1, (300, 16))
     calls = []
 
@@ -184,7 +184,7 @@ def test_two_points_nearer_than_the_merging_distance_stay_two():
 
 def test_what_other_starts_there_are_does_not_matter(flip_flop):
     module, data = flip_flop("tanh")
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     begin = data["initial_states"]
     scale = 2.0
     together = search(state_map, begin[:64], scale=scale)
@@ -194,7 +194,7 @@ def test_what_other_starts_there_are_does_not_matter(flip_flop):
 
 def test_a_start_at_a_fixed_point_stays_there_without_a_step(flip_flop):
     module, data = flip_flop("gru")
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     points = data["reference_fixed_points"]
     found = search(state_map, np.concatenate([points, data["initial_states"][:50]]))
     assert (found.outcome[:27] == FIXED).all()
@@ -208,7 +208,7 @@ def test_a_start_at_a_fixed_point_stays_there_without_a_step(flip_flop):
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
 def test_the_search_never_leaves_the_box(flip_flop, kind):
     module, data = flip_flop(kind)
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     largest = []
 
     def watched(h, u):
@@ -395,7 +395,7 @@ def test_a_flip_flop_without_forming_jacobians(flip_flop, kind, monkeypatch):
     monkeypatch.setattr(root_search, "LARGE", 8)
     monkeypatch.setattr(root_search, "BASIS", 0.75)
     module, data = flip_flop(kind)
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     found = search(state_map, data["initial_states"][:150])
     assert (found.outcome == FIXED).mean() > 0.95
     _, distance, from_end = nearest(found.ends[found.outcome == FIXED], data["reference_fixed_points"])

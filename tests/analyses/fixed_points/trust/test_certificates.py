@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 import rnnscope as rs
 from rnnscope import cells
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points, distinct_points
-from rnnscope.maps import LinearPieces
+from rnnscope.maps import HeldInput, LinearPieces
 from rnnscope.maps.cell_map import CellMap
 from rnnscope.maps.torch_modules import layers_from_torch
 
@@ -35,7 +35,7 @@ def polished(module: torch.nn.Module, data: Any) -> tuple[torch.nn.Module, np.nd
     """(module, its 27 fixed points as far as double precision goes, the input at each)."""
     points = data["reference_fixed_points"].astype(np.float64)
     inputs = np.repeat(data["input"][:1].astype(np.float64), len(points), 0)
-    return module, newton(rs.as_map(module), points, inputs), inputs
+    return module, newton(rs.as_subject(module).map, points, inputs), inputs
 
 
 def newton(state_map: rs.StateMap, points: np.ndarray, inputs: np.ndarray, n_steps: int = 4) -> np.ndarray:
@@ -117,7 +117,7 @@ def scalar_tanh(weight: float) -> rs.StateMap:
     with torch.no_grad():
         module.weight_hh_l0.fill_(weight)
         module.weight_ih_l0.fill_(1.0)
-    return rs.as_map(module, input=[0.0])
+    return HeldInput(rs.as_subject(module).map, [0.0])
 
 
 def certify(state_map: rs.StateMap, points) -> Certificates:
@@ -128,7 +128,7 @@ def certify(state_map: rs.StateMap, points) -> Certificates:
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
 def test_all_27_points_of_the_flip_flop_are_proven_and_distinct(flip_flop, kind: str):
     module, points, inputs = polished(*flip_flop(kind))
-    state_map = rs.as_map(module)
+    state_map = rs.as_subject(module).map
     given = points.copy(), inputs.copy()
     found = certify_fixed_points(state_map, points, inputs)
     assert found.certified.all(), found.reason
@@ -178,7 +178,7 @@ def test_the_true_point_lies_within_the_error_radius(name: str, seed: int):
 def test_nothing_else_in_the_uniqueness_ball(flip_flop):
     """Newton searches from all over the ball end in it only at the point itself; Jacobians stay invertible."""
     module, points, inputs = polished(*flip_flop("gru"))
-    state_map, rng = rs.as_map(module), np.random.default_rng(0)
+    state_map, rng = rs.as_subject(module).map, np.random.default_rng(0)
     found = certify_fixed_points(state_map, points, inputs)
     for x, u, radius in zip(points[::4], inputs[::4], found.uniqueness_radius[::4], strict=True):
         moves = rng.normal(size=(300, 16))
@@ -352,7 +352,7 @@ def relu_line(slope: float, bias: float) -> rs.StateMap:
     with torch.no_grad():
         cell.weights.weight.fill_(slope)
         cell.weights.bias.fill_(bias)
-    return rs.as_map(CellMap([cell]), input=[0.0])
+    return HeldInput(rs.as_subject(CellMap([cell])).map, [0.0])
 
 
 def test_a_relu_map_up_to_its_kinks():
@@ -392,7 +392,7 @@ def test_maps_without_bounds_say_so():
             return torch.tanh(2 * h)
 
     plain = rs.FunctionMap(lambda x: x / 2, state_size=1)
-    for state_map in (rs.wrap(Own()), plain, rs.as_map(plain)):
+    for state_map in (rs.wrap(Own()), plain, rs.as_subject(plain).map):
         found = certify(state_map, [[0.0], [0.1]])
         assert not found.certified.any()
         assert np.isposinf(found.error_radius).all()
@@ -418,9 +418,9 @@ def test_bad_points_leave_the_others_alone():
 
 def test_a_held_input_and_a_point_alone_give_the_same(flip_flop):
     module, points, inputs = polished(*flip_flop("tanh"))
-    whole = certify_fixed_points(rs.as_map(module), points, inputs)
-    held = certify_fixed_points(rs.as_map(module, input=inputs[0]), points, np.zeros((27, 0)))
-    alone = [certify_fixed_points(rs.as_map(module), points[i : i + 1], inputs[i : i + 1]) for i in (0, 13, 26)]
+    whole = certify_fixed_points(rs.as_subject(module).map, points, inputs)
+    held = certify_fixed_points(HeldInput(rs.as_subject(module).map, inputs[0]), points, np.zeros((27, 0)))
+    alone = [certify_fixed_points(rs.as_subject(module).map, points[i : i + 1], inputs[i : i + 1]) for i in (0, 13, 26)]
     np.testing.assert_allclose(held.error_radius, whole.error_radius, rtol=0.3)
     np.testing.assert_allclose(held.uniqueness_radius, whole.uniqueness_radius, rtol=0.02)
     for i, one in zip((0, 13, 26), alone, strict=True):
@@ -439,7 +439,7 @@ def test_distinct_points():
 def test_points_in_single_precision_are_taken_as_they_are(flip_flop):
     module, points, inputs = polished(*flip_flop("gru"))
     single = points.astype(np.float32)
-    found = certify_fixed_points(rs.as_map(module), single, inputs.astype(np.float32))
+    found = certify_fixed_points(rs.as_subject(module).map, single, inputs.astype(np.float32))
     assert found.certified.all()
     away = np.linalg.norm(single.astype(np.float64) - points, axis=1)
     assert (away - 1e-12 <= found.error_radius).all()

@@ -20,7 +20,8 @@ def comparison_figure(found: Any) -> "go.Figure":
     from rnnscope.figures import SEQUENTIAL, TEMPLATE
 
     n = len(found.names)
-    extras = [kind for kind in ("exponents", "n_fixed_points") if getattr(found, kind) is not None]
+    known_extras = {"exponents": found.exponents, "n_fixed_points": found.n_fixed_points}
+    extras = [kind for kind, values in known_extras.items() if values is not None]
     known = found.floor[np.isfinite(found.floor)]
     floor = f"noise floor {known.max():.2g}" if len(known) else "noise floor not known"
     titles = [found.unit, f"map (stress {found.stress:.2f})"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from rnnscope.analyses.similarity import (
+from rnnscope.analyses.comparison.similarity import (
     conjugation_distance,
     debiased_cka,
     debiased_kernel_cka,

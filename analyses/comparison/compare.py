@@ -5,28 +5,35 @@ part (Lyapunov exponents), or by their fixed points. A distance means something 
 is apart from copies of itself that were rotated in state space and measured anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Num
-from numpy.typing import ArrayLike
+from annotated_types import Ge
+from jaxtyping import Bool, Float, Int64
 
-from rnnscope.analyses.comparison_figure import comparison_figure
-from rnnscope.analyses.comparison_stability import (
+from rnnscope.analyses.comparison.figure import comparison_figure
+from rnnscope.analyses.comparison.similarity import scaled_to_plane
+from rnnscope.analyses.comparison.stability import (
     given_skeletons,
     given_spectra,
     measured_skeletons,
     measured_spectra,
 )
-from rnnscope.analyses.comparison_states import compare_states, to_show
-from rnnscope.analyses.lyapunov.settings import check_whole
-from rnnscope.analyses.similarity import scaled_to_plane
-from rnnscope.maps import as_map
+from rnnscope.analyses.comparison.states import compare_states, own_trials
+from rnnscope.analyses.fixed_points import FixedPoints
+from rnnscope.analyses.headings import SEVERAL
+from rnnscope.analyses.known_points import KnownPoints
+from rnnscope.analyses.lyapunov import LyapunovSpectrum
+from rnnscope.analyses.state_space.subspaces import network_names
 from rnnscope.numerics import linalg
+from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole
 from rnnscope.records import results
-from rnnscope.subjects.simulation import checked_inputs
+from rnnscope.records.provenance import Made
+from rnnscope.registry import comparison
+from rnnscope.subjects.subject import Subject
+from rnnscope.subjects.trajectories import checked_inputs
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
@@ -73,6 +80,7 @@ class Comparison:
         method: one of "procrustes", "cka", "kernel_cka", "dsa", "lyapunov", "fixed_points".
         rank: dimensions that "dsa" compared; 0 for other methods.
         n_delays, n_restarts, n_copies, noise, seed: the settings.
+        made: how it was found; the origin is that of the first network.
     """
 
     distance: Float[np.ndarray, "network other"]
@@ -96,6 +104,7 @@ class Comparison:
     n_copies: int
     noise: float
     seed: int
+    made: Made | None = None
 
     @property
     def above(self) -> Bool[np.ndarray, "network other"]:
@@ -147,25 +156,26 @@ class Comparison:
         return comparison_figure(self)
 
 
+@comparison("comparison", title="Comparison of networks", group=SEVERAL, quick={"n_trials": 16, "n_copies": 2})
 def compare_networks(
-    systems: Sequence[Any],
+    subjects: list[Subject],
     *,
     method: Method = "procrustes",
     beside: Beside | Sequence[Beside] = (),
-    inputs: Num[np.ndarray, "trial time input"] | Trials | None = None,
-    input: ArrayLike | None = None,
-    n_trials: int = 256,
+    inputs: TrialInputs | Trials | None = None,
+    input: InputVector | None = None,
+    n_trials: Count = 256,
     names: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
-    rank: int | None = None,
-    n_delays: int = 4,
-    n_restarts: int = 8,
-    n_copies: int = 4,
-    n_exponents: int = 10,
-    exponents: Sequence[Any] | None = None,
-    fixed_points: Sequence[Any] | None = None,
-    noise: float = 0.0,
-    seed: int = 0,
+    rank: Count | None = None,
+    n_delays: Whole = 4,
+    n_restarts: Whole = 8,
+    n_copies: Annotated[int, Ge(2)] = 4,
+    n_exponents: Count = 10,
+    exponents: Sequence[LyapunovSpectrum] | None = None,
+    fixed_points: Sequence[FixedPoints | KnownPoints] | None = None,
+    noise: Level = 0.0,
+    seed: Seed = 0,
 ) -> Comparison:
     """Distances between every two of several networks.
 
@@ -187,10 +197,11 @@ def compare_networks(
     the exponents say, or the difference of what the even and the odd starts of the search found.
 
     Args:
-        systems: Runs, Networks, torch modules or StateMaps; they may differ in size.
+        subjects: Runs, Networks, torch modules or StateMaps, anything that `as_subject` takes; they may differ in
+            size.
         method: see above.
         beside: "lyapunov", "fixed_points" or both, to have them side by side with any distance.
-        inputs: what to show to all of them, or a task's trials; trials of the first system that has a task if None.
+        inputs: what to show to all of them, or a task's trials; trials of the first network that has a task if None.
             Exponents are measured on them one after another.
         input: an input to hold, (input,), for fixed points, and for exponents where there are no `inputs`.
         n_trials: how many trials, where `inputs` does not say.
@@ -204,7 +215,8 @@ def compare_networks(
             (2 are enough, and made, where nothing is drawn at random).
         n_exponents: how many to compare; fewer where a network has fewer.
         exponents: what `lyapunov_spectrum` found for each, to save the time, or to show it beside other distances.
-        fixed_points: what `find_fixed_points` found for each, likewise.
+        fixed_points: what `find_fixed_points` found for each, likewise, or `KnownPoints` of one's own, of which nothing
+            tells what a search has missed: their floor is not known.
         noise: standard deviation of process noise, per number of the state and step.
         seed: of trials, initial states, noise, rotations and searches.
 
@@ -223,20 +235,8 @@ def compare_networks(
         >>> round(float(found.distance[0, 1]), 2), round(2 * float(np.sqrt(1 - np.cos(0.5))), 2)
         (0.7, 0.7)
     """
-    size = _check(systems, method, {"exponents": exponents, "fixed_points": fixed_points, "groups": groups})
-    for name, value, least in (
-        ("rank", 1 if rank is None else rank, 1),
-        ("n_delays", n_delays, 0),
-        ("n_restarts", n_restarts, 0),
-        ("n_copies", n_copies, 2),
-        ("n_exponents", n_exponents, 1),
-        ("n_trials", n_trials, 1),
-        ("seed", seed, 0),
-    ):
-        check_whole(**{name: (value, least)})
+    size = _check(subjects, {"exponents": exponents, "fixed_points": fixed_points, "groups": groups})
     asked = {method, *((beside,) if isinstance(beside, str) else beside)}
-    if unknown := asked - {method, "lyapunov", "fixed_points"}:
-        raise ValueError(f"beside can be 'lyapunov', 'fixed_points' or both, got {', '.join(map(repr, unknown))}")
     by_states = method not in ("lyapunov", "fixed_points")
     measure_exponents = "lyapunov" in asked and exponents is None
     measure_points = "fixed_points" in asked and fixed_points is None
@@ -247,31 +247,32 @@ def compare_networks(
     ):
         if given and not used:
             raise ValueError(f"nothing that is compared here depends on {name}: leave it out, or use another method")
-    labels = _names(systems, names)
-    n = len(systems)
-    shown = to_show(systems, inputs, n_trials, seed) if by_states or measure_exponents else None
-    if shown is not None and not isinstance(shown, Trials):
-        shown = checked_inputs(shown, size)
+    labels = _names(subjects, names)
+    n = len(subjects)
+    shown = None
+    if by_states or measure_exponents:
+        trials = inputs if inputs is not None else own_trials(subjects, n_trials, seed)
+        shown = trials if trials is None or isinstance(trials, Trials) else checked_inputs(trials, size)
     agreement, explained, held, used_rank = np.ones((n, n)), None, None, 0
     spectra = skeletons = None
     with linalg.one_thread():
         if measure_exponents:
             steady = inputs is None and input is not None
             driven = (None, input) if steady else (shown, None)
-            spectra = measured_spectra(systems, labels, *driven, n_exponents, noise, seed)
+            spectra = measured_spectra(subjects, labels, *driven, n_exponents, noise, seed)
         elif exponents is not None:
             spectra = given_spectra(exponents, labels, n_exponents)
         if measure_points:
-            skeletons = measured_skeletons(systems, labels, input, seed)
+            skeletons = measured_skeletons(subjects, labels, input, seed)
         elif fixed_points is not None:
-            skeletons = given_skeletons(systems, fixed_points, labels, input)
+            skeletons = given_skeletons(subjects, fixed_points, labels, input)
         measured = {"lyapunov": spectra, "fixed_points": skeletons}.get(method)
         if measured is not None:
             distance, floor = measured.distance, measured.floor
             median = floor
         else:
             found = compare_states(
-                systems,
+                subjects,
                 labels,
                 method,
                 shown,
@@ -300,39 +301,33 @@ def compare_networks(
         n_kinks=None if skeletons is None else skeletons.counts[:, -1],
         n_connections=None if skeletons is None else skeletons.connections,
         names=labels,
-        groups=("",) * n if groups is None else tuple(map(str, groups)),
+        groups=("",) * n if groups is None else tuple(groups),
         method=method,
         rank=used_rank,
         n_delays=n_delays,
         n_restarts=n_restarts,
         n_copies=n_copies,
-        noise=float(noise),
+        noise=noise,
         seed=seed,
     )
 
 
-def _check(systems: Any, method: str, lists: dict[str, Sequence[Any] | None]) -> int:
+def _check(subjects: Sequence[Subject], lists: Mapping[str, Sized | None]) -> int:
     """The size of the input that all networks take."""
-    if method not in UNITS:
-        raise ValueError(f"unknown method {method!r}; known: {', '.join(UNITS)}")
-    if not isinstance(systems, Sequence) or isinstance(systems, str):
-        raise TypeError(f"systems must be a list of networks, at least two, got {type(systems).__name__}")
-    if len(systems) < 2:
-        raise ValueError(f"at least two networks are compared, got {len(systems)}")
+    if len(subjects) < 2:
+        raise ValueError(f"at least two networks are compared, got {len(subjects)}")
     for name, given in lists.items():
-        if given is not None and len(given) != len(systems):
-            raise ValueError(f"{name} must have one entry for each of the {len(systems)} networks, got {len(given)}")
-    sizes = [as_map(system).input_size for system in systems]
+        if given is not None and len(given) != len(subjects):
+            raise ValueError(f"{name} must have one entry for each of the {len(subjects)} networks, got {len(given)}")
+    sizes = [subject.map.input_size for subject in subjects]
     if len(set(sizes)) > 1:
         raise ValueError(f"networks are compared at the same inputs, and these take inputs of sizes {sizes}")
     return sizes[0]
 
 
-def _names(systems: Sequence[Any], names: Sequence[str] | None) -> tuple[str, ...]:
+def _names(subjects: Sequence[Subject], names: Sequence[str] | None) -> tuple[str, ...]:
     if names is None:
-        own = [getattr(system, "name", None) for system in systems]
-        found = tuple(name if isinstance(name, str) and name else f"network {k}" for k, name in enumerate(own))
-        return found if len(set(found)) == len(found) else tuple(f"{name} ({k})" for k, name in enumerate(found))
-    if len(names) != len(systems) or len(set(names)) < len(names):
-        raise ValueError(f"names must be {len(systems)} different ones, one for each network, got {list(names)}")
-    return tuple(map(str, names))
+        return network_names(subjects)
+    if len(names) != len(subjects) or len(set(names)) < len(names):
+        raise ValueError(f"names must be {len(subjects)} different ones, one for each network, got {list(names)}")
+    return tuple(names)

@@ -11,13 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.analyses.similarity import (
+from rnnscope.analyses.comparison.similarity import (
     conjugation_distance,
     debiased_cka,
     debiased_kernel_cka,
@@ -26,9 +24,11 @@ from rnnscope.analyses.similarity import (
     procrustes_distance,
 )
 from rnnscope.analyses.state_space.labelled import shown_states
-from rnnscope.maps import as_map
 from rnnscope.numerics import linalg
-from rnnscope.subjects.simulation import Trajectories
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import Subject
+from rnnscope.subjects.trajectories import Trajectories
+from rnnscope.tasks import Trials
 
 MOST_STATES = 1000  # whose kernels are formed
 MOST_RANK, HELD = 10, 0.99  # of the linear dynamics, where no rank is asked for
@@ -39,6 +39,7 @@ ROUNDING = {"procrustes": 1e-7, "cka": 1e-6, "kernel_cka": 1e-6, "dsa": 1e-6}
 Pairs = Iterable[tuple[np.ndarray, np.ndarray]]
 Found = tuple[Float[np.ndarray, " pair"], Float[np.ndarray, " pair"]]  # distances, agreement
 Between = Callable[[Pairs], Found]
+Shown = Float[np.ndarray, "trial time input"] | Trials | None
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,10 @@ class StateDistances:
 
 
 def compare_states(
-    systems: Sequence[Any],
+    subjects: Sequence[Subject],
     names: Sequence[str],
     method: str,
-    shown: Any,
+    shown: Shown,
     *,
     rank: int | None,
     n_delays: int,
@@ -69,8 +70,8 @@ def compare_states(
     """Distances of `compare_networks`, for the methods that look at states."""
     rng = np.random.default_rng([seed, 0xC0])
     runs = [
-        _run(system, name, shown, noise, seed, (k, 0))
-        for k, (system, name) in enumerate(zip(systems, names, strict=True))
+        _run(subject, name, shown, noise, seed, (k, 0))
+        for k, (subject, name) in enumerate(zip(subjects, names, strict=True))
     ]
     chosen = _chosen(runs[0], method, rng)
     if method == "dsa":
@@ -84,7 +85,7 @@ def compare_states(
         rank, explained, held = 0, None, None
         between = partial(_angles, method)
         items = [run.visited[chosen] for run in runs]
-    n = len(systems)
+    n = len(subjects)
     distance, agreement = np.zeros((n, n)), np.ones((n, n))
     rows, columns = np.triu_indices(n, 1)
     found = between(combinations(items, 2))
@@ -99,7 +100,7 @@ def compare_states(
                 # Where nothing is drawn at random all copies are the same, and two are enough.
                 again = [run] * (n_copies if method == "dsa" else 2)
                 if noise:
-                    again = [_run(systems[k], names[k], shown, noise, seed, (k, 1 + c)) for c in range(n_copies)]
+                    again = [_run(subjects[k], names[k], shown, noise, seed, (k, 1 + c)) for c in range(n_copies)]
                 copies = [_rotated(copy, rng) for copy in again]
                 alike = [copy.visited[chosen] for copy in copies] if method != "dsa" else None
                 yield from combinations(alike or _refitted(copies, n_delays, rank, rng), 2)
@@ -108,12 +109,9 @@ def compare_states(
     return StateDistances(distance, of_copies, agreement, explained, held, rank)
 
 
-def to_show(systems: Sequence[Any], inputs: Any, n_trials: int, seed: int) -> Any:
-    """The inputs, or trials of the first system that has a task; None where there is none."""
-    task = next((task for task in (getattr(s, "task", None) for s in systems) if task is not None), None)
-    if inputs is not None or task is None:
-        return inputs
-    return task.sample(n_trials, np.random.default_rng([seed, 0xC0]))
+def own_trials(subjects: Sequence[Subject], n_trials: int, seed: int) -> Trials | None:
+    """Trials of the first network that has a task; None where there is none."""
+    return next((subject.trials(n_trials, seed) for subject in subjects if subject.task is not None), None)
 
 
 @contextmanager
@@ -127,14 +125,14 @@ def named(name: str) -> Iterator[None]:
         raise ValueError(f"{name}: {error}") from error
 
 
-def _run(system: Any, name: str, shown: Any, noise: float, seed: int, copy: tuple[int, int]) -> Trajectories:
+def _run(subject: Subject, name: str, shown: Shown, noise: float, seed: int, copy: tuple[int, int]) -> Trajectories:
     """The same initial states for every network and copy, where these have as many numbers; noise of its own."""
     with named(name):
         initial = None
         if shown is not None:
-            initial = as_map(system).initial_states(len(shown), np.random.default_rng([seed, 0x1C]))
+            initial = subject.map.initial_states(len(shown), np.random.default_rng([seed, 0x1C]))
         own = int(np.random.default_rng([seed, 0xC1, *copy]).integers(2**31))
-        run = shown_states(system, shown, 0, noise, own, initial)
+        run = shown_states(subject, shown, 0, noise, own, initial)
     if not np.ptp(run.visited, axis=0).any():
         raise NotApplicable(f"{name} does not move: there is nothing to compare")
     return run

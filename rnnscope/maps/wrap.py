@@ -1,7 +1,6 @@
-"""From what users have to a map."""
+"""From a network that users bring to a map."""
 
-import inspect
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -9,38 +8,9 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from rnnscope.maps.cell_map import CellMap
-from rnnscope.maps.held_input import HeldInput
 from rnnscope.maps.module_map import ModuleMap
-from rnnscope.maps.state_map import StateMap, frozen_double
+from rnnscope.maps.state_map import CompleteMap, frozen_double
 from rnnscope.maps.torch_modules import is_torch_recurrent, layers_from_torch
-
-
-def as_map(system: Any, *, input: ArrayLike | None = None) -> StateMap:
-    """The map of a Run, a Network, a torch module, any object with `step(h, x)`, or a StateMap (returned as it is).
-
-    Args:
-        system: what to look at.
-        input: an input to hold constant, (input,); the map then takes none.
-
-    Raises:
-        TypeError: nothing in `system` tells what its state is; the message says what to supply.
-    """
-    # Methods: many a torch model has a submodule called network or map, and that is no way to its state.
-    if inspect.ismethod(getattr(system, "network", None)):  # a Run
-        system = system.network()
-    if inspect.ismethod(getattr(system, "map", None)):  # a Network
-        found: StateMap = system.map()
-    elif isinstance(system, StateMap):
-        found = system
-    elif is_torch_recurrent(system) or hasattr(system, "step"):
-        found = wrap(system)
-    else:
-        raise TypeError(
-            f"cannot see a state in a {type(system).__name__}: give a Run, a Network, torch's RNN, GRU or LSTM "
-            "(or their cells), a StateMap, an object with step(h, x) -> h through rs.wrap(object, state_size=..., "
-            "input_size=...), or a function through rs.FunctionMap(step, state_size=...)"
-        )
-    return found if input is None else HeldInput(found, input)
 
 
 def wrap(
@@ -50,7 +20,7 @@ def wrap(
     state_size: int | None = None,
     input_size: int | None = None,
     initial: ArrayLike | None = None,
-) -> StateMap:
+) -> CompleteMap:
     """Bring your own network.
 
     Args:
@@ -58,8 +28,8 @@ def wrap(
             `step(h, x) -> h`, batched over the first axis.
         readout: a module from what the last layer shows (h, without an LSTM's c) to outputs.
         state_size, input_size: needed for an object with `step` that does not carry them as attributes.
-        initial: the state that trials start from, such as a learned h0: (state,), or torch's (layer, 1, unit); zeros
-            if None.
+        initial: the state that trials start from, such as a learned h0: (state,), or torch's (layer, 1, unit), of an
+            LSTM (h0, c0) with two of these; zeros if None.
 
     Raises:
         TypeError: no state can be found. ValueError: a bidirectional or projected module; a size is missing; the
@@ -71,18 +41,23 @@ def wrap(
         32
     """
     if is_torch_recurrent(module):
-        layers = layers_from_torch(frozen_double(module))
-        start = _start(initial, sum(layer.state_size for layer in layers))
-        return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units), start)
-    if not callable(getattr(module, "step", None)):
+        layers = layers_from_torch(module)
+        shape = (len(layers), 1, layers[0].n_units)
+        has_memory = layers[0].state_size > layers[0].n_units
+        start = _start(initial, sum(layer.state_size for layer in layers), (2, *shape) if has_memory else shape)
+        return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units), start, copy=False)
+    if not isinstance(module, Steps):
         raise TypeError(
             f"cannot find the state of a {type(module).__name__}: supply an object with a method "
             "step(h, x) -> h, or one of torch's RNN, GRU, LSTM or their cells (often an attribute of your model, "
             "as in rs.wrap(model.rnn, readout=model.readout))"
         )
+    if state_size is None and isinstance(module, _TellsStateSize):
+        state_size = module.state_size
+    if input_size is None and isinstance(module, _TellsInputSize):
+        input_size = module.input_size
     sizes = {}
-    for name, given in (("state_size", state_size), ("input_size", input_size)):
-        size = getattr(module, name, None) if given is None else given
+    for name, size in (("state_size", state_size), ("input_size", input_size)):
         if not isinstance(size, int | np.integer):
             raise ValueError(f"{type(module).__name__} does not tell its {name}: rs.wrap(module, {name}=...) does")
         sizes[name] = int(size)
@@ -91,21 +66,28 @@ def wrap(
     return ModuleMap(module, **sizes, readout=readout, readout_size=outputs, start=start)
 
 
-def _start(initial: ArrayLike | None, state_size: int) -> Float[np.ndarray, " state"]:
+def _start(initial: Any, state_size: int, shape: tuple[int, ...] | None = None) -> Float[np.ndarray, " state"]:
+    """The state that trials start from; `shape` is how torch lays out that of its own modules."""
     if initial is None:
         return np.zeros(state_size)
-    if isinstance(initial, torch.Tensor):
-        initial = initial.detach().cpu().numpy()
+    parts = initial if isinstance(initial, tuple | list) else [initial]
+    if any(isinstance(part, torch.Tensor) for part in parts):
+        plain = [torch.as_tensor(part).detach().cpu().numpy() for part in parts]
+        initial = plain if isinstance(initial, tuple | list) else plain[0]
     try:
         start = np.array(initial, np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"initial must be {state_size} numbers, got {initial!r:.60}") from None
-    if start.size != state_size or not np.isfinite(start).all():
+    if shape is not None and start.shape == shape:
+        # Layer by layer, and of an LSTM h and c of each: torch has all h before all c.
+        start = start.swapaxes(0, 1).reshape(-1) if len(shape) == 4 else start.reshape(-1)
+    if start.shape != (state_size,) or not np.isfinite(start).all():
+        torchs = "" if shape is None else f", or torch's {shape}"
         raise ValueError(
-            f"initial must be {state_size} finite numbers, the state that trials start from, got shape {start.shape}: "
-            f"{np.array2string(start, threshold=6, precision=3)}"
+            f"initial must be {state_size} finite numbers, the state that trials start from, of shape ({state_size},)"
+            f"{torchs}, got shape {start.shape}: {np.array2string(start, threshold=6, precision=3)}"
         )
-    return start.reshape(-1)
+    return start
 
 
 def _readout_size(readout: torch.nn.Module | None, n_visible: int) -> int:
@@ -122,3 +104,20 @@ def _readout_size(readout: torch.nn.Module | None, n_visible: int) -> int:
             f"the readout does not take the {n_visible} numbers that the network shows: {reason}"
         ) from error
     return int(shown.shape[-1])
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """What can be wrapped: any object with `step(h, x) -> h`."""
+
+    def step(self, h: torch.Tensor, x: torch.Tensor) -> torch.Tensor: ...
+
+
+@runtime_checkable
+class _TellsStateSize(Protocol):
+    state_size: int
+
+
+@runtime_checkable
+class _TellsInputSize(Protocol):
+    input_size: int

@@ -6,20 +6,22 @@ changes exponents or fixed points, so that what differs is what the measurement 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.comparison_states import named
-from rnnscope.analyses.fixed_points import FixedPoints, connect_fixed_points, find_fixed_points
-from rnnscope.analyses.lyapunov import lyapunov_spectrum
-from rnnscope.analyses.lyapunov.orbits import orbits_of
-from rnnscope.analyses.not_applicable import NotApplicable
-from rnnscope.maps import FunctionMap, StateMap, as_map
+from rnnscope.analyses.comparison.states import Shown, named
+from rnnscope.analyses.fixed_points import FIXED, FixedPoints, connect_fixed_points, find_fixed_points
+from rnnscope.analyses.known_points import KnownPoints
+from rnnscope.analyses.lyapunov import LyapunovSpectrum, lyapunov_spectrum
+from rnnscope.analyses.state_space.projection import checked_points
+from rnnscope.maps import CompleteMap, Conjugated
 from rnnscope.numerics import linalg
-from rnnscope.subjects.simulation import checked_inputs, within_trials
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.starts import starts_anywhere
+from rnnscope.subjects.subject import Subject
+from rnnscope.subjects.trajectories import checked_inputs, within_trials
 from rnnscope.tasks import Trials
 
 N_STARTS, N_STEPS, TRANSIENT = 10, 1000, 200  # of the exponents
@@ -54,26 +56,26 @@ class Skeletons:
 
 
 def measured_spectra(
-    systems: Sequence[Any],
+    subjects: Sequence[Subject],
     names: Sequence[str],
-    shown: Any,
+    shown: Shown,
     input: ArrayLike | None,
     n_exponents: int,
     noise: float,
     seed: int,
 ) -> Spectra:
     """Lyapunov exponents on trials one after another, or with an input held, and those of rotated copies."""
-    k = min(n_exponents, *(as_map(system).state_size for system in systems))
+    k = min(n_exponents, *(subject.map.state_size for subject in subjects))
     found, again = [], []
-    for index, (system, name) in enumerate(zip(systems, names, strict=True)):
-        state_map = as_map(system)
+    for index, (subject, name) in enumerate(zip(subjects, names, strict=True)):
+        state_map = subject.map
         turn = _turn(state_map.state_size, np.random.default_rng([seed, 0xC2, index]))
-        for copy, (each, into) in enumerate(((state_map, found), (conjugated(state_map, turn), again))):
+        for copy, (each, into) in enumerate(((state_map, found), (Conjugated(state_map, turn), again))):
             inputs, starts = _drive(state_map, shown, input, [seed, copy])
             own = int(np.random.default_rng([seed, 0xC3, index, copy]).integers(2**31))
             with named(name):
                 spectrum = lyapunov_spectrum(
-                    each,
+                    Subject(each),
                     n_exponents=k,
                     input=input if inputs is None else None,
                     inputs=inputs,
@@ -89,82 +91,65 @@ def measured_spectra(
     return Spectra(spectra.exponents, np.fmax(np.sqrt((apart**2).mean(1)), spectra.floor))
 
 
-def given_spectra(found: Sequence[Any], names: Sequence[str], n_exponents: int) -> Spectra:
+def given_spectra(found: Sequence[LyapunovSpectrum], names: Sequence[str], n_exponents: int) -> Spectra:
     """Of results that are there: the floor is what their standard errors say."""
-    for each in found:
-        if not hasattr(each, "exponents") or not hasattr(each, "standard_error"):
-            raise TypeError(
-                f"exponents must be what lyapunov_spectrum returned for each network, got {type(each).__name__}"
-            )
     k = min(n_exponents, *(len(each.exponents) for each in found))
-    exponents = np.array([np.asarray(each.exponents, np.float64)[:k] for each in found])
+    exponents = np.array([each.exponents[:k] for each in found])
     for name, row in zip(names, exponents, strict=True):
         if np.isnan(row).any():
             raise NotApplicable(f"{name} diverged: it has no Lyapunov exponents")
-    errors = np.array([np.asarray(each.standard_error, np.float64)[:k] for each in found])
+    errors = np.array([each.standard_error[:k] for each in found])
     # What is forgotten within a step is so whatever the number: beyond rounding it says no more.
     return Spectra(np.maximum(exponents, np.log(np.finfo(np.float64).eps)), np.sqrt(2 * (errors**2).mean(1)))
 
 
-def measured_skeletons(systems: Sequence[Any], names: Sequence[str], input: ArrayLike | None, seed: int) -> Skeletons:
+def measured_skeletons(
+    subjects: Sequence[Subject], names: Sequence[str], input: ArrayLike | None, seed: int
+) -> Skeletons:
     """Fixed points at a held input, and those of rotated copies."""
     found, again = [], []
-    for index, (system, name) in enumerate(zip(systems, names, strict=True)):
-        state_map = as_map(system)
+    for index, (subject, name) in enumerate(zip(subjects, names, strict=True)):
+        state_map = subject.map
         turn = _turn(state_map.state_size, np.random.default_rng([seed, 0xC4, index]))
         with named(name):
-            found.append(find_fixed_points(system, input=input, n_starts=N_SEARCHES, certify=False, seed=seed))
+            found.append(find_fixed_points(subject, input=input, n_starts=N_SEARCHES, certify=False, seed=seed))
             # One step of another search is enough to have its starts.
             other = find_fixed_points(
-                system, input=input, n_starts=N_SEARCHES, certify=False, max_iterations=1, seed=seed + 1
+                subject, input=input, n_starts=N_SEARCHES, certify=False, max_iterations=1, seed=seed + 1
             )
             copy = find_fixed_points(
-                conjugated(state_map, turn), input=input, starts=other.starts @ turn.T, certify=False
+                Subject(Conjugated(state_map, turn)), input=input, starts=other.starts @ turn.T, certify=False
             )
         # The domain is no box in a rotated space: roots beyond it are left out here.
         again.append(_codes(copy)[_inside(state_map, copy.points @ turn)])
-    counts = given_skeletons(systems, found, names, input)
+    counts = given_skeletons(subjects, found, names, input)
     measured = [_bray_curtis(*_counts([_codes(a), b])) for a, b in zip(found, again, strict=True)]
     return Skeletons(counts.counts, counts.connections, np.fmax(measured, counts.floor))
 
 
 def given_skeletons(
-    systems: Sequence[Any], found: Sequence[Any], names: Sequence[str], input: ArrayLike | None
+    subjects: Sequence[Subject],
+    found: Sequence[FixedPoints | KnownPoints],
+    names: Sequence[str],
+    input: ArrayLike | None,
 ) -> Skeletons:
     """Of results that are there: the floor is the difference of what the even and the odd starts found."""
-    for each in found:
-        if not hasattr(each, "n_unstable") or not hasattr(each, "smooth"):
-            raise TypeError(
-                f"fixed_points must be what find_fixed_points returned for each network, got {type(each).__name__}"
-            )
-    counts = _counts([_codes(each) for each in found])
+    codes = []
+    for subject, each, name in zip(subjects, found, names, strict=True):
+        with named(name):
+            codes.append(checked_points(each, subject.map.state_size)[1])
+    counts = _counts(codes)
     connections = None
-    if all(isinstance(each, FixedPoints) for each in found):
+    searched = [each for each in found if isinstance(each, FixedPoints)]
+    if len(searched) == len(found):
         connections = np.zeros((len(found), counts.shape[1] - 1, counts.shape[1] - 1), np.int64)
-        for k, (system, each, name) in enumerate(zip(systems, found, names, strict=True)):
+        for k, (subject, each, name) in enumerate(zip(subjects, searched, names, strict=True)):
             with named(name):
-                graph = connect_fixed_points(system, fixed_points=each, input=input, n_steps=CONNECTION_STEPS)
+                graph = connect_fixed_points(subject, fixed_points=each, input=input, n_steps=CONNECTION_STEPS)
             ends = np.unique(np.stack([graph.source, graph.target], 1)[graph.end == 0], axis=0)
             ends = ends[(graph.listed[ends] >= 0).all(1) & graph.smooth[ends].all(1)]
             np.add.at(connections[k], tuple(graph.n_unstable[ends].T), 1)
     return Skeletons(counts, connections, np.array([_half_search(each) for each in found]))
-
-
-def conjugated(state_map: StateMap, turn: Float[np.ndarray, "state state"]) -> FunctionMap:
-    """The same map where every state h is turned to `turn` h. Without a domain, which would be no box."""
-
-    def given(states: np.ndarray, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
-        return states @ turn, inputs[0] if inputs else np.zeros((*states.shape[:-1], 0))
-
-    return FunctionMap(
-        lambda h, *u: state_map.step(*given(h, u)) @ turn.T,
-        jacobian=lambda h, *u: turn @ state_map.jacobian(*given(h, u)) @ turn.T,
-        input_jacobian=lambda h, *u: turn @ state_map.input_jacobian(*given(h, u)),
-        initial=lambda n, rng: state_map.initial_states(n, rng) @ turn.T,
-        state_size=state_map.state_size,
-        input_size=state_map.input_size,
-        dt=getattr(state_map, "dt", None),
-    )
 
 
 def _turn(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -172,14 +157,13 @@ def _turn(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _drive(
-    state_map: StateMap, shown: Any, input: ArrayLike | None, seed: list[int]
-) -> tuple[Float[np.ndarray, "start time input"] | None, Float[np.ndarray, "start state"]]:
+    state_map: CompleteMap, shown: Shown, input: ArrayLike | None, seed: list[int]
+) -> tuple[Float[np.ndarray, "start step input"] | None, Float[np.ndarray, "start state"]]:
     """(what to show, the states to start from); for every network the same, as far as they can be."""
     rng = np.random.default_rng([*seed, 0xC5])
     total = TRANSIENT + N_STEPS
     if shown is None or input is not None or not state_map.input_size:
-        settings: Any = {"inputs": None, "starts": None, "trajectory": None, "noise": 0.0}
-        return None, orbits_of(state_map, input=input, n_starts=N_STARTS, total=1, rng=rng, **settings).begin
+        return None, starts_anywhere(state_map, N_STARTS, rng)
     inputs = checked_inputs(shown, state_map.input_size)
     inside = within_trials(inputs.shape[:2], shown if isinstance(shown, Trials) else None)
     trials = [trial[valid] for trial, valid in zip(inputs, inside, strict=True) if valid.any()]
@@ -191,12 +175,12 @@ def _drive(
     return np.stack(streams), state_map.initial_states(N_STARTS, rng)
 
 
-def _codes(found: Any) -> Int64[np.ndarray, " point"]:
+def _codes(found: FixedPoints) -> Int64[np.ndarray, " point"]:
     """Unstable directions of each point, -1 at a kink."""
-    return np.where(np.asarray(found.smooth), np.asarray(found.n_unstable), -1).astype(np.int64)
+    return checked_points(found, found.points.shape[1])[1]
 
 
-def _inside(state_map: StateMap, points: np.ndarray) -> np.ndarray:
+def _inside(state_map: CompleteMap, points: np.ndarray) -> np.ndarray:
     if state_map.domain is None:
         return np.ones(len(points), bool)
     low, high = state_map.domain
@@ -215,14 +199,12 @@ def _bray_curtis(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).sum() / total) if total else 0.0
 
 
-def _half_search(found: Any) -> float:
-    """NaN where the result does not tell which start found what."""
-    ends = getattr(found, "start_point", None)
-    status = getattr(found, "start_status", None)
-    if ends is None or status is None:
+def _half_search(found: FixedPoints | KnownPoints) -> float:
+    """NaN where nothing tells which start found what."""
+    if isinstance(found, KnownPoints):
         return float("nan")
     halves = []
     for half in (0, 1):
-        reached = np.asarray(ends)[half::2][np.asarray(status)[half::2] == 0]
-        halves.append(_codes(found)[np.unique(reached[reached >= 0])])
+        reached = found.start_point[half::2][found.start_status[half::2] == FIXED]
+        halves.append(_codes(found)[np.unique(reached)])
     return _bray_curtis(*_counts(halves))

@@ -1,21 +1,20 @@
 """Networks that are the same in disguise, and networks that are not."""
 
+from dataclasses import replace
 from itertools import pairwise
-from types import SimpleNamespace
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses import NotApplicable, comparison_stability, find_fixed_points
-from rnnscope.analyses.comparison import Comparison, compare_networks
-from rnnscope.analyses.comparison_stability import conjugated
-from rnnscope.analyses.similarity import conjugation_distance, delay_coordinates, fitted_dynamics
+from rnnscope.analyses import KnownPoints, NotApplicable, find_fixed_points, lyapunov_spectrum
+from rnnscope.analyses.comparison import Comparison, compare_networks, stability
+from rnnscope.analyses.comparison.similarity import conjugation_distance, delay_coordinates, fitted_dynamics
 from rnnscope.records import results
 from rnnscope.tasks import FlipFlop
 
+ELSEWHERE = KnownPoints(np.zeros((1, 3)), n_unstable=np.zeros(1, int))
 INPUTS = np.random.default_rng(0).standard_normal((20, 30, 2))
 
 
@@ -40,6 +39,12 @@ def linear(matrix, basis):
     return rs.FunctionMap(lambda h: h @ whole.T, state_size=len(matrix), initial=start)
 
 
+def spectrum(exponents, errors):
+    """What `lyapunov_spectrum` returns, with these exponents."""
+    found = lyapunov_spectrum(rs.FunctionMap(lambda h: 0.5 * h, state_size=len(exponents)), n_steps=1, transient=0)
+    return replace(found, exponents=np.array(exponents), standard_error=np.array(errors))
+
+
 @pytest.fixture
 def short(monkeypatch):
     """Fewer steps and starts: annotations are checked at every one of them."""
@@ -50,7 +55,7 @@ def short(monkeypatch):
         ("N_SEARCHES", 64),
         ("CONNECTION_STEPS", 200),
     ):
-        monkeypatch.setattr(comparison_stability, name, value)
+        monkeypatch.setattr(stability, name, value)
 
 
 @pytest.mark.parametrize("method", ["procrustes", "cka", "kernel_cka", "dsa"])
@@ -175,17 +180,6 @@ def test_noise_reaches_the_exponents_and_their_floor_is_measured(short):
     assert loud.distance[0, 1] < 10 * loud.floor.max()
 
 
-def test_a_conjugated_map_is_the_same_in_other_coordinates():
-    turn = np.linalg.qr(np.random.default_rng(1).standard_normal((8, 8)))[0]
-    one = network(2)
-    other = conjugated(one, turn)
-    h, u = np.random.default_rng(2).standard_normal((5, 8)), np.random.default_rng(3).standard_normal((5, 2))
-    np.testing.assert_allclose(other.step(h @ turn.T, u), one.step(h, u) @ turn.T, atol=1e-13)
-    plain = rs.FunctionMap(other.step, state_size=8, input_size=2)  # derivatives by differences
-    np.testing.assert_allclose(other.jacobian(h, u), plain.jacobian(h, u), atol=1e-7)
-    np.testing.assert_allclose(other.input_jacobian(h, u), plain.input_jacobian(h, u), atol=1e-7)
-
-
 def test_fixed_points_tell_skeletons_apart():
     def wells(gain):
         return rs.FunctionMap(lambda h: np.tanh(gain * h), state_size=1, domain=(-1, 1))
@@ -226,21 +220,17 @@ def test_exponents_and_fixed_points_stand_beside_any_distance(short):
 
 def test_the_floor_of_fixed_points_is_what_half_a_search_misses():
     """Even starts end at points 0 and 1, odd ones at point 0 alone (and one failed): 2 stable against 1."""
-    found = SimpleNamespace(
-        n_unstable=np.array([0, 0]),
-        smooth=np.array([True, True]),
-        start_point=np.array([0, 0, 1, -1, 0, 0]),
-        start_status=np.array([0, 0, 0, 2, 0, 0]),
-    )
-    compared = compare_networks([network(0), network(1)], method="fixed_points", fixed_points=[found, found])
+    well = rs.FunctionMap(lambda h: h - 0.1 * h * (h - 1) * (h + 1), state_size=1)
+    found = find_fixed_points(well, starts=np.array([-0.9, -0.9, 0.9, 1e200, -0.9, -0.9])[:, None])
+    assert found.n_unstable.tolist() == [0, 0]
+    assert found.start_point.tolist() == [0, 0, 1, -1, 0, 0]
+    compared = compare_networks([well, well], method="fixed_points", fixed_points=[found, found])
     np.testing.assert_allclose(compared.floor, 1 / 3)
 
 
 def test_results_that_are_there_are_shown_beside_any_distance():
-    spectra = [
-        SimpleNamespace(exponents=np.array([-0.1, -50.0]), standard_error=np.array([0.01, 0.0])) for _ in range(2)
-    ]
-    kink = SimpleNamespace(n_unstable=np.array([0, 1, 2]), smooth=np.array([True, True, False]))
+    spectra = [spectrum([-0.1, -50.0], [0.01, 0.0]) for _ in range(2)]
+    kink = KnownPoints(np.zeros((3, 8)), n_unstable=np.array([0, 1, 2]), smooth=np.array([True, True, False]))
     found = compare_networks([network(0), network(1)], inputs=INPUTS, exponents=spectra, fixed_points=[kink, kink])
     np.testing.assert_allclose(found.exponents[:, 1], np.log(np.finfo(float).eps), err_msg="forgotten is forgotten")
     assert found.n_fixed_points.tolist() == [[1, 1]] * 2
@@ -254,13 +244,13 @@ def test_results_that_are_there_are_shown_beside_any_distance():
 def test_the_map_keeps_distances_that_fit_into_a_plane():
     """The mean squared distances of exponents (a, b) are Euclidean: the map is exact."""
     places = np.random.default_rng(0).standard_normal((6, 2))
-    spectra = [SimpleNamespace(exponents=place, standard_error=np.zeros(2)) for place in places]
+    spectra = [spectrum(place, np.zeros(2)) for place in places]
     found = compare_networks([network(k) for k in range(6)], method="lyapunov", exponents=spectra)
     apart = np.linalg.norm(found.positions[:, None] - found.positions, axis=2)
     np.testing.assert_allclose(apart, np.linalg.norm(places[:, None] - places, axis=2) / np.sqrt(2), atol=1e-6)
     assert found.stress < 1e-6
     corners = np.vstack([np.eye(4), 2 * np.eye(4)[:2]])  # fit into no plane
-    spectra = [SimpleNamespace(exponents=row, standard_error=np.zeros(4)) for row in corners]
+    spectra = [spectrum(row, np.zeros(4)) for row in corners]
     found = compare_networks([network(k) for k in range(6)], method="lyapunov", exponents=spectra)
     centred = corners - corners.mean(0)
     classical = centred @ np.linalg.svd(centred)[2][:2].T / 2
@@ -270,14 +260,11 @@ def test_the_map_keeps_distances_that_fit_into_a_plane():
 
 
 def test_networks_of_a_run_see_its_task_and_may_differ_in_size(tmp_path):
-    class Run:
-        def __init__(self, cell, name):
-            self.cell, self.name, self.task = cell, name, FlipFlop(2, length=20)
+    def run(cell, name):
+        trained = rs.Network(cell, 2, 2, generator=torch.Generator().manual_seed(0))
+        return rs.Subject(trained.map(), FlipFlop(2, length=20), name)
 
-        def network(self):
-            return rs.Network(self.cell, 2, 2, generator=torch.Generator().manual_seed(0))
-
-    runs = [Run(rs.cells.Vanilla(6), "small"), Run(rs.cells.GRU(9), "gated")]
+    runs = [run(rs.cells.Vanilla(6), "small"), run(rs.cells.GRU(9), "gated")]
     found = compare_networks(runs, method="dsa", n_trials=60, groups=["tanh", "gru"], rank=4)
     assert found.names == ("small", "gated")
     assert found.rank == 4
@@ -302,25 +289,25 @@ def test_networks_of_a_run_see_its_task_and_may_differ_in_size(tmp_path):
         ({"n_delays": -1}, "n_delays must be at least 0"),
         ({"n_copies": 1}, "n_copies must be at least 2"),
         ({"method": "dsa", "n_delays": 40}, "no trial has the 42 steps"),
-        ({"method": "shape"}, "unknown method 'shape'"),
-        ({"beside": "shape"}, "beside can be 'lyapunov', 'fixed_points' or both, got 'shape'"),
+        ({"method": "shape"}, "method must be 'procrustes' or .*, got 'shape'"),
+        ({"beside": "shape"}, "beside must be 'lyapunov' or 'fixed_points' or a list .*, got 'shape'"),
+        ({"beside": ["lyapunov", "shape"]}, "beside must be 'lyapunov' or 'fixed_points' or a list"),
         ({"method": "fixed_points"}, "nothing that is compared here depends on inputs"),
         ({"input": [0.0, 0.0]}, "nothing that is compared here depends on input:"),
-        ({"exponents": [1, 2]}, "exponents must be what lyapunov_spectrum returned for each network, got int"),
-        ({"fixed_points": [SimpleNamespace(exponents=0)] * 2}, "fixed_points must be what find_fixed_points returned"),
+        ({"exponents": [1, 2]}, r"exponents must be a list with a LyapunovSpectrum each or None, got \[1, 2\]"),
+        ({"fixed_points": [1, 2]}, r"fixed_points must be a list with a FixedPoints or a KnownPoints each.*\[1, 2\]"),
+        ({"fixed_points": [ELSEWHERE] * 2}, r"network 0: .* points \(point, 8\), got shape \(1, 3\)"),
         ({"inputs": "ab"}, "inputs must be numbers of shape"),
         ({"inputs": np.full((2, 5, 2), np.nan)}, "inputs must be finite numbers, and are not in trial 0 at step 0"),
         ({"inputs": np.zeros((0, 5, 2))}, "at least one trial and one step"),
     ],
 )
-def test_bad_settings(given, message, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the check of annotations would come first
+def test_bad_settings(given, message):
     with pytest.raises((ValueError, TypeError), match=message):
         compare_networks([network(0), network(1)], **{"inputs": INPUTS, **given})
 
 
-def test_errors_name_the_network(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def test_errors_name_the_network():
     with pytest.raises(TypeError, match="systems must be a list of networks, at least two, got FunctionMap"):
         compare_networks(network(0))
     lost = rs.FunctionMap(lambda h, u: h * np.nan, state_size=3, input_size=2)
@@ -342,6 +329,6 @@ def test_what_cannot_be_compared():
     other = rs.FunctionMap(lambda h, u: h + u, state_size=3, input_size=3)
     with pytest.raises(ValueError, match=r"inputs of sizes \[2, 3\]"):
         compare_networks([network(0), other], inputs=INPUTS)
-    diverged = [SimpleNamespace(exponents=np.array([np.nan]), standard_error=np.array([np.nan]))] * 2
+    diverged = [spectrum([np.nan], [np.nan])] * 2
     with pytest.raises(NotApplicable, match="network 0 diverged"):
         compare_networks([network(0), network(1)], method="lyapunov", exponents=diverged)

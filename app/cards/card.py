@@ -1,0 +1,76 @@
+"""What a card is: one figure of a run on the page, and what it is drawn from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from rnnscope.records.runs import Run
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why there is no figure: it can be made by a command, or does not apply to the run, or something is wrong."""
+
+    reason: str
+    command: str | None = None
+    applies: bool = True
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as plain JSON values, what its title says, and the result in one line."""
+
+    figure: dict[str, Any]
+    title: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One figure of a run.
+
+    Attributes:
+        name: tells it from all others; part of the ids of the page.
+        title: for people.
+        heading: that it stands under.
+        file: what it is drawn from, within the run's folder: it is drawn anew when this was written anew.
+        draw: what `read` gives -> the figure; raises NotApplicable where there is none of this kind.
+        read: run -> what is drawn; may raise anything over a damaged file, which costs only this card.
+        summary: what `read` gives -> the line below the figure.
+        absent: run -> why there is no file, and how to make it.
+        remedy: what helps where the file is damaged.
+        wide: whether it needs the whole width of the page.
+        finding: whether its line stands at the head of the page too.
+    """
+
+    name: str
+    title: str
+    heading: str
+    file: str
+    draw: Callable[[Any], "go.Figure"]
+    read: Callable[[Run], Any] = lambda run: run
+    summary: Callable[[Any], str] = lambda _: ""
+    absent: Callable[[Run], Missing] = lambda _: Missing("There is nothing to draw yet.")
+    remedy: str = "restore it from a copy, or train the run anew"
+    wide: bool = False
+    finding: bool = False
+
+
+_DECLARED: dict[str, Card] = {}
+# The cards that are no analysis's. `rnnscope.app.cards` fills this when it is imported.
+DECLARED: Mapping[str, Card] = MappingProxyType(_DECLARED)
+
+
+def declare(card: Card) -> None:
+    """Put a card on the page.
+
+    Raises:
+        ValueError: another one has this name.
+    """
+    if card.name in _DECLARED:
+        raise ValueError(f"there is a card {card.name!r} already: choose another name")
+    _DECLARED[card.name] = card

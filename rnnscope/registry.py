@@ -1,0 +1,285 @@
+"""The analyses that there are: each is declared where it stands, and command line, explorer, sweeps and tests list it.
+
+`rnnscope.analyses` fills the registry when it is imported.
+"""
+
+import functools
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_type_hints
+
+from rnnscope.cost import Cost
+from rnnscope.question import Question, recorded
+from rnnscope.records.provenance import Made
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.subject import Subject, as_subject
+from rnnscope.version import __version__
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Drawing(NamedTuple):
+    """One figure of a result.
+
+    Attributes:
+        name: tells it from the others of the analysis; part of the name of its card and file.
+        title: for people.
+        draw: result -> figure; raises NotApplicable for a result that has none of this kind.
+    """
+
+    name: str
+    title: str
+    draw: Callable[[Any], "go.Figure"]
+
+
+class Uses(NamedTuple):
+    """A result of another analysis that an argument takes.
+
+    Attributes:
+        analysis: its name.
+        unless: settings that take its place where they are given.
+    """
+
+    analysis: str
+    unless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One question that can be asked of a network.
+
+    Attributes:
+        name: the key in `ANALYSES`, and the name under which a run keeps the result.
+        title: for people.
+        group: the heading that it stands under.
+        verb: the function that answers it, verb(system, *, settings..., seed=0).
+        result: the class of the answer.
+        question: the settings that it takes.
+        uses: argument -> the result that goes there.
+        quick: settings under which it takes a moment, for a first look and for tests.
+        drawings: what else there is to draw of the result than its `figure`.
+        wide: whether its figures need the whole width of a page.
+        cost: what it takes; None where that is not known.
+    """
+
+    name: str
+    title: str
+    group: str
+    verb: Callable[..., Any]
+    result: type[Any]
+    question: Question
+    uses: Mapping[str, Uses] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    drawings: tuple[Drawing, ...] = ()
+    wide: bool = False
+    cost: Cost | None = None
+
+    @property
+    def figures(self) -> dict[str, Drawing]:
+        """All that there is to draw of a result, by the names of files and cards: {name}, and {name}-{drawing}."""
+        first = Drawing(self.name, self.title, lambda result: result.figure())
+        return {self.name: first, **{f"{self.name}-{drawing.name}": drawing for drawing in self.drawings}}
+
+    def on(
+        self,
+        system: Any,
+        known: Iterable[Any] = (),
+        of_used: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        **settings: Any,
+    ) -> Any:
+        """Ask it of a system. What it uses and `settings` do not say comes from `known` results, then from those that a
+        run keeps, if they were made for the same weights and input; else it is computed, once for each subject.
+
+        Args:
+            system: what to look at.
+            known: results that may be used.
+            of_used: analysis -> the settings with which what is used has been, or is, computed.
+            **settings: of this analysis.
+
+        Raises:
+            NotApplicable: the analysis has nothing to say about this system; the message says why.
+            TypeError, ValueError: a setting is refused.
+        """
+        subject = as_subject(system)
+        settings = self.question.check(settings)
+        used = {}
+        for argument, wanted in self.uses.items():
+            if argument in settings or any(settings.get(name) is not None for name in wanted.unless):
+                continue
+            held = {name: settings[name] for name in ("input", "seed") if name in settings}
+            found = _used(subject, ANALYSES[wanted.analysis], known, {**of_used.get(wanted.analysis, {}), **held})
+            if found is not None:
+                used[argument] = found
+        answer = self.verb(subject, **settings, **used)
+        if not used:
+            return answer
+        made = replace(answer.made, used={argument: self.uses[argument].analysis for argument in used})
+        return replace(answer, made=made)
+
+
+_DECLARED: dict[str, Analysis] = {}
+# One question of one network.
+ANALYSES: Mapping[str, Analysis] = MappingProxyType(_DECLARED)
+# Of several networks at once: no run keeps these.
+_COMPARISONS: dict[str, Analysis] = {}
+COMPARISONS: Mapping[str, Analysis] = MappingProxyType(_COMPARISONS)
+
+
+def analysis(
+    name: str,
+    *,
+    title: str,
+    group: str,
+    uses: Mapping[str, Uses] = MappingProxyType({}),
+    quick: Mapping[str, Any] = MappingProxyType({}),
+    drawings: tuple[Drawing, ...] = (),
+    wide: bool = False,
+    cost: Cost | None = None,
+) -> Callable[[Callable[Concatenate[Subject, P], R]], Callable[Concatenate[Any, P], R]]:
+    """Declare a function to be an analysis; see `Analysis` for the arguments.
+
+    The function takes a `Subject` and keyword-only settings, whose annotations say what they may be (`Question`), and
+    returns a frozen dataclass with a field `made`. What users call takes anything that `as_subject` takes, checks all
+    settings before it does anything, and says in `made` how the result was found.
+
+    Raises:
+        ValueError: another analysis has this name.
+    """
+
+    def declare(function: Callable[Concatenate[Subject, P], R]) -> Callable[Concatenate[Any, P], R]:
+        question = Question.of(function, name)
+
+        @functools.wraps(function)
+        def verb(system: Any, /, *none: Any, **settings: Any) -> Any:
+            return _asked(function, question, as_subject, system, none, settings)
+
+        entry = Analysis(name, title, group, verb, *_of(function), question, uses, quick, drawings, wide, cost)
+        _declare(_DECLARED, entry)
+        return verb
+
+    return declare
+
+
+def comparison(
+    name: str, *, title: str, group: str, quick: Mapping[str, Any] = MappingProxyType({})
+) -> Callable[[Callable[Concatenate[list[Subject], P], R]], Callable[Concatenate[Any, P], R]]:
+    """Declare a function of several subjects, as `analysis` does one of a single one."""
+
+    def subjects(systems: Any) -> list[Subject]:
+        if isinstance(systems, str) or not isinstance(systems, Iterable):
+            raise TypeError(f"systems must be a list of networks, at least two, got {type(systems).__name__}")
+        return [as_subject(system) for system in systems]
+
+    def declare(function: Callable[Concatenate[list[Subject], P], R]) -> Callable[Concatenate[Any, P], R]:
+        question = Question.of(function, name)
+
+        @functools.wraps(function)
+        def verb(systems: Any, /, *none: Any, **settings: Any) -> Any:
+            return _asked(function, question, subjects, systems, none, settings)
+
+        _declare(_COMPARISONS, Analysis(name, title, group, verb, *_of(function), question, quick=quick))
+        return verb
+
+    return declare
+
+
+def in_order(names: Iterable[str]) -> list[Analysis]:
+    """Analyses by name, each below those whose results it uses."""
+    wanted, found = set(names), dict[str, Analysis]()
+
+    def add(entry: Analysis) -> None:
+        for used in entry.uses.values():
+            add(ANALYSES[used.analysis])
+        found.setdefault(entry.name, entry)
+
+    for entry in ANALYSES.values():
+        add(entry)
+    return [entry for name, entry in found.items() if name in wanted]
+
+
+def _asked(
+    function: Callable[..., Any],
+    question: Question,
+    subjects: Callable[[Any], Any],
+    system: Any,
+    none: tuple[Any, ...],
+    settings: dict[str, Any],
+) -> Any:
+    """The answer, with how it was made."""
+    if none:
+        raise TypeError(f"{function.__name__} takes settings by name, as in {next(iter(question.settings))}=...")
+    given = question.check(settings)
+    subject = subjects(system)
+    began = time.perf_counter()
+    answer = function(subject, **given)
+    seconds = time.perf_counter() - began
+    first, *others = [each.origin for each in ([subject] if isinstance(subject, Subject) else subject)]
+    made = Made(question.name, question.record(given), first, __version__, seconds, tuple(others))
+    return replace(answer, made=made)
+
+
+def _of(function: Callable[..., Any]) -> tuple[type[Any]]:
+    return (get_type_hints(function)["return"],)
+
+
+def _declare(place: dict[str, Analysis], entry: Analysis) -> None:
+    if entry.name in place:
+        raise ValueError(f"there is an analysis {entry.name!r} already: choose another name")
+    place[entry.name] = entry
+
+
+def _used(subject: Subject, entry: Analysis, known: Iterable[Any], asked: Mapping[str, Any]) -> Any:
+    """The result of another analysis for the same weights and input, and with what else was asked of it: one that is
+    there, or a new one. None where that analysis does not apply: what uses it says what that means."""
+    asked = {name: value for name, value in asked.items() if name in entry.question.settings}
+    for result in known:
+        if isinstance(result, entry.result) and _fits(result.made, entry, subject, asked):
+            return result
+    if subject.run is not None and entry.name in subject.run.results:
+        # One that is damaged, or of another version, is no reason to give up.
+        with suppress(ValueError, FileNotFoundError):
+            saved = subject.run.load_result(entry.name, entry.result)
+            if _fits(saved.made, entry, subject, asked):
+                return saved
+
+    def compute() -> Any:
+        try:
+            return entry.verb(subject, **asked)
+        except NotApplicable:
+            return None
+
+    return subject.remembered(("used", entry.name, json.dumps(recorded(asked), sort_keys=True)), compute)
+
+
+def _fits(made: Made | None, entry: Analysis, subject: Subject, asked: Mapping[str, Any]) -> bool:
+    """Whether a result was made for these weights, at this input (zeros if None), from no arrays of somebody's own such
+    as starts, and with what else is asked; the seed may be another."""
+    if made is None or not made.origin.is_same(subject.origin):
+        return False
+    size = subject.map.input_size
+    for name, setting in entry.question.settings.items():
+        then = made.settings.get(name)
+        if name == "input":
+            if _rows(then, size) != _rows(recorded(asked.get(name)), size):
+                return False
+        elif name in asked and name != "seed":
+            if then != recorded(asked[name]):
+                return False
+        elif setting.array and then is not None:
+            return False
+    return True
+
+
+def _rows(input: Any, size: int) -> Any:
+    """An input or several, as a record has them, as rows; zeros if None."""
+    if input is None:
+        return [[0.0] * size]
+    return [input] if isinstance(input, list) and not any(isinstance(each, list) for each in input) else input

@@ -1,0 +1,203 @@
+"""What every analysis is asked of: a map, and what is known about where it came from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from rnnscope.maps import CompleteMap, StateMap, complete, wrap
+from rnnscope.maps.torch_modules import is_torch_recurrent
+from rnnscope.maps.wrap import Steps
+from rnnscope.network import Network
+from rnnscope.records.provenance import Origin
+from rnnscope.records.runs import Run
+from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.subjects.trajectories import Trajectories, checked_inputs, follow
+from rnnscope.tasks.task import Task, Trials
+
+TASK_TRIALS, FREE_RUN = "task trials", "free run"
+# Without a task: so many trajectories of so many steps, with no input.
+FREE_TRIALS, FREE_STEPS = 64, 200
+# States further out than this belong to a trajectory on its way to infinity.
+ESCAPED = 1e6
+
+
+class Visited(NamedTuple):
+    """States that a network visits, and where: on "task trials", or in a "free run"."""
+
+    states: Float[np.ndarray, "state unit"]
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What an analysis is asked of. `as_subject` makes one.
+
+    Trials of the task, and the states visited on them, are drawn once for each number and seed, and read-only.
+
+    Attributes:
+        map: the map, with all members.
+        task: what the network was trained on; None where nothing tells.
+        name: of the run; "" for what has none.
+        run: the run that it comes from, if any.
+        checkpoint: the training step of its weights, of a run.
+    """
+
+    map: CompleteMap
+    task: Task | None = None
+    name: str = ""
+    run: Run | None = None
+    checkpoint: int | None = None
+    # What depends on neither the map nor the checkpoint is kept for all that are made of one another.
+    _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Where what is found of it comes from."""
+        return Origin(run=self.name or None, checkpoint=self.checkpoint, weights=self.map.digest())
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """The training steps at which its weights were kept, in order; none where it is no run."""
+        return [] if self.run is None else self.run.checkpoints
+
+    @property
+    def history(self) -> Mapping[str, Float[np.ndarray, " row"]]:
+        """What was logged in training, column by column; empty where it is no run."""
+        return {} if self.run is None else self.run.history
+
+    def at(self, step: int) -> "Subject":
+        """The same at another checkpoint of its training, loaded once.
+
+        Raises:
+            ValueError: it is no run, or has no such checkpoint.
+        """
+        if self.run is None:
+            raise ValueError(f"only a run has checkpoints, and step {step} is asked of something that is none")
+        if step == self.checkpoint:
+            return self
+        if ("at", step) not in self._shared:
+            self._shared.setdefault(("at", self.checkpoint), self)
+            self._shared["at", step] = replace(self, map=self.run.network(step).map(), checkpoint=step)
+        return self._shared["at", step]
+
+    def trials(self, n_trials: int, seed: int) -> Trials:
+        """Trials of its own task.
+
+        Raises:
+            NotApplicable: it has no task.
+        """
+        return self._drawn(n_trials, seed)[0]
+
+    def trajectories(
+        self,
+        inputs: ArrayLike | Trials | None = None,
+        *,
+        n_trials: int = 128,
+        initial: ArrayLike | None = None,
+        noise: float = 0.0,
+        seed: int = 0,
+    ) -> Trajectories:
+        """What it does when it is shown inputs, or trials of its own task if None; as `rs.simulate`.
+
+        Raises:
+            NotApplicable: no inputs, and no task.
+            ValueError: sizes that do not fit, inputs or initial states that are not finite.
+        """
+        rng = np.random.default_rng([seed, 0x51A])
+        if inputs is None:
+            inputs, rng.bit_generator.state = self._drawn(n_trials, seed)
+        trials = inputs if isinstance(inputs, Trials) else None
+        return follow(self.map, checked_inputs(inputs, self.map.input_size), trials, initial, noise, rng)
+
+    def visited(self, n_trials: int = 128, seed: int = 0) -> Visited:
+        """States visited on trials of its own task; without a task, in 200 steps from 64 initial states, with no input.
+        States before a trajectory goes to infinity count.
+
+        Raises:
+            NotApplicable: none of them is finite.
+        """
+        key = "visited", n_trials if self.task is not None else FREE_TRIALS, seed
+        if key not in self._kept:
+            with np.errstate(all="ignore"):
+                if self.task is not None:
+                    states = self.trajectories(n_trials=n_trials, seed=seed).visited
+                else:
+                    nothing = np.zeros((FREE_TRIALS, FREE_STEPS, self.map.input_size))
+                    states = self.trajectories(nothing, seed=seed).visited
+            states = states[(np.abs(states) < ESCAPED).all(1)]
+            states.flags.writeable = False
+            self._kept[key] = Visited(states, FREE_RUN if self.task is None else TASK_TRIALS)
+        if not len(self._kept[key].states):
+            raise NotApplicable(
+                "the map gives no finite state from its initial states: look for NaN weights, or give starts"
+            )
+        return self._kept[key]
+
+    def _drawn(self, n_trials: int, seed: int) -> tuple[Trials, Any]:
+        """(trials, the state of the random generator after them)"""
+        if self.task is None:
+            raise NotApplicable(
+                "nothing tells what to show the network: give inputs= as (trial, time, input), or a task's trials"
+            )
+        key = "trials", id(self.task), n_trials, seed
+        if key not in self._shared:
+            rng = np.random.default_rng([seed, 0x51A])
+            trials = self.task.sample(n_trials, rng)
+            for array in (trials.inputs, trials.targets, trials.mask, *trials.info.values()):
+                array.flags.writeable = False
+            # With the task itself, so that no other one is ever given its place in memory.
+            self._shared[key] = trials, rng.bit_generator.state, self.task
+        return self._shared[key][:2]
+
+    def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What was made for these weights before under this name, or is made now."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+
+def as_subject(system: Any, *, step: int | None = None) -> Subject:
+    """What analyses are asked of, made of a Run, a Network, a torch module, any object with `step(h, x)`, a StateMap,
+    or a Subject (returned as it is). Nothing else looks into these.
+
+    Args:
+        system: what to look at.
+        step: of a run, the checkpoint whose weights count; the last if None.
+
+    Raises:
+        TypeError: nothing in `system` tells what its state is; the message says what to supply.
+        ValueError: a step of something that is no run.
+        rnnscope.records.runs.RunError: the run cannot be read, or has no such checkpoint.
+
+    Example:
+        >>> import torch, rnnscope as rs
+        >>> rs.as_subject(torch.nn.GRU(3, 16)).map.state_size
+        16
+    """
+    if isinstance(system, Run):
+        network = system.network(step)
+        return Subject(
+            network.map(), system.task, system.name, system, system.checkpoints[-1] if step is None else step
+        )
+    found = system if isinstance(system, Subject) else Subject(_map_of(system))
+    return found if step is None else found.at(step)
+
+
+def _map_of(system: Any) -> CompleteMap:
+    if isinstance(system, Network):
+        return system.map()
+    if isinstance(system, StateMap):
+        return complete(system)
+    if is_torch_recurrent(system) or isinstance(system, Steps):
+        return wrap(system)
+    raise TypeError(
+        f"cannot see a state in a {type(system).__name__}: give a Run, a Network, torch's RNN, GRU or LSTM "
+        "(or their cells), a StateMap, an object with step(h, x) -> h through rs.wrap(object, state_size=..., "
+        "input_size=...), or a function through rs.FunctionMap(step, state_size=...)"
+    )

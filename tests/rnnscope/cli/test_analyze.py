@@ -1,0 +1,253 @@
+"""rnnscope analyze: results that are kept, settings that are refused before anything runs, and interruptions."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rnnscope as rs
+from rnnscope.analyses import ANALYSES, NotApplicable
+from rnnscope.question import recorded
+from rnnscope.records.runs import checkpoint_path, read_tensors, write_tensors
+
+
+def test_analyze_and_figures_of_a_run(run_cli, train, tmp_path):
+    run = train(tmp_path)
+    quick = [
+        f"--set={name}.{setting}={json.dumps(recorded(value))}"
+        for name, entry in ANALYSES.items()
+        for setting, value in entry.quick.items()
+    ]
+    code, out, err = run_cli("analyze", run.path, *quick)
+    assert code == 0, err
+    assert {*run.results, *run.skipped} == set(ANALYSES)
+    drawn = ["training"]
+    for name, entry in ANALYSES.items():
+        if name in run.skipped:
+            assert f"  {name}: not done: {run.skipped[name]}" in out
+            continue
+        result = run.load_result(name, entry.result)
+        assert f"  {name}: {result.summary()}" in out
+        assert {**result.made.settings, **recorded(entry.quick)} == result.made.settings
+        drawn += [figure for figure, drawing in entry.figures.items() if _has_figure(drawing, result)]
+    assert set(ANALYSES) & set(drawn) == set(run.results)
+    code, out, err = run_cli("figures", run.path, "--out", tmp_path / "figures", "--format", "html")
+    assert code == 0, err
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {f"run-{name}.html" for name in drawn}
+
+
+def _has_figure(drawing: Any, result: Any) -> bool:
+    try:
+        drawing.draw(result)
+    except NotApplicable:
+        return False
+    return True
+
+
+# --- settings ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "first.at_least=abc"], "first.at_least must be a whole number of at least 1, got 'abc'"),
+        (["--set", "first.at_least=20.5"], "first.at_least must be a whole number of at least 1, got 20.5"),
+        (["--set", "first.at_leats=5"], "unknown setting first.at_leats; did you mean at_least? known: at_least, seed"),
+        (["--set", "third.at_least=5"], "run: at_least must be at most the 4 units, got 5"),
+        (["--set", "frist.at_least=5"], "write first.NAME=VALUE or second.NAME=VALUE or third.NAME=VALUE"),
+        (["--only", "frist"], "unknown analysis 'frist'; known: first, second, third"),
+        (["--seed", "-1"], "--seed"),
+    ],
+)
+def test_a_mistake_in_a_setting_of_an_analysis(run_cli, train, tmp_path, toys, arguments, message):
+    run = train(tmp_path, "--set", "cell.units=4")
+    code, _, err = run_cli("analyze", run.path, *arguments)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert message in err
+    needs_the_network = "run: " in message
+    assert toys.asked == (["first", "second", "third"] if needs_the_network else [])
+
+
+def test_what_is_out_of_bounds_is_refused_before_anything_runs(run_cli):
+    """There is no run at all: the setting is what is told."""
+    refused = 0
+    for name, entry in ANALYSES.items():
+        properties = entry.question.model.model_json_schema()["properties"]
+        for setting in entry.question.settings.values():
+            lowest = min(_bounds(properties[setting.name]), default=None)
+            if lowest is None:
+                continue
+            code, _, err = run_cli("analyze", "nowhere", "--set", f"{name}.{setting.name}={lowest - 1}")
+            assert code == 2
+            assert err.startswith(f"rnnscope: {name}.{setting.name} must be "), err
+            refused += 1
+    assert refused > len(ANALYSES)
+
+
+def _bounds(schema: dict[str, Any]) -> Iterator[float]:
+    """The lower bounds of a number, in whichever way it may be given."""
+    for part in [schema, *schema.get("anyOf", [])]:
+        yield from (part[word] for word in ("minimum", "exclusiveMinimum") if word in part)
+
+
+def test_what_only_python_can_give_is_refused(run_cli):
+    for name, entry in ANALYSES.items():
+        for setting in entry.question.settings.values():
+            if not setting.plain:
+                code, _, err = run_cli("analyze", "nowhere", "--set", f"{name}.{setting.name}=abc")
+                assert (code, err) == (2, f"rnnscope: {name}.{setting.name} can only be given in Python, got 'abc'\n")
+
+
+def test_an_error_in_one_run_of_several_names_it_and_keeps_the_others(run_cli, train, tmp_path, toys):
+    paths = []
+    for name, units in (("a", 6), ("b", 4), ("c", 6)):
+        path = train(tmp_path, "--set", f"cell.units={units}").path
+        paths.append(path.rename(tmp_path / name))
+    code, out, err = run_cli("analyze", *paths, "--only", "second", "--set", "second.at_least=5")
+    assert (code, err) == (2, "rnnscope: b: at_least must be at most the 4 units, got 5\n")
+    assert [rs.load_run(path).results for path in paths] == [["second"], [], []]
+    assert "  second: 6 units" in out, "what was found before the error is told"
+
+
+def test_an_unfinished_run_is_not_analysed(run_cli, train, tmp_path):
+    """Else its results would look like those of the trained network."""
+    run = train(tmp_path)
+    record = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps({**record, "status": "training", "steps_done": 3}))
+    code, _, err = run_cli("analyze", run.path)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "is not over: go on with resume=True (--resume)" in err
+    assert run.results == []
+
+
+# --- interruptions ----------------------------------------------------------------------------------------------
+
+
+def test_an_interruption_keeps_what_is_done_and_missing_goes_on(run_cli, train, tmp_path, toys):
+    run = train(tmp_path, "--set", "cell.units=4")
+    toys.instead = {"first": NotApplicable("needs a clock"), "third": KeyboardInterrupt()}
+    code, _, err = run_cli("analyze", run.path)
+    assert code == 130
+    assert err == "rnnscope: interrupted; what was found is kept, and the same command goes on with --missing\n"
+    assert (run.results, run.skipped) == (["second"], {"first": "needs a clock"})
+
+    toys.instead, toys.asked = {}, []
+    code, out, _ = run_cli("analyze", run.path, "--missing")
+    assert (code, toys.asked, run.results) == (0, ["third"], ["second", "third"])
+    assert out.splitlines() == ["run", "  Third ... (1 of 1)", "  third: 4 units"]
+    code, out, _ = run_cli("analyze", run.path, "--missing")
+    assert (code, toys.asked) == (0, ["third"])
+    assert out.splitlines() == ["run", "  nothing is missing"]
+    run_cli("analyze", run.path)
+    assert toys.asked == ["third", "first", "second", "third"], "without it all are done again"
+
+
+def test_results_of_other_weights_and_damaged_ones_are_missing(run_cli, train, tmp_path, toys):
+    run = train(tmp_path, "--set", "cell.units=4")
+    run_cli("analyze", run.path)
+    (run.path / "results" / "second.zarr" / "zarr.json").write_text("{")
+    toys.asked = []
+    run_cli("analyze", run.path, "--missing")
+    assert toys.asked == ["second"]
+    file = checkpoint_path(run.path, run.checkpoints[-1])
+    tensors, metadata = read_tensors(file)
+    write_tensors(file, {name: 2 * tensor for name, tensor in tensors.items()}, metadata)
+    toys.asked = []
+    run_cli("analyze", run.path, "--missing")
+    assert toys.asked == ["first", "second", "third"]
+
+
+SLOW = """
+import signal, sys, time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rnnscope.cli import main
+from rnnscope.question import Seed, Whole
+from rnnscope.records import results
+from rnnscope.records.provenance import Made
+from rnnscope.registry import _DECLARED, analysis
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs tests in the background turns it off
+
+
+@dataclass(frozen=True)
+class Steps:
+    steps: int
+    made: Made | None = None
+
+    def summary(self):
+        return f"{self.steps} steps"
+
+    def to_xarray(self):
+        return results.to_xarray(self)
+
+
+def count(subject, *, steps: Whole = 3, seed: Seed = 0) -> Steps:
+    for step in range(steps):
+        np.linalg.svd(np.ones((50, 50)))
+        if step == 5:
+            Path("begun").touch()
+    return Steps(steps)
+
+
+_DECLARED.clear()
+for name in ("before", "long", "after"):
+    analysis(name, title=name, group="Counting")(count)
+main(sys.argv[1:])
+"""
+
+
+def test_ctrl_c_in_a_process_of_its_own(train, tmp_path):
+    run = train(tmp_path, "--set", "cell.units=4")
+    command = [sys.executable, "-c", SLOW, "analyze", str(run.path)]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    with subprocess.Popen([*command, "--set", f"long.steps={10**9}"], cwd=tmp_path, **pipes) as process:
+        try:
+            while not (tmp_path / "begun").exists() and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    assert err == "rnnscope: interrupted; what was found is kept, and the same command goes on with --missing\n"
+    assert out.splitlines() == ["run", "  before ... (1 of 3)", "  long ... (2 of 3)"]
+    assert [p.name for p in (run.path / "results").iterdir()] == ["before.zarr"], "nothing half done lies beside it"
+
+    kept = _stamps(run.path / "results" / "before.zarr")
+    done = subprocess.run([*command, "--missing"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == [
+        "  long ... (1 of 2)", "  after ... (2 of 2)", "  long: 3 steps", "  after: 3 steps",
+    ]  # fmt: skip
+    assert run.results == ["after", "before", "long"]
+    assert _stamps(run.path / "results" / "before.zarr") == kept
+
+
+def _stamps(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("*")}
+
+
+def test_a_plan_is_a_table_and_nothing_else(run_cli, train, tmp_path):
+    run = train(tmp_path)
+    code, out, err = run_cli("analyze", run.path, "--plan")
+    assert code == 0, err
+    assert not run.results
+    for name, entry in ANALYSES.items():
+        assert f"{name} " in out
+        assert entry.cost is not None
+        assert entry.cost.grows in out
+    assert "expectations" in out
+    code, _, err = run_cli("analyze", run.path, "--plan", "--set", "fixed_points.n_starts=0")
+    assert code == 2
+    assert "n_starts must be at least 1, got 0" in err
