@@ -333,7 +333,7 @@ def test_where_equations_are_singular_the_map_is_not_asked_about_nan(slope):
     found = search(refuses_what_is_not_finite(np.abs, jacobian=slope), begin)
     assert (found.outcome == FIXED).all()
     np.testing.assert_array_equal(found.ends[1:], begin[1:], err_msg="each stands still where it is")
-    assert found.ends[0] >= 0
+    assert found.ends[0] >= -1e-9  # 0 stands still, and is reached but for rounding
 
 
 def test_a_curve_without_a_tangent_ends_and_the_map_is_not_asked_about_nan():
