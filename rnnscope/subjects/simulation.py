@@ -1,5 +1,6 @@
 """Run any network on inputs."""
 
+from functools import cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -39,10 +40,15 @@ def simulate(
             finite, nothing to show, or a number of steps that nothing tells.
     """
     given = {"n_trials": n_trials, "n_steps": n_steps, "initial": initial, "noise": noise, "seed": seed}
-    Question.of(simulate, "simulate").check(given)
+    _question().check(given)
     subject, shown = as_subject(system), inputs
     if inputs is None and (subject.task is None or n_steps is not None):
         if n_steps is None:
             raise ValueError("how long to run is not known: give inputs, or n_steps of at least 1 (got n_steps=None)")
         shown = np.zeros((n_trials if initial is None else len(np.asarray(initial)), n_steps, subject.map.input_size))
     return subject.trajectories(shown, n_trials=n_trials, initial=initial, noise=noise, seed=seed)
+
+
+@cache
+def _question() -> Question:
+    return Question.of(simulate, "simulate")
