@@ -20,8 +20,8 @@ from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.subject import Subject, as_subject
 from rnnscope.subjects.trajectories import Trajectories
@@ -29,15 +29,14 @@ from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 BLOCK = 4_000_000  # numbers in the Jacobians that are held at once: 32 MB
 SHOWN_EIGENVALUES = 8
 TIE = 1e-6  # what decides between matchings that cost the same, as part of the moduli's square
 
 
-@dataclass(frozen=True)
-class LinearisationAlong:
+@dataclass(frozen=True, repr=False)
+class LinearisationAlong(Result):
     """The linear maps along trajectories. Entry t is of the step into the state after input t; NaN in the padding of
     short trials.
 
@@ -100,10 +99,6 @@ class LinearisationAlong:
         """Median of `jump` over all steps but the first of each trial; 0 where there are none."""
         moved = self.jump[:, 1:][self.valid[:, 1:]]
         return float(np.median(moved)) if moved.size else 0.0
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The first trial: moduli of up to eight eigenvalues, and the gain of inputs, over time."""

@@ -22,8 +22,8 @@ from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.starts import starts_near
@@ -32,7 +32,6 @@ from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 BLOCK = 8_000_000  # numbers in the predictions of all fixed points that are held at once: 64 MB
 N_STARTS = 512  # of the search for fixed points
@@ -40,8 +39,8 @@ START_NOISE = np.array([0.0, 0.1, 0.5])  # on visited states, as a fraction of e
 SHOWN_TRIALS, SHOWN_POINTS = 20, 12
 
 
-@dataclass(frozen=True)
-class SwitchingLinear:
+@dataclass(frozen=True, repr=False)
+class SwitchingLinear(Result):
     """Trials as segments, each with the linear map of one fixed point.
 
     R² is the share of variance explained: 1 less squared error over squared distance from the mean, both summed over
@@ -108,10 +107,6 @@ class SwitchingLinear:
             f"({self.global_r2_change:.3f}{best}), over segments {self.r2_multi_step:.3f} "
             f"({self.global_r2_multi_step:.3f})"
         )
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """Which fixed point each step of up to 20 trials goes to, and how well each predicts."""

@@ -22,7 +22,7 @@ import torch
 import rnnscope as rs
 from rnnscope import cells
 from rnnscope.analyses import ANALYSES, NotApplicable, plan
-from rnnscope.records.results import save_result
+from rnnscope.records.result_files import save_result
 from rnnscope.registry import Analysis, in_order
 from rnnscope.tasks import HMMEmission, Parity, linear_chain
 

@@ -10,22 +10,21 @@ from jaxtyping import Bool, Float, Int64
 from rnnscope.analyses.automata.aalpy_machines import markov_chain, to_aalpy
 from rnnscope.analyses.automata.counting.counters import Counter
 from rnnscope.analyses.automata.counting.pushdown import Pushdown
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.tasks import HMM
 from rnnscope.tasks.machine import Machine
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 
 def _untested() -> Float[np.ndarray, "distribution length"]:
     return np.zeros((0, 1))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Automaton:
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Automaton(Result):
     """The machine that a network implements, and how faithful it is. Arrays of the other kinds have no rows or columns.
 
     Attributes:
@@ -398,10 +397,6 @@ class Automaton:
         if self.kind != "emitter":
             raise ValueError(f"an automaton of kind {self.kind} is no hidden Markov model; .machine() gives it")
         return HMM(self.transition_probabilities, self.emission, self.occupancy)  # type: ignore[arg-type]
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
         """The machine as a graph; of more than 40 states the most visited. With the layout "states" the network's own

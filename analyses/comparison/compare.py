@@ -29,8 +29,8 @@ from rnnscope.analyses.lyapunov import LyapunovSpectrum
 from rnnscope.analyses.state_space.subspaces import network_names
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import comparison
 from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import checked_inputs
@@ -38,7 +38,6 @@ from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 Method = Literal["procrustes", "cka", "kernel_cka", "dsa", "lyapunov", "fixed_points"]
 Beside = Literal["lyapunov", "fixed_points"]
@@ -53,8 +52,8 @@ UNITS = {
 FEW_HELD = 0.9  # of the variance: "dsa" that looks at less says so
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Result):
     """Distances between networks, the floor below which they mean nothing, and a map of the networks.
 
     Attributes:
@@ -146,10 +145,6 @@ class Comparison:
             f"rank {self.rank} holds {self.held.min():.1%} of the variance or more{few}; half of the searches agree to "
             f"{agreement:.0%}"
         )
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """All distances, the map of the networks, and side by side their exponents and fixed points where known."""

@@ -22,23 +22,22 @@ from rnnscope.analyses.lyapunov.trust import BLOCKS, ZERO, clear_sign, standard_
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputVector, Level, Seed, StateRows, Whole
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 # A vector has settled where two beginnings of the way back end within this angle, in radians.
 SETTLED = 0.01
 TITLE_WIDTH = 72  # letters of a title in a figure of 700 pixels
 
 
-@dataclass(frozen=True)
-class CovariantVectors:
+@dataclass(frozen=True, repr=False)
+class CovariantVectors(Result):
     """Covariant Lyapunov vectors, in the order of their exponents, the largest first.
 
     Attributes:
@@ -143,10 +142,6 @@ class CovariantVectors:
         if not known.size:
             return f"{counts}, at angles that have NOT settled"
         return f"{counts}, {np.median(known):.3g}° from those that expand (median), at least {known.min():.3g}°"
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """Angles between each two vectors, and those between expanding and contracting directions."""

@@ -20,15 +20,14 @@ from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 # The way there or back is repeated until ln σ changes by less than this, at most so many times. Where two σ are
 # nearly equal this is slow: what is missing may be the root of the last change, .01.
@@ -39,8 +38,8 @@ WHOLE, SPARE = 96, 24
 USUAL_SWEEPS = 6
 
 
-@dataclass(frozen=True)
-class FiniteTimeExponents:
+@dataclass(frozen=True, repr=False)
+class FiniteTimeExponents(Result):
     """Finite-time Lyapunov exponents in nats per step, the largest first.
 
     Attributes:
@@ -114,10 +113,6 @@ class FiniteTimeExponents:
             diverged,
         ]
         return "; ".join(part for part in parts if part)
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The distribution of the first exponent, for each label; with several windows, how it goes through a trial."""

@@ -19,22 +19,21 @@ from rnnscope.analyses.lyapunov.recorded import Recorded, record, stretches
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, TrialInputs, Whole
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 # The rate is taken from this part of the way on, where the gradient has turned into its direction of growth.
 SETTLED = 0.25
 
 
-@dataclass(frozen=True)
-class GradientGrowth:
+@dataclass(frozen=True, repr=False)
+class GradientGrowth(Result):
     """Norm of the gradient, on the way back from the last step of each trial.
 
     Attributes:
@@ -94,10 +93,6 @@ class GradientGrowth:
             diverged,
         ]
         return "; ".join(part for part in parts if part)
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The norm against the steps back: median, and nine trials in ten."""

@@ -15,21 +15,20 @@ from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
 from rnnscope.analyses.lyapunov.trust import clear_sign
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.question import Count, InputVector, Level, Seed, Whole
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 N_CURVES = 5
 
 
-@dataclass(frozen=True)
-class LyapunovOverTraining:
+@dataclass(frozen=True, repr=False)
+class LyapunovOverTraining(Result):
     """Lyapunov exponents in nats per step at checkpoints of one training, the largest first.
 
     Attributes:
@@ -85,10 +84,6 @@ class LyapunovOverTraining:
             f"starts diverged at {diverged} checkpoint{'' if diverged == 1 else 's'}" if diverged else "",
         ]
         return "; ".join(part for part in parts if part)
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The first exponents against training, with standard errors, above the loss."""

@@ -22,14 +22,13 @@ from rnnscope.analyses.lyapunov.trust import BLOCKS, clear_sign, standard_error,
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, StateRows, Whole
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 # A record costs a QR, so there is one in so many steps, but never fewer than 20, nor more than 100.
 STEPS_PER_RECORD = 40
@@ -37,8 +36,8 @@ STEPS_PER_RECORD = 40
 MERGED = 1e-3
 
 
-@dataclass(frozen=True)
-class LyapunovSpectrum:
+@dataclass(frozen=True, repr=False)
+class LyapunovSpectrum(Result):
     """Lyapunov exponents in nats per step, the largest first.
 
     Attributes:
@@ -229,10 +228,6 @@ class LyapunovSpectrum:
         if self.drive in DRIVEN and self.sign < 0 and self.separation is None:
             return "neighbours merge; several different starts with the same inputs would tell whether all do"
         return ""
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The exponents by index, with standard errors, and how the first ones converged."""

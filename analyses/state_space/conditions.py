@@ -13,22 +13,21 @@ from rnnscope.analyses.state_space.labelled import conditions_of, labelled_cost,
 from rnnscope.analyses.state_space.principal import components_seconds, principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.question import Count, Level, Seed, TrialInputs
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MOST_NAMED = 12  # conditions in a legend
 
 
-@dataclass(frozen=True)
-class ConditionTrajectories:
+@dataclass(frozen=True, repr=False)
+class ConditionTrajectories(Result):
     """Average states of every condition, and how fast they and the single trials move.
 
     Attributes:
@@ -83,10 +82,6 @@ class ConditionTrajectories:
             f"trials are fastest at step {self.step_time[peak]} from {self.align} "
             f"({self.trial_speed.mean(0)[peak]:.3g} per step, averages {self.speed.mean(0)[peak]:.3g})"
         )
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The averages in the first two components, and the speed of single trials over time."""

@@ -20,8 +20,8 @@ from rnnscope.analyses.state_space.labelled import Conditions, Labelled, conditi
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
@@ -29,14 +29,13 @@ from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 MOST_LABELS = 4  # there are 2^labels parts
 TIME = "time"
 
 
-@dataclass(frozen=True)
-class DemixedStates:
+@dataclass(frozen=True, repr=False)
+class DemixedStates(Result):
     """Variance of the states by what it depends on, and the directions that carry it.
 
     Variances are of condition averages, all conditions and steps with equal weight, summed over units, in squared
@@ -121,10 +120,6 @@ class DemixedStates:
             f"rebuild {self.explained_together:.1%} (PCA {self.pca_explained:.1%}), "
             f"their median demixing index {np.median(self.demixing_index):.2f}"
         )
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The first component of up to four parts over time, and the variance of all parts."""

@@ -21,8 +21,8 @@ from rnnscope.analyses.state_space.projection import checked_points, inputs_of_p
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import HeldInput
 from rnnscope.question import Axes, Count, InputVector, Level, Seed
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.starts import in_domain
@@ -30,14 +30,13 @@ from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 MARGIN = 0.15  # around what the view is made to hold, on each side
 AXES = "direction 1", "direction 2"
 
 
-@dataclass(frozen=True)
-class FlowField:
+@dataclass(frozen=True, repr=False)
+class FlowField(Result):
     """One step of a map from the points of a grid in a plane.
 
     Attributes:
@@ -133,10 +132,6 @@ class FlowField:
         if len(first) == len(second) == 2 and first[1] == second[1]:
             return f"{first[0]}-{second[0]} plane of {first[1]}"
         return f"plane of {' and '.join(self.axis_names)}"
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """Speed as colour, arrows along the flow in the plane, its nullclines, and the fixed points near."""

@@ -21,8 +21,8 @@ from rnnscope.analyses.state_space.principal import (
 )
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.question import Count, Level, Seed, TrialInputs
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import Trajectories
@@ -30,7 +30,6 @@ from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 KEPT = 20  # directions that are kept; variances are kept of all
 SHOWN_TRIALS, SHOWN_STEPS = 40, 800  # more than either makes a ball of wool; every label is shown all the same
@@ -38,8 +37,8 @@ NEAR = 3.0  # fixed points are drawn up to this many times the extent of the tra
 MARKER = 7
 
 
-@dataclass(frozen=True)
-class StateSpace:
+@dataclass(frozen=True, repr=False)
+class StateSpace(Result):
     """States in the coordinates of their principal components.
 
     Attributes:
@@ -83,10 +82,6 @@ class StateSpace:
     def project(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch component"]:
         """Other states in the same coordinates."""
         return (states - self.mean) @ self.components[: self.trajectories.shape[-1]].T
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """Some trajectories (up to 40) in the first three components, or all of fewer; the fixed points."""

@@ -23,8 +23,8 @@ from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
@@ -32,11 +32,10 @@ from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 
-@dataclass(frozen=True)
-class Rotations:
+@dataclass(frozen=True, repr=False)
+class Rotations(Result):
     """Planes in which condition averages rotate, the fastest first.
 
     Attributes:
@@ -98,10 +97,6 @@ class Rotations:
             f"{len(self.n_trials)} conditions in {self.n_components} components ({self.components_ratio:.1%} of the "
             "variance)"
         )
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The averages in up to two planes, and the fit beside those of the surrogates."""

@@ -20,8 +20,8 @@ from rnnscope.analyses.state_space.principal import Principal, components_second
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject, as_subject
@@ -30,7 +30,6 @@ from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 # Components that hold 90 % of the variance of an epoch on networks of the presets, as a part of the units.
 USUAL_DIMENSION = 1 / 8
@@ -38,8 +37,8 @@ QUANTILES = (0.025, 0.5, 0.975)
 SHOWN_PAIRS = 6
 
 
-@dataclass(frozen=True)
-class Subspaces:
+@dataclass(frozen=True, repr=False)
+class Subspaces(Result):
     """How the subspaces of several groups of states lie to one another.
 
     Attributes:
@@ -92,10 +91,6 @@ class Subspaces:
             f"{pairs}; of {len(upper[0])} pairs {below} below and {above} above the 95 % range of chance "
             f"({self.n_random} draws)"
         )
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The alignment of all pairs, and the principal angles of up to six."""

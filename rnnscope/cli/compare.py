@@ -50,7 +50,7 @@ def compare(
     Keys of --set begin with comparison.; the results are kept beside the figures, one Zarr folder each.
     """
     from rnnscope.figures import check_formats, write_figures
-    from rnnscope.records.results import save_result
+    from rnnscope.records.result_files import save_result
 
     formats = check_formats(["png"] if format_ is None else split_commas(format_))
     comparison = COMPARISONS["comparison"]
@@ -64,7 +64,7 @@ def compare(
     for method in dict.fromkeys(methods):
         found = comparison.verb(list(loaded.values()), **{"names": list(loaded), **settings, "method": method})
         say(found.summary())
-        save_result(found, out / f"{method}.zarr")
+        save_result(found, out / f"{method}.zarr.zip")
         drawn[method] = found.figure()
     written = write_figures(drawn, out, formats)
     say(f"{len(drawn)} results and {len(written)} figures in {out}")

@@ -20,6 +20,7 @@ from rnnscope.learning import losses
 from rnnscope.learning.settings import Training
 from rnnscope.network import Network
 from rnnscope.records import runs
+from rnnscope.records.files import write_atomically
 from rnnscope.records.runs import Run, RunError
 from rnnscope.tasks.task import Task, Trials
 
@@ -269,7 +270,7 @@ class Trainer:
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        runs.write_atomically(self.record.path / "history.csv", text.getvalue().encode())
+        write_atomically(self.record.path / "history.csv", text.getvalue().encode())
 
     def _finish(self, status: runs.Status, metrics: Mapping[str, float]) -> Run:
         self._keep_weights()

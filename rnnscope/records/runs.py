@@ -36,8 +36,9 @@ from typing_extensions import TypedDict
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.settings import Training
 from rnnscope.network import Network
-from rnnscope.records import results
+from rnnscope.records import result_files
 from rnnscope.records.arrays import array_bytes, read_arrays
+from rnnscope.records.files import write_atomically
 from rnnscope.tasks import task_from_config, to_config
 from rnnscope.tasks.array_settings import describe, described_arrays
 from rnnscope.tasks.settings import one_line
@@ -170,18 +171,18 @@ class Run:
 
     def save_result(self, name: str, result: Any) -> Path:
         """Keep the result of an analysis with the run, in place of an older one of this name."""
-        path = self.path / "results" / f"{name}.zarr"
-        results.save_result(result, path)
+        path = self.path / "results" / f"{name}.zarr.zip"
+        result_files.save_result(result, path)
         return path
 
     def load_result(self, name: str, cls: type[R]) -> R:
         """The result of an analysis that was kept with the run; raises FileNotFoundError if it was not run."""
-        return results.load_result(cls, self.path / "results" / f"{name}.zarr")
+        return result_files.load_result(cls, self.path / "results" / f"{name}.zarr.zip")
 
     @property
     def results(self) -> list[str]:
         """The names of the results that are kept with the run."""
-        return sorted(p.stem for p in (self.path / "results").glob("*.zarr") if not p.name.startswith("."))
+        return sorted(p.name.split(".")[0] for p in (self.path / "results").glob("[!.]*.zarr.zip"))
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -353,19 +354,6 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise RunError(
             f"{path} is damaged ({str(error).splitlines()[0]}): delete it, and the run starts again from its first step"
         ) from None
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path`, flush to the disk, then move into place."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(fresh, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def lock_run(path: Path) -> FileLock:

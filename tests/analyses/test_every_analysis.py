@@ -11,7 +11,7 @@ import rnnscope as rs
 from rnnscope import NotApplicable, cells, tasks
 from rnnscope.analyses import ANALYSES
 from rnnscope.maps import Conjugated, HeldInput
-from rnnscope.records.results import load_result, save_result
+from rnnscope.records.result_files import load_result, save_result
 
 
 class Bare:

@@ -18,7 +18,7 @@ from rnnscope.analyses import ANALYSES, COMPARISONS, NotApplicable, analyse, fin
 from rnnscope.question import Count, InputVector, Seed
 from rnnscope.records import runs
 from rnnscope.records.provenance import Made
-from rnnscope.records.results import load_result, save_result
+from rnnscope.records.result_files import load_result, save_result
 from rnnscope.records.runs import (
     Run,
     RunError,

@@ -9,12 +9,11 @@ from jaxtyping import Bool, Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS
 from rnnscope.analyses.fixed_points.continuation.curves import END_NAMES, LOST
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 # The summary names this many places of a kind, and the first and last of more.
 MOST_PLACES = 4
@@ -22,8 +21,8 @@ MOST_PLACES = 4
 TOLERANCE = 1e-20
 
 
-@dataclass(frozen=True)
-class BifurcationDiagram:
+@dataclass(frozen=True, repr=False)
+class BifurcationDiagram(Result):
     """Fixed points followed along an axis. A branch has at most one point at every value of the axis.
 
     Attributes:
@@ -212,10 +211,6 @@ class BifurcationDiagram:
             told = f"the last of {n} values searched still brought new points, so that there may be more branches"
         held = missed + int(np.maximum(self.search_found, 0).sum())
         return told + (f" (searches missed {missed} of {held} points)" if missed else "")
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self, *, unit: int | None = None, output: int | None = None) -> "go.Figure":
         """The bifurcation diagram: fixed points against the axis, in one coordinate.

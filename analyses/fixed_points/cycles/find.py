@@ -32,19 +32,18 @@ from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap, HeldInput, LinearPieces
 from rnnscope.question import Count, InputVector, Positive, Seed, StateRows
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.starts import checked_starts
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 
-@dataclass(frozen=True)
-class Cycles:
+@dataclass(frozen=True, repr=False)
+class Cycles(Result):
     """Cycles of a map, each once, in order of period, unstable directions and hits. A fixed point has period 1.
 
     Attributes:
@@ -135,10 +134,6 @@ class Cycles:
         if none:
             parts.append(f"no cycle of period {_ranges(none)}")
         return "; ".join([", ".join(parts), *_trust(self)])
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The cycles in state space, and their multipliers in the complex plane."""

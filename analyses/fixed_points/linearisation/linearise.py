@@ -22,14 +22,13 @@ from rnnscope.maps import CompleteMap
 from rnnscope.maps.state_map import central_differences
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputRows, InputVector, Seed, StateRows
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 # Above this condition number, the root of 1 / rounding error, an eigenvalue has half its digits, as defective ones do.
 ILL_CONDITIONED = float(np.finfo(np.float64).eps ** -0.5)
@@ -37,8 +36,8 @@ ILL_CONDITIONED = float(np.finfo(np.float64).eps ** -0.5)
 MOST_STEPS = 256
 
 
-@dataclass(frozen=True)
-class Linearisation:
+@dataclass(frozen=True, repr=False)
+class Linearisation(Result):
     """The linear dynamics δ' = J δ + B δu, y = C δ at each point.
 
     Attributes:
@@ -127,10 +126,6 @@ class Linearisation:
         if not finite.all():
             parts.append(f"the Jacobian is not finite at {(~finite).sum()}")
         return "; ".join([*parts, f"largest q {self.q.max():.1g}"])
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays."""
-        return results.to_xarray(self)
 
     def figure(self, point: int | None = None) -> "go.Figure":
         """Spectrum, time constants, and the alignment of the leading modes with inputs and readout.

@@ -31,14 +31,13 @@ from rnnscope.cost import Cost
 from rnnscope.maps import CompleteMap, HeldInput
 from rnnscope.numerics import linalg
 from rnnscope.question import InputRows, InputVector, Level, Part, Seed, Whole
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 KINDS = {1: "line", 2: "plane", 3: "cloud"}
 # Drift below this part of the scale is rounding error: its sign says nothing.
@@ -49,8 +48,8 @@ UNSEEN, ALONE = -1, -2
 FLAT = 0.1
 
 
-@dataclass(frozen=True)
-class MarginalManifolds:
+@dataclass(frozen=True, repr=False)
+class MarginalManifolds(Result):
     """Slow manifolds, the longest first, and the points from which they were followed.
 
     Attributes:
@@ -185,10 +184,6 @@ class MarginalManifolds:
         if self.pca_dimension[i] != self.dimension[i]:
             text += f", its dimension is unsure ({self.dimension[i]} by eigenvalues, {self.pca_dimension[i]} by PCA)"
         return text + (", not covered to its ends" if "full" in self.ends[i] else "")
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The manifolds in their first two principal components, with arrows along the drift, and the drift against

@@ -25,21 +25,20 @@ from rnnscope.analyses.fixed_points.search.find import FixedPoints
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.question import Count, InputVector, Level, Part, Seed, StateRows
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.starts import bounds, checked_starts, starts_near
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 TASK_STATES, DOMAIN, FREE_RUN, GIVEN = "states of the task", "uniform in the domain", "states of a free run", "given"
 
 
-@dataclass(frozen=True)
-class Basins:
+@dataclass(frozen=True, repr=False)
+class Basins(Result):
     """Where sampled states settle. Fractions are of the starts, and mean as much as their distribution does.
 
     Attributes:
@@ -135,10 +134,6 @@ class Basins:
             line = f" ({marginal} with |λ| = 1, as on a line of fixed points)" if marginal else ""
             parts.append(f"{int(self.missed.sum())} of the fixed points reached not in the list{line}")
         return "; ".join(parts)
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The fraction of each attractor with its interval, and the starts in the plane of their first two principal

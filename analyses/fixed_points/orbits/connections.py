@@ -25,22 +25,21 @@ from rnnscope.analyses.fixed_points.search.find import FixedPoints
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.question import Count, InputRows, InputVector, Part, Seed, Whole
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 
 # A branch that misses its linear orbit by more than this does not follow its direction.
 FOLLOWED = 0.1
 
 
-@dataclass(frozen=True)
-class Connections:
+@dataclass(frozen=True, repr=False)
+class Connections(Result):
     """Where the branches of the unstable manifolds of fixed points lead.
 
     Attributes:
@@ -195,10 +194,6 @@ class Connections:
         else:
             parts.append(f"nonlinear share at the start up to {self.linearity_error.max():.0e}")
         return "; ".join([*parts, *left_out])
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The graph in the first principal components of points and branches, each branch along its own way."""

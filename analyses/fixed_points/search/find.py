@@ -32,23 +32,22 @@ from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputRows, InputVector, Level, Positive, Seed, StateRows
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.starts import bounds, checked_starts, in_domain, starts_near
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-    import xarray as xr
 
 STATUS = ("fixed", "slow", "failed")
 # Of default starts, the share drawn at random from a finite domain where states were visited.
 RANDOM_SHARE = 0.125
 
 
-@dataclass(frozen=True)
-class FixedPoints:
+@dataclass(frozen=True, repr=False)
+class FixedPoints(Result):
     """Fixed points of a map, input by input, in order of their unstable directions, then of hits.
 
     Attributes:
@@ -189,10 +188,6 @@ class FixedPoints:
             self.coverage.summary(),
         ]
         return "; ".join(parts)
-
-    def to_xarray(self) -> "xr.Dataset":
-        """Labelled arrays; the settings are attributes."""
-        return results.to_xarray(self)
 
     def figure(self) -> "go.Figure":
         """The eigenvalues of all fixed points in the complex plane, with the unit circle."""

@@ -7,7 +7,7 @@ import torch
 
 import rnnscope as rs
 from rnnscope.analyses.lyapunov import CovariantVectors, covariant_lyapunov_vectors, lyapunov_spectrum
-from rnnscope.records.results import from_xarray, to_xarray
+from rnnscope.records.labelled import from_xarray, to_xarray
 from rnnscope.subjects.not_applicable import NotApplicable
 
 

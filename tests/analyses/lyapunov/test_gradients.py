@@ -7,7 +7,7 @@ import torch
 
 import rnnscope as rs
 from rnnscope.analyses.lyapunov import GradientGrowth, gradient_growth, lyapunov_spectrum
-from rnnscope.records.results import from_xarray, to_xarray
+from rnnscope.records.labelled import from_xarray, to_xarray
 from rnnscope.tasks.task import Trials
 
 

@@ -10,7 +10,7 @@ import torch
 import rnnscope as rs
 from rnnscope import cells, tasks
 from rnnscope.analyses.lyapunov import LyapunovOverTraining, lyapunov_over_training, lyapunov_spectrum
-from rnnscope.records.results import from_xarray, to_xarray
+from rnnscope.records.labelled import from_xarray, to_xarray
 from rnnscope.records.runs import Run, blank_network, checkpoint_path, create_run, update_record, write_tensors
 from rnnscope.subjects.not_applicable import NotApplicable
 

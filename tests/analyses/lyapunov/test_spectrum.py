@@ -9,7 +9,7 @@ import torch
 
 import rnnscope as rs
 from rnnscope.analyses.lyapunov import LyapunovSpectrum, frames, lyapunov_spectrum
-from rnnscope.records.results import from_xarray, to_xarray
+from rnnscope.records.labelled import from_xarray, to_xarray
 from rnnscope.tasks.task import Trials
 
 DATA = Path(__file__).resolve().parents[2] / "data"

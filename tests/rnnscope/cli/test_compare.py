@@ -5,7 +5,7 @@ import pytest
 
 import rnnscope as rs
 from rnnscope import analyses
-from rnnscope.records.results import load_result
+from rnnscope.records.result_files import load_result
 
 
 def test_compare_writes_a_result_and_a_figure_for_each_distance(run_cli, train, tmp_path):

@@ -19,7 +19,9 @@ import rnnscope as rs
 from rnnscope import analyses, cells
 from rnnscope.analyses import ANALYSES
 from rnnscope.network import Network
-from rnnscope.records.results import Result, from_xarray, load_result, save_result, to_xarray
+from rnnscope.records.labelled import from_xarray, to_xarray
+from rnnscope.records.result_files import load_result, save_result
+from rnnscope.records.results import Result
 from rnnscope.tasks import Parity
 
 

@@ -9,7 +9,7 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.fixed_points import BifurcationDiagram, find_fixed_points, follow_fixed_points
-from rnnscope.records.results import load_result, save_result
+from rnnscope.records.result_files import load_result, save_result
 from rnnscope.records.runs import Run, blank_network, checkpoint_path, create_run, update_record, write_tensors
 
 EDGE, EVENT = range(2)

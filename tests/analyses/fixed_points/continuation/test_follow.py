@@ -9,7 +9,7 @@ from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
 from rnnscope.analyses.fixed_points.continuation.follow import follow_fixed_points, follow_parameter
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-from rnnscope.records.results import from_xarray, to_xarray
+from rnnscope.records.labelled import from_xarray, to_xarray
 
 EDGE, EVENT, DOMAIN = range(3)
 STARTS = np.linspace(-2, 2, 41)[:, None]

@@ -14,7 +14,8 @@ from rnnscope.analyses.fixed_points import certify_fixed_points, find_fixed_poin
 from rnnscope.analyses.fixed_points.cycles import linear_regions
 from rnnscope.analyses.fixed_points.cycles.find import Cycles, find_cycles
 from rnnscope.maps import HeldInput, LinearPieces
-from rnnscope.records.results import from_xarray, load_result, save_result, to_xarray
+from rnnscope.records.labelled import from_xarray, to_xarray
+from rnnscope.records.result_files import load_result, save_result
 
 
 def logistic(r: float, **options) -> rs.FunctionMap:

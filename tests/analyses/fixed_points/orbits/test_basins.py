@@ -7,7 +7,8 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses.fixed_points.orbits.basins import Basins, basin_fractions, wilson_interval
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-from rnnscope.records.results import from_xarray, load_result, save_result, to_xarray
+from rnnscope.records.labelled import from_xarray, to_xarray
+from rnnscope.records.result_files import load_result, save_result
 from rnnscope.subjects.not_applicable import NotApplicable
 
 AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)

@@ -6,7 +6,7 @@ import torch
 
 import rnnscope as rs
 from rnnscope.analyses.fixed_points import FAILED, FIXED, SLOW, FixedPoints, find_fixed_points
-from rnnscope.records.results import from_xarray, to_xarray
+from rnnscope.records.labelled import from_xarray, to_xarray
 
 
 def linear(matrix, offset):
