@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rnnscope.records.kept import Kept
 from rnnscope.records.results import Result
 from rnnscope.records.runs import Run
 from rnnscope.registry import ANALYSES, Analysis, in_order
@@ -64,21 +65,18 @@ def analyse(
         wanted = [entry for entry in wanted if not is_kept(entry, run, subject)]
     results: dict[str, Result] = {}
     skipped: dict[str, str] = {}
-    asked: set[str] = set()
-    try:
-        for done, entry in enumerate(wanted):
-            if on_progress is not None:
-                on_progress(entry, done, len(wanted))
-            try:
-                found = entry.on(subject, known=results.values(), of_used=for_used, **given[entry.name])
-            except NotApplicable as error:
-                skipped[entry.name] = str(error)
-            else:
-                run.save_result(entry.name, found)
-                results[entry.name] = found
-            asked.add(entry.name)
-    finally:
-        run.save_skipped({name: why for name, why in run.skipped.items() if name not in asked} | skipped)
+    for done, entry in enumerate(wanted):
+        if on_progress is not None:
+            on_progress(entry, done, len(wanted))
+        try:
+            found = entry.on(subject, known=results.values(), of_used=for_used, **given[entry.name])
+        except NotApplicable as error:
+            skipped[entry.name] = str(error)
+            if error.made is not None:
+                run.save_skipped(error.made, str(error))
+        else:
+            run.save_result(found)
+            results[entry.name] = found
     return Analysed(results, skipped)
 
 
@@ -96,10 +94,17 @@ def chosen(names: Sequence[str] | None) -> list[Analysis]:
 
 def is_kept(entry: Analysis, run: Run, subject: Subject) -> bool:
     """Whether the run keeps a result for these weights that can be read, or why there is none."""
-    if entry.name not in run.results:
-        return entry.name in run.skipped
-    try:
-        made = run.load_result(entry.name, entry.result).made
-    except (ValueError, FileNotFoundError):  # damaged, or gone in between
+    return any(_holds(kept, subject) for kept in run.kept(entry.name))
+
+
+def _holds(kept: Kept, subject: Subject) -> bool:
+    if kept.made is None:  # an older version wrote no more than the reason
+        return kept.reason is not None
+    if not kept.made.origin.is_same(subject.origin):
         return False
-    return made is not None and made.origin.is_same(subject.origin)
+    if kept.reason is None:
+        try:
+            kept.load()
+        except (ValueError, FileNotFoundError):  # damaged, or gone in between
+            return False
+    return True

@@ -1,6 +1,7 @@
 """What several analyses of a run would take, before any of them begins."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,10 +115,12 @@ def _expected(entry: Analysis, scale: Scale, given: Mapping[str, Any]) -> Expect
 
 def _n_points(run: Run, subject: Subject) -> float:
     """Fixed points that the run knows of."""
-    entry = ANALYSES.get("fixed_points")
-    if entry is None or not is_kept(entry, run, subject) or entry.name not in run.results:
-        return FEW_POINTS
-    return float(len(run.load_result(entry.name, FixedPoints)))
+    for kept in reversed(run.kept("fixed_points")):
+        if kept.made is not None and kept.made.origin.is_same(subject.origin):
+            with suppress(ValueError, FileNotFoundError):
+                found = kept.load()
+                return float(len(found)) if isinstance(found, FixedPoints) else FEW_POINTS
+    return FEW_POINTS
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,7 @@ import xarray as _  # noqa: F401 - here, because plotly takes up pandas half-imp
 
 from rnnscope.app.cards import cards
 from rnnscope.app.cards.card import Card, Drawn, Missing
-from rnnscope.records.runs import SKIPPED, Run, RunError, load_run
+from rnnscope.records.runs import Run, RunError, load_run
 from rnnscope.subjects.not_applicable import NotApplicable
 
 
@@ -47,18 +47,17 @@ def find_run(folder: Path, name: str) -> Run | None:
 
 
 def stamps(run: Run) -> dict[str, str]:
-    """When what the page shows was written, by file; what there is not is left out. In nanoseconds, and as text: the
-    browser would round such a number."""
-    files = dict.fromkeys([*(card.file for card in cards().values()), f"results/{SKIPPED}"])
-    found = {file: _stamp(run.path / file) for file in files}
-    return {file: stamp for file, stamp in found.items() if stamp is not None}
+    """When what each card shows was written; of one that shows nothing, why not. Nanoseconds as text: the browser would
+    round such a number."""
+    found = {card.name: _stamp(card.file(run)) for card in cards().values()}
+    return {name: stamp or str(cards()[name].absent(run)) for name, stamp in found.items()}
 
 
 def draw(run: Run, card: Card) -> Drawn | Missing:
     """The figure of a card, or why there is none."""
-    place = run.path / card.file
+    place = card.file(run)
     stamp = _stamp(place)
-    if stamp is None:
+    if place is None or stamp is None:
         return card.absent(run)
     try:
         return _draw(run.path, card.name, stamp)
@@ -82,9 +81,9 @@ def _draw(path: Path, name: str, stamp: str) -> Drawn:
     return Drawn(plain, title.removeprefix(card.title).lstrip(" ,:"), card.summary(found))
 
 
-def _stamp(place: Path) -> str | None:
+def _stamp(place: Path | None) -> str | None:
     try:
-        return str(place.stat().st_mtime_ns)
+        return None if place is None else f"{place.name} {place.stat().st_mtime_ns}"
     except OSError:
         return None
 

@@ -65,7 +65,7 @@ def measured(run: rs.Run, entry: Analysis) -> dict[str, Any]:
             why = str(error)
         told = {"seconds": time.process_time() - began, "memory": peak() - before, "why": why}
         if result is not None:
-            run.save_result(entry.name, result)
+            run.save_result(result)
         os.write(write, json.dumps(told).encode())
         os._exit(0)
     os.close(write)

@@ -1,5 +1,7 @@
 """Take recurrent neural networks apart: train on small tasks, dissect the dynamics, see the mechanism."""
 
+import importlib
+
 from rnnscope import cells, tasks
 from rnnscope.compiled import compile_machine
 from rnnscope.learning.defaults import default_training
@@ -8,9 +10,13 @@ from rnnscope.learning.schedules import Curriculum, Decay
 from rnnscope.learning.trainer import Training, TrainingDiverged, evaluate, train
 from rnnscope.maps import FunctionMap, StateMap, wrap
 from rnnscope.network import Network
-from rnnscope.records.runs import Run, RunError, list_runs, load_run
+from rnnscope.records import kinds
+from rnnscope.records.runs import NoResultError, Run, RunError, list_runs, load_run
 from rnnscope.subjects import NotApplicable, Subject, Trajectories, as_subject, simulate
 from rnnscope.version import __version__
+
+# What declares the analyses is loaded when a run opens its first result.
+kinds.fill_with(lambda: importlib.import_module("rnnscope.analyses"))
 
 __all__ = [
     "PRESETS",
@@ -18,6 +24,7 @@ __all__ = [
     "Decay",
     "FunctionMap",
     "Network",
+    "NoResultError",
     "NotApplicable",
     "Preset",
     "Run",

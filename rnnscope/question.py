@@ -5,14 +5,13 @@ error that names value, reason and remedy, the JSON schema, and what a result ke
 """
 
 import difflib
-import hashlib
 import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, Union, get_args, get_origin, runtime_checkable
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
@@ -29,16 +28,8 @@ from pydantic import (
 from pydantic import create_model as _create_model
 from pydantic_core import PydanticCustomError
 
-from rnnscope.records.provenance import Made
+from rnnscope.records.provenance import recorded
 
-
-@runtime_checkable
-class _Result(Protocol):
-    made: Made | None
-
-
-# Numbers that a record holds one by one; of a larger array it keeps shape and digest.
-MOST_RECORDED = 1000
 _WRONG_TYPE = "wrong_type"
 
 
@@ -163,28 +154,6 @@ class Question:
             return ValueError(f"{prefix}{name} must be {' or '.join(dict.fromkeys(bounds))}, got {_shown(value)}")
         kind = ValueError if any(item["type"] == "literal_error" for item in own) else TypeError
         return kind(f"{prefix}{name} must be {self.settings[name].words}, got {_shown(value)}")
-
-
-def recorded(value: Any) -> Any:
-    """A setting as JSON can hold it: of a large array or of an object, what tells it from others."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, np.ndarray):
-        if value.size <= MOST_RECORDED:
-            return value.tolist()
-        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-        return {"shape": list(value.shape), "sha256": digest}
-    if isinstance(value, Mapping):
-        return {str(name): recorded(part) for name, part in value.items()}
-    if isinstance(value, Sequence) and len(value) <= MOST_RECORDED:
-        return [recorded(part) for part in value]
-    kind = {"given in Python": type(value).__name__}
-    # A result that was given says where it is from, which may be another network.
-    return (
-        {**kind, "origin": recorded(asdict(value.made.origin))} if isinstance(value, _Result) and value.made else kind
-    )
 
 
 # --- from annotations ------------------------------------------------------------------------------------------------

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_args, get_type_hints
 
 from rnnscope.cost import Cost
-from rnnscope.question import Question, recorded
-from rnnscope.records.provenance import Made
+from rnnscope.question import Question
+from rnnscope.records import kinds
+from rnnscope.records.provenance import Made, recorded
+from rnnscope.records.results import Result
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject, as_subject
 from rnnscope.version import __version__
@@ -61,7 +63,7 @@ class Analysis:
         title: for people.
         group: the heading that it stands under.
         verb: the function that answers it, verb(system, *, settings..., seed=0).
-        result: the class of the answer.
+        results: the classes that the answer may be of.
         question: the settings that it takes.
         uses: argument -> the result that goes there.
         quick: settings under which it takes a moment, for a first look and for tests.
@@ -74,7 +76,7 @@ class Analysis:
     title: str
     group: str
     verb: Callable[..., Any]
-    result: type[Any]
+    results: tuple[type[Any], ...]
     question: Question
     uses: Mapping[str, Uses] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
@@ -118,11 +120,7 @@ class Analysis:
             found = _used(subject, ANALYSES[wanted.analysis], known, {**of_used.get(wanted.analysis, {}), **held})
             if found is not None:
                 used[argument] = found
-        answer = self.verb(subject, **settings, **used)
-        if not used:
-            return answer
-        made = replace(answer.made, used={argument: self.uses[argument].analysis for argument in used})
-        return replace(answer, made=made)
+        return self.verb(subject, **settings, **used)
 
 
 _DECLARED: dict[str, Analysis] = {}
@@ -161,7 +159,7 @@ def analysis(
         def verb(system: Any, /, *none: Any, **settings: Any) -> Any:
             return _asked(function, question, as_subject, system, none, settings)
 
-        entry = Analysis(name, title, group, verb, *_of(function), question, uses, quick, drawings, wide, cost)
+        entry = Analysis(name, title, group, verb, _results_of(function), question, uses, quick, drawings, wide, cost)
         _declare(_DECLARED, entry)
         return verb
 
@@ -185,7 +183,7 @@ def comparison(
         def verb(systems: Any, /, *none: Any, **settings: Any) -> Any:
             return _asked(function, question, subjects, systems, none, settings)
 
-        _declare(_COMPARISONS, Analysis(name, title, group, verb, *_of(function), question, quick=quick))
+        _declare(_COMPARISONS, Analysis(name, title, group, verb, _results_of(function), question, quick=quick))
         return verb
 
     return declare
@@ -219,21 +217,33 @@ def _asked(
     given = question.check(settings)
     subject = subjects(system)
     began = time.perf_counter()
-    answer = function(subject, **given)
-    seconds = time.perf_counter() - began
+    try:
+        answer = function(subject, **given)
+    except NotApplicable as error:
+        error.made = _made(question, given, subject, time.perf_counter() - began)
+        raise
+    return replace(answer, made=_made(question, given, subject, time.perf_counter() - began))
+
+
+def _made(question: Question, given: dict[str, Any], subject: Any, seconds: float) -> Made:
     first, *others = [each.origin for each in ([subject] if isinstance(subject, Subject) else subject)]
-    made = Made(question.name, question.record(given), first, __version__, seconds, tuple(others))
-    return replace(answer, made=made)
+    used = {name: value.made for name, value in given.items() if isinstance(value, Result) and value.made is not None}
+    settings = question.record({name: value for name, value in given.items() if name not in used})
+    defaults = question.record({})
+    changed = tuple(name for name, value in settings.items() if value != defaults[name])
+    return Made(question.name, settings, first, __version__, seconds, changed, tuple(others), used)
 
 
-def _of(function: Callable[..., Any]) -> tuple[type[Any]]:
-    return (get_type_hints(function)["return"],)
+def _results_of(function: Callable[..., Any]) -> tuple[type[Any], ...]:
+    answer = get_type_hints(function)["return"]
+    return get_args(answer) or (answer,)
 
 
 def _declare(place: dict[str, Analysis], entry: Analysis) -> None:
     if entry.name in place:
         raise ValueError(f"there is an analysis {entry.name!r} already: choose another name")
     place[entry.name] = entry
+    kinds.declare(entry.name, entry.results)
 
 
 def _used(subject: Subject, entry: Analysis, known: Iterable[Any], asked: Mapping[str, Any]) -> Any:
@@ -241,14 +251,13 @@ def _used(subject: Subject, entry: Analysis, known: Iterable[Any], asked: Mappin
     there, or a new one. None where that analysis does not apply: what uses it says what that means."""
     asked = {name: value for name, value in asked.items() if name in entry.question.settings}
     for result in known:
-        if isinstance(result, entry.result) and _fits(result.made, entry, subject, asked):
+        if isinstance(result, entry.results) and _fits(result.made, entry, subject, asked):
             return result
-    if subject.run is not None and entry.name in subject.run.results:
-        # One that is damaged, or of another version, is no reason to give up.
-        with suppress(ValueError, FileNotFoundError):
-            saved = subject.run.load_result(entry.name, entry.result)
-            if _fits(saved.made, entry, subject, asked):
-                return saved
+    for kept in reversed(subject.run.kept(entry.name)) if subject.run is not None else ():
+        if kept.reason is None and _fits(kept.made, entry, subject, asked):
+            # One that is damaged, or of another version, is no reason to give up.
+            with suppress(ValueError, FileNotFoundError):
+                return kept.load()
 
     def compute() -> Any:
         try:

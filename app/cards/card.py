@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ class Card:
         name: tells it from all others; part of the ids of the page.
         title: for people.
         heading: that it stands under.
-        file: what it is drawn from, within the run's folder: it is drawn anew when this was written anew.
+        file: run -> what it is drawn from, None where there is nothing yet: it is drawn anew when this was written
+            anew.
         draw: what `read` gives -> the figure; raises NotApplicable where there is none of this kind.
         read: run -> what is drawn; may raise anything over a damaged file, which costs only this card.
         summary: what `read` gives -> the line below the figure.
@@ -50,7 +52,7 @@ class Card:
     name: str
     title: str
     heading: str
-    file: str
+    file: Callable[[Run], Path | None]
     draw: Callable[[Any], "go.Figure"]
     read: Callable[[Run], Any] = lambda run: run
     summary: Callable[[Any], str] = lambda _: ""

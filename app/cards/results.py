@@ -1,8 +1,10 @@
 """The cards of an analysis: one for each figure of its result."""
 
 import shlex
+from pathlib import Path
 
 from rnnscope.app.cards.card import Card, Missing
+from rnnscope.records.results import Result
 from rnnscope.records.runs import Run
 from rnnscope.registry import Analysis, Drawing
 
@@ -18,15 +20,33 @@ def _card(entry: Analysis, name: str, drawing: Drawing) -> Card:
         name,
         drawing.title,
         entry.group,
-        f"results/{entry.name}.zarr.zip",
+        lambda run: _file(run, entry.name),
         drawing.draw,
-        read=lambda run: run.load_result(entry.name, entry.result),
-        summary=lambda result: result.summary() if first else "",
+        read=lambda run: _result(run, entry.name),
+        summary=lambda result: _summary(result) if first else "",
         absent=lambda run: _not_run(run, entry.name),
         remedy="delete it and redo the analysis",
         wide=entry.wide,
         finding=first,
     )
+
+
+def _file(run: Run, name: str) -> Path | None:
+    shown = run.shown(name)
+    return None if shown is None or shown.reason is not None else shown.path
+
+
+def _result(run: Run, name: str) -> Result:
+    shown = run.shown(name)
+    if shown is None:
+        raise FileNotFoundError(f"{run.path} keeps no result of {name} any more")
+    return shown.load()
+
+
+def _summary(result: Result) -> str:
+    """Where it is a variant, which one comes first."""
+    label = result.made.label if result.made else ""
+    return f"With {label}: {result.summary()}" if label else result.summary()
 
 
 def _not_run(run: Run, name: str) -> Missing:

@@ -30,7 +30,7 @@ declare(
         "training",
         "Loss and metrics",
         "Training",
-        "history.csv",
+        lambda run: run.path / "history.csv",
         _figure,
         summary=_summary,
         absent=lambda _: Missing("Training has not logged a step yet."),

@@ -51,8 +51,8 @@ def demo(
             diverged.append(name)
             continue
         analyse(run, missing=True, on_progress=say_progress)
-        for analysis in [analysis for analysis in run.results if analysis in ANALYSES]:
-            say(f"  {analysis}: {run.load_result(analysis, ANALYSES[analysis].result).summary()}")
+        for analysis in [analysis for analysis in ANALYSES if analysis in run]:
+            say(f"  {analysis}: {run[analysis].summary()}")
         for analysis, reason in run.skipped.items():
             say(f"  {analysis}: not done: {reason}")
         drawn.update({f"{name}-{which}": figure for which, figure in figures_of(run)[0].items()})

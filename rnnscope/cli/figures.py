@@ -55,12 +55,14 @@ def figures_of(run: rs.Run) -> tuple[dict[str, Any], list[str]]:
         found["training"] = training_figure(run)
     except ValueError as error:
         damaged.append(one_line(error))
-    for entry in [ANALYSES[name] for name in run.results if name in ANALYSES]:
+    for kept in [kept for kept in run.kept() if kept.reason is None and kept.analysis in ANALYSES]:
+        shown = run.shown(kept.analysis)
+        variant = "" if shown is not None and kept.path == shown.path else f"-{kept.path.name.split('.zarr')[0]}"
         try:
-            result = run.load_result(entry.name, entry.result)
-            for name, drawing in entry.figures.items():
+            result = kept.load()
+            for name, drawing in ANALYSES[kept.analysis].figures.items():
                 with suppress(NotApplicable):
-                    found[name] = drawing.draw(result)
+                    found[f"{name}{variant}"] = drawing.draw(result)
         except ValueError as error:
             damaged.append(one_line(error))
     return found, damaged

@@ -19,8 +19,7 @@ from torch import Tensor
 from rnnscope.learning import losses
 from rnnscope.learning.settings import Training
 from rnnscope.network import Network
-from rnnscope.records import runs
-from rnnscope.records.files import write_atomically
+from rnnscope.records import runs, writing
 from rnnscope.records.runs import Run, RunError
 from rnnscope.tasks.task import Task, Trials
 
@@ -69,7 +68,7 @@ class Trainer:
         training, began = self.training, time.perf_counter() - self.seconds
         self._set_stage()
         if self.step == 0 and 0 in training.checkpoints:
-            self._keep_weights()
+            writing.update_run(self.record, self._weights())
         while self.step < training.steps:
             logged = (self.step + 1) % training.log_every == 0 or self.step + 1 == training.steps
             trouble, loss = self._update(logged)
@@ -84,7 +83,7 @@ class Trainer:
                 self._log(loss, {})
                 return self._stop_diverged(trouble)
             if wanted:
-                self._keep_weights()
+                writing.update_run(self.record, self._weights())
             if evaluated:
                 self.latest = self._metrics(_EVALUATE, training.evaluation_trials)
             if logged or evaluated:
@@ -217,12 +216,11 @@ class Trainer:
 
     # Keeping
 
-    def _keep_weights(self) -> None:
-        runs.write_tensors(runs.checkpoint_path(self.record.path, self.step), self.network.state_dict())
+    def _weights(self) -> dict[str, bytes | None]:
+        return {runs.checkpoint_name(self.step): writing.tensor_bytes(self.network.state_dict())}
 
     def _save(self) -> None:
         """Everything that going on needs. The history first: on the way back its later rows are cut off."""
-        self._write_history()
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for index, parameter in enumerate(self.parameters):
             for key in _OPTIMISER_KEYS[self.training.optimiser]:
@@ -230,13 +228,14 @@ class Trainer:
                 if value is not None:
                     tensors[f"optimiser.{index}.{key}"] = torch.as_tensor(value)
         place = {"step": self.step, "stage": self.stage, "seconds": self.seconds, "latest": self.latest}
-        runs.write_tensors(self.record.path / _RESUME, tensors, {"place": json.dumps(place)})
+        resume = writing.tensor_bytes(tensors, {"place": json.dumps(place)})
+        writing.update_run(self.record, {**self._history(), _RESUME: resume})
 
     def _load(self) -> None:
         path = self.record.path / _RESUME
         if not path.exists():
             return
-        tensors, metadata = runs.read_tensors(path)
+        tensors, metadata = writing.read_tensors(self.record.path, _RESUME)
         try:
             place = json.loads(metadata["place"])
             weights = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
@@ -264,42 +263,46 @@ class Trainer:
     def _optimiser_has_state(self) -> bool:
         return self.training.optimiser == "adam" or self.training.momentum > 0
 
-    def _write_history(self) -> None:
+    def _history(self) -> dict[str, bytes | None]:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        write_atomically(self.record.path / "history.csv", text.getvalue().encode())
+        return {"history.csv": text.getvalue().encode()}
 
     def _finish(self, status: runs.Status, metrics: Mapping[str, float]) -> Run:
-        self._keep_weights()
-        self._write_history()
-        run = runs.update_record(
-            self.record, status=status, steps_done=self.step, seconds=round(self.seconds, 2), metrics=dict(metrics)
+        return writing.update_run(
+            self.record,
+            {**self._weights(), **self._history(), _RESUME: None},
+            status=status,
+            steps_done=self.step,
+            seconds=round(self.seconds, 2),
+            metrics=dict(metrics),
         )
-        (run.path / _RESUME).unlink(missing_ok=True)
-        return run
 
     def _stop_diverged(self, trouble: str) -> Run:
         """Leave the run with its last good weights as its last checkpoint: all that were kept were looked at."""
-        self._write_history()
-        path, saved = self.record.path, self.record.path / _RESUME
-        kept = max(self.record.checkpoints, default=-1)
-        if saved.exists():
-            tensors, metadata = runs.read_tensors(saved)
+        files, kept = self._history(), max(self.record.checkpoints, default=-1)
+        if (self.record.path / _RESUME).exists():
+            tensors, metadata = writing.read_tensors(self.record.path, _RESUME)
             weights = {n.removeprefix("network."): v for n, v in tensors.items() if n.startswith("network.")}
             step = json.loads(metadata["place"])["step"]
             if step > kept:
-                runs.write_tensors(runs.checkpoint_path(path, step), weights)
+                files[runs.checkpoint_name(step)] = writing.tensor_bytes(weights)
                 kept = step
         if kept < 0:
             generator = torch.Generator().manual_seed(self._integer(_WEIGHTS, 0))
             blank = runs.blank_network(self.task, self.record.cell, self.record.settings, generator)
-            runs.write_tensors(runs.checkpoint_path(path, 0), blank.state_dict())
+            files[runs.checkpoint_name(0)] = writing.tensor_bytes(blank.state_dict())
             kept = 0
-        run = runs.update_record(self.record, status="diverged", steps_done=self.step, seconds=round(self.seconds, 2))
-        saved.unlink(missing_ok=True)
+        run = writing.update_run(
+            self.record,
+            {**files, _RESUME: None},
+            status="diverged",
+            steps_done=self.step,
+            seconds=round(self.seconds, 2),
+        )
         raise TrainingDiverged(
             f"training of {run.name} diverged at step {self.step}: {trouble}. The weights of step {kept} are kept. "
             f"Try a smaller learning_rate (it is {self.training.learning_rate:g}), a smaller clip "

@@ -19,7 +19,7 @@ from rnnscope.learning.defaults import default_training
 from rnnscope.learning.settings import Training, change_settings
 from rnnscope.learning.stepper import Progress, Trainer, TrainingDiverged, measure
 from rnnscope.network import Network
-from rnnscope.records import runs
+from rnnscope.records import runs, writing
 from rnnscope.records.runs import Run, RunError
 from rnnscope.tasks import TASKS, to_config
 from rnnscope.tasks.task import Task
@@ -80,7 +80,7 @@ def train(
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file: choose another name or folder for the run")
     with _writable(path):
-        lock = runs.lock_run(path)
+        lock = writing.lock_run(path)
         try:
             run = _open(path, task, cell, training, seed, resume)
             if run.status != "training":
@@ -130,7 +130,7 @@ def _open(path: Path, task: Task, cell: Cell, training: Training, seed: int, res
     if resume and not (path / "run.json").exists() and any(not p.name.startswith(".") for p in path.iterdir()):
         raise RunError(f"{path} has files but no run.json, so there is nothing to go on with: choose another name")
     if not (resume and (path / "run.json").exists()):
-        return runs.create_run(path, task, cell, plain, seed)
+        return writing.create_run(path, task, cell, plain, seed)
     run = runs.load_run(path)
     asked = {"task": to_config(task), "cell": to_config(cell), "seed": seed, "training": plain}
     for part, value in asked.items():
@@ -140,7 +140,7 @@ def _open(path: Path, task: Task, cell: Cell, training: Training, seed: int, res
                 f"cannot go on with {path}: it was begun with {part} {then}, now {now} is asked for; "
                 "use the settings that it was begun with, or another name"
             )
-    runs.keep_arrays(path, task)  # what a crash, or a user, took away
+    writing.keep_arrays(path, task)  # what a crash, or a user, took away
     return run
 
 

@@ -35,16 +35,15 @@ def array_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     return content.getvalue()
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file, by name.
+def read_arrays(content: bytes, path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz file, by name. `path` is for the message.
 
     Raises:
-        FileNotFoundError: there is no file.
         ValueError: it is no .npz file, or damaged.
     """
     found = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for name in archive.namelist():
                 with archive.open(name) as entry:
                     found[name.removesuffix(".npy")] = npy.read_array(entry, allow_pickle=False)

@@ -5,11 +5,11 @@
     history.csv                 one row per logged step
     checkpoints/00000500.safetensors   the weights at chosen steps and at the end, for analysis
     resume.safetensors          weights, optimiser and curriculum at the last save, for going on
-    results/<analysis>.zarr     what analyses found
-    results/not_applicable.json which analyses do not apply, and why
+    digests.json                the digests of all these (`manifest`)
+    results/                    what analyses found (`kept`)
 
 Everything is plain JSON, CSV, npz, safetensors or Zarr: loading a run executes no code from it. Every file is written
-beside its place and moved there, so that a crash leaves the old one or the new one.
+beside its place and moved there, so that a crash leaves the old one or the new one, and checked when it is read.
 """
 
 import csv
@@ -17,39 +17,38 @@ import io
 import json
 import math
 import os
-import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import safetensors
 import torch
-from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
-from safetensors.torch import load, load_file, save
+from safetensors.torch import load
 from typing_extensions import TypedDict
 
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.settings import Training
 from rnnscope.network import Network
-from rnnscope.records import result_files
-from rnnscope.records.arrays import array_bytes, read_arrays
-from rnnscope.records.files import write_atomically
-from rnnscope.tasks import task_from_config, to_config
+from rnnscope.records import kept, manifest
+from rnnscope.records.arrays import read_arrays
+from rnnscope.records.kept import Kept
+from rnnscope.records.provenance import Made, recorded
+from rnnscope.records.results import Result
+from rnnscope.tasks import task_from_config
 from rnnscope.tasks.array_settings import describe, described_arrays
 from rnnscope.tasks.settings import one_line
 from rnnscope.tasks.task import Task
 from rnnscope.version import __version__
 
-SCHEMA = 1
-SKIPPED = "not_applicable.json"
+# 1: before digests, and before several results of one analysis stood beside one another.
+SCHEMA = 2
 ARRAYS = "task.npz"
 Status = Literal["training", "learned", "finished", "diverged"]
-R = TypeVar("R")
 
 
 class _Record(TypedDict):
@@ -74,6 +73,18 @@ class RunError(ValueError):
     """A run folder that cannot be used; the message says why and what to do."""
 
 
+class NoResultError(RunError, KeyError):
+    """A result that a run does not keep; the message says what it keeps."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def checkpoint_name(step: int) -> str:
+    """The file, within the folder of the run, of the weights at a step."""
+    return f"checkpoints/{step:08d}.safetensors"
+
+
 @dataclass(frozen=True)
 class Run:
     """One trained network on disk. Make one with `rs.train`, open one with `rs.load_run`.
@@ -93,7 +104,7 @@ class Run:
     @cached_property
     def task(self) -> Task:
         """What it was trained on; raises RunError where arrays that belong to it are missing or damaged."""
-        return task_from_config(self.record["task"], _task_arrays(self.path, self.record["task"]))
+        return task_from_config(self.record["task"], task_arrays(self.path, self.record["task"]))
 
     @property
     def cell(self) -> Cell:
@@ -132,13 +143,13 @@ class Run:
             RunError: the file is damaged.
         """
         file = self.path / "history.csv"
-        if not file.exists():
-            return {}
         try:
-            rows = list(csv.reader(io.StringIO(file.read_text())))
+            rows = list(csv.reader(io.StringIO(manifest.read_file(self.path, "history.csv").decode())))
             names = rows[0] if rows else []
             columns = zip(*[[float(entry or "nan") for entry in row] for row in rows[1:]], strict=True)
             return {name: np.array(column) for name, column in zip(names, columns, strict=True)} if rows[1:] else {}
+        except FileNotFoundError:
+            return {}
         except (OSError, ValueError, csv.Error) as error:
             raise RunError(f"{file} is damaged ({error}): delete it, the weights do not need it") from None
 
@@ -159,45 +170,120 @@ class Run:
         if step not in steps:
             raise RunError(f"{self.path} has no checkpoint at step {step}; there are {', '.join(map(str, steps))}")
         network = blank_network(self.task, self.cell, self.settings)
-        path = checkpoint_path(self.path, step)
+        path = self.path / checkpoint_name(step)
         try:
-            network.load_state_dict(load_file(path))
-        except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+            weights = load(manifest.read_file(self.path, checkpoint_name(step)))
+            network.load_state_dict(weights)
+        except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
             kept = [s for s in steps if s != step]
             remedy = f"use another checkpoint (step {kept[-1]})" if kept else "train the run anew"
             reason = str(error).splitlines()[0]
             raise RunError(f"the checkpoint {path} is damaged ({reason}): {remedy}") from None
+        for name, values in weights.items():
+            if not bool(torch.isfinite(values).all()):
+                n = int((~torch.isfinite(values)).sum())
+                raise RunError(
+                    f"{n} of {values.numel()} weights in {name} of {path} are no finite numbers: use another "
+                    "checkpoint, or train the run anew with a smaller learning_rate"
+                )
         return network
 
-    def save_result(self, name: str, result: Any) -> Path:
-        """Keep the result of an analysis with the run, in place of an older one of this name."""
-        path = self.path / "results" / f"{name}.zarr.zip"
-        result_files.save_result(result, path)
-        return path
+    def __getitem__(self, analysis: str) -> Result:
+        """The result of an analysis under its default settings, of the last checkpoint.
 
-    def load_result(self, name: str, cls: type[R]) -> R:
-        """The result of an analysis that was kept with the run; raises FileNotFoundError if it was not run."""
-        return result_files.load_result(cls, self.path / "results" / f"{name}.zarr.zip")
+        Raises:
+            NoResultError: it is not kept; the message says what is.
+        """
+        return self.result(analysis)
+
+    def __contains__(self, analysis: object) -> bool:
+        return analysis in self.results
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.results
+
+    def result(
+        self, analysis: str, *, step: int | None = None, interventions: Sequence[str] = (), **settings: Any
+    ) -> Result:
+        """The result of an analysis under these settings, and the default ones else.
+
+        Args:
+            analysis: its name.
+            step: of the checkpoint; the last one if None.
+            interventions: under which the network was looked at.
+            **settings: as they were given to the analysis.
+
+        Raises:
+            NoResultError: it is not kept; the message says what is.
+        """
+        wanted = {name: recorded(value) for name, value in settings.items()}
+        for each in reversed(self.kept(analysis)):
+            if each.made is None:
+                if each.reason is None and not settings and step is None and not interventions:
+                    return each.load()
+                continue
+            made = each.made
+            if (
+                {name for name in made.changed if name not in made.used} <= set(wanted)
+                and all(made.settings.get(name) == value for name, value in wanted.items())
+                and not any(used.label for used in made.used.values())
+                and made.origin.interventions == tuple(interventions)
+                and self._is_at(made, step)
+            ):
+                if each.reason is not None:
+                    raise NoResultError(f"{analysis} does not apply to {self.path}: {each.reason}")
+                return each.load()
+        raise NoResultError(self._nothing(analysis, bool(settings) or step is not None or bool(interventions)))
+
+    def kept(self, analysis: str | None = None) -> list[Kept]:
+        """All that is kept of one analysis, or of all: results under whatever settings, of whatever checkpoint, and
+        reasons why an analysis does not apply; the newest of each analysis comes last."""
+        return kept.kept(self.path, analysis)
+
+    def shown(self, analysis: str) -> Kept | None:
+        """What to show of an analysis: what is kept under its default settings for the last checkpoint; failing that,
+        the newest that is kept; None where there is nothing."""
+        found = self.kept(analysis)
+        plain = [each for each in found if not each.label and (each.made is None or self._is_at(each.made, None))]
+        results = [each for each in found if each.reason is None]
+        return (plain or results or found or [None])[-1]
+
+    def save_result(self, result: Result) -> Path:
+        """Keep the result of an analysis with the run, beside those under other settings or of other checkpoints; it
+        takes the place of one that the same question had before. Returns the file."""
+        return kept.keep(self.path, result)
+
+    def save_skipped(self, made: Made, reason: str) -> Path:
+        """Keep why an analysis does not apply. Returns the file."""
+        return kept.keep_reason(self.path, made, reason)
 
     @property
     def results(self) -> list[str]:
-        """The names of the results that are kept with the run."""
-        return sorted(p.name.split(".")[0] for p in (self.path / "results").glob("[!.]*.zarr.zip"))
+        """The names of the analyses of which results are kept."""
+        return sorted({each.analysis for each in self.kept() if each.reason is None})
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Analyses that were asked for and do not apply to this run, each with why; empty if that file is damaged."""
-        try:
-            found = json.loads((self.path / "results" / SKIPPED).read_text())
-        except (OSError, ValueError):
-            return {}
-        return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+        """Analyses that were asked for and do not apply, each with why; those of which there is a result are left
+        out."""
+        found = self.kept()
+        done = {each.analysis for each in found if each.reason is None}
+        return {each.analysis: each.reason for each in found if each.reason is not None and each.analysis not in done}
 
-    def save_skipped(self, reasons: Mapping[str, str]) -> None:
-        """Keep why analyses do not apply, in place of what was kept before."""
-        if reasons or self.skipped:
-            (self.path / "results").mkdir(exist_ok=True)
-            write_atomically(self.path / "results" / SKIPPED, (json.dumps(dict(reasons), indent=2) + "\n").encode())
+    def _is_at(self, made: Made, step: int | None) -> bool:
+        """Whether a result is of this checkpoint, the last one if None."""
+        return made.origin.checkpoint == (max(self.checkpoints, default=None) if step is None else step)
+
+    def _nothing(self, analysis: str, asked: bool) -> str:
+        found = [each for each in self.kept(analysis) if each.reason is None]
+        if not found:
+            return f"{self.path} keeps no result of {analysis!r}: rs.analyses.analyse(run, [{analysis!r}]) makes one"
+        steps = [f"step {each.made.origin.checkpoint}" if each.made else "" for each in found]
+        each = "; ".join(", ".join(filter(None, (kept.label, step))) for kept, step in zip(found, steps, strict=True))
+        what = "with these settings" if asked else "under default settings for the last checkpoint"
+        return (
+            f"{self.path} keeps no result of {analysis!r} {what}, but: {each}; run.result(name, setting=...) reads one"
+        )
 
     def __str__(self) -> str:
         return f"{self.name} ({self.status})"
@@ -212,14 +298,14 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     path = Path(path)
     file = path / "run.json"
     try:
-        record = json.loads(file.read_text())
+        record = json.loads(manifest.read_file(path, "run.json"))
     except FileNotFoundError:
         raise RunError(f"no run at {path} (it has no run.json): give a folder that rnnscope train made") from None
     except NotADirectoryError:
         raise RunError(f"{path} is a file: give the folder of a run") from None
     except OSError as error:
         raise RunError(f"{file} cannot be read ({error.strerror}): look at its permissions") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise RunError(f"{file} is damaged ({error}): restore it from a copy, or train the run anew") from None
     schema = record.get("schema") if isinstance(record, dict) else None
     if not isinstance(schema, int):
@@ -229,6 +315,8 @@ def load_run(path: str | os.PathLike[str]) -> Run:
             f"{path} has schema {schema}, this is rnnscope {__version__} which reads up to {SCHEMA}: "
             "update with pip install -U rnnscope"
         )
+    if schema > 1 and not (path / manifest.NAME).exists():
+        raise RunError(f"{path} has lost its {manifest.NAME}: rnnscope repair looks at its files and writes it anew")
     try:
         _RECORD.validate_python(record)
     except ValidationError as error:
@@ -256,52 +344,7 @@ def blank_network(
     return Network(cell, task.input_size, task.output_size, readout_bias=training["readout_bias"], generator=generator)
 
 
-# What follows writes run folders; only training does.
-
-
-def create_run(path: Path, task: Task, cell: Cell, training: Mapping[str, Any], seed: int) -> Run:
-    """Lay out a new run folder.
-
-    Raises:
-        FileExistsError: something is at `path` already. OSError: the place cannot be written.
-    """
-    record = {
-        "schema": SCHEMA,
-        "task": to_config(task),
-        "cell": to_config(cell),
-        "training": dict(training),
-        "seed": seed,
-        "versions": {
-            "rnnscope": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-        "status": "training",
-        "steps_done": 0,
-        "seconds": 0.0,
-        "metrics": {},
-    }
-    # Hidden files are the lock, and what a crash may leave before there is a run.
-    if path.exists() and (not path.is_dir() or any(not p.name.startswith(".") for p in path.iterdir())):
-        raise FileExistsError(
-            f"{path} exists already: go on with resume=True (--resume), or choose another name or folder"
-        )
-    path.mkdir(parents=True, exist_ok=True)
-    write_atomically(path / "run.json", _json(record))
-    keep_arrays(path, task)
-    return Run(path, record)
-
-
-def keep_arrays(path: Path, task: Task) -> None:
-    """Write the arrays of a task beside `run.json`, unless they lie there whole."""
-    try:
-        _task_arrays(path, to_config(task))
-    except RunError:
-        write_atomically(path / ARRAYS, array_bytes(task.arrays))
-
-
-def _task_arrays(path: Path, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def task_arrays(path: Path, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays that a task's config describes, as they lie beside `run.json`.
 
     Raises:
@@ -310,7 +353,9 @@ def _task_arrays(path: Path, config: Mapping[str, Any]) -> dict[str, np.ndarray]
     wanted, file = described_arrays(config), path / ARRAYS
     remedy = "restore it from a copy, or go on with resume=True and the same arrays, which writes it anew"
     try:
-        found = read_arrays(file) if wanted else {}
+        found = read_arrays(manifest.read_file(path, ARRAYS), file) if wanted else {}
+    except manifest.DamagedError as error:
+        raise RunError(f"{file} is damaged ({error}): {remedy}") from None
     except OSError as error:
         raise RunError(f"{file} cannot be read ({error.strerror}), and holds the trials of the run: {remedy}") from None
     except ValueError as error:
@@ -319,58 +364,3 @@ def _task_arrays(path: Path, config: Mapping[str, Any]) -> dict[str, np.ndarray]
         if name not in found or describe(found[name]) != description:
             raise RunError(f"{file} does not hold the {name} that the run was trained on: {remedy}")
     return {name: found[name] for name in wanted}
-
-
-def update_record(run: Run, **changes: Any) -> Run:
-    """`run` with parts of its record replaced, on disk too."""
-    record = {**run.record, **changes}
-    write_atomically(run.path / "run.json", _json(record))
-    return Run(run.path, record)
-
-
-def checkpoint_path(run_path: Path, step: int) -> Path:
-    return run_path / "checkpoints" / f"{step:08d}.safetensors"
-
-
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors as one safetensors file, atomically."""
-    path.parent.mkdir(exist_ok=True)
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(plain, dict(metadata or {})))
-
-
-def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """The tensors and the metadata of a safetensors file.
-
-    Raises:
-        RunError: the file is damaged.
-    """
-    try:
-        data = path.read_bytes()
-        header_size = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + header_size]).get("__metadata__", {})
-        return load(data), metadata
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise RunError(
-            f"{path} is damaged ({str(error).splitlines()[0]}): delete it, and the run starts again from its first step"
-        ) from None
-
-
-def lock_run(path: Path) -> FileLock:
-    """Hold a run folder against other processes; the system lets go when the process ends, however it ends.
-
-    Raises:
-        RunError: another process trains it.
-    """
-    path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(f"another process is training {path}: wait for it, or train under another name") from None
-    return lock
-
-
-def _json(record: Mapping[str, Any]) -> bytes:
-    metrics = {k: v if math.isfinite(v) else None for k, v in record["metrics"].items()}  # JSON has no NaN
-    return (json.dumps({**record, "metrics": metrics}, indent=2, allow_nan=False) + "\n").encode()

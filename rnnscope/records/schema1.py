@@ -8,6 +8,7 @@ that tells it from others.
 """
 
 import dataclasses
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from typing import Any
 import numpy as np
 
 from rnnscope.records.labelled import Labelled, axes_of, from_attributes, part_of
+from rnnscope.records.provenance import Made
 
 FORMERLY = "formerly"
+SUFFIX = ".zarr"
+REASONS = "not_applicable.json"
 
 
 def read_folder(path: Path) -> Labelled:
@@ -38,6 +42,24 @@ def read_folder(path: Path) -> Labelled:
         raise ValueError(
             f"the result at {path} is damaged ({error}): delete this folder and redo the analysis"
         ) from error
+
+
+def read_made(path: Path) -> Made | None:
+    """How a saved result was found; None where it does not say, or is damaged."""
+    try:
+        attributes = json.loads((path / "zarr.json").read_text())["attributes"]
+        return Made.from_plain(json.loads(attributes["made"]))
+    except (OSError, LookupError, TypeError, ValueError):
+        return None
+
+
+def read_reasons(folder: Path) -> dict[str, str]:
+    """Why analyses do not apply, in a folder of results; none where that file is damaged."""
+    try:
+        found = json.loads((folder / REASONS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(reason) for name, reason in found.items()} if isinstance(found, dict) else {}
 
 
 def upgraded(classes: Iterable[type[Any]], flat: Labelled) -> tuple[type[Any], Labelled]:

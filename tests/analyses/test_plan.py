@@ -11,7 +11,8 @@ import rnnscope as rs
 from rnnscope import cells, tasks
 from rnnscope.analyses import ANALYSES, analyse, plan
 from rnnscope.cost import Scale
-from rnnscope.records.runs import blank_network, checkpoint_path, create_run, update_record, write_tensors
+from rnnscope.records.runs import blank_network, checkpoint_name
+from rnnscope.records.writing import create_run, tensor_bytes, update_run
 
 # Settings that ask for more, one at a time.
 MORE = [
@@ -54,8 +55,8 @@ def untrained(path: Path, cell: cells.Cell) -> rs.Run:
     run = create_run(path, task, cell, {"readout_bias": True}, seed=0)
     for step in range(3):
         network = blank_network(task, cell, run.settings, torch.Generator().manual_seed(step))
-        write_tensors(checkpoint_path(run.path, step), network.state_dict())
-    return update_record(run, status="finished")
+        update_run(run, {checkpoint_name(step): tensor_bytes(network.state_dict())})
+    return update_run(run, status="finished")
 
 
 @pytest.fixture(scope="module")

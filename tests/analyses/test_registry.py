@@ -19,15 +19,8 @@ from rnnscope.question import Count, InputVector, Seed
 from rnnscope.records import runs
 from rnnscope.records.provenance import Made
 from rnnscope.records.result_files import load_result, save_result
-from rnnscope.records.runs import (
-    Run,
-    RunError,
-    blank_network,
-    checkpoint_path,
-    create_run,
-    update_record,
-    write_tensors,
-)
+from rnnscope.records.runs import Run, RunError, blank_network, checkpoint_name
+from rnnscope.records.writing import checkpoint_path, create_run, tensor_bytes, update_run
 from rnnscope.registry import Uses, analysis, in_order
 
 HEAVY = ("sklearn", "scipy", "plotly", "networkx", "xarray", "zarr")
@@ -37,8 +30,8 @@ def untrained(path: Path, task, cell, n_checkpoints: int = 1) -> Run:
     run = create_run(path, task, cell, {"readout_bias": True}, seed=0)
     for step in range(n_checkpoints):
         network = blank_network(task, cell, run.settings, torch.Generator().manual_seed(step))
-        write_tensors(checkpoint_path(run.path, step), network.state_dict())
-    return update_record(run, status="finished")
+        update_run(run, {checkpoint_name(step): tensor_bytes(network.state_dict())})
+    return update_run(run, status="finished")
 
 
 @dataclass(frozen=True)

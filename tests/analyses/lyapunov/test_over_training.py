@@ -11,7 +11,8 @@ import rnnscope as rs
 from rnnscope import cells, tasks
 from rnnscope.analyses.lyapunov import LyapunovOverTraining, lyapunov_over_training, lyapunov_spectrum
 from rnnscope.records.labelled import from_xarray, to_xarray
-from rnnscope.records.runs import Run, blank_network, checkpoint_path, create_run, update_record, write_tensors
+from rnnscope.records.runs import Run, blank_network, checkpoint_name
+from rnnscope.records.writing import create_run, tensor_bytes, update_run
 from rnnscope.subjects.not_applicable import NotApplicable
 
 
@@ -28,9 +29,9 @@ def a_run(path: Path, gains: dict[int, float]) -> Run:
                 state[name] = gain * rotation
             elif "bias" in name:
                 state[name] = torch.zeros_like(value)
-        write_tensors(checkpoint_path(run.path, step), state)
+        update_run(run, {checkpoint_name(step): tensor_bytes(state)})
     (run.path / "history.csv").write_text("step,loss\n0,2.0\n100,1.0\n200,0.5\n")
-    return update_record(run, status="finished")
+    return update_run(run, status="finished")
 
 
 def test_every_checkpoint_has_the_spectrum_of_its_network(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.records.runs import lock_run
+from rnnscope.records.writing import lock_run
 
 SMALL = {"batch_size": 16, "evaluation_trials": 64, "evaluate_every": 20, "log_every": 5}
 
@@ -222,7 +222,7 @@ def test_going_on_with_other_settings_is_refused(tmp_path):
 
 def test_the_second_process_on_a_run_is_refused(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from rnnscope.records.runs import lock_run\n"
+        "import sys, time; from pathlib import Path; from rnnscope.records.writing import lock_run\n"
         "lock = lock_run(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)

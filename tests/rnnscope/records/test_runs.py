@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.records.runs import read_tensors, write_atomically, write_tensors
+from rnnscope.records.writing import read_tensors, update_run, write_atomically
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +139,8 @@ def test_a_damaged_history_is_told(copy, text):
 
 
 def test_metrics_that_are_not_numbers_survive_json(copy):
-    from rnnscope.records.runs import update_record
 
-    run = update_record(copy, metrics={"accuracy": float("nan"), "mse": 0.5})
+    run = update_run(copy, metrics={"accuracy": float("nan"), "mse": 0.5})
     assert "NaN" not in (run.path / "run.json").read_text(), "NaN is not JSON"
     metrics = rs.load_run(run.path).metrics
     assert np.isnan(metrics["accuracy"])

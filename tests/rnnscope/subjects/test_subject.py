@@ -9,7 +9,8 @@ from torch import nn
 
 import rnnscope as rs
 from rnnscope import NotApplicable, cells, tasks
-from rnnscope.records.runs import blank_network, checkpoint_path, create_run, update_record, write_tensors
+from rnnscope.records.runs import blank_network, checkpoint_name
+from rnnscope.records.writing import create_run, tensor_bytes, update_run
 
 
 @pytest.fixture
@@ -18,8 +19,8 @@ def run(tmp_path):
     made = create_run(tmp_path / "a-run", tasks.Parity(2), cells.Vanilla(6), {"readout_bias": True}, seed=0)
     for step in (0, 5):
         network = blank_network(made.task, made.cell, made.settings, torch.Generator().manual_seed(step))
-        write_tensors(checkpoint_path(made.path, step), network.state_dict())
-    return update_record(made, status="finished")
+        update_run(made, {checkpoint_name(step): tensor_bytes(network.state_dict())})
+    return update_run(made, status="finished")
 
 
 class Own(nn.Module):

@@ -10,7 +10,8 @@ import rnnscope as rs
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.fixed_points import BifurcationDiagram, find_fixed_points, follow_fixed_points
 from rnnscope.records.result_files import load_result, save_result
-from rnnscope.records.runs import Run, blank_network, checkpoint_path, create_run, update_record, write_tensors
+from rnnscope.records.runs import Run, blank_network, checkpoint_name
+from rnnscope.records.writing import create_run, tensor_bytes, update_run
 
 EDGE, EVENT = range(2)
 
@@ -30,8 +31,8 @@ def run_of(path: Path, weights, biases=None) -> Run:
                 first = "hh" not in name
                 value = np.zeros(n) if biases is None or not first else biases[k]
                 state[name] = torch.tensor(np.asarray(value, float), dtype=tensor.dtype)
-        write_tensors(checkpoint_path(run.path, 10 * k), state)
-    return update_record(run, status="finished")
+        update_run(run, {checkpoint_name(10 * k): tensor_bytes(state)})
+    return update_run(run, status="finished")
 
 
 def test_checkpoints_with_a_symmetry_have_a_pitchfork(consistent, tmp_path):

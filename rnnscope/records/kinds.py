@@ -1,0 +1,33 @@
+"""Which classes the result of an analysis may be of. The declarations of the analyses fill it."""
+
+from collections.abc import Callable
+
+from rnnscope.records.results import Result
+
+_KINDS: dict[str, tuple[type[Result], ...]] = {}
+_FILL: list[Callable[[], object]] = []
+
+
+def declare(analysis: str, classes: tuple[type[Result], ...]) -> None:
+    """Say what the results of an analysis are."""
+    _KINDS[analysis] = classes
+
+
+def fill_with(load: Callable[[], object]) -> None:
+    """Say what declares the analyses; it is called when one is asked for the first time."""
+    _FILL.append(load)
+
+
+def kinds_of(analysis: str) -> tuple[type[Result], ...]:
+    """The classes.
+
+    Raises:
+        ValueError: no analysis of this name is declared.
+    """
+    while analysis not in _KINDS and _FILL:
+        _FILL.pop()()
+    if analysis not in _KINDS:
+        raise ValueError(
+            f"there is no analysis {analysis!r}, only {', '.join(_KINDS)}: import the module that declares it"
+        )
+    return _KINDS[analysis]
