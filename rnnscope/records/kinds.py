@@ -1,14 +1,13 @@
 """Which classes the result of an analysis may be of. The declarations of the analyses fill it."""
 
 from collections.abc import Callable
+from typing import Any
 
-from rnnscope.records.results import Result
-
-_KINDS: dict[str, tuple[type[Result], ...]] = {}
+_KINDS: dict[str, tuple[type[Any], ...]] = {}
 _FILL: list[Callable[[], object]] = []
 
 
-def declare(analysis: str, classes: tuple[type[Result], ...]) -> None:
+def declare(analysis: str, classes: tuple[type[Any], ...]) -> None:
     """Say what the results of an analysis are."""
     _KINDS[analysis] = classes
 
@@ -18,7 +17,7 @@ def fill_with(load: Callable[[], object]) -> None:
     _FILL.append(load)
 
 
-def kinds_of(analysis: str) -> tuple[type[Result], ...]:
+def kinds_of(analysis: str) -> tuple[type[Any], ...]:
     """The classes.
 
     Raises:
