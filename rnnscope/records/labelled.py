@@ -56,8 +56,15 @@ def labelled(result: Any) -> Labelled:
     """Take a result apart.
 
     Raises:
-        TypeError: a field that is no array with named axes, no part, and nothing that JSON can hold.
+        TypeError: a field that is no array with named axes, no part, and nothing that JSON can hold; or an axis that
+            has one length here and another in a part.
     """
+    found = _taken_apart(result)
+    _check_axes(found, {})
+    return found
+
+
+def _taken_apart(result: Any) -> Labelled:
     found = Labelled(type(result).__name__)
     for each in dataclasses.fields(result):
         value, name = getattr(result, each.name), each.name
@@ -66,13 +73,28 @@ def labelled(result: Any) -> Labelled:
         elif isinstance(value, np.ndarray):
             found.arrays[name] = (_dimensions(type(result), name, value), value)
         elif dataclasses.is_dataclass(value):
-            found.parts[name] = labelled(value)
+            found.parts[name] = _taken_apart(value)
         elif isinstance(value, tuple) and value and all(dataclasses.is_dataclass(part) for part in value):
             found.values[name] = len(value)
-            found.parts.update({f"{name}_{i}": labelled(part) for i, part in enumerate(value)})
+            found.parts.update({f"{name}_{i}": _taken_apart(part) for i, part in enumerate(value)})
         else:
             found.values[name] = _plain(value, f"{type(result).__name__}.{name}")
     return found
+
+
+def _check_axes(found: Labelled, above: Mapping[str, tuple[int, str]]) -> None:
+    """An axis is the same in all parts of a result: xarray wants it, and so does who reads."""
+    known = dict(above)
+    for name, (axes, array) in found.arrays.items():
+        here = f"{found.kind}.{name}"
+        for axis, size in zip(axes, array.shape, strict=True):
+            other, there = known.setdefault(axis, (size, here))
+            if other != size:
+                raise TypeError(
+                    f"{here} has {size} on the axis {axis!r}, {there} has {other}: give one of them another name"
+                )
+    for part in found.parts.values():
+        _check_axes(part, known)
 
 
 def rebuilt(cls: type[R], found: Labelled) -> R:

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.records.writing import read_tensors, update_run, write_atomically
+from rnnscope.records import manifest
+from rnnscope.records.files import write_atomically
+from rnnscope.records.writing import read_tensors, tensor_bytes, update_run
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_a_run_comes_back_as_it_was_written(trained):
 
 def test_versions_and_schema_are_recorded(trained):
     record = json.loads((trained.path / "run.json").read_text())
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["versions"].keys() == {"rnnscope", "torch", "numpy", "python"}
     assert record["training"]["steps"] == 12
 
@@ -75,7 +77,7 @@ def test_a_damaged_checkpoint_is_told_and_another_named(copy, damage):
 def test_a_checkpoint_of_another_network_is_told(copy):
     record = json.loads((copy.path / "run.json").read_text())
     record["cell"]["units"] = 9
-    (copy.path / "run.json").write_text(json.dumps(record))
+    manifest.write_files(copy.path, {"run.json": json.dumps(record).encode()})
     with pytest.raises(rs.RunError, match="is damaged"):
         rs.load_run(copy.path).network()
 
@@ -92,11 +94,11 @@ def test_a_checkpoint_that_is_not_there_is_told(copy):
         ("[1, 2]", "does not state its schema"),
         ('{"task": {}}', "does not state its schema"),
         ('{"schema": 1}', "run.json is damaged .*cell: Field required"),
-        ('{"schema": 99}', r"has schema 99, .* reads up to 1: update with pip install -U rnnscope"),
+        ('{"schema": 99}', r"has schema 99, .* reads up to 2: update with pip install -U rnnscope"),
     ],
 )
 def test_a_damaged_or_newer_run_is_told(copy, content, message):
-    (copy.path / "run.json").write_text(content)
+    manifest.write_files(copy.path, {"run.json": content.encode()})
     with pytest.raises(rs.RunError, match=message):
         rs.load_run(copy.path)
 
@@ -120,7 +122,7 @@ def test_no_run_is_told(tmp_path):
 def test_wrong_content_of_a_run_is_told(copy, part, value):
     record = json.loads((copy.path / "run.json").read_text())
     record[part] = value
-    (copy.path / "run.json").write_text(json.dumps(record))
+    manifest.write_files(copy.path, {"run.json": json.dumps(record).encode()})
     with pytest.raises(rs.RunError, match=f"run.json is damaged .*{part}"):
         rs.load_run(copy.path)
     assert rs.list_runs(copy.path.parent) == []
@@ -133,7 +135,7 @@ def test_a_file_in_place_of_a_run_is_told(copy):
 
 @pytest.mark.parametrize("text", ["step,loss\n1,abc\n", "step,loss\n1,2,3\n", "step,loss\n1\n"])
 def test_a_damaged_history_is_told(copy, text):
-    (copy.path / "history.csv").write_text(text)
+    manifest.write_files(copy.path, {"history.csv": text.encode()})
     with pytest.raises(rs.RunError, match=r"history.csv is damaged .*: delete it"):
         _ = copy.history
 
@@ -150,7 +152,7 @@ def test_metrics_that_are_not_numbers_survive_json(copy):
 def test_a_task_that_is_not_known_here_is_told(copy):
     record = json.loads((copy.path / "run.json").read_text())
     record["task"]["kind"] = "Juggling"
-    (copy.path / "run.json").write_text(json.dumps(record))
+    manifest.write_files(copy.path, {"run.json": json.dumps(record).encode()})
     with pytest.raises(ValueError, match="unknown task 'Juggling'"):
         _ = rs.load_run(copy.path).task
 
@@ -173,13 +175,13 @@ def test_a_damaged_resume_file_is_told(tmp_path):
     assert interrupted.network(0) is not None
     file = tmp_path / "run" / "resume.safetensors"
     whole = file.read_bytes()
-    tensors, metadata = read_tensors(file)
+    tensors, metadata = read_tensors(file.parent, file.name)
     moments = {name: value for name, value in tensors.items() if "exp_avg" not in name}
-    write_tensors(file, moments, metadata)
+    manifest.write_files(file.parent, {file.name: tensor_bytes(moments, metadata)})
     with pytest.raises(rs.RunError, match=r"does not fit this run .*exp_avg"):
         rs.train(*arguments, folder=tmp_path, name="run", resume=True, progress=False)
     for place in ("[1, 2]", '{"stage": 0}', "{"):
-        write_tensors(file, tensors, {"place": place})
+        manifest.write_files(file.parent, {file.name: tensor_bytes(tensors, {"place": place})})
         with pytest.raises(rs.RunError, match="does not fit this run"):
             rs.train(*arguments, folder=tmp_path, name="run", resume=True, progress=False)
     file.write_bytes(whole[:-10])
