@@ -51,8 +51,8 @@ def demo(
             diverged.append(name)
             continue
         analyse(run, missing=True, on_progress=say_progress)
-        for analysis in [analysis for analysis in ANALYSES if analysis in run]:
-            say(f"  {analysis}: {run[analysis].summary()}")
+        for kept in [kept for kept in map(run.shown, ANALYSES) if kept is not None and kept.reason is None]:
+            say(f"  {kept.analysis}: {kept.load().summary()}")
         for analysis, reason in run.skipped.items():
             say(f"  {analysis}: not done: {reason}")
         drawn.update({f"{name}-{which}": figure for which, figure in figures_of(run)[0].items()})

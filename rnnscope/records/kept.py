@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnscope.records import manifest, schema1
-from rnnscope.records.files import write_atomically
+from rnnscope.records.files import sweep, write_atomically
 from rnnscope.records.kinds import kinds_of
 from rnnscope.records.labelled import rebuilt
 from rnnscope.records.provenance import Made
@@ -78,6 +78,7 @@ def keep(run: Path, result: Result) -> Path:
             f"this {type(result).__name__} does not say how it was made: only what an analysis returns is kept"
         )
     path = _place(run, result.made, SUFFIX)
+    sweep(path.parent)
     save_result(result, path)
     _remove(_place(run, result.made, _SKIPPED))
     return path

@@ -16,6 +16,7 @@ from typing import Any
 from rnnscope.records.files import write_atomically
 
 NAME = "digests.json"
+ELSEWHERE = ("results", "damaged")
 
 
 class DamagedError(ValueError):
@@ -66,13 +67,13 @@ def listed(folder: Path) -> dict[str, list[str | None]] | None:
 
 
 def found_in(folder: Path) -> list[str]:
-    """The files that a list of digests is about: all but hidden ones, the list itself, and those of results, which
-    hold their digests themselves."""
+    """The files that a list of digests is about: all but hidden ones, the list itself, those of results, which hold
+    their digests themselves, and what was put aside as damaged."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(
         path.as_posix()
         for path in found
-        if path.parts[0] != "results" and path.name != NAME and not any(part.startswith(".") for part in path.parts)
+        if path.parts[0] not in ELSEWHERE and path.name != NAME and not any(part.startswith(".") for part in path.parts)
     )
 
 

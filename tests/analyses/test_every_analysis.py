@@ -96,12 +96,12 @@ def test_an_answer_or_a_reason(name: str, system: str, tmp_path):
     if found is None:
         assert len(reason) > 20, f"no reason that helps: {reason}"
         return
-    assert isinstance(found, entry.result)
+    assert isinstance(found, entry.results)
     assert found.summary()
     assert found.made.analysis == name
     assert set(found.made.settings) == set(entry.question.settings), "a setting is recorded nowhere"
     save_result(found, tmp_path / "result")
-    back = load_result(entry.result, tmp_path / "result")
+    back = load_result(type(found), tmp_path / "result")
     assert back.summary() == found.summary()
     assert back.made == found.made
     for card, drawing in entry.figures.items():

@@ -16,11 +16,12 @@ import rnnscope as rs
 from rnnscope import analyses, cells, registry, tasks
 from rnnscope.analyses import ANALYSES, COMPARISONS, NotApplicable, analyse, find_fixed_points, groups
 from rnnscope.question import Count, InputVector, Seed
-from rnnscope.records import runs
+from rnnscope.records import manifest, runs
 from rnnscope.records.provenance import Made
 from rnnscope.records.result_files import load_result, save_result
+from rnnscope.records.results import Result
 from rnnscope.records.runs import Run, RunError, blank_network, checkpoint_name
-from rnnscope.records.writing import checkpoint_path, create_run, tensor_bytes, update_run
+from rnnscope.records.writing import create_run, tensor_bytes, update_run
 from rnnscope.registry import Uses, analysis, in_order
 
 HEAVY = ("sklearn", "scipy", "plotly", "networkx", "xarray", "zarr")
@@ -34,8 +35,8 @@ def untrained(path: Path, task, cell, n_checkpoints: int = 1) -> Run:
     return update_run(run, status="finished")
 
 
-@dataclass(frozen=True)
-class Size:
+@dataclass(frozen=True, repr=False)
+class Size(Result):
     """A result as small as can be."""
 
     size: int
@@ -45,9 +46,6 @@ class Size:
         return f"{self.size} numbers"
 
     def figure(self):
-        raise NotImplementedError
-
-    def to_xarray(self):
         raise NotImplementedError
 
 
@@ -77,11 +75,13 @@ def test_every_declaration_is_whole(name):
     assert set(entry.uses) <= set(entry.question.settings)
     assert set(entry.quick) <= set(entry.question.settings)
     assert entry.verb.__name__ in analyses.__all__
-    assert entry.result.__name__ in analyses.__all__
-    assert dataclasses.is_dataclass(entry.result)
-    assert "made" in {field.name for field in dataclasses.fields(entry.result)}
-    assert callable(entry.result.figure)
-    assert callable(entry.result.summary)
+    for cls in entry.results:
+        assert cls.__name__ in analyses.__all__
+        assert dataclasses.is_dataclass(cls)
+        assert Result in cls.__mro__, "to_xarray, to_dataframe and how it is shown come from there"
+        assert "made" in {field.name for field in dataclasses.fields(cls)}
+        assert cls.figure is not Result.figure, "it has a figure of its own"
+        assert cls.summary is not Result.summary, "it has a summary of its own"
     assert next(iter(entry.figures)) == name, "the first figure has the name of the analysis"
     assert all(drawing.title for drawing in entry.figures.values())
     for setting in entry.question.settings.values():
@@ -176,11 +176,11 @@ def test_saved_results_are_used_where_weights_and_input_are_the_same(tmp_path, d
     entry, task, cell = declared["user"], tasks.Parity(2), cells.Vanilla(4)
     run = untrained(tmp_path / "run", task, cell, n_checkpoints=2)
     assert entry.on(run).size == 1, "nothing is there: it is computed"
-    run.save_result("points", points(run))
+    run.save_result(points(run))
     assert made_at == [None, None]
     found = entry.on(run)
     assert found.size == 2, "what the run keeps is used"
-    assert found.made.used == {"given": "points"}
+    assert {name: used.analysis for name, used in found.made.used.items()} == {"given": "points"}
     assert entry.on(run, input=[0.0]).size == 2, "no input is zeros"
     assert entry.on(run, input=[[0.0]]).size == 2, "one row is that input"
     assert entry.on(run, input=[0.5]).size == 3, "at another input it is computed"
@@ -217,8 +217,9 @@ def test_analyse_keeps_results_tells_progress_and_hands_fixed_points_on(tmp_path
     assert seen == [("fixed_points", 0, 2), ("state_space", 1, 2)]
     assert list(found.results) == ["fixed_points", "state_space"] == run.results
     assert not found.skipped
-    points = run.load_result("fixed_points", analyses.FixedPoints)
-    space = run.load_result("state_space", analyses.StateSpace)
+    points, space = run["fixed_points"], run["state_space"]
+    assert isinstance(points, analyses.FixedPoints)
+    assert isinstance(space, analyses.StateSpace)
     assert len(space.fixed_points) == len(points.points) > 0
     assert np.array_equal(space.n_unstable, points.n_unstable)
     assert len(ANALYSES["state_space"].on(run, fixed_points=None).fixed_points) == 0
@@ -228,12 +229,13 @@ def test_all_analyses_of_a_run_load_its_checkpoint_and_make_its_task_once(tmp_pa
     run = untrained(tmp_path / "run", tasks.FlipFlop(2, length=20), cells.Vanilla(6), n_checkpoints=3)
     run = runs.load_run(run.path)
     loaded, made = [], []
-    load_file, task_from_config = runs.load_file, runs.task_from_config
-    monkeypatch.setattr(runs, "load_file", lambda path: loaded.append(Path(path).name) or load_file(path))
+    read_file, task_from_config = manifest.read_file, runs.task_from_config
+    monkeypatch.setattr(manifest, "read_file", lambda path, name: loaded.append(name) or read_file(path, name))
     monkeypatch.setattr(runs, "task_from_config", lambda *given: made.append(given) or task_from_config(*given))
     found = analyse(run, settings={name: dict(entry.quick) for name, entry in ANALYSES.items()})
     assert len(found.results) + len(found.skipped) == len(ANALYSES)
     assert len(found.results) > len(ANALYSES) / 2
+    loaded = [name for name in loaded if name.startswith("checkpoints")]
     assert sorted(loaded) == sorted(set(loaded)), "a checkpoint was loaded more than once"
     assert len(loaded) == 3
     assert len(made) == 1, f"the task was made {len(made)} times"
@@ -312,9 +314,9 @@ def test_settings_of_what_is_used_count_and_all_are_checked(tmp_path, monkeypatc
     analyse(run, ["fixed_points"])
     analyse(run, ["linearisation"], settings={"fixed_points": {"n_starts": 9}})
     assert len(asked) == 3, "what the run keeps was found with other settings"
-    visited = find_fixed_points(run, visited=np.ones((3, 6)), n_starts=4)
-    run.save_result("fixed_points", visited)
-    analyse(run, ["linearisation"])
+    other = untrained(tmp_path / "other", tasks.Parity(2), cells.Vanilla(6))
+    other.save_result(find_fixed_points(other, visited=np.ones((3, 6)), n_starts=4))
+    analyse(other, ["linearisation"])
     assert len(asked) == 4, "found from somebody's own states"
 
 
@@ -354,6 +356,6 @@ def test_unknown_names_and_broken_runs_are_errors(tmp_path):
     run = untrained(tmp_path / "run", tasks.Parity(2), cells.Vanilla(8))
     with pytest.raises(ValueError, match="unknown analysis 'lyapunow'; known: "):
         analyse(run, ["lyapunow"])
-    checkpoint_path(run.path, 0).write_bytes(b"no weights")
+    (run.path / checkpoint_name(0)).write_bytes(b"no weights")
     with pytest.raises(RunError, match="damaged"):
         analyse(run, ["state_space"])

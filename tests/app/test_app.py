@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 import rnnscope as rs
-from rnnscope.analyses import ANALYSES, NotApplicable, analyse
+from rnnscope.analyses import ANALYSES, Automaton, NotApplicable, analyse
 from rnnscope.app import create_app, library, serve
 from rnnscope.app.cards import boards, cards
 from rnnscope.app.library import find_run
 from rnnscope.cells import Vanilla
 from rnnscope.figures import browser_path
+from rnnscope.records import manifest
 from rnnscope.records.runs import Run
 from rnnscope.tasks import Parity
 
@@ -61,8 +62,9 @@ def folder(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert {*whole.results, *whole.skipped} == set(ANALYSES)
     assert whole.results
     shutil.copytree(folder / "whole", folder / "damaged")
-    for name in whole.results:
-        (folder / "damaged" / "results" / f"{name}.zarr" / "zarr.json").write_text("{")
+    for kept in whole.kept():
+        if kept.reason is None:
+            (folder / "damaged" / kept.path.relative_to(folder / "whole")).write_bytes(b"{")
     return folder
 
 
@@ -190,7 +192,7 @@ def _has_figure(run: Run, card: str) -> bool:
     for entry in ANALYSES.values():
         if card in entry.figures:
             try:
-                entry.figures[card].draw(run.load_result(entry.name, entry.result))
+                entry.figures[card].draw(run.kept(entry.name)[-1].load())
             except NotApplicable:
                 return False
     return True
@@ -382,9 +384,8 @@ def test_a_record_of_wrong_content_costs_its_own_run_alone(
 def test_a_record_that_lacks_a_number_is_shown_or_told(bare: Path, tmp_path: Path, left_out: str) -> None:
     shutil.copytree(bare / "bare", tmp_path / "bare")
     file = tmp_path / "bare" / "run.json"
-    file.write_text(
-        json.dumps({name: value for name, value in json.loads(file.read_text()).items() if name != left_out})
-    )
+    record = {name: value for name, value in json.loads(file.read_text()).items() if name != left_out}
+    manifest.write_files(file.parent, {file.name: json.dumps(record).encode()})
     answer = _ask(tmp_path, "?run=bare")
     told = json.dumps(answer["notice"])
     assert answer["shown"]["data"] is not None or (str(file) in told and left_out in told)
@@ -395,7 +396,7 @@ def test_a_record_that_lacks_a_number_is_shown_or_told(bare: Path, tmp_path: Pat
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"step,loss\n1,much\n", b"step,loss\n1\n", b"a,b\n1,2,3\n"])
 def test_a_damaged_history_costs_its_own_card(bare: Path, tmp_path: Path, content: bytes) -> None:
     shutil.copytree(bare / "bare", tmp_path / "bare")
-    (tmp_path / "bare" / "history.csv").write_bytes(content)
+    manifest.write_files(tmp_path / "bare", {"history.csv": content})
     assert _ask(tmp_path, "?run=bare")["shown"]["data"]["run"] == "bare"
     card = _card(tmp_path, "training", "bare")
     if card["frame-training"]["className"] != "frame":
@@ -410,10 +411,10 @@ def test_a_result_that_cannot_be_drawn_costs_its_own_card(folder: Path, monkeypa
 
     name = rs.load_run(folder / "whole").results[0]
     library._draw.cache_clear()
-    monkeypatch.setattr(ANALYSES[name].result, "figure", fail)
+    monkeypatch.setattr(ANALYSES[name].results[0], "figure", fail)
     told = json.dumps(_card(folder, name, "whole"))
     library._draw.cache_clear()
-    assert f"{name}.zarr cannot be drawn (KeyError 'colour'): delete this folder and redo the analysis" in told
+    assert ".zarr.zip cannot be drawn (KeyError 'colour'): delete it and redo the analysis" in told
     assert _card(folder, "training", "whole")["frame-training"]["className"] == "frame"
 
 
@@ -423,8 +424,9 @@ def test_every_figure_of_a_result_has_a_card_and_says_why_it_does_not_apply(fold
     assert whole["frame-automaton-states"]["className"] == "frame"
     assert "placed by the network's states" in whole["about-automaton-states"]["children"]
     run = rs.load_run(shutil.copytree(folder / "whole", folder / "older"))
-    kept = run.load_result("automaton", ANALYSES["automaton"].result)
-    run.save_result("automaton", dataclasses.replace(kept, state_positions=None))
+    kept = run.kept("automaton")[-1].load()
+    assert isinstance(kept, Automaton)
+    run.save_result(dataclasses.replace(kept, state_positions=None))
     assert "kept without the network's states" in json.dumps(_card(folder, "automaton-states", "older"))
     assert _card(folder, "automaton-trust", "older")["frame-automaton-trust"]["className"] == "frame"
     asked = json.dumps(_card(folder, "automaton-trust", "bare"))

@@ -67,7 +67,16 @@ def _figure(run):
     return new_figure("Learning").add_scatter(y=run.history["loss"])
 
 
-declare(Card("learning", "Learning", "Even newer", "history.csv", _figure, summary=lambda run: f"seed {run.seed}"))
+declare(
+    Card(
+        "learning",
+        "Learning",
+        "Even newer",
+        lambda run: run.path / "history.csv",
+        _figure,
+        summary=lambda run: f"seed {run.seed}",
+    )
+)
 """
 
 SEEN = """
@@ -94,7 +103,7 @@ print(json.dumps({
     "boards": {heading: [card.name for card in board] for heading, board in boards().items()},
     "layout": client.get("/_dash-layout").get_json(),
     "drawn": {name: [card.figure["data"][0]["type"], card.summary] for name, card in drawn.items()},
-    "made": rs.load_run(path).load_result("mean_state", rs.analyses.MeanState).made.settings,
+    "made": rs.load_run(path).result("mean_state", n_trials=4).made.settings,
 }))
 """
 
@@ -154,7 +163,7 @@ def test_one_file_and_one_line_put_an_analysis_and_a_card_on_the_page(house: Pat
         "finding-mean_state"
     }
     assert seen["drawn"] == {
-        "mean_state": ["bar", "mean over 4 units"],
+        "mean_state": ["bar", "With n_trials=4: mean over 4 units"],
         "mean_state-sorted": ["bar", ""],
         "learning": ["scatter", "seed 0"],
     }
@@ -164,4 +173,4 @@ def test_one_file_and_one_line_put_an_analysis_and_a_card_on_the_page(house: Pat
 
 def test_two_cards_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="there is a card 'training' already: choose another name"):
-        declare(Card("training", "Again", "Training", "history.csv", lambda run: run))
+        declare(Card("training", "Again", "Training", lambda run: run.path / "history.csv", lambda run: run))

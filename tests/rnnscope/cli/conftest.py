@@ -11,8 +11,8 @@ import rnnscope as rs
 from rnnscope import registry
 from rnnscope.cli import main
 from rnnscope.question import Count, Seed
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.subjects.subject import Subject
 
 
@@ -47,8 +47,8 @@ def train(run_cli: Callable[..., tuple[int, str, str]], fast: list[str]) -> Call
     return run
 
 
-@dataclass(frozen=True)
-class Units:
+@dataclass(frozen=True, repr=False)
+class Units(Result):
     """How many units there are: no numerics that could fail."""
 
     units: int
@@ -61,9 +61,6 @@ class Units:
 
     def summary(self) -> str:
         return f"{self.units} units"
-
-    def to_xarray(self) -> Any:
-        return results.to_xarray(self)
 
 
 @dataclass

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,8 @@ import pytest
 import rnnscope as rs
 from rnnscope.analyses import ANALYSES, NotApplicable
 from rnnscope.question import recorded
-from rnnscope.records.runs import checkpoint_path, read_tensors, write_tensors
+from rnnscope.records.runs import checkpoint_name
+from rnnscope.records.writing import tensor_bytes, update_run
 
 
 def test_analyze_and_figures_of_a_run(run_cli, train, tmp_path):
@@ -33,7 +33,8 @@ def test_analyze_and_figures_of_a_run(run_cli, train, tmp_path):
         if name in run.skipped:
             assert f"  {name}: not done: {run.skipped[name]}" in out
             continue
-        result = run.load_result(name, entry.result)
+        (kept,) = run.kept(name)
+        result = kept.load()
         assert f"  {name}: {result.summary()}" in out
         assert {**result.made.settings, **recorded(entry.quick)} == result.made.settings
         drawn += [figure for figure, drawing in entry.figures.items() if _has_figure(drawing, result)]
@@ -119,8 +120,7 @@ def test_an_error_in_one_run_of_several_names_it_and_keeps_the_others(run_cli, t
 def test_an_unfinished_run_is_not_analysed(run_cli, train, tmp_path):
     """Else its results would look like those of the trained network."""
     run = train(tmp_path)
-    record = json.loads((run.path / "run.json").read_text())
-    (run.path / "run.json").write_text(json.dumps({**record, "status": "training", "steps_done": 3}))
+    update_run(run, status="training", steps_done=3)
     code, _, err = run_cli("analyze", run.path)
     assert (code, err.count("\n")) == (2, 1), err
     assert "is not over: go on with resume=True (--resume)" in err
@@ -152,13 +152,12 @@ def test_an_interruption_keeps_what_is_done_and_missing_goes_on(run_cli, train, 
 def test_results_of_other_weights_and_damaged_ones_are_missing(run_cli, train, tmp_path, toys):
     run = train(tmp_path, "--set", "cell.units=4")
     run_cli("analyze", run.path)
-    (run.path / "results" / "second.zarr" / "zarr.json").write_text("{")
+    run.kept("second")[0].path.write_bytes(b"{")
     toys.asked = []
     run_cli("analyze", run.path, "--missing")
     assert toys.asked == ["second"]
-    file = checkpoint_path(run.path, run.checkpoints[-1])
-    tensors, metadata = read_tensors(file)
-    write_tensors(file, {name: 2 * tensor for name, tensor in tensors.items()}, metadata)
+    doubled = {name: 2 * tensor for name, tensor in run.network().state_dict().items()}
+    update_run(run, {checkpoint_name(run.checkpoints[-1]): tensor_bytes(doubled)})
     toys.asked = []
     run_cli("analyze", run.path, "--missing")
     assert toys.asked == ["first", "second", "third"]
@@ -173,23 +172,20 @@ import numpy as np
 
 from rnnscope.cli import main
 from rnnscope.question import Seed, Whole
-from rnnscope.records import results
 from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
 from rnnscope.registry import _DECLARED, analysis
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs tests in the background turns it off
 
 
-@dataclass(frozen=True)
-class Steps:
+@dataclass(frozen=True, repr=False)
+class Steps(Result):
     steps: int
     made: Made | None = None
 
     def summary(self):
         return f"{self.steps} steps"
-
-    def to_xarray(self):
-        return results.to_xarray(self)
 
 
 def count(subject, *, steps: Whole = 3, seed: Seed = 0) -> Steps:
@@ -223,19 +219,16 @@ def test_ctrl_c_in_a_process_of_its_own(train, tmp_path):
     assert process.returncode == 130, err
     assert err == "rnnscope: interrupted; what was found is kept, and the same command goes on with --missing\n"
     assert out.splitlines() == ["run", "  before ... (1 of 3)", "  long ... (2 of 3)"]
-    assert [p.name for p in (run.path / "results").iterdir()] == ["before.zarr"], "nothing half done lies beside it"
+    files = [p for p in (run.path / "results").rglob("*") if p.is_file()]
+    assert files == [run.kept("before")[0].path], "nothing half done lies beside it"
 
-    kept = _stamps(run.path / "results" / "before.zarr")
+    kept = files[0].stat().st_mtime_ns
     done = subprocess.run([*command, "--missing"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1:] == [
         "  long ... (1 of 2)", "  after ... (2 of 2)", "  long: 3 steps", "  after: 3 steps",
     ]  # fmt: skip
     assert run.results == ["after", "before", "long"]
-    assert _stamps(run.path / "results" / "before.zarr") == kept
-
-
-def _stamps(folder: Path) -> dict[str, int]:
-    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("*")}
+    assert files[0].stat().st_mtime_ns == kept
 
 
 def test_a_plan_is_a_table_and_nothing_else(run_cli, train, tmp_path):

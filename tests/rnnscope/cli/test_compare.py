@@ -18,8 +18,8 @@ def test_compare_writes_a_result_and_a_figure_for_each_distance(run_cli, train, 
         "--set", "comparison.n_trials=16", "--seed", 2,
     )  # fmt: skip
     assert code == 0, err
-    assert {p.name for p in out.iterdir()} == {"procrustes.zarr", "procrustes.html", "cka.zarr", "cka.html"}
-    found = load_result(analyses.Comparison, out / "cka.zarr")
+    assert {p.name for p in out.iterdir()} == {"procrustes.zarr.zip", "procrustes.html", "cka.zarr.zip", "cka.html"}
+    found = load_result(analyses.Comparison, out / "cka.zarr.zip")
     direct = analyses.compare_networks([rs.load_run(run) for run in runs], method="cka", n_trials=16, seed=2)
     assert found.names == ("a/run", "b/run", "c/run")
     np.testing.assert_array_equal(found.distance, direct.distance)

@@ -9,7 +9,8 @@ import pytest
 import rnnscope as rs
 from rnnscope import cells, tasks
 from rnnscope.analyses import ANALYSES, NotApplicable, analyse
-from rnnscope.records.runs import checkpoint_path, read_tensors, write_tensors
+from rnnscope.records.runs import checkpoint_name
+from rnnscope.records.writing import tensor_bytes, update_run
 
 
 def test_demo_runs_end_to_end_and_again(run_cli, tmp_path, monkeypatch):
@@ -89,9 +90,8 @@ def test_demo_goes_on_where_it_was(run_cli, tmp_path, small_demo, toys):
 def test_demo_takes_no_result_of_other_weights(run_cli, tmp_path, small_demo, toys):
     run_cli(*small_demo, "good")
     run = rs.load_run(tmp_path / "demo" / "runs" / "good")
-    file = checkpoint_path(run.path, run.checkpoints[-1])
-    tensors, metadata = read_tensors(file)
-    write_tensors(file, {name: 2 * tensor for name, tensor in tensors.items()}, metadata)
+    doubled = {name: 2 * tensor for name, tensor in run.network().state_dict().items()}
+    update_run(run, {checkpoint_name(run.checkpoints[-1]): tensor_bytes(doubled)})
     toys.asked = []
     run_cli(*small_demo, "good")
     assert toys.asked == ["first", "second", "third"]

@@ -352,9 +352,7 @@ def test_another_kind_of_result_is_told(tmp_path: Path):
 def test_an_axis_has_one_length_in_all_parts():
     part = Large(np.zeros((4, 2)), Small(np.zeros(5), ()), None)
     values = {field.name: getattr(everything(), field.name) for field in fields(Everything)}
-    with pytest.raises(
-        TypeError, match=r"Small\.radii has 5 on the axis 'point', .* has 3: give one"
-    ):
+    with pytest.raises(TypeError, match=r"Small\.radii has 5 on the axis 'point', .* has 3: give one"):
         to_xarray(Everything(**{**values, "large": part}))
 
 
