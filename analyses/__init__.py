@@ -44,6 +44,7 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_spectrum,
 )
 from rnnscope.analyses.plan import Plan, Planned, plan
+from rnnscope.analyses.redo import redo
 from rnnscope.analyses.state_space import (
     ConditionTrajectories,
     DemixedStates,
@@ -128,5 +129,6 @@ __all__ = [
     "plan",
     "project_chunks",
     "project_states",
+    "redo",
     "switching_linear",
 ]

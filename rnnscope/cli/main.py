@@ -15,7 +15,9 @@ from rnnscope.cli.demo import demo
 from rnnscope.cli.figures import figures
 from rnnscope.cli.lines import one_line, say_error
 from rnnscope.cli.list import list_
+from rnnscope.cli.repair import repair
 from rnnscope.cli.train import train
+from rnnscope.cli.verify import verify
 
 INTERRUPTED = 130
 
@@ -34,6 +36,8 @@ COMMANDS = {
     "compare": Command(compare),
     "app": Command(app),
     "list": Command(list_),
+    "verify": Command(verify),
+    "repair": Command(repair),
     "demo": Command(demo, "the same command goes on where it was"),
 }
 

@@ -12,6 +12,7 @@ import typer
 import yaml
 
 import rnnscope as rs
+from rnnscope.records.integrity import is_run
 from rnnscope.tasks import to_config
 
 # Options that several commands have.
@@ -24,6 +25,9 @@ Overwrite = Annotated[bool, typer.Option(help="Write into a folder that has file
 Port = Annotated[int, typer.Option(help="Of 127.0.0.1.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random: the same seed gives the same result.")]
 Runs = Annotated[list[Path], typer.Argument(help="Run folders, as `rnnscope train` makes them.", metavar="RUN...")]
+RunFolders = Annotated[
+    list[Path], typer.Argument(help="Runs, or folders that hold runs; they need not be whole.", metavar="RUNS...")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting; may be repeated. VALUE is JSON or plain text."),
@@ -137,6 +141,19 @@ def load_runs(paths: Iterable[Path]) -> dict[str, rs.Run]:
         if max(seen.values(), default=1) == 1:
             return {labels[path]: dataclasses.replace(run, path=path) for path, run in runs.items()}
         depths = {path: depth + (seen[labels[path]] > 1) for path, depth in depths.items()}
+
+
+def run_folders(paths: Iterable[Path]) -> list[Path]:
+    """The folders of runs, whole or not: those given, and those in a folder that is none itself."""
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            raise ValueError(f"no folder {path}: give runs, or folders that hold runs")
+        below = [] if is_run(path) else [each for each in sorted(path.iterdir()) if each.is_dir() and is_run(each)]
+        if not below and not is_run(path):
+            raise ValueError(f"{path} is no run and holds none: give runs, or folders that hold runs")
+        found += below or [path]
+    return list(dict.fromkeys(found))
 
 
 def known_names(names: list[str], known: Iterable[str], what: str) -> list[str]:

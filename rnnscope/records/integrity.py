@@ -45,13 +45,18 @@ class Finding:
         return f"{self.what}: {self.path} ({self.why}): {self.remedy}"
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run, or what is left of one."""
+    return any((path / name).exists() for name in ("run.json", manifest.NAME, "checkpoints"))
+
+
 def verify_run(path: Path) -> list[Finding]:
     """What is not as it should be in the folder of a run; empty where every file has its digest and can be read.
 
     Raises:
         RunError: there is no run.
     """
-    if not path.is_dir():
+    if not is_run(path):
         raise RunError(f"no run at {path}: give a folder that rnnscope train made")
     return [*_files(path), *_contents(path), *_results(path), *_left_over(path)]
 

@@ -1,10 +1,10 @@
 """The digests of the files of a folder, in `digests.json`, so that a flipped bit, and a file that is gone, is noticed.
 
-    {"files": {"run.json": ["3f9a..."], "resume.safetensors": ["77b0...", null]}, "digest": "a1c4..."}
+    {"files": {"run.json": ["3f9a..."], "checkpoints/00000500.safetensors": ["77b0...", null]}, "digest": "a1c4..."}
 
 A file has the one digest that it should have; while it is being replaced, and after a crash at that moment, two: the
-new one and the old one. `null` stands for no file. The digests are written before the files, so that at every moment
-each file has one of its digests, and a reader that finds none looks whether the digests have changed meanwhile.
+new one and the old one. `null` stands for no file. The digests are written before the files and once more after them, so
+that at every moment each file has one of its digests, and a reader that finds none looks whether they have changed.
 """
 
 import hashlib
@@ -54,6 +54,7 @@ def write_files(folder: Path, files: Mapping[str, bytes | None]) -> None:
         else:
             (folder / name).parent.mkdir(exist_ok=True)
             write_atomically(folder / name, content)
+    write_atomically(folder / NAME, signed({"files": _settled(folder)}))
 
 
 def listed(folder: Path) -> dict[str, list[str | None]] | None:
