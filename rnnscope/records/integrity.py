@@ -58,7 +58,8 @@ def verify_run(path: Path) -> list[Finding]:
     """
     if not is_run(path):
         raise RunError(f"no run at {path}: give a folder that rnnscope train made")
-    return [*_files(path), *_contents(path), *_results(path), *_left_over(path)]
+    found = [*_files(path), *_contents(path), *_results(path), *_left_over(path)]
+    return list({each.path: each for each in reversed(found)}.values())[::-1]  # what was seen first of each file
 
 
 def repair_run(path: Path, *, accept: bool = False) -> list[str]:

@@ -3,8 +3,8 @@
     {"files": {"run.json": ["3f9a..."], "checkpoints/00000500.safetensors": ["77b0...", null]}, "digest": "a1c4..."}
 
 A file has the one digest that it should have; while it is being replaced, and after a crash at that moment, two: the
-new one and the old one. `null` stands for no file. The digests are written before the files and once more after them, so
-that at every moment each file has one of its digests, and a reader that finds none looks whether they have changed.
+new one and the old one. `null` stands for no file. The digests are written before the files and once more after them:
+at every moment each file has one of its digests, and a reader that finds none looks whether they have changed.
 """
 
 import hashlib

@@ -194,7 +194,7 @@ def test_a_newer_run_and_a_newer_result_are_said_to_be_newer(run: Path):
 
 
 def test_a_crash_between_digests_and_files_is_no_damage(run: Path, monkeypatch: pytest.MonkeyPatch):
-    """Killed after the digests were written, before any of the files: the old ones stand, and new ones are not missed."""
+    """Killed after the digests were written and before the files: the old ones stand, and new ones are not missed."""
     opened, write = rs.load_run(run), manifest.write_atomically
 
     def die(path: Path, content: bytes) -> None:
