@@ -61,7 +61,7 @@ class Analysis:
         title: for people.
         group: the heading that it stands under.
         verb: the function that answers it, verb(system, *, settings..., seed=0).
-        result: the class of the answer.
+        result: the class of the answer, or the union of several.
         question: the settings that it takes.
         uses: argument -> the result that goes there.
         quick: settings under which it takes a moment, for a first look and for tests.
@@ -74,7 +74,7 @@ class Analysis:
     title: str
     group: str
     verb: Callable[..., Any]
-    result: type[Any]
+    result: Any
     question: Question
     uses: Mapping[str, Uses] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
@@ -226,7 +226,7 @@ def _asked(
     return replace(answer, made=made)
 
 
-def _of(function: Callable[..., Any]) -> tuple[type[Any]]:
+def _of(function: Callable[..., Any]) -> tuple[Any]:
     return (get_type_hints(function)["return"],)
 
 

@@ -14,14 +14,12 @@ import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_args
 
 import numpy as np
 
 from rnnscope.records.files import write_atomically
 from rnnscope.records.labelled import Labelled, axes_of, from_attributes, labelled, rebuilt
-
-R = TypeVar("R")
 
 SUFFIX = ".zarr.zip"
 # The comment at the end of the zip: this, and the digest in hexadecimal.
@@ -42,15 +40,16 @@ def save_result(result: Any, path: str | os.PathLike[str]) -> None:
     write_atomically(path, content)
 
 
-def load_result(cls: type[R], path: str | os.PathLike[str]) -> R:
+def load_result(cls: Any, path: str | os.PathLike[str]) -> Any:
     """Read a result that `save_result` wrote.
 
     Raises:
         FileNotFoundError: there is none. ValueError: it is damaged, or of another kind.
     """
     found = read_result(Path(path))
+    classes: tuple[Any, ...] = get_args(cls) or (cls,)  # of an analysis with several classes of answers, one
     try:
-        return rebuilt(cls, found)
+        return rebuilt(next((each for each in classes if each.__name__ == found.kind), classes[0]), found)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 

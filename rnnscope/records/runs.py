@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import safetensors
@@ -49,7 +49,6 @@ SCHEMA = 1
 SKIPPED = "not_applicable.json"
 ARRAYS = "task.npz"
 Status = Literal["training", "learned", "finished", "diverged"]
-R = TypeVar("R")
 
 
 class _Record(TypedDict):
@@ -175,7 +174,7 @@ class Run:
         result_files.save_result(result, path)
         return path
 
-    def load_result(self, name: str, cls: type[R]) -> R:
+    def load_result(self, name: str, cls: Any) -> Any:
         """The result of an analysis that was kept with the run; raises FileNotFoundError if it was not run."""
         return result_files.load_result(cls, self.path / "results" / f"{name}.zarr.zip")
 

@@ -1,7 +1,6 @@
 """The explorer in a real browser, offline, and what it refuses."""
 
 import base64
-import dataclasses
 import functools
 import json
 import shutil
@@ -408,9 +407,10 @@ def test_a_result_that_cannot_be_drawn_costs_its_own_card(folder: Path, monkeypa
     def fail(*_: object) -> None:
         raise KeyError("colour")
 
-    name = rs.load_run(folder / "whole").results[0]
+    run = rs.load_run(folder / "whole")
+    name = run.results[0]
     library._draw.cache_clear()
-    monkeypatch.setattr(ANALYSES[name].result, "figure", fail)
+    monkeypatch.setattr(type(run.load_result(name, ANALYSES[name].result)), "figure", fail)
     told = json.dumps(_card(folder, name, "whole"))
     library._draw.cache_clear()
     assert f"{name}.zarr cannot be drawn (KeyError 'colour'): delete this folder and redo the analysis" in told
