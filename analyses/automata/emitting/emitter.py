@@ -158,7 +158,7 @@ def _against_truth(
     truth: HMM,
     settled: HMM,
     tested: Integer[np.ndarray, "sequence time"],
-    true_symbols: Integer[np.ndarray, "sequence time"],
+    true_symbols: Integer[np.ndarray, "true_sequence time"],
     rng: np.random.Generator,
 ) -> TrueModel:
     """The model beside the true one, as it is in the long run (`settled`), on sequences of the network and of its

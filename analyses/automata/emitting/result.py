@@ -109,7 +109,7 @@ class Emitter(Result):
                 f"the network emits symbol {self.symbols[worst]} with frequency "
                 f"{found.symbol_frequencies[worst]:.2g}, the true model with {truth.frequencies[worst]:.2g}"
             )
-        rivals = zip(self.rivals.models, self.rivals.n_states, self.rivals.log_likelihood, strict=True)
+        rivals = zip(self.rivals.models, self.rivals.n_states.tolist(), self.rivals.log_likelihood, strict=True)
         others = ", ".join(f"{name} {likelihood:.4f} ({plural_states(n)})" for name, n, likelihood in rivals)
         parts.append(f"learned otherwise from the network's sequences: {others}")
         if self.search.converged is False:

@@ -125,7 +125,7 @@ class Predictor(Result):
         if n == limit and self.search.n_states_wanted is None and found.divergence > LITTLE:
             parts.append(f"as many states as allowed: more (max_states > {limit}) may come closer")
         if self.rivals.models:
-            rivals = zip(self.rivals.models, self.rivals.divergence, self.rivals.n_states, strict=True)
+            rivals = zip(self.rivals.models, self.rivals.divergence, self.rivals.n_states.tolist(), strict=True)
             others = ", ".join(f"{name} {kl:.2g} ({plural_states(size)})" for name, kl, size in rivals)
             parts.append(f"KL from the network of what was learned from its words alone: {others}")
         if self.truth is not None:
