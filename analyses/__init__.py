@@ -4,7 +4,7 @@ Each declares itself where it stands (`rnnscope.registry.analysis`), and is in t
 """
 
 from rnnscope.analyses.analyse import Analysed, analyse
-from rnnscope.analyses.automata import Automaton, extract_automaton
+from rnnscope.analyses.automata import Acceptor, Emitter, Predictor, extract_automaton
 from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.fixed_points import (
     Basins,
@@ -68,9 +68,9 @@ from rnnscope.tasks.machine import Machine
 __all__ = [
     "ANALYSES",
     "COMPARISONS",
+    "Acceptor",
     "Analysed",
     "Analysis",
-    "Automaton",
     "Basins",
     "BifurcationDiagram",
     "Certificates",
@@ -82,6 +82,7 @@ __all__ = [
     "Cycles",
     "DemixedStates",
     "Drawing",
+    "Emitter",
     "FiniteTimeExponents",
     "FixedPoints",
     "FlowField",
@@ -96,6 +97,7 @@ __all__ = [
     "NotApplicable",
     "Plan",
     "Planned",
+    "Predictor",
     "Rotations",
     "StateSpace",
     "Subspaces",

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import rnnscope as rs
-from rnnscope.analyses import extract_automaton
+from rnnscope.analyses import Emitter, extract_automaton
 from rnnscope.tasks import HMMEmission, sample_symbols
 
 
@@ -59,21 +59,20 @@ def extracted(path: str) -> str:
     start = time.process_time()
     found = extract_automaton(rs.load_run(path))
     seconds = time.process_time() - start
-    rate = found.truth_entropy_rate
-    assert rate is not None
-    assert found.truth_log_likelihood_on_truth is not None
-    assert found.compared_log_likelihood_on_truth is not None
-    assert found.compared_states is not None
-    short = (found.truth_log_likelihood_on_truth - found.compared_log_likelihood_on_truth) / rate
-    others = zip(found.compared_models, found.compared_states.tolist(), short.tolist(), strict=True)
+    assert isinstance(found, Emitter)
+    truth, rivals = found.truth, found.rivals
+    assert truth is not None
+    assert rivals.log_likelihood_on_truth is not None
+    short = (truth.own_log_likelihood - rivals.log_likelihood_on_truth) / truth.entropy_rate
+    others = zip(rivals.models, rivals.n_states.tolist(), short.tolist(), strict=True)
     compared = ", ".join(f"{name} ({n}) {100 * share:.1f} %" for name, n, share in others)
-    both = (found.transition_error, found.emission_error)
-    errors = " / ".join("-" if error is None else f"{error:.4f}" for error in both)
-    shortfall = f"{100 * (found.truth_shortfall or 0.0):.1f} ± {100 * (found.truth_shortfall_error or 0.0):.1f} %"
+    errors = "- / -"
+    if truth.matched is not None:
+        errors = f"{truth.matched.transition_error:.4f} / {truth.matched.emission_error:.4f}"
     return (
-        f"| {Path(path).name} | {found.n_states} | {found.log_likelihood:.4f} ({found.truth_log_likelihood:.4f}) "
-        f"| {found.log_likelihood_on_truth:.4f} ({found.truth_log_likelihood_on_truth:.4f}) "
-        f"| {shortfall} | {compared} | {errors} | {seconds:.1f} |"
+        f"| {Path(path).name} | {found.n_states} | {found.fidelity.log_likelihood:.4f} ({truth.log_likelihood:.4f}) "
+        f"| {truth.log_likelihood_on_truth:.4f} ({truth.own_log_likelihood:.4f}) "
+        f"| {100 * truth.shortfall:.1f} ± {100 * truth.shortfall_error:.1f} % | {compared} | {errors} | {seconds:.1f} |"
     )
 
 

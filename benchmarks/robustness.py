@@ -24,12 +24,13 @@ import numpy as np
 from jaxtyping import Float
 
 import rnnscope as rs
-from rnnscope import analyses
+import rnnscope.analyses as analyses
 from rnnscope.records import kinds, manifest
 from rnnscope.records.integrity import verify_run
 from rnnscope.records.provenance import Made, Origin
 from rnnscope.records.results import Result
 from rnnscope.records.writing import tensor_bytes, update_run
+from rnnscope.tasks import Parity
 
 ELSEWHERE = ["unshare", "--pid", "--uts", "--fork"]
 
@@ -52,6 +53,11 @@ class Numbers(Result):
 
     def summary(self) -> str:
         return f"{self.value}"
+
+    def figure(self) -> Any:
+        from rnnscope.figures import new_figure
+
+        return new_figure("Numbers").add_heatmap(z=self.numbers)
 
 
 kinds.declare("numbers", (Numbers,))
@@ -122,7 +128,7 @@ def can_be_elsewhere() -> bool:
 
 def small_run(folder: Path) -> rs.Run:
     training = rs.Training(steps=3, batch_size=4, evaluation_trials=4)
-    return rs.train(rs.tasks.Parity(2), rs.cells.Vanilla(8), training, folder=folder, name="run", progress=False)
+    return rs.train(Parity(2), rs.cells.Vanilla(8), training, folder=folder, name="run", progress=False)
 
 
 def of_results(folder: Path, reads: int, saves: int) -> None:

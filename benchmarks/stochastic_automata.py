@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses import extract_automaton
+from rnnscope.analyses import Predictor, extract_automaton
+from rnnscope.analyses.automata.predicting.future_signatures import Sampled, Writer, divergence
 from rnnscope.analyses.automata.stochastic.alergia import FLOOR, alergia
-from rnnscope.analyses.automata.stochastic.future_signatures import Sampled, Writer, divergence
 from rnnscope.maps import CompleteMap
 from rnnscope.tasks import HMM
 
@@ -37,7 +37,9 @@ def network(name: str) -> CompleteMap:
 
 
 def ours(source: CompleteMap, held_out: Sampled) -> Row:
-    machine = extract_automaton(source, predicts_next=True, compare=False).machine()
+    found = extract_automaton(source, predicts_next=True, compare=False)
+    assert isinstance(found, Predictor)
+    machine = found.machine()
     return lost(machine.predictions(held_out.symbols), held_out), f"{machine.n_states}"
 
 

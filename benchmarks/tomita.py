@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses import extract_automaton
+from rnnscope.analyses import Acceptor, extract_automaton
 
 N_WORDS, LENGTH = 2000, 50
 
@@ -60,7 +60,8 @@ def work(job: Job) -> Row:
     begin = time.process_time()
     clusterer = "centroids" if job.cell == "regularised" else "k-means"
     found = extract_automaton(run, method="states" if job.cell == "regularised" else "auto", clusterer=clusterer)
-    exact = bool(found.truth_equivalent) and found.n_states == found.truth_states
+    assert isinstance(found, Acceptor)
+    exact = found.truth is not None and found.truth.equivalent and found.n_states == found.truth.n_states
     return Row(job, right, found.n_states, exact, run.record["seconds"], time.process_time() - begin)
 
 

@@ -1,9 +1,13 @@
 """Which finite machine does the network implement, and how far is that to be trusted?"""
 
-from rnnscope.analyses.automata.automaton import Automaton
+from rnnscope.analyses.automata.deciding.result import Acceptor
+from rnnscope.analyses.automata.emitting.result import Emitter
 from rnnscope.analyses.automata.extract import extract_automaton
+from rnnscope.analyses.automata.predicting.result import Predictor
 
 __all__ = [
-    "Automaton",
+    "Acceptor",
+    "Emitter",
+    "Predictor",
     "extract_automaton",
 ]

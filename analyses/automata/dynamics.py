@@ -1,10 +1,11 @@
-"""Where in the network's state space the states of a machine lie, how symbols move them, and what keeps them there."""
+"""Find the place of a machine in its network's state space: states, transitions, and the points that keep a state."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int64
 
+from rnnscope.analyses.automata.placement import Arrows, Loops, Placement, Plane, Samples
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import DISTRIBUTIONS, draw_words
 from rnnscope.analyses.fixed_points import find_fixed_points
@@ -27,23 +28,22 @@ def draw(machine: Machine, length: int, rng: np.random.Generator) -> Int64[np.nd
 
 def locate(
     reader: Reader, machine: Machine, words: Int64[np.ndarray, "word time"], rng: np.random.Generator
-) -> dict[str, Any]:
-    """The network's states while the machine is in each of its states on these words, and what holds it there: fields
-    of `Automaton`."""
+) -> Placement:
+    """The network's states while a machine that reads is in each of its states on these words, and what holds it
+    there."""
     visited = reader.visit(reader.alphabet[words], rng)
     at = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])
     flat, place = visited.reshape(-1, visited.shape[-1]), at.ravel()
-    fields = places(flat, place, machine.n_states, rng)
-    counts, centres = fields["state_counts"], fields["state_centres"]
-    arrows = _trajectories(reader, machine, fields["samples"], fields["sample_state"], counts)
-    fields |= arrows | {"arrow_positions": _on_axes(arrows["arrow_paths"], fields)}
-    return fields | _what_keeps(reader, machine, flat, place, counts, centres, rng)
+    found = places(flat, place, machine.n_states, rng)
+    arrows = _trajectories(reader, machine, found)
+    return replace(found, arrows=arrows, loops=_what_keeps(reader, machine, flat, place, found, rng))
 
 
 def places(
     flat: Float[np.ndarray, "visit unit"], place: Int64[np.ndarray, " visit"], n: int, rng: np.random.Generator
-) -> dict[str, Any]:
-    """Where the network's states lie during each of the `n` states of a machine: fields of `Automaton`."""
+) -> Placement:
+    """Where the network's states lie during each of the `n` states of a machine, without transitions and what keeps
+    them."""
     counts = np.bincount(place, minlength=n)
     sums = np.zeros((n, flat.shape[1]))
     np.add.at(sums, place, flat)
@@ -57,62 +57,52 @@ def places(
     axes *= np.where(axes[np.arange(2), largest] < 0, -1.0, 1.0)[:, None]  # signs are arbitrary
     share = (singular**2)[:2].sum() / max(float((singular**2).sum()), 1e-300)
     rows = _sample(place, rng)
-    return {
-        "state_centres": centres,
-        "state_spread": spread,
-        "state_counts": counts,
-        "state_positions": (centres - middle) @ axes.T,
-        "positions_origin": middle,
-        "positions_axes": axes,
-        "positions_variance": float(share),
-        "sample_state": place[rows],
-        "samples": flat[rows],
-        "sample_positions": (flat[rows] - middle) @ axes.T,
-    }
+    return Placement(
+        counts=counts,
+        centres=centres,
+        spread=spread,
+        samples=Samples(states=flat[rows], machine_state=place[rows]),
+        plane=Plane(origin=middle, axes=axes, variance=float(share)),
+    )
 
 
 def moves(
-    visited: Float[np.ndarray, "sequence time unit"], place: Int64[np.ndarray, "sequence time"], fields: dict[str, Any]
-) -> dict[str, Any]:
+    visited: Float[np.ndarray, "sequence time unit"],
+    place: Int64[np.ndarray, "sequence time"],
+    counts: Int64[np.ndarray, " state"],
+) -> Arrows | None:
     """Each move of an emitter as the network makes it, the mean over the half of these moves that stays longest: the
     network's states at the last step in the one machine state, and then for as long as all of these stay in the next.
-    Of the most visited states first; fields of `Automaton`, nothing where it never moves.
+    Of the most visited states first; None where it never moves.
 
     Args:
         visited: states of the network.
         place: the machine state at each.
-        fields: what `places` gave for them.
+        counts: how often each machine state is visited.
     """
     sequence, last = np.nonzero(place[:, :-1] != place[:, 1:])
     if not len(last):
-        return {}
+        return None
     source, target = place[sequence, last], place[sequence, last + 1]
     ends = np.append(np.where(np.diff(sequence) == 0, last[1:], place.shape[1] - 1), place.shape[1] - 1)
     stay = np.minimum(ends - last, HELD)
     pairs = np.unique(np.column_stack([source, target]), axis=0)
-    pairs = pairs[np.argsort(-fields["state_counts"][pairs[:, 0]], kind="stable")][:MOST_ARROWS]
-    paths, counts = [], []
+    pairs = pairs[np.argsort(-counts[pairs[:, 0]], kind="stable")][:MOST_ARROWS]
+    paths, averaged = [], []
     for a, b in pairs:
         rows = np.flatnonzero((source == a) & (target == b))
         length = int(np.median(stay[rows]))
         rows = rows[stay[rows] >= length]
         steps = np.minimum(np.arange(HELD + 1), length)  # then it rests where it has come to
         paths.append(visited[sequence[rows, None], last[rows, None] + steps].mean(0))
-        counts.append(len(rows))
-    return {
-        "arrow_state": pairs[:, 0],
-        "arrow_target": pairs[:, 1],
-        "arrow_symbol": np.full(len(pairs), -1),
-        "arrow_count": np.array(counts),
-        "arrow_paths": np.stack(paths),
-        "arrow_positions": _on_axes(np.stack(paths), fields),
-    }
-
-
-def _on_axes(
-    paths: Float[np.ndarray, "arrow step unit"], fields: dict[str, Any]
-) -> Float[np.ndarray, "arrow step axis"]:
-    return (paths - fields["positions_origin"]) @ fields["positions_axes"].T
+        averaged.append(len(rows))
+    return Arrows(
+        source=pairs[:, 0],
+        target=pairs[:, 1],
+        symbol=np.full(len(pairs), -1),
+        count=np.array(averaged),
+        paths=np.stack(paths),
+    )
 
 
 def _sample(place: Int64[np.ndarray, " visit"], rng: np.random.Generator) -> Int64[np.ndarray, " sample"]:
@@ -124,33 +114,28 @@ def _sample(place: Int64[np.ndarray, " visit"], rng: np.random.Generator) -> Int
     return rows[rank < MOST_SAMPLES]
 
 
-def _trajectories(
-    reader: Reader,
-    machine: Machine,
-    samples: Float[np.ndarray, "sample unit"],
-    place: Int64[np.ndarray, " sample"],
-    counts: Int64[np.ndarray, " state"],
-) -> dict[str, Any]:
+def _trajectories(reader: Reader, machine: Machine, found: Placement) -> Arrows:
     """Each transition as the network makes it: the mean of its states in the one machine state, after the symbol, and
     where they go as the symbol is held. Of the most visited states first."""
+    counts, place = found.counts, found.samples.machine_state
     states = [state for state in np.argsort(-counts, kind="stable").tolist() if counts[state]]
     arrows = [(state, symbol) for state in states for symbol in range(machine.n_symbols)][:MOST_ARROWS]
     members = [np.flatnonzero(place == state) for state, _ in arrows]
     begins = np.cumsum([0, *map(len, members)])[:-1]
     sizes = np.array([[len(rows)] for rows in members])
     symbols = np.repeat([symbol for _, symbol in arrows], sizes[:, 0])
-    reached = samples[np.concatenate(members)]
+    reached = found.samples.states[np.concatenate(members)]
     path = [np.add.reduceat(reached, begins) / sizes]
     for _ in range(HELD):
         reached = reader.map.step(reached, reader.alphabet[symbols])
         path.append(np.add.reduceat(reached, begins) / sizes)
-    return {
-        "arrow_state": np.array([state for state, _ in arrows]),
-        "arrow_target": np.array([machine.transitions[arrow] for arrow in arrows]),
-        "arrow_symbol": np.array([symbol for _, symbol in arrows]),
-        "arrow_count": sizes[:, 0],
-        "arrow_paths": np.stack(path, 1),
-    }
+    return Arrows(
+        source=np.array([state for state, _ in arrows]),
+        target=np.array([machine.transitions[arrow] for arrow in arrows]),
+        symbol=np.array([symbol for _, symbol in arrows]),
+        count=sizes[:, 0],
+        paths=np.stack(path, 1),
+    )
 
 
 def _what_keeps(
@@ -158,16 +143,16 @@ def _what_keeps(
     machine: Machine,
     flat: Float[np.ndarray, "visit unit"],
     place: Int64[np.ndarray, " visit"],
-    counts: Int64[np.ndarray, " state"],
-    centres: Float[np.ndarray, "state unit"],
+    located: Placement,
     rng: np.random.Generator,
-) -> dict[str, Any]:
+) -> Loops | None:
     """For each symbol that keeps the machine where it is, the fixed or slow point of the network under this symbol
     that is nearest to the states it has there."""
+    counts, centres = located.counts, located.centres
     loops = [(s, a) for s, a in np.argwhere(machine.transitions == np.arange(machine.n_states)[:, None]) if counts[s]]
     loops = sorted(loops, key=lambda loop: -counts[loop[0]])[:MOST_LOOPS]
     if not loops:
-        return {}
+        return None
     starts, inputs = [], []
     for state, symbol in loops:
         rows = rng.choice(np.flatnonzero(place == state), N_STARTS)
@@ -198,12 +183,12 @@ def _what_keeps(
         q.append(best[3])
         stable.append(best[4])
     states = np.array([state for state, _ in loops])
-    return {
-        "loop_state": states,
-        "loop_symbol": np.array([symbol for _, symbol in loops]),
-        "loop_points": np.stack(points),
-        "loop_kind": np.array(kinds),
-        "loop_q": np.array(q),
-        "loop_stable": np.array(stable),
-        "loop_distance": np.linalg.norm(np.stack(points) - centres[states], axis=1),
-    }
+    return Loops(
+        state=states,
+        symbol=np.array([symbol for _, symbol in loops]),
+        points=np.stack(points),
+        kind=np.array(kinds),
+        q=np.array(q),
+        stable=np.array(stable),
+        distance=np.linalg.norm(np.stack(points) - centres[states], axis=1),
+    )

@@ -1,9 +1,9 @@
 """Which finite machine does a network implement, and how far is that to be trusted?
 
-Three kinds, told apart by the task. A network that reads symbols and decides becomes a Moore machine
+Three kinds, which differ by the task. A network that reads symbols and decides becomes a Moore machine
 (`deciding.acceptor`), with a stack or a counter in its place where it counts (`counting`); one that reads them and
-predicts the next becomes a probabilistic automaton (`stochastic.predictor`); one that turns noise into symbols becomes
-a hidden Markov model (`stochastic.emitter`). Each is then compared with the network on fresh samples. Agreement on
+predicts the next becomes a probabilistic automaton (`predicting.predictor`); one that turns noise into symbols becomes
+a hidden Markov model (`emitting.emitter`). Each is then compared with the network on fresh samples. Agreement on
 samples is no proof of equivalence, and is never called one here.
 """
 
@@ -15,17 +15,27 @@ from annotated_types import Ge
 from jaxtyping import Num
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.automata.automaton import Automaton
+from rnnscope.analyses.automata.cost import (
+    EMITTED_LENGTH,
+    PREDICTED_LENGTH,
+    PREDICTED_WORDS,
+    SYMBOL_LENGTH,
+    TESTED,
+    expected,
+)
 from rnnscope.analyses.automata.deciding.acceptor import extract_acceptor
 from rnnscope.analyses.automata.deciding.quantisers import Clusterer, quantiser
+from rnnscope.analyses.automata.deciding.result import Acceptor
 from rnnscope.analyses.automata.deciding.search import Method, Search
+from rnnscope.analyses.automata.emitting import emitter_machine
+from rnnscope.analyses.automata.emitting.emitter import extract_emitter
+from rnnscope.analyses.automata.emitting.result import Emitter
+from rnnscope.analyses.automata.predicting.predictor import Limits, extract_predictor
+from rnnscope.analyses.automata.predicting.result import Predictor
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.stochastic import emitter_machine
-from rnnscope.analyses.automata.stochastic.emitter import extract_emitter
-from rnnscope.analyses.automata.stochastic.predictor import Limits, extract_predictor
 from rnnscope.analyses.automata.words import task_words
 from rnnscope.analyses.headings import AUTOMATA
-from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.cost import Cost
 from rnnscope.maps import CompleteMap
 from rnnscope.question import Axes, Count, Seed
 from rnnscope.registry import Drawing, analysis
@@ -34,40 +44,7 @@ from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Process, Task
 
 CANDIDATES = (8, 32, 128, 256)  # clusters
-SYMBOL_LENGTH = 40  # where no task tells how long words are
-PREDICTED_LENGTH, EMITTED_LENGTH = 100, 200
-PREDICTED_WORDS, PREDICTOR_STATES = 200, 32
-TESTED = 3  # times as many words are held out of a predictor
-MOST_STATES = 200
-# What the presets' networks took: times that test words, and words to learn from, are read, and most words asked for;
-# passes over what was read, of a number for each step; and how much more it is where models are fitted to it.
-TESTS, LEARNS, ASKED, WORD_SCANS = 2.3, 10, 100_000, 800
-EMITTER_ROUNDS, PREDICTOR_ROUNDS = 60.0, 60.0
-SEEN = 2**22  # numbers in states that are kept at a time, about
-
-
-def _cost(scale: Scale, settings: Settings) -> Expected:
-    task = scale.subject.task if settings["task"] is None else settings["task"]
-    n_words, length, tested = settings["n_words"], settings["length"], settings["n_test_words"]
-    predicts = settings["predicts_next"] if task is None else settings["predicts_next"] or task.predicts_next
-    if predicts:
-        length, n_words = length or PREDICTED_LENGTH, n_words or PREDICTED_WORDS
-        counted, rounds = 2 * n_words * length + (tested or TESTED * n_words) * length, PREDICTOR_ROUNDS
-    elif task is not None and task.loss == "sinkhorn":
-        length = length or EMITTED_LENGTH
-        counted, rounds = (2 * (n_words or 100) + (tested or 100)) * (length + 2 * scale.trial_steps), EMITTER_ROUNDS
-    else:
-        length = length or int(scale.trial_steps) or SYMBOL_LENGTH
-        lengths = length + sum(each for each in settings["test_lengths"] if each > length)
-        counted = TESTS * (tested or 1000) * lengths + LEARNS * (n_words or 300) * length
-        counted, rounds = counted + min(LEARNS * settings["budget"], ASKED), 1.0
-    if rounds > 1 and not settings["compare"]:
-        rounds /= 2
-    reading = scale.unroll.of(1, counted) + scale.readout.of(1, counted)
-    seconds = reading + rounds * counted * (WORD_SCANS * scale.scan + scale.n * scale.scan)
-    # What emits or predicts keeps all its states, and the noise that it was shown.
-    kept = 1.3 * counted * (scale.n + scale.n_inputs) if rounds > 1 else min(3 * counted * scale.n, 3 * SEEN)
-    return scale.around(seconds, FLOAT * (kept + 12 * counted))
+PREDICTOR_STATES, MOST_STATES = 32, 200
 
 
 @analysis(
@@ -77,10 +54,10 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     quick={"n_words": 8, "length": 8, "n_test_words": 8, "test_lengths": (), "budget": 200, "compare": False},
     drawings=(
         Drawing("states", "Automaton in state space", lambda found: found.figure(layout="states")),
-        Drawing("trust", "How far to trust the automaton", Automaton.trust_figure),
+        Drawing("trust", "How far to trust the automaton", lambda found: found.trust_figure()),
     ),
     wide=True,
-    cost=Cost("heavy", "words x their length x units^2, and of what emits or predicts the models compared", _cost),
+    cost=Cost("heavy", "words x their length x units^2, and of what emits or predicts the models compared", expected),
 )
 def extract_automaton(
     subject: Subject,
@@ -101,7 +78,7 @@ def extract_automaton(
     test_lengths: Sequence[Count] = (50, 100, 200),
     compare: bool = True,
     seed: Seed = 0,
-) -> Automaton:
+) -> Acceptor | Predictor | Emitter:
     """The finite machine that a network implements, with its fidelity on held-out samples.
 
     Reading symbols (the task has an alphabet, or one is given), by `method`: "queries" asks what the network shows

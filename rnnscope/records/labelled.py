@@ -183,6 +183,11 @@ def part_of(cls: type, name: str) -> type[Any] | None:
     return None
 
 
+def may_be_missing(cls: type, name: str) -> bool:
+    """Whether a field may be None."""
+    return type(None) in _options(cls, name)
+
+
 def _dimensions(cls: type, name: str, value: np.ndarray) -> tuple[str, ...]:
     """Axis names out of the jaxtyping annotation; `X | None` is looked into."""
     for option in _options(cls, name):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.records.labelled import Labelled, axes_of, from_attributes, part_of
+from rnnscope.records.labelled import Labelled, axes_of, from_attributes, may_be_missing, part_of
 from rnnscope.records.provenance import Made
 
 FORMERLY = "formerly"
@@ -86,7 +86,7 @@ def _moved(cls: type[Any], flat: Labelled) -> Labelled:
         elif part is not None and name not in flat.values:
             first = dataclasses.fields(part)[0]
             old = first.metadata.get(FORMERLY, first.name)
-            if old in flat.arrays or flat.values.get(old) is not None:
+            if not may_be_missing(cls, field.name) or old in flat.arrays or flat.values.get(old) is not None:
                 found.parts[field.name] = _moved(part, flat)
             else:
                 found.values[field.name] = None

@@ -1,7 +1,6 @@
 """The explorer in a real browser, offline, and what it refuses."""
 
 import base64
-import dataclasses
 import functools
 import json
 import shutil
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 import rnnscope as rs
-from rnnscope.analyses import ANALYSES, Automaton, NotApplicable, analyse
+from rnnscope.analyses import ANALYSES, NotApplicable, analyse
 from rnnscope.app import create_app, library, serve
 from rnnscope.app.cards import boards, cards
 from rnnscope.app.library import find_run
@@ -409,30 +408,35 @@ def test_a_result_that_cannot_be_drawn_costs_its_own_card(folder: Path, monkeypa
     def fail(*_: object) -> None:
         raise KeyError("colour")
 
-    name = rs.load_run(folder / "whole").results[0]
+    run = rs.load_run(folder / "whole")
+    name = run.results[0]
     library._draw.cache_clear()
-    monkeypatch.setattr(ANALYSES[name].results[0], "figure", fail)
+    monkeypatch.setattr(type(run.kept(name)[-1].load()), "figure", fail)
     told = json.dumps(_card(folder, name, "whole"))
     library._draw.cache_clear()
     assert ".zarr.zip cannot be drawn (KeyError 'colour'): delete it and redo the analysis" in told
     assert _card(folder, "training", "whole")["frame-training"]["className"] == "frame"
 
 
-def test_every_figure_of_a_result_has_a_card_and_says_why_it_does_not_apply(folder: Path) -> None:
+def test_every_figure_of_a_result_has_a_card_and_says_why_it_does_not_apply(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise rs.NotApplicable("this machine has nothing to trust")
+
     assert [card.name for card in boards()["Automata"]] == ["automaton", "automaton-states", "automaton-trust"]
     whole = _card(folder, "automaton-states", "whole")
     assert whole["frame-automaton-states"]["className"] == "frame"
     assert "placed by the network's states" in whole["about-automaton-states"]["children"]
-    run = rs.load_run(shutil.copytree(folder / "whole", folder / "older"))
-    kept = run.kept("automaton")[-1].load()
-    assert isinstance(kept, Automaton)
-    run.save_result(dataclasses.replace(kept, state_positions=None))
-    assert "kept without the network's states" in json.dumps(_card(folder, "automaton-states", "older"))
-    assert _card(folder, "automaton-trust", "older")["frame-automaton-trust"]["className"] == "frame"
+    library._draw.cache_clear()
+    monkeypatch.setattr(rs.analyses.Acceptor, "trust_figure", refuse)
+    refused = json.dumps(_card(folder, "automaton-trust", "whole"))
+    library._draw.cache_clear()
+    assert "this machine has nothing to trust" in refused
+    assert _card(folder, "automaton-states", "whole")["frame-automaton-states"]["className"] == "frame"
     asked = json.dumps(_card(folder, "automaton-trust", "bare"))
     assert "rnnscope analyze" in asked
     assert "--only automaton" in asked
-    shutil.rmtree(run.path)
 
 
 def test_other_host_names_are_refused(bare: Path) -> None:

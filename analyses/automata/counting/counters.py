@@ -8,13 +8,15 @@ any finite machine, and no finite machine has all of them, those beyond included
 regular.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from rnnscope.analyses.automata.counting.counter import Counter, sums
 from rnnscope.analyses.automata.counting.pushdown import Brackets, Pushdown, heights, learn_pushdown
+from rnnscope.analyses.automata.counting.result import ByDepth, Counting, Stack, Tally
 from rnnscope.analyses.automata.deciding.choice import agreement
 from rnnscope.analyses.automata.deciding.query_machine import Answers
 from rnnscope.analyses.automata.reader import Reader
@@ -33,32 +35,6 @@ MOST_FUTURES = 256  # suffixes that tell states apart
 MOST_STATES = 200
 
 Pairs = list[tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class Counter:
-    """Adds a number for every symbol, and shows what belongs to the sum.
-
-    Attributes:
-        steps: what each symbol adds.
-        shown: for the sums `lowest`, `lowest` + 1 ...; the first for smaller ones too, the last for larger ones.
-        lowest: see `shown`.
-        ends: whether a sum once below 0 stays there.
-    """
-
-    steps: Int64[np.ndarray, " symbol"]
-    shown: Int64[np.ndarray, " sum"]
-    lowest: int
-    ends: bool
-
-    @property
-    def n_locations(self) -> int:
-        return 1  # all that it knows is the sum
-
-    def show(self, words: Int64[np.ndarray, "word time"]) -> Int64[np.ndarray, "word prefix"]:
-        """What is shown after each prefix, the empty one first."""
-        place = np.clip(_sums(self.steps, words, self.ends) - self.lowest, 0, len(self.shown) - 1)
-        return self.shown[place]
 
 
 class Growth(NamedTuple):
@@ -120,9 +96,9 @@ def explain(
     truth: Language | Machine | None,
     asked: bool,
     rng: np.random.Generator,
-) -> dict[str, Any]:
-    """What a network that counts does: fields of `Automaton`, none where a finite machine has its answers after all, or
-    where it shows more than two classes.
+) -> Counting | None:
+    """What a network that counts does; None where a finite machine has its answers after all, or where it shows more
+    than two classes.
 
     Args:
         machine: the finite machine that was found.
@@ -142,14 +118,14 @@ def explain(
     words = draw(deepest)
     wanted = reader.read(words, rng)
     if wanted.shape[-1] != 1 or not np.isin(wanted, (0, 1)).all():
-        return {}
+        return None
     counted = np.arange(len(words)) < grown.depth * N_EACH
 
-    def right(model: "Machine | Pushdown | Counter") -> np.ndarray:
+    def right(model: Machine | Pushdown | Counter) -> np.ndarray:
         agrees = agreement(model, words, wanted) if isinstance(model, Machine) else model.show(words) == wanted[..., 0]
         return agrees[:, first:]
 
-    def cost(model: "Machine | Pushdown | Counter") -> float:
+    def cost(model: Machine | Pushdown | Counter) -> float:
         size = model.n_states if isinstance(model, Machine) else model.n_locations
         return float((~right(model)[counted].all(1)).mean()) + PRICE * size
 
@@ -158,23 +134,35 @@ def explain(
         by_futures = machine_of_futures(reader, brackets[1], rng)
         rivals += [] if by_futures is None else [by_futures]
         if any(right(rival).all() for rival in rivals):
-            return {}
+            return None
     taught = nested_words(N_WORDS, TAUGHT_DEPTH, 6 * TAUGHT_DEPTH, pairs, reader.n_symbols, rng)
     counter, read = _counter(reader, draw(grown.depth), brackets, first, rng)
     pushdown = _best_pushdown(reader, taught, brackets, asked, rng)
     fallback = counter if pushdown is None else min((pushdown, counter), key=cost)
     if cost(fallback) >= min(map(cost, rivals)):
-        return {}
+        return None
     if isinstance(truth, Machine) and truth.kind == "DFA" and right(truth).mean() >= right(fallback).mean():
-        return {}
-    fields = {"counting_pairs": tuple(pairs), "counting_depth": grown.depth}
+        return None
+    by_depth, (fidelity, accuracy) = _by_depth(reader, machine, fallback, read, brackets, pairs, truth, first, rng)
+    found = Counting(growth=grown.states, pairs=tuple(pairs), depth=grown.depth, by_depth=by_depth)
     if isinstance(fallback, Pushdown):
-        fields |= {"pushdown_accepting": fallback.accepting, "pushdown_internal": fallback.internal}
-        fields |= {"pushdown_returns": fallback.returns}
-    else:
-        fields |= {"counter_steps": fallback.steps, "counter_shown": fallback.shown}
-        fields |= {"counter_lowest": fallback.lowest, "counter_ends": fallback.ends}
-    return fields | _by_depth(reader, machine, fallback, read, brackets, pairs, truth, first, rng)
+        stack = Stack(
+            accepting=fallback.accepting,
+            internal=fallback.internal,
+            returns=fallback.returns,
+            fidelity=fidelity,
+            accuracy=accuracy,
+        )
+        return replace(found, stack=stack)
+    tally = Tally(
+        steps=fallback.steps,
+        shown=fallback.shown,
+        lowest=fallback.lowest,
+        ends=fallback.ends,
+        fidelity=fidelity,
+        accuracy=accuracy,
+    )
+    return replace(found, tally=tally)
 
 
 def machine_of_futures(reader: Reader, closing: tuple[int, ...], rng: np.random.Generator) -> Machine | None:
@@ -289,20 +277,12 @@ def _counter(
 
 def _labelled(steps: np.ndarray, words: np.ndarray, shown: np.ndarray, ends: bool, first: int) -> Counter:
     """The counter that shows, at each sum, what the network shows most often."""
-    sums = _sums(steps, words, ends)[:, first:]
-    lowest = int(sums.min())
-    votes = np.zeros((int(sums.max()) - lowest + 1, 2))
-    np.add.at(votes, (sums - lowest, shown[:, first:]), 1)
+    reached = sums(steps, words, ends)[:, first:]
+    lowest = int(reached.min())
+    votes = np.zeros((int(reached.max()) - lowest + 1, 2))
+    np.add.at(votes, (reached - lowest, shown[:, first:]), 1)
     # Sums that never came up between others show nothing in particular.
     return Counter(steps, votes.argmax(1), lowest, ends)
-
-
-def _sums(steps: np.ndarray, words: np.ndarray, ends: bool) -> Int64[np.ndarray, "word prefix"]:
-    sums = np.column_stack([np.zeros(len(words), np.int64), steps[words].cumsum(1)])
-    if ends:
-        below = np.logical_or.accumulate(sums < 0, axis=1)
-        sums = np.where(below, -1, sums)
-    return sums
 
 
 def _linear(states: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, float]:
@@ -316,37 +296,44 @@ def _linear(states: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, float]:
 def _by_depth(
     reader: Reader,
     machine: Machine,
-    fallback: "Pushdown | Counter",
+    fallback: Pushdown | Counter,
     read: _Read,
     brackets: Brackets,
     pairs: Pairs,
     truth: Language | Machine | None,
     first: int,
     rng: np.random.Generator,
-) -> dict[str, Any]:
-    """Agreement at every prefix of words nested to each depth: fields of `Automaton`."""
-    name = "pushdown" if isinstance(fallback, Pushdown) else "counter"
-    found: dict[str, list[float]] = {}
-    for depth in TESTED_DEPTHS:
+) -> tuple[ByDepth, "_Shares"]:
+    """Words nested to each depth: machine and network there, and what stands in the machine's place."""
+    asked = slice(first, None)
+    agrees, right, counted = np.empty((2, len(TESTED_DEPTHS))), np.empty((3, len(TESTED_DEPTHS))), []
+    for i, depth in enumerate(TESTED_DEPTHS):
         words = nested_words(N_WORDS, depth, 4 * depth + 8, pairs, reader.n_symbols, rng)
         visited = reader.visit(reader.alphabet[words], rng)
         start = np.full(len(words), machine.initial)
-        shown = {
-            "network": reader.show(visited)[..., 0],
-            "machine": machine.outputs[np.column_stack([start, machine.run(words)]), 0],
-            name: fallback.show(words),
-        }
-        compared = [("machine", "network", "fidelity"), (name, "network", "fidelity")]
+        network = reader.show(visited)[..., 0]
+        by_machine = machine.outputs[np.column_stack([start, machine.run(words)]), 0]
+        instead = fallback.show(words)
+        agrees[:, i] = [(shown == network)[:, asked].mean() for shown in (by_machine, instead)]
         if isinstance(truth, Language):
-            shown["truth"] = truth.labels(words)
-            compared += [(who, "truth", "accuracy") for who in ("machine", "network", name)]
-        for who, whose, what in compared:
-            share = (shown[who] == shown[whose])[:, first:].mean()
-            found.setdefault(f"{who}_depth_{what}", []).append(float(share))
-        counted = np.rint(visited[1::2] @ read.weight + read.bias) == heights(words[1::2], brackets)
-        found.setdefault("count_depth_fidelity", []).append(float(counted.mean()))
-    return {
-        "tested_depths": np.array(TESTED_DEPTHS),
-        "counter_fit": read.fit,
-        **{key: np.array(values) for key, values in found.items()},
-    }
+            wanted = truth.labels(words)
+            right[:, i] = [(shown == wanted)[:, asked].mean() for shown in (by_machine, network, instead)]
+        count = np.rint(visited[1::2] @ read.weight + read.bias)
+        counted.append(float((count == heights(words[1::2], brackets)).mean()))
+    of_machine, of_network, of_fallback = right if isinstance(truth, Language) else (None, None, None)
+    found = ByDepth(
+        depths=np.array(TESTED_DEPTHS),
+        machine_fidelity=agrees[0],
+        machine_accuracy=of_machine,
+        network_accuracy=of_network,
+        linear_fit=read.fit,
+        linear_fidelity=np.array(counted),
+    )
+    return found, _Shares(agrees[1], of_fallback)
+
+
+class _Shares(NamedTuple):
+    """Of a stack or counter, by depth: agreement with the network, and, by a true language, how often it is right."""
+
+    fidelity: Float[np.ndarray, " tested_depth"]
+    accuracy: Float[np.ndarray, " tested_depth"] | None

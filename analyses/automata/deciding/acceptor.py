@@ -1,16 +1,19 @@
 """Which Moore machine does a network implement that reads symbols and decides, and how far do the two agree?"""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata import dynamics
-from rnnscope.analyses.automata.automaton import Automaton
 from rnnscope.analyses.automata.counting import counters
-from rnnscope.analyses.automata.deciding import trust
+from rnnscope.analyses.automata.counting.result import Counting
+from rnnscope.analyses.automata.deciding.distinction import myhill_nerode
+from rnnscope.analyses.automata.deciding.doubts import falsify
+from rnnscope.analyses.automata.deciding.fidelity import measure_fidelity
+from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch
 from rnnscope.analyses.automata.deciding.search import Search, find_machine
+from rnnscope.analyses.automata.deciding.truth import OnTask, against_truth, task_accuracy
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks import Task
 from rnnscope.tasks.languages import Language
@@ -27,7 +30,7 @@ def extract_acceptor(
     lengths: Int64[np.ndarray, " length"],
     n_test_words: int,
     seed: int,
-) -> Automaton:
+) -> Acceptor:
     """The Moore machine of a network, with `n_test_words` held-out words of each kind and of these lengths."""
     # A stream of random numbers for each step: words to learn from and words to test with have nothing in common.
     learning, testing, doubting, placing = (np.random.default_rng([seed, 0xA0, i]) for i in range(4))
@@ -39,69 +42,66 @@ def extract_acceptor(
     if not asked:
         reader = replace(reader, empty_word=machine.outputs[machine.initial])
     shown = None if search.of_task is None else task
-    fields = trust.fidelity(reader, machine, lengths, n_test_words, testing, shown)
+    measured = measure_fidelity(reader, machine, lengths, n_test_words, testing, shown)
     n_pairs, n_doubts = min(PAIRS, n_test_words), max(search.n_words, n_test_words // 3)
-    alike = trust.myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
-    fields |= dict(zip(("compression", "distinction_precision", "distinction_recall"), alike, strict=True))
-    doubts = trust.falsify(reader, machine, n_doubts, lengths, doubting, shown)
-    names = ("falsifier_kinds", "falsifier_wrong", "falsifier_words", "falsifier_word")
-    fields |= dict(zip(names, doubts, strict=True))
+    distinction = myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
+    doubts = falsify(reader, machine, n_doubts, lengths, doubting, shown)
+    on_task, exact = None, None
     if task is not None:
-        fields |= trust.task_accuracy(reader, task, machine, n_test_words, testing)
-        fields |= trust.against_truth(
+        accuracy = task_accuracy(reader, task, machine, n_test_words, testing)
+        exact, correctness = against_truth(
             reader, task, machine, lengths, n_test_words, doubting, with_trials=shown is not None
         )
-        if shown is None:
-            fields["task_states"] = 0
-    fields |= dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing)
-    fields |= counting
-    empty = np.zeros((machine.n_states, 0))
+        on_task = OnTask(n_states=measured.task_states, accuracy=accuracy, correctness=correctness)
     named = () if task is None else task.symbols
-    return Automaton(
-        kind="moore",
+    return Acceptor(
         transitions=machine.transitions,
         outputs=machine.outputs,
-        transition_probabilities=empty,
-        emission=empty,
         initial=machine.initial,
         symbols=named if len(named) == reader.n_symbols else _names(reader.alphabet),
-        n_test_words=n_test_words,
-        tried_clusters=np.array(found.clusters),
-        tried_states=np.array([each.n_states for each in tried]),
-        tried_fidelity=np.array(found.agreements),
-        tried_methods=tuple(found.methods),
-        tried_transitions=np.concatenate([each.transitions for each in tried]),
-        tried_outputs=np.concatenate([each.outputs for each in tried]),
-        method=found.method,
-        n_questions=found.n_questions,
-        out_of_budget=found.out_of_budget,
-        n_checks=found.n_checks,
-        settled=found.settled,
-        n_clusters=search.candidates,
-        n_words=search.n_words,
-        length=search.length,
-        seed=seed,
-        **fields,
+        occupancy=measured.occupancy,
+        fidelity=measured.fidelity,
+        distinction=distinction,
+        doubts=doubts,
+        on_task=on_task,
+        truth=exact,
+        counting=counting,
+        search=MachineSearch(
+            method=found.method,
+            n_words=search.n_words,
+            candidates=search.candidates,
+            n_questions=found.n_questions,
+            out_of_budget=found.out_of_budget,
+            n_checks=found.n_checks,
+            settled=found.settled,
+            methods=tuple(found.methods),
+            n_clusters=np.array(found.clusters),
+            n_states=np.array([each.n_states for each in tried]),
+            agreement=np.array(found.agreements),
+            transitions=np.concatenate([each.transitions for each in tried]),
+            outputs=np.concatenate([each.outputs for each in tried]),
+        ),
+        placement=dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing),
     )
 
 
-def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.random.Generator) -> dict[str, Any]:
+def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.random.Generator) -> Counting | None:
     if reader.n_symbols > MOST_SYMBOLS:
-        return {}
+        return None
     begins = np.ones(reader.n_symbols, bool)
     if task is not None:
         first = task.sample(256, np.random.default_rng(0)).inputs[:, len(reader.opening)]
         begins = np.array([(np.abs(first - vector) < 1e-6).all(1).any() for vector in reader.alphabet])
     grown = counters.growth(reader, begins, rng)
-    fields: dict[str, Any] = {"growth_states": grown.states}
+    uncounted = Counting(growth=grown.states)
     if not grown.pairs:
-        return fields
+        return uncounted
     asked = task is None or len(reader.opening) > 0
     truth, known = None if task is None else task.ground_truth, None
     if isinstance(truth, Language | Machine):
         n_symbols = truth.n_symbols if isinstance(truth, Machine) else len(truth.symbols)
         known = truth if n_symbols == reader.n_symbols else None
-    return fields | counters.explain(reader, machine, grown, known, asked, rng)
+    return counters.explain(reader, machine, grown, known, asked, rng) or uncounted
 
 
 def _names(alphabet: Float[np.ndarray, "symbol input"]) -> tuple[str, ...]:

@@ -1,10 +1,13 @@
 """Where a machine lies in its network, drawn: the states it is made of, what keeps it there, and how it moves."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
-from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.analyses.automata.figures.graph import Graph
+from rnnscope.analyses.automata.placement import Arrows, Loops, Placement
+from rnnscope.analyses.automata.wording import plural_states
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -16,41 +19,46 @@ LABEL = np.array([0.06, 0.05])  # what a number takes of width and height of a f
 INK = "#333333"
 
 
-def states_figure(automaton: Any, shown: np.ndarray, nodes: list[Any], legend: list[str]) -> "go.Figure":
+def states_figure(
+    graph: Graph, placement: Placement, occupancy: Float[np.ndarray, " state"], symbols: tuple[str, ...] | None
+) -> "go.Figure":
     """On two principal axes of the visited states: samples of each machine state, coloured as in its graph, with its
     number at their centre; fixed and slow points; and the transitions as mean trajectories of the network, solid for
     the symbol that is read and dotted as it is held on.
 
     Args:
-        automaton: an `Automaton`.
-        shown: the machine states to draw.
-        nodes: how its graph draws each of these (`machine_figure.Node`).
-        legend: the names of the nodes' colours; none where they are too many.
-
-    Raises:
-        NotApplicable: nothing tells where the network was.
+        graph: the machine as circles and arrows.
+        placement: where it lies.
+        occupancy: how often it is in each state.
+        symbols: the names of what it reads; None for a machine that emits at random.
     """
     from rnnscope.figures import COLOURS, new_figure
 
-    if automaton.sample_positions is None or automaton.state_positions is None:
-        raise NotApplicable("this machine was kept without the network's states: extract it anew")
-    n = automaton.n_states
-    title = f"{n} state{'s' * (n > 1)}, placed by the network's states"
+    n, shown = len(occupancy), graph.shown
+    title = f"{plural_states(n)}, placed by the network's states"
     if len(shown) < n:
         title += f" (drawn: the {len(shown)} most visited)"
-    figure = new_figure(f"{title}<br>on two principal axes: {automaton.positions_variance:.0%} of the variance")
-    for colour in sorted({node.colour for node in nodes}):
-        members = np.array([state for state, node in zip(shown, nodes, strict=True) if node.colour == colour])
-        rows = np.isin(automaton.sample_state, members)
-        x, y = automaton.sample_positions[rows].T
+    figure = new_figure(f"{title}<br>on two principal axes: {placement.plane.variance:.0%} of the variance")
+    samples, machine_state = placement.plane.positions(placement.samples.states), placement.samples.machine_state
+    centres = placement.plane.positions(placement.centres)
+    for colour in sorted({node.colour for node in graph.nodes}):
+        members = np.array([state for state, node in zip(shown, graph.nodes, strict=True) if node.colour == colour])
+        rows = np.isin(machine_state, members)
+        x, y = samples[rows].T
         look = {"size": 5, "opacity": 0.45, "color": COLOURS[colour % len(COLOURS)]}
         figure.add_scatter(
-            x=x, y=y, mode="markers", marker=look, name=legend[colour] if legend else "", showlegend=bool(legend),
-            hovertext=[f"state {state}" for state in automaton.sample_state[rows]], hoverinfo="text",
+            x=x, y=y, mode="markers", marker=look, name=graph.legend[colour] if graph.legend else "",
+            showlegend=bool(graph.legend),
+            hovertext=[f"state {state}" for state in machine_state[rows]], hoverinfo="text",
         )  # fmt: skip
-    _add_transitions(figure, automaton, shown)
-    _add_points(figure, automaton, shown)
-    _add_numbers(figure, automaton, dict(zip(shown.tolist(), nodes, strict=True)))
+    if placement.arrows is not None:
+        paths = placement.plane.positions(placement.arrows.paths)
+        _add_transitions(figure, placement.arrows, paths, shown, symbols)
+    drawn = np.concatenate([samples, centres])
+    if placement.loops is not None:
+        _add_points(figure, placement.loops, placement.plane.positions(placement.loops.points), drawn, shown, symbols)
+    texts = {state: node.hover for state, node in zip(shown.tolist(), graph.nodes, strict=True)}
+    _add_numbers(figure, centres, np.ptp(drawn, axis=0), occupancy, texts)
     figure.update_xaxes(title_text="PC1 of visited states")
     figure.update_yaxes(title_text="PC2 of visited states")
     figure.update_layout(
@@ -60,41 +68,50 @@ def states_figure(automaton: Any, shown: np.ndarray, nodes: list[Any], legend: l
     return figure
 
 
-def _add_numbers(figure: "go.Figure", automaton: Any, nodes: dict[int, Any]) -> None:
-    """The most visited first; a number that would lie on another is left out, its samples tell it when pointed at."""
-    places = automaton.state_positions
-    room = LABEL * np.ptp(np.concatenate([automaton.sample_positions, places]), axis=0)
+def _add_numbers(
+    figure: "go.Figure",
+    places: Float[np.ndarray, "state axis"],
+    extent: Float[np.ndarray, " axis"],
+    occupancy: Float[np.ndarray, " state"],
+    hover: dict[int, str],
+) -> None:
+    """The most visited first; a number that would lie on another is left out, its samples show it when pointed at."""
+    room = LABEL * extent
     written: list[int] = []
-    for state in sorted(nodes, key=lambda state: -automaton.occupancy[state]):
+    for state in sorted(hover, key=lambda state: -occupancy[state]):
         if not (np.abs(places[written] - places[state]) < room).all(1).any():
             written.append(state)
     for state in sorted(written):
         x, y = places[state]
         figure.add_annotation(
-            x=x, y=y, text=f"<b>q{state}</b>", hovertext=nodes[state].hover, showarrow=False, borderpad=1,
-            bgcolor="rgba(255,255,255,0.7)", font={"size": 14 if len(nodes) <= MANY else 11},
+            x=x, y=y, text=f"<b>q{state}</b>", hovertext=hover[state], showarrow=False, borderpad=1,
+            bgcolor="rgba(255,255,255,0.7)", font={"size": 14 if len(hover) <= MANY else 11},
         )  # fmt: skip
 
 
-def _add_transitions(figure: "go.Figure", automaton: Any, shown: np.ndarray) -> None:
+def _add_transitions(
+    figure: "go.Figure",
+    arrows: Arrows,
+    paths: Float[np.ndarray, "arrow step axis"],
+    shown: np.ndarray,
+    symbols: tuple[str, ...] | None,
+) -> None:
     """Moves from one state to another; what keeps a state has its fixed or slow point instead."""
     from rnnscope.figures import NEUTRAL
 
-    if automaton.arrow_positions is None or automaton.arrow_target is None:
-        return
-    a, b, paths = automaton.arrow_state, automaton.arrow_target, automaton.arrow_positions
+    a, b = arrows.source, arrows.target
     rows = np.flatnonzero(np.isin(a, shown) & np.isin(b, shown) & (a != b))
     if not len(rows):
         return
-    reads, few = automaton.kind != "emitter", len(rows) <= FEW
+    reads, few = symbols is not None, len(rows) <= FEW
     step = 1 if reads else paths.shape[1] - 1
     gap = np.full((len(rows), 1, 2), np.nan)
     # A point for the symbol, a third of the way, where an arrow and its reverse do not meet.
     third = 0.65 * paths[rows, :1] + 0.35 * paths[rows, 1:2]
     x, y = np.concatenate([paths[rows, :1], third, paths[rows, 1 : step + 1], gap], 1).reshape(-1, 2).T
-    read = [automaton.symbols[symbol] if reads else "" for symbol in automaton.arrow_symbol[rows]]
+    read = ["" if symbols is None else symbols[symbol] for symbol in arrows.symbol[rows]]
     said = [
-        f"q{a[row]} to q{b[row]}{', reads ' * reads}{symbol}: mean of {automaton.arrow_count[row]} trajectories"
+        f"q{a[row]} to q{b[row]}{', reads ' * reads}{symbol}: mean of {arrows.count[row]} trajectories"
         for row, symbol in zip(rows, read, strict=True)
     ]
     figure.add_scatter(
@@ -106,7 +123,7 @@ def _add_transitions(figure: "go.Figure", automaton: Any, shown: np.ndarray) -> 
             "size": np.tile([*[0] * (step + 1), TIP, 0], len(rows)),
         },
     )  # fmt: skip
-    counts = sorted({int(count) for count in automaton.arrow_count[rows]})
+    counts = sorted({int(count) for count in arrows.count[rows]})
     of = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
     line = {"color": INK, "width": 1.5}
     figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=f"transition, mean of {of}")
@@ -116,29 +133,31 @@ def _add_transitions(figure: "go.Figure", automaton: Any, shown: np.ndarray) -> 
         figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", name="as its symbol is held")
 
 
-def _add_points(figure: "go.Figure", automaton: Any, shown: np.ndarray) -> None:
+def _add_points(
+    figure: "go.Figure",
+    loops: Loops,
+    places: Float[np.ndarray, "loop axis"],
+    drawn: Float[np.ndarray, "point axis"],
+    shown: np.ndarray,
+    symbols: tuple[str, ...] | None,
+) -> None:
     """The fixed or slow points that keep the states; those far out of the picture are counted in the legend."""
-    if automaton.loop_points is None:
-        return
-    places = (automaton.loop_points - automaton.positions_origin) @ automaton.positions_axes.T
-    drawn = np.concatenate([automaton.sample_positions, automaton.state_positions])
     low, high = drawn.min(0), drawn.max(0)
     near = ((places > low - (high - low)) & (places < high + (high - low))).all(1)
-    kept = np.isin(automaton.loop_state, shown)
+    kept = np.isin(loops.state, shown)
     for name, symbol, chosen in (
-        ("stable fixed point", "circle", (automaton.loop_kind == 0) & automaton.loop_stable),
-        ("fixed point, not surely stable", "circle-open", (automaton.loop_kind == 0) & ~automaton.loop_stable),
-        ("slow point", "diamond-open", automaton.loop_kind == 1),
+        ("stable fixed point", "circle", (loops.kind == 0) & loops.stable),
+        ("fixed point, not surely stable", "circle-open", (loops.kind == 0) & ~loops.stable),
+        ("slow point", "diamond-open", loops.kind == 1),
     ):
         far = int((chosen & kept & ~near).sum())
         rows = np.flatnonzero(chosen & kept & near)
         if not len(rows) and not far:
             continue
-        reads = automaton.kind != "emitter"
-        said = [f" as {automaton.symbols[automaton.loop_symbol[row]]} is held" if reads else "" for row in rows]
+        said = ["" if symbols is None else f" as {symbols[loops.symbol[row]]} is held" for row in rows]
         x, y = places[rows].T if len(rows) else ([None], [None])
         figure.add_scatter(
             x=x, y=y, mode="markers", name=name + (f" ({far} out of view)" if far else ""), hoverinfo="text",
-            hovertext=[f"{name}{how}: keeps q{automaton.loop_state[row]}" for row, how in zip(rows, said, strict=True)],
+            hovertext=[f"{name}{how}: keeps q{loops.state[row]}" for row, how in zip(rows, said, strict=True)],
             marker={"symbol": symbol, "size": 10, "color": "black", "line": {"width": 2, "color": "black"}},
         )  # fmt: skip

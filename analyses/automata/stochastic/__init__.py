@@ -1,1 +1,1 @@
-"""Networks that predict the next symbol or emit symbols out of noise: probabilistic machines."""
+"""Probabilistic machines learned from words alone, to stand beside those that are read off a network."""

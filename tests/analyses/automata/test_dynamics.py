@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import rnnscope as rs
-from rnnscope.analyses.automata import Automaton, dynamics, extract_automaton
+from rnnscope.analyses.automata import Acceptor, dynamics, extract_automaton
+from rnnscope.analyses.automata.placement import Placement
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.records import results
-from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.records.result_files import load_result, save_result
 from rnnscope.tasks.machine import Machine
 
 TARGETS = np.array([[1.0, 0.5, 0.0], [-1.0, 0.5, 2.0]])
@@ -28,23 +28,24 @@ def towards(targets: np.ndarray = TARGETS) -> rs.FunctionMap:
     )
 
 
-def located() -> dict[str, np.ndarray]:
+def located() -> Placement:
     reader = Reader(towards(), np.eye(2), lambda outputs: outputs > 0)
     rng = np.random.default_rng(0)
     return dynamics.locate(reader, LAST_SYMBOL, dynamics.draw(LAST_SYMBOL, 20, rng), rng)
 
 
 def test_a_transition_is_the_trajectory_of_the_network():
-    found = located()
-    paths, symbols = found["arrow_paths"], found["arrow_symbol"]
-    assert sorted(zip(found["arrow_state"].tolist(), symbols.tolist(), strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    found = located().arrows
+    assert found is not None
+    paths, symbols = found.paths, found.symbol
+    assert sorted(zip(found.source.tolist(), symbols.tolist(), strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
     away = paths - TARGETS[symbols][:, None]
     halved = away[:, :1] * 0.5 ** np.arange(paths.shape[1])[None, :, None]
     assert away == pytest.approx(halved, abs=1e-12), "half of the way at every step in which the symbol is held"
     began = paths[:, 0, 0] > 0
-    assert np.array_equal(began, found["arrow_state"] == 0), "each begins where the network is in that state"
-    assert np.array_equal(found["arrow_target"], symbols), "the machine is in the state of the last symbol"
-    assert (found["arrow_count"] == dynamics.MOST_SAMPLES).all()
+    assert np.array_equal(began, found.source == 0), "each begins where the network is in that state"
+    assert np.array_equal(found.target, symbols), "the machine is in the state of the last symbol"
+    assert (found.count == dynamics.MOST_SAMPLES).all()
 
 
 def test_a_move_of_an_emitter_is_the_mean_path_of_those_that_stay_longest():
@@ -56,59 +57,60 @@ def test_a_move_of_an_emitter_is_the_mean_path_of_those_that_stay_longest():
     visited[:, 0] = points[place[:, 0]]
     for t in range(1, place.shape[1]):
         visited[:, t] = (visited[:, t - 1] + points[place[:, t]]) / 2
-    fields = dynamics.places(visited.reshape(-1, 3), place.ravel(), 3, np.random.default_rng(0))
-    found = dynamics.moves(visited, place, fields)
-    moves = zip(found["arrow_state"].tolist(), found["arrow_target"].tolist(), strict=True)
+    found = dynamics.moves(visited, place, np.bincount(place.ravel()))
+    assert found is not None
+    moves = zip(found.source.tolist(), found.target.tolist(), strict=True)
     assert list(moves) == [(0, 1), (1, 0), (2, 0)], "of the most visited states first"
-    assert (found["arrow_symbol"] == -1).all()
-    assert found["arrow_count"].tolist() == [2, 2, 1], "of three moves from 0 to 1, one ends after 3 steps"
+    assert (found.symbol == -1).all()
+    assert found.count.tolist() == [2, 2, 1], "of three moves from 0 to 1, one ends after 3 steps"
     left = 0.5 ** np.arange(dynamics.HELD + 1)[:, None]
     # After 3 steps in state 1 the network is still an eighth of the way from its point; the other move is settled.
     begins = [points[0], (15 * points[1] + points[0]) / 16, points[2]]
-    for begin, end, path in zip(begins, points[[1, 0, 0]], found["arrow_paths"], strict=True):
+    for begin, end, path in zip(begins, points[[1, 0, 0]], found.paths, strict=True):
         np.testing.assert_allclose(path, left * begin + (1 - left) * end, rtol=0, atol=1e-9)
-    placed = (found["arrow_paths"] - fields["positions_origin"]) @ fields["positions_axes"].T
-    assert found["arrow_positions"] == pytest.approx(placed)
 
 
 def test_a_move_to_a_state_that_is_left_at_once_rests_where_it_has_come_to():
     place = np.tile([0, 0, 1, 2, 2, 2], (2, 1))
     visited = np.arange(12.0).reshape(2, 6, 1)
-    fields = dynamics.places(visited.reshape(-1, 1), place.ravel(), 3, np.random.default_rng(0))
-    found = dynamics.moves(visited, place, fields)
-    paths = dict(zip(found["arrow_state"].tolist(), found["arrow_paths"][..., 0].tolist(), strict=True))
+    counts = np.bincount(place.ravel())
+    found = dynamics.moves(visited, place, counts)
+    assert found is not None
+    paths = dict(zip(found.source.tolist(), found.paths[..., 0].tolist(), strict=True))
     assert paths[0] == [4.0] + [5.0] * dynamics.HELD, "means of times 1 and 7, then of 2 and 8, where state 1 ends"
     assert paths[1] == [5.0, 6.0, 7.0] + [8.0] * (dynamics.HELD - 2), "the sequence ends after three steps"
-    assert dynamics.moves(visited, np.zeros_like(place), fields) == {}, "no move, no trajectory"
+    assert dynamics.moves(visited, np.zeros_like(place), counts) is None, "no move, no trajectory"
 
 
 def test_samples_are_states_of_the_network_in_their_machine_state():
     found = located()
-    samples, state = found["samples"], found["sample_state"]
+    assert found.arrows is not None
+    samples, state = found.samples.states, found.samples.machine_state
     assert np.bincount(state).tolist() == [dynamics.MOST_SAMPLES] * 2
     assert np.array_equal(samples[:, 0] > 0, state == 0), "they show what their machine state shows"
     for s in range(2):
-        begins = found["arrow_paths"][found["arrow_state"] == s, 0]
+        begins = found.arrows.paths[found.arrows.source == s, 0]
         assert begins == pytest.approx(np.tile(samples[state == s].mean(0), (2, 1)))
     few = dynamics._sample(np.array([2, 0, 2, 2, 0]), np.random.default_rng(0))
     assert sorted(few.tolist()) == [0, 1, 2, 3, 4], "of states with few visits, all are kept"
 
 
-def test_positions_are_the_projection_that_is_told():
+def test_the_plane_holds_the_line_on_which_all_states_lie():
     found = located()
-    assert found["positions_axes"] @ found["positions_axes"].T == pytest.approx(np.eye(2))
-    for name, points in (("sample", "samples"), ("arrow", "arrow_paths"), ("state", "state_centres")):
-        placed = (found[points] - found["positions_origin"]) @ found["positions_axes"].T
-        assert found[f"{name}_positions"] == pytest.approx(placed), name
-    assert found["positions_variance"] == pytest.approx(1), "all states lie on the line between two points"
+    plane = found.plane
+    assert plane.axes @ plane.axes.T == pytest.approx(np.eye(2))
+    assert plane.variance == pytest.approx(1), "all states lie on the line between two points"
+    for states in (found.samples.states, found.centres, TARGETS):
+        assert plane.origin + plane.positions(states) @ plane.axes == pytest.approx(states)
 
 
 def test_the_fixed_points_that_keep_a_state_are_the_targets():
-    found = located()
-    assert sorted(zip(found["loop_state"].tolist(), found["loop_symbol"].tolist(), strict=True)) == [(0, 0), (1, 1)]
-    assert found["loop_points"] == pytest.approx(TARGETS[found["loop_symbol"]], abs=1e-9)
-    assert found["loop_kind"].tolist() == [0, 0]
-    assert found["loop_stable"].all(), "each step halves the distance"
+    found = located().loops
+    assert found is not None
+    assert sorted(zip(found.state.tolist(), found.symbol.tolist(), strict=True)) == [(0, 0), (1, 1)]
+    assert found.points == pytest.approx(TARGETS[found.symbol], abs=1e-9)
+    assert found.kind.tolist() == [0, 0]
+    assert found.stable.all(), "each step halves the distance"
 
 
 def test_a_function_is_never_asked_about_what_is_no_number():
@@ -127,12 +129,11 @@ def test_a_function_is_never_asked_about_what_is_no_number():
 def test_trajectories_are_saved_with_the_machine(tmp_path):
     found = extract_automaton(towards(), alphabet=np.eye(2), n_test_words=50, test_lengths=())
     assert found.machine().equivalent(LAST_SYMBOL) == (True, None)
-    results.save_result(found, tmp_path / "a.zarr")
-    loaded = results.load_result(Automaton, tmp_path / "a.zarr")
-    assert loaded.arrow_paths is not None
-    assert loaded.samples is not None
-    assert np.array_equal(loaded.arrow_paths, found.arrow_paths)  # type: ignore[arg-type]
-    assert loaded.samples.shape[1] == 3
+    save_result(found, tmp_path / "a.zarr")
+    loaded = load_result(Acceptor, tmp_path / "a.zarr").placement
+    assert loaded.arrows is not None
+    assert np.array_equal(loaded.arrows.paths, found.placement.arrows.paths)
+    assert loaded.samples.states.shape[1] == 3
 
 
 @pytest.mark.parametrize("layout", ["graph", "states"])
@@ -153,15 +154,16 @@ def test_the_figure_of_states_shows_what_is_known_of_them():
         traces
     )
     assert sum(len(traces[f"output {i}"].x) for i in range(2)) == 2 * dynamics.MOST_SAMPLES
-    places = (TARGETS - found.positions_origin) @ found.positions_axes.T  # type: ignore[union-attr, operator]
+    placement = found.placement
+    places = placement.plane.positions(TARGETS)
     drawn = np.column_stack([traces["stable fixed point"].x, traces["stable fixed point"].y])
-    assert drawn == pytest.approx(places[found.loop_symbol], abs=1e-9)  # type: ignore[index]
+    assert drawn == pytest.approx(places[placement.loops.symbol], abs=1e-9)
     arrows = next(trace for trace in figure.data if trace.marker.symbol == "arrow")
     tips = np.column_stack([arrows.x, arrows.y])[np.asarray(arrows.marker.size) > 0]
-    other = (found.arrow_state != found.arrow_target).nonzero()[0]  # type: ignore[union-attr, operator]
-    assert tips == pytest.approx(found.arrow_positions[other, 1]), "an arrow ends where the network is after the symbol"  # type: ignore[index]
+    arrow = placement.arrows
+    ends = placement.plane.positions(arrow.paths[arrow.source != arrow.target, 1])
+    assert tips == pytest.approx(ends), "an arrow ends where the network is after the symbol"
     assert [note.text for note in figure.layout.annotations] == ["<b>q0</b>", "<b>q1</b>"]  # type: ignore[attr-defined]
-    crowded = dataclasses.replace(found, state_positions=np.zeros((2, 2))).figure(layout="states")
+    together = dataclasses.replace(placement, centres=np.zeros((2, 3)))
+    crowded = dataclasses.replace(found, placement=together).figure(layout="states")
     assert len(crowded.layout.annotations) == 1, "of numbers that lie on one another, one is written"  # type: ignore[attr-defined]
-    with pytest.raises(NotApplicable, match="kept without the network's states"):
-        dataclasses.replace(found, state_positions=None).figure(layout="states")

@@ -9,11 +9,11 @@ import torch
 import rnnscope as rs
 from rnnscope import tasks
 from rnnscope.analyses import ANALYSES
-from rnnscope.analyses.automata import Automaton, extract_automaton
-from rnnscope.analyses.automata.deciding.trust import binomial_bounds
-from rnnscope.analyses.automata.summary import percent
+from rnnscope.analyses.automata import Acceptor, Emitter, extract_automaton
+from rnnscope.analyses.automata.deciding.fidelity import binomial_bounds
+from rnnscope.analyses.automata.wording import percent
 from rnnscope.analyses.automata.words import draw_words
-from rnnscope.records import results
+from rnnscope.records.result_files import load_result, save_result
 from rnnscope.tasks.machine import Machine
 
 DATA = Path(__file__).parents[2] / "data" / "automata"
@@ -73,21 +73,21 @@ def test_robust_acceptors_give_the_exact_minimal_automaton(language, cell):
     found = extract_automaton(acceptor(f"T{language}_{cell}_robust"), alphabet=np.eye(2))
     assert found.machine().equivalent(TOMITA[language]) == (True, None)
     assert found.n_states == TOMITA[language].n_states
-    assert found.fidelity_prefixes[:, 0].min() > 0.98
-    assert (found.fidelity_last_low <= found.fidelity_last).all()
-    assert (found.fidelity_last <= found.fidelity_last_high).all()
+    assert found.fidelity.prefixes[:, 0].min() > 0.98
+    assert (found.fidelity.last_low <= found.fidelity.last).all()
+    assert (found.fidelity.last <= found.fidelity.last_high).all()
 
 
 def test_a_network_that_drifts_beyond_its_trained_length_is_shown_to():
     found = extract_automaton(acceptor("T7_gru_robust"), alphabet=np.eye(2))
     assert found.machine().equivalent(TOMITA[7]) == (True, None)
-    assert found.lengths.tolist() == [40, 50, 100, 200]
-    assert found.fidelity_prefixes[0, 1:] == pytest.approx([1.0, 0.947, 0.939], abs=0.01)  # uniform words
-    assert found.fidelity_words_high[:, 3].min() < 0.5
-    assert found.drift_length is not None
-    assert 50 <= found.drift_length < 100
-    assert f"part (98 % agree no more) past {found.drift_length} symbols" in found.summary()
-    assert found.summary().startswith(f"only up to {found.drift_length} symbols")
+    assert found.fidelity.lengths.tolist() == [40, 50, 100, 200]
+    assert found.fidelity.prefixes[0, 1:] == pytest.approx([1.0, 0.947, 0.939], abs=0.01)  # uniform words
+    assert found.fidelity.words_high[:, 3].min() < 0.5
+    assert found.fidelity.drift.length is not None
+    assert 50 <= found.fidelity.drift.length < 100
+    assert f"part (98 % agree no more) past {found.fidelity.drift.length} symbols" in found.summary()
+    assert found.summary().startswith(f"only up to {found.fidelity.drift.length} symbols")
     assert "NOT faithful" not in found.summary()
 
 
@@ -99,7 +99,7 @@ def test_compiled_machines_are_recovered(seed):
     found = extract_automaton(compiled(machine), alphabet=np.eye(3), labels=lambda y: y > 0, n_test_words=200)
     assert found.machine().equivalent(machine) == (True, None)
     assert found.n_states == machine.minimise().n_states
-    assert found.fidelity_words.min() == 1
+    assert found.fidelity.words.min() == 1
     assert found.occupancy.sum() == pytest.approx(1)
 
 
@@ -116,9 +116,12 @@ def test_parity_task_has_its_machine_and_accuracy():
     found = extract_automaton(shift, task=task, n_test_words=300)
     assert found.n_states == 8
     assert found.symbols == ("0", "1")
-    assert found.machine_accuracy == found.network_accuracy == 1.0
-    assert found.n_task_trials == 300
-    assert found.length == 13
+    assert found.on_task is not None
+    accuracy = found.on_task.accuracy
+    assert accuracy is not None
+    assert accuracy.machine == accuracy.network == 1.0
+    assert accuracy.n_trials == 300
+    assert found.fidelity.lengths[0] == 13
 
 
 def test_symbols_have_the_names_of_the_task_where_there_are_as_many():
@@ -138,16 +141,14 @@ def test_symbols_have_the_names_of_the_task_where_there_are_as_many():
 def test_two_state_emitter_is_recovered_and_as_likely_as_the_truth():
     network, task = two_state_emitter()
     found = extract_automaton(network, task=task)
-    assert found.kind == "emitter"
+    assert isinstance(found, Emitter)
     assert found.n_states == 2
-    assert sorted(found.matching) == [0, 1]
-    assert found.transition_error is not None
-    assert found.transition_error < 0.02
-    assert found.emission_error is not None
-    assert found.emission_error < 1e-9
-    assert found.truth_difference is not None
-    assert found.truth_difference_error is not None
-    assert abs(found.truth_difference) < 4 * found.truth_difference_error + 1e-3
+    assert found.truth is not None
+    assert found.truth.matched is not None
+    assert sorted(found.truth.matched.states) == [0, 1]
+    assert found.truth.matched.transition_error < 0.02
+    assert found.truth.matched.emission_error < 1e-9
+    assert abs(found.truth.difference) < 4 * found.truth.difference_error + 1e-3
     assert found.transition_probabilities.sum(1) == pytest.approx(1)
     assert "true model" in found.summary()
 
@@ -156,20 +157,21 @@ def test_results_do_not_depend_on_anything_but_the_seed():
     network = acceptor("T4_elman_robust")
     a, b = (extract_automaton(network, alphabet=np.eye(2), n_test_words=50, seed=3) for _ in range(2))
     assert a.summary() == b.summary()
-    assert np.array_equal(a.state_centres, b.state_centres)
+    assert np.array_equal(a.placement.centres, b.placement.centres)
 
 
-@pytest.mark.parametrize("kind", ["moore", "emitter"])
-def test_saved_loaded_and_drawn(kind, tmp_path):
-    if kind == "moore":
+@pytest.mark.parametrize("cls", [Acceptor, Emitter])
+def test_saved_loaded_and_drawn(cls, tmp_path):
+    if cls is Acceptor:
         found = extract_automaton(compiled(TOMITA[5]), alphabet=np.eye(2), n_test_words=50)
     else:
         network, task = two_state_emitter()
         found = extract_automaton(network, task=task, n_words=20, n_test_words=20, length=50)
-    results.save_result(found, tmp_path / "a.zarr")
-    loaded = results.load_result(Automaton, tmp_path / "a.zarr")
+    save_result(found, tmp_path / "a.zarr")
+    loaded = load_result(cls, tmp_path / "a.zarr")
     assert loaded.summary() == found.summary()
-    assert np.array_equal(loaded.transitions, found.transitions)
+    assert np.array_equal(loaded.occupancy, found.occupancy)
+    assert loaded.to_json() == found.to_json()
     figure = loaded.figure()
     assert len(figure.layout.shapes) == found.n_states
     assert found.summary().startswith(f"{found.n_states} states")

@@ -8,13 +8,14 @@ import torch
 
 import rnnscope as rs
 from rnnscope import cells
-from rnnscope.analyses.automata import Automaton, extract_automaton
+from rnnscope.analyses.automata import Acceptor, extract_automaton
 from rnnscope.analyses.automata.counting import counters
 from rnnscope.analyses.automata.counting.pushdown import MOST_WORDS, Pushdown, learn_pushdown
+from rnnscope.analyses.automata.counting.result import Counting
 from rnnscope.analyses.automata.deciding.query_machine import Answers
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.compiled import compile_machine
-from rnnscope.records import results
+from rnnscope.records.result_files import load_result, save_result
 from rnnscope.tasks import FlipFlop, FormalLanguage
 from rnnscope.tasks.languages import Dyck, cyclic_group_machine, dyck_machine, language
 from rnnscope.tasks.machine import Machine
@@ -99,15 +100,9 @@ def grow(reader: Reader) -> counters.Growth:
     return counters.growth(reader, np.ones(reader.n_symbols, bool), np.random.default_rng(0))
 
 
-def explain(reader: Reader, truth=None, asked: bool = True) -> dict:
+def explain(reader: Reader, truth=None, asked: bool = True) -> Counting | None:
     rng = np.random.default_rng(1)
     return counters.explain(reader, constant(reader), grow(reader), truth, asked, rng)
-
-
-def pushdown_of(found: dict) -> Pushdown:
-    opening, closing = (tuple(sorted({pair[side] for pair in found["counting_pairs"]})) for side in (0, 1))
-    accepting, internal, returns = (found[f"pushdown_{name}"] for name in ("accepting", "internal", "returns"))
-    return Pushdown(accepting, internal, returns, opening, closing)
 
 
 def all_words(n_symbols: int, length: int) -> np.ndarray:
@@ -120,22 +115,24 @@ def test_a_counter_is_no_finite_machine_and_a_stack_has_it_exactly(tmp_path, emp
     found = extract_automaton(
         bracket_counter().map, task=task, n_test_words=50, test_lengths=(50,), method="queries", budget=500
     )
-    assert found.counting_pairs == ((0, 1),)
-    assert found.growth_states is not None
-    assert found.growth_states.tolist() == list(range(1, counters.DEEPEST + 2))
-    assert found.counting_depth == counters.DEEPEST
+    counting = found.counting
+    assert counting is not None
+    assert counting.pairs == ((0, 1),)
+    assert counting.growth.tolist() == list(range(1, counters.DEEPEST + 2))
+    assert counting.depth == counters.DEEPEST
     text = found.summary()
     assert text.startswith("not regular: states grow with the depth tested, one for each symbol up to 24 (25 at 24)")
     assert "a pushdown automaton of 1 location agrees with the network on 100 % of prefixes at depth 20" in text
     assert "right by the task's language on 100 % (the network on 100 %)" in text
-    assert found.pushdown_depth_fidelity is not None
-    assert found.pushdown_depth_accuracy is not None
-    assert found.pushdown_depth_fidelity.min() == found.pushdown_depth_accuracy.min() == 1.0
-    assert found.counter_fit == pytest.approx(1)
-    assert found.count_depth_fidelity == pytest.approx(1)
-    assert found.counter() is None
-    results.save_result(found, tmp_path / "a.zarr")
-    stack = results.load_result(Automaton, tmp_path / "a.zarr").pushdown()
+    assert counting.stack is not None
+    assert counting.stack.accuracy is not None
+    assert counting.stack.fidelity.min() == counting.stack.accuracy.min() == 1.0
+    assert counting.by_depth is not None
+    assert counting.by_depth.linear_fit == pytest.approx(1)
+    assert counting.by_depth.linear_fidelity == pytest.approx(1)
+    assert counting.counter() is None
+    save_result(found, tmp_path / "a.zarr")
+    stack = load_result(Acceptor, tmp_path / "a.zarr").counting.pushdown()
     assert stack is not None
     words = language("dyck-1").sample(np.full(20, 60), np.random.default_rng(0))
     assert np.array_equal(stack.show(words), language("dyck-1").labels(words))
@@ -158,17 +155,20 @@ def test_a_trained_counter_fails_past_its_depth_where_the_stack_does_not():
     task = FormalLanguage("dyck-1", sampled_depth=6, empty_word=False)
     found = extract_automaton(network, task=task, n_test_words=50, test_lengths=(50,), method="queries", budget=500)
     assert found.summary().startswith("not regular: states grow with the depth tested, one for each symbol up to 6 ")
-    stack = found.pushdown()
+    counting = found.counting
+    assert counting is not None
+    stack = counting.pushdown()
     assert stack is not None
     assert stack.n_locations == 1  # although the network, never asked, does not accept the empty word
     words = all_words(2, 12)
     assert np.array_equal(stack.show(words)[:, 1:], Dyck().labels(words)[:, 1:])
-    assert found.tested_depths is not None
-    assert found.tested_depths[-1] == 20
-    assert found.pushdown_depth_accuracy is not None
-    assert found.network_depth_accuracy is not None
-    assert found.pushdown_depth_accuracy[-1] == 1.0
-    assert found.network_depth_accuracy[-1] < 1.0
+    assert counting.by_depth is not None
+    assert counting.by_depth.depths[-1] == 20
+    assert counting.stack is not None
+    assert counting.stack.accuracy is not None
+    assert counting.by_depth.network_accuracy is not None
+    assert counting.stack.accuracy[-1] == 1.0
+    assert counting.by_depth.network_accuracy[-1] < 1.0
     assert "right by the task's language on 100 % (the network on 9" in found.summary()
     assert len(found.trust_figure().data) > 5  # type: ignore[arg-type]
 
@@ -176,9 +176,10 @@ def test_a_trained_counter_fails_past_its_depth_where_the_stack_does_not():
 @pytest.mark.parametrize("n_types", [1, 2, 3])
 def test_a_stack_is_learned_exactly_with_one_location(n_types):
     found = explain(stack(n_types), Dyck(n_types))
-    assert found["counting_pairs"] == tuple((2 * i, 2 * i + 1) for i in range(n_types))
-    assert found["pushdown_depth_accuracy"].min() == found["network_depth_accuracy"].min() == 1.0
-    pushdown = pushdown_of(found)
+    assert found is not None
+    assert found.pairs == tuple((2 * i, 2 * i + 1) for i in range(n_types))
+    assert found.stack.accuracy.min() == found.by_depth.network_accuracy.min() == 1.0
+    pushdown = found.pushdown()
     assert pushdown.n_locations == 1
     words = all_words(2 * n_types, 6)
     assert np.array_equal(pushdown.show(words), Dyck(n_types).labels(words))
@@ -196,7 +197,7 @@ def test_a_stack_that_slips_is_learned_within_the_questions_allowed():
     assert len(answers) <= MOST_WORDS + words.shape[1] + 20
     exact = [np.array_equal(each.show(words), Dyck(2).labels(words)) for each in tried]
     assert any(exact), f"{len(tried)} automata were tried, none of them that of two kinds of brackets"
-    assert explain(reader, Dyck(2))["pushdown_depth_accuracy"].min() == 1.0
+    assert explain(reader, Dyck(2)).stack.accuracy.min() == 1.0
 
 
 @pytest.mark.parametrize(
@@ -206,13 +207,14 @@ def test_a_stack_that_slips_is_learned_within_the_questions_allowed():
 )
 def test_a_count_that_may_be_negative_needs_no_stack_but_a_counter(accepts, label):
     found = explain(two_sided(accepts))
-    assert "pushdown_accepting" not in found, "after as many b as a, no stack is left to take from"
-    assert found["counter_steps"].tolist() == [1, -1]
-    assert not found["counter_ends"]
-    assert found["counter_depth_fidelity"].min() == 1.0
-    assert found["counter_fit"] == pytest.approx(1)
-    names = ("steps", "shown", "lowest", "ends")
-    counter = counters.Counter(*(found[f"counter_{name}"] for name in names))
+    assert found is not None
+    assert found.pushdown() is None, "after as many b as a, no stack is left to take from"
+    counter = found.counter()
+    assert counter is not None
+    assert counter.steps.tolist() == [1, -1]
+    assert not counter.ends
+    assert found.tally.fidelity.min() == 1.0
+    assert found.by_depth.linear_fit == pytest.approx(1)
     words = np.random.default_rng(0).integers(2, size=(200, 40))
     sums = np.column_stack([np.zeros(200, int), np.where(words == 0, 1, -1).cumsum(1)])
     assert np.array_equal(counter.show(words), label(sums).astype(int))
@@ -231,7 +233,7 @@ def test_brackets_nested_to_a_bounded_depth_are_regular_whatever_the_search_has_
     assert finite.equivalent(machine) == (True, None)
     grown = grow(reader)
     if grown.pairs:
-        assert explain(reader) == {}
+        assert explain(reader) is None
     else:
         assert len(np.unique(grown.states)) < counters.LEAST_COUNT + 2  # too shallow to look like counting
 
@@ -245,8 +247,8 @@ def test_a_cyclic_group_goes_round_and_does_not_count():
 
 def test_what_counts_too_far_is_regular_where_the_task_says_so():
     """Of brackets to depth 30 all that is read here is what brackets without bound would show."""
-    assert explain(bracket_counter(), dyck_machine(1, 30)) == {}
-    assert explain(bracket_counter(), language("dyck-1"))["counting_depth"] == counters.DEEPEST
+    assert explain(bracket_counter(), dyck_machine(1, 30)) is None
+    assert explain(bracket_counter(), language("dyck-1")).depth == counters.DEEPEST
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
@@ -280,7 +282,7 @@ def test_of_more_than_two_classes_the_growth_is_shown_and_nothing_claimed():
     depth_shown = Reader(bracket_counter().map, np.eye(2), lambda outputs: 2 * classify(outputs))
     grown = grow(depth_shown)
     assert grown.states.tolist() == list(range(1, counters.DEEPEST + 2))
-    assert explain(depth_shown) == {}
+    assert explain(depth_shown) is None
 
 
 def test_locations_that_lead_nowhere_are_trimmed():

@@ -9,7 +9,7 @@ import torch
 
 import rnnscope as rs
 from rnnscope import cells, tasks
-from rnnscope.analyses.automata import Automaton, extract_automaton
+from rnnscope.analyses.automata import Acceptor, extract_automaton
 from rnnscope.analyses.automata.deciding.choice import DESCRIBED, agreement, description_length
 from rnnscope.analyses.automata.deciding.exploration import explore
 from rnnscope.analyses.automata.deciding.quantisers import quantiser
@@ -18,7 +18,7 @@ from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import mixed_words, task_words
 from rnnscope.compiled import compile_machine
 from rnnscope.maps import CellMap
-from rnnscope.records import results
+from rnnscope.records.result_files import load_result, save_result
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks.languages import language
 from rnnscope.tasks.machine import Machine
@@ -74,13 +74,13 @@ def test_the_clusters_of_a_network_give_the_machine_that_was_built_in(clusterer,
     settings = {"task": BEGUN, "labels": positive, "method": "states", "clusterer": clusterer, "n_test_words": 100}
     found = extract_automaton(system, **settings)
     assert found.machine().equivalent(ONES) == (True, None)
-    assert found.tried_methods == ("states",)
-    assert found.tried_clusters.tolist() == [3], "two clusters, and the start"
-    assert found.fidelity_words.min() == 1
-    assert found.truth_equivalent
+    assert found.search.methods == ("states",)
+    assert found.search.n_clusters.tolist() == [3], "two clusters, and the start"
+    assert found.fidelity.words.min() == 1
+    assert found.truth.equivalent
     assert all(torch.equal(value, before[name]) for name, value in system.state_dict().items())
-    results.save_result(found, tmp_path / "c.zarr")
-    assert results.load_result(Automaton, tmp_path / "c.zarr").summary() == found.summary()
+    save_result(found, tmp_path / "c.zarr")
+    assert load_result(Acceptor, tmp_path / "c.zarr").summary() == found.summary()
 
 
 def test_the_start_is_trusted_only_where_it_is_asked_for():
@@ -120,7 +120,7 @@ def test_a_trained_state_regularised_network_gives_two_states(tmp_path):
     )
     found = extract_automaton(run, method="states", clusterer="centroids", n_test_words=200)
     assert found.machine().equivalent(ONES) == (True, None)
-    assert found.fidelity_words[:, 0].min() > 0.99
+    assert found.fidelity.words[:, 0].min() > 0.99
 
 
 @pytest.mark.parametrize(("clusterer", "reason"), [("centroids", "StateRegularized"), ("regions", "PiecewiseLinear")])

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses.automata import Automaton, extract_automaton
-from rnnscope.analyses.automata.deciding import trust
+from rnnscope.analyses.automata import Acceptor, extract_automaton
 from rnnscope.analyses.automata.deciding.choice import agreement, description_length, shortest, slip_rate
+from rnnscope.analyses.automata.deciding.distinction import Distinction, myhill_nerode
+from rnnscope.analyses.automata.deciding.doubts import falsify
+from rnnscope.analyses.automata.deciding.fidelity import drift_lengths, measure_fidelity
 from rnnscope.analyses.automata.deciding.search import Exam, Found, Search, find_machine
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import access_words, draw_words
@@ -88,44 +90,47 @@ def test_a_budget_that_runs_out_gives_the_best_so_far_and_says_so():
     found = extract_automaton(
         acceptor("T5_elman_weak").map, alphabet=np.eye(2), method="queries", budget=150, n_test_words=50
     )
-    assert found.out_of_budget
+    assert found.search.out_of_budget
     assert "the best found before the budget ran out" in found.summary()
 
 
 def test_the_true_machine_is_told_from_another_one_exactly():
     task = FormalLanguage("tomita-4", empty_word=False)
     exact = extract_automaton(compile_machine(tomita_machine(4)), task=task, n_test_words=100)
-    assert exact.truth_equivalent is True
-    assert exact.truth_states == 4
-    assert exact.truth_compression == exact.truth_precision == exact.truth_recall == 1.0
+    assert exact.truth is not None
+    assert exact.truth.equivalent is True
+    assert exact.truth.n_states == 4
+    assert exact.truth.compression == exact.truth.precision == exact.truth.recall == 1.0
     assert "equivalent to the task's machine" in exact.summary()
     other = extract_automaton(compile_machine(tomita_machine(7)), task=task, n_test_words=100)
-    assert other.truth_equivalent is False
-    assert other.truth_word == (0, 0, 0)  # 000 is in 0*1*0*1*; no shorter word tells the two apart
+    assert other.truth is not None
+    assert other.truth.equivalent is False
+    assert other.truth.word == (0, 0, 0)  # 000 is in 0*1*0*1*; no shorter word tells the two apart
     assert "they differ after '0 0 0'" in other.summary()
-    assert other.network_truth_prefixes is not None
-    assert other.network_truth_prefixes.min() < 0.9
+    assert other.on_task is not None
+    assert other.on_task.correctness is not None
+    assert other.on_task.correctness.network.min() < 0.9
 
 
 def test_compression_and_distinction_see_what_a_wrong_machine_forgets_and_invents():
     counter = language("Z5").machine
     assert counter is not None
     parity = Machine((np.arange(2)[:, None] + np.arange(5)) % 2, np.array([[0], [1]]))
-    right = trust.myhill_nerode(compiled(counter), counter, 100, 20, np.random.default_rng(0))
-    assert right == (1.0, 1.0, 1.0)
-    compression, precision, _ = trust.myhill_nerode(compiled(counter), parity, 100, 20, np.random.default_rng(0))
-    assert compression is not None
-    assert precision is not None
-    assert compression < 0.5
-    assert precision <= 1
+    right = myhill_nerode(compiled(counter), counter, 100, 20, np.random.default_rng(0))
+    assert right == Distinction(compression=1.0, precision=1.0, recall=1.0)
+    wrong = myhill_nerode(compiled(counter), parity, 100, 20, np.random.default_rng(0))
+    assert wrong.compression is not None
+    assert wrong.precision is not None
+    assert wrong.compression < 0.5
+    assert wrong.precision <= 1
 
 
 def test_drift_is_the_last_length_before_agreement_surely_falls():
     curve = np.ones((2, 101))
-    assert trust.drift_lengths(curve, 1000) == (None, None)
+    assert drift_lengths(curve, 1000) == (None, None)
     curve[1, 60::2] = 0.5  # an error of even lengths only is one
-    assert trust.drift_lengths(curve, 1000) == (None, 59)
-    assert trust.drift_lengths(np.zeros((1, 20)), 1000) == (0,)
+    assert drift_lengths(curve, 1000) == (None, 59)
+    assert drift_lengths(np.zeros((1, 20)), 1000) == (0,)
 
 
 def test_drift_needs_as_many_errors_as_no_sample_of_98_percent_has():
@@ -133,7 +138,7 @@ def test_drift_needs_as_many_errors_as_no_sample_of_98_percent_has():
     from scipy.stats import binomtest
 
     for n in (100, 1000):
-        (drift,) = trust.drift_lengths(np.arange(n, -1, -1)[None] / n, n)  # one word less agrees at each length
+        (drift,) = drift_lengths(np.arange(n, -1, -1)[None] / n, n)  # one word less agrees at each length
         assert drift is not None
         still, parted = (binomtest(n - wrong, n).proportion_ci(0.95).high for wrong in (drift, drift + 1))
         assert still >= 0.98 > parted, f"{drift} errors of {n} words are still possible, one more is not"
@@ -142,8 +147,8 @@ def test_drift_needs_as_many_errors_as_no_sample_of_98_percent_has():
 @pytest.mark.parametrize("seed", range(3))
 def test_drift_past_length_50_is_found_in_every_sample(seed: int):
     lengths = np.array([40, 50, 100])
-    fields = trust.fidelity(acceptor("T7_gru_robust"), tomita_machine(7), lengths, 1000, np.random.default_rng(seed))
-    uniform, *others = fields["drift_lengths"]
+    reader, rng = acceptor("T7_gru_robust"), np.random.default_rng(seed)
+    uniform, *others = measure_fidelity(reader, tomita_machine(7), lengths, 1000, rng).fidelity.drift.lengths
     assert 79 <= uniform <= 83, "on 40,000 words of its own the share of uniform words falls below 98 % at 81"
     assert all(50 <= other < 100 for other in others), f"none of {others} may depend on chance"
 
@@ -151,9 +156,8 @@ def test_drift_past_length_50_is_found_in_every_sample(seed: int):
 def test_drift_and_fidelity_do_not_contradict_each_other():
     """T5_gru errs at even lengths only: no mean over neighbours may hide it."""
     reader, lengths = acceptor("T5_gru_robust"), np.arange(20, 61, 2)
-    fields = trust.fidelity(reader, tomita_machine(5), lengths, 1000, np.random.default_rng(0))
-    drift = fields["drift_lengths"][1]
-    high = fields["fidelity_last_high"][1]
+    found = measure_fidelity(reader, tomita_machine(5), lengths, 1000, np.random.default_rng(0)).fidelity
+    drift, high = found.drift.lengths[1], found.last_high[1]
     assert drift is not None
     assert (high[lengths <= drift] >= 0.98).all(), "up to the drift 98 % are within the bounds"
     assert high[lengths == drift + 1] < 0.98, "and right after it they are not"
@@ -181,11 +185,11 @@ def test_what_is_no_certificate_does_not_read_like_one():
 
 def test_the_pac_statement_is_the_exact_bound_of_words_that_never_fail():
     found = extract_automaton(compile_machine(tomita_machine(4)), alphabet=np.eye(2), n_test_words=100)
-    assert found.pac_epsilon is not None
-    n_bounds = found.pac_epsilon.size
-    assert found.pac_epsilon == pytest.approx(1 - (0.05 / n_bounds) ** (1 / 100))
-    assert found.pac_delta == 0.05
-    told = f"with a probability of 95 %, at most {np.ceil(1e4 * found.pac_epsilon[0, 0]) / 100:.4g} % of words of 40"
+    pac = found.fidelity.pac
+    n_bounds = pac.epsilon.size
+    assert pac.epsilon == pytest.approx(1 - (0.05 / n_bounds) ** (1 / 100))
+    assert pac.delta == 0.05
+    told = f"with a probability of 95 %, at most {np.ceil(1e4 * pac.epsilon[0, 0]) / 100:.4g} % of words of 40"
     assert told in found.summary()
 
 
@@ -199,12 +203,12 @@ def test_slips_are_counted_per_symbol_read_so_far():
 def test_the_falsifier_finds_a_rare_error_and_nothing_in_an_exact_copy():
     truth = tomita_machine(4)
     lengths = np.array([10, 40])
-    assert trust.falsify(compiled(truth), truth, 200, lengths, np.random.default_rng(0))[3] is None
+    assert falsify(compiled(truth), truth, 200, lengths, np.random.default_rng(0)).word is None
     wrong = Machine(truth.transitions, 1 - truth.outputs)
-    _, shares, _, word = trust.falsify(compiled(truth), wrong, 200, lengths, np.random.default_rng(0))
-    assert shares.shape == (4, 2)
-    assert shares.min() == 1
-    assert word == ()
+    found = falsify(compiled(truth), wrong, 200, lengths, np.random.default_rng(0))
+    assert found.wrong.shape == (4, 2)
+    assert found.wrong.min() == 1
+    assert found.word == ()
 
 
 def flip_flop(name: str) -> rs.StateMap:
@@ -244,30 +248,33 @@ def test_the_task_own_words_are_a_distribution_and_say_nothing_of_others():
     reader = Reader(unset_until_told(3), np.asarray(task.alphabet, np.float64), task.labels)
     machine = flip_flop_machine(task)
     reader = replace(reader, empty_word=machine.outputs[machine.initial])
-    fields = trust.fidelity(reader, machine, np.array([10, 30]), 200, np.random.default_rng(0), task)
-    assert fields["word_distributions"] == ("task", "uniform", "structured", "border")
-    assert fields["word_counts"].tolist() == [[200, 200]] * 4
-    assert fields["word_lengths"].tolist() == [[10, 30]] * 4
-    assert (fields["fidelity_words"][0] == 1).all(), "every trial sets all channels at once"
-    assert fields["fidelity_words_low"][0] == pytest.approx(0.025 ** (1 / 200))
-    assert fields["pac_epsilon"][0] == pytest.approx(1 - (0.05 / 8) ** (1 / 200))
-    assert fields["drift_lengths"][0] is None
-    assert fields["fidelity_words"][1:].max() < 0.8, "of uniform words 8 in 27 set all channels at once"
-    assert 0 in fields["drift_lengths"]
-    assert fields["task_states"] == 8
-    _, shares, _, word = trust.falsify(reader, machine, 100, np.array([10]), np.random.default_rng(0), task)
-    assert shares[0, 0] == 0, "the rarest trials are trials"
-    assert shares[1:, 0].min() > 0
-    assert word is not None
-    assert len(word) == 1
+    measured = measure_fidelity(reader, machine, np.array([10, 30]), 200, np.random.default_rng(0), task)
+    found = measured.fidelity
+    assert found.distributions == ("task", "uniform", "structured", "border")
+    assert found.word_counts.tolist() == [[200, 200]] * 4
+    assert found.word_lengths.tolist() == [[10, 30]] * 4
+    assert (found.words[0] == 1).all(), "every trial sets all channels at once"
+    assert found.words_low[0] == pytest.approx(0.025 ** (1 / 200))
+    assert found.pac.epsilon[0] == pytest.approx(1 - (0.05 / 8) ** (1 / 200))
+    assert found.drift.lengths[0] is None
+    assert found.words[1:].max() < 0.8, "of uniform words 8 in 27 set all channels at once"
+    assert 0 in found.drift.lengths
+    assert measured.task_states == 8
+    doubts = falsify(reader, machine, 100, np.array([10]), np.random.default_rng(0), task)
+    assert doubts.wrong[0, 0] == 0, "the rarest trials are trials"
+    assert doubts.wrong[1:, 0].min() > 0
+    assert doubts.word is not None
+    assert len(doubts.word) == 1
 
 
 def test_faithful_on_the_task_is_told_first_and_unfaithful_elsewhere_beside_it():
     task = FlipFlop(3)
 
-    def extracted(n_test_words: int) -> Automaton:
+    def extracted(n_test_words: int) -> Acceptor:
         settings: dict[str, Any] = {"method": "states", "n_clusters": 8, "n_words": 100, "test_lengths": (100,)}
-        return extract_automaton(flip_flop("tanh"), task=task, n_test_words=n_test_words, **settings)
+        found = extract_automaton(flip_flop("tanh"), task=task, n_test_words=n_test_words, **settings)
+        assert isinstance(found, Acceptor)
+        return found
 
     found = extracted(100)
     trials = task.sample(50, np.random.default_rng(9))
@@ -280,7 +287,7 @@ def test_faithful_on_the_task_is_told_first_and_unfaithful_elsewhere_beside_it()
     assert first < second
     assert "100 % (95 % sure: at least 96.37 %)" in text
     few = extracted(20)
-    assert few.fidelity_words[0, 0] == 1
+    assert few.fidelity.words[0, 0] == 1
     assert few.summary().startswith("NOT faithful"), "20 words are no proof of 90 %"
 
 
@@ -289,8 +296,8 @@ def test_states_that_the_task_never_visits_are_told_apart():
     machine = Machine(np.array([[0, 1], [2, 1], [2, 3], [3, 3]]), np.array([[0], [1], [0], [1]]))
 
     zeros = FormalLanguage(Machine(np.array([[0, 1], [1, 1]]), np.array([[1], [0]])), balance=1.0, empty_word=False)
-    fields = trust.fidelity(compiled(machine), machine, np.array([40]), 50, np.random.default_rng(0), zeros)
-    assert fields["task_states"] == 1
+    measured = measure_fidelity(compiled(machine), machine, np.array([40]), 50, np.random.default_rng(0), zeros)
+    assert measured.task_states == 1
     assert machine.minimise().n_states == 4
 
 
@@ -303,17 +310,18 @@ def test_what_the_task_cannot_draw_is_not_tested_and_says_so():
         readout_size=2,
     )
     found = extract_automaton(delay, task=Parity(2), n_test_words=50, test_lengths=(30,))
-    assert found.word_counts is not None
-    assert found.word_counts.tolist() == [[50, 0]] + [[50, 50]] * 3
-    assert np.isnan(found.fidelity_words[0, 1])
-    assert (found.fidelity_words_low[0, 1], found.fidelity_words_high[0, 1]) == (0, 1)
+    fidelity = found.fidelity
+    assert fidelity.word_counts.tolist() == [[50, 0]] + [[50, 50]] * 3
+    assert np.isnan(fidelity.words[0, 1])
+    assert (fidelity.words_low[0, 1], fidelity.words_high[0, 1]) == (0, 1)
     assert "of 30 symbols the task draws none" in found.summary()
     many = FlipFlop(5, 10)
     unread = extract_automaton(
         unset_until_told(5), task=many, method="states", n_clusters=8, n_words=20, n_test_words=20, test_lengths=()
     )
-    assert unread.task_states == 0
-    assert "task" not in unread.word_distributions
+    assert unread.on_task is not None
+    assert unread.on_task.n_states == 0
+    assert "task" not in unread.fidelity.distributions
     assert "none of its own words could be tested" in unread.summary()
 
 
@@ -323,8 +331,8 @@ def test_the_falsifier_opens_a_combination_lock(word: str):
     lock = language(f"regex:{word}").machine
     assert lock is not None
     never = Machine(np.zeros((1, 2), np.int64), np.zeros((1, 1), np.int64))
-    found = trust.falsify(compiled(lock), never, 300, np.array([40]), np.random.default_rng(0))
-    assert found[3] == tuple(map(int, word))
+    found = falsify(compiled(lock), never, 300, np.array([40]), np.random.default_rng(0))
+    assert found.word == tuple(map(int, word))
 
 
 def test_a_rare_word_that_refutes_the_machine_is_told_in_front():
@@ -333,7 +341,7 @@ def test_a_rare_word_that_refutes_the_machine_is_told_in_front():
     found = extract_automaton(
         compile_machine(lock), alphabet=np.eye(2), method="states", n_test_words=200, test_lengths=()
     )
-    assert found.fidelity_words.min() == 1, "too easy a lock to test this on"
+    assert found.fidelity.words.min() == 1, "too easy a lock to test this on"
     assert found.summary().startswith("with rare exceptions: 1 state")
     assert "the shortest after '0 1 1 0 1 0 0 1 1 0 0 1 0 1 1 0'" in found.summary()
 
@@ -357,20 +365,21 @@ def test_the_falsifier_reads_words_as_long_as_the_extractor_did():
     """A clock that strikes once, after 100 symbols, and a machine that never does: nothing shorter tells them apart."""
     clock = Machine(np.minimum(np.arange(1, 103), 101)[:, None].repeat(2, 1), (np.arange(102) == 100)[:, None] * 1)
     never = Machine(np.zeros((1, 2), np.int64), np.zeros((1, 1), np.int64))
-    found = trust.falsify(compiled(clock), never, 50, np.array([40, 120]), np.random.default_rng(0))
-    kinds, shares, _, word = found
-    long = np.array(kinds) != "covering"
-    assert (shares[:, 0] == 0).all(), "within 40 symbols there is no difference"
-    assert (shares[long, 1] == 1).all(), "within 120 there is one in every word"
-    assert word is not None
-    assert len(word) == 100
+    found = falsify(compiled(clock), never, 50, np.array([40, 120]), np.random.default_rng(0))
+    long = np.array(found.kinds) != "covering"
+    assert (found.wrong[:, 0] == 0).all(), "within 40 symbols there is no difference"
+    assert (found.wrong[long, 1] == 1).all(), "within 120 there is one in every word"
+    assert found.word is not None
+    assert len(found.word) == 100
 
 
 def test_the_falsifier_finds_the_drift_of_a_network_that_is_exact_on_short_words():
     reader, truth, rng = acceptor("T7_elman_robust"), tomita_machine(7), np.random.default_rng(0)
-    _, shares, counts, _ = trust.falsify(reader, truth, 333, np.array([40, 50, 100, 200]), rng)
-    assert counts @ shares[:, 0] == 0, "up to length 40 it is trained to be right"
-    assert counts @ shares[:, -1] > 10, "3 % of structured words of 200 symbols are wrong: a search has to find some"
+    found = falsify(reader, truth, 333, np.array([40, 50, 100, 200]), rng)
+    assert found.n_words @ found.wrong[:, 0] == 0, "up to length 40 it is trained to be right"
+    assert found.n_words @ found.wrong[:, -1] > 10, (
+        "3 % of structured words of 200 symbols are wrong: a search has to find some"
+    )
 
 
 def test_border_words_stay_where_the_answer_is_open():
@@ -384,14 +393,11 @@ def test_border_words_stay_where_the_answer_is_open():
 
 def test_states_of_the_machine_lie_where_the_network_has_them():
     found = extract_automaton(acceptor("T4_elman_robust").map, alphabet=np.eye(2), n_test_words=50, test_lengths=(50,))
-    assert found.state_counts is not None
-    assert found.state_positions is not None
-    assert found.loop_kind is not None
-    assert found.loop_state is not None
-    assert found.loop_symbol is not None
-    assert found.state_counts.sum() == 3 * 60 * 41
-    assert found.state_positions.shape == (4, 2)
-    loops = set(zip(found.loop_state.tolist(), found.loop_symbol.tolist(), strict=True))
+    placement = found.placement
+    assert placement.loops is not None
+    assert placement.counts.sum() == 3 * 60 * 41
+    assert placement.plane.positions(placement.centres).shape == (4, 2)
+    loops = set(zip(placement.loops.state.tolist(), placement.loops.symbol.tolist(), strict=True))
     assert loops == {(0, 1), (3, 0), (3, 1)}  # 1 keeps the beginning, everything the sink
     assert "placed by the network's states" in found.figure(layout="states").layout.title.text  # type: ignore[attr-defined]
     assert found.to_dot().startswith("digraph")

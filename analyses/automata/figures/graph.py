@@ -1,21 +1,15 @@
-"""How to draw an `Automaton`: circles, curved arrows, as little overlap as its graph allows."""
+"""How to draw a machine: circles, curved arrows, as little overlap as its graph allows."""
 
 import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
-
-from rnnscope.analyses.automata.figures.states import states_figure
-from rnnscope.tasks.machine import grouped_edges
+from jaxtyping import Float, Int64
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 MAX_SHOWN = 40
-MAX_LABELS = 100  # arrows with text; more texts hide one another
-MAX_TEXT, MAX_TEXT_OF_MANY = 8, 3  # characters in a circle; past 16 circles they would be too small to read
-LEAST_PROBABILITY = 0.01
 BENDS = (0.0, 0.16, -0.16, 0.3, -0.3, 0.45, -0.45)
 PAIR_BENDS = (0.09, 0.16, 0.3)  # of two opposite arrows each bends to its own left
 TITLE_WIDTH = 72  # letters of a title in a figure of 700 pixels
@@ -32,86 +26,46 @@ class Edge(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A circle: the text in it, what its colour stands for, and what pointing at it tells."""
+    """A circle: the text in it, what its colour stands for, and what pointing at it shows."""
 
     text: str
     colour: int
     hover: str
 
 
-def moore_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
-    """Circles hold the output (of each head), arrows the symbols read; colours repeat the outputs."""
-    from rnnscope.analyses.automata.summary import percent
-    from rnnscope.figures import COLOURS
+class Graph(NamedTuple):
+    """A machine as circles and arrows, of a large one a part.
 
-    shown, note = _most_visited(automaton)
-    place = {int(state): i for i, state in enumerate(shown)}
-    rows = automaton.outputs[shown]
-    texts = [",".join(map(str, row)) for row in rows.tolist()]
-    if max(map(len, texts)) > (MAX_TEXT if len(shown) <= 16 else MAX_TEXT_OF_MANY):
-        texts = [f"q{state}" for state in shown.tolist()]
-        note += ";<br>in the circles: numbers of states (outputs: point at one)"
-    what = "output"
-    if len(np.unique(rows, axis=0)) > len(COLOURS) and rows.shape[1] > 1:
-        rows, what = rows[:, :1], "output of head 0:"
-    shows, colours = np.unique(rows, axis=0, return_inverse=True)
-    nodes = [
-        Node(
-            texts[i],
-            int(colours.reshape(-1)[i]),
-            f"state {state}<br>output {automaton.outputs[state].tolist()}<br>"
-            f"{automaton.occupancy[state]:.1%} of the time",
-        )
-        for i, state in enumerate(shown.tolist())
-    ]
-    edges = [
-        Edge(place[a], place[b], ", ".join(automaton.symbols[s] for s in read))
-        for (a, b), read in grouped_edges(automaton.transitions).items()
-        if a in place and b in place
-    ]
-    if len(edges) > MAX_LABELS:
-        edges = [edge._replace(label="", width=0.8) for edge in edges]
-        note += f"; {len(edges)} arrows, too many to write their symbols"
-    worst = automaton.worst_distribution
-    last, every = (percent(float(f[worst, 0])) for f in (automaton.fidelity_last, automaton.fidelity_words))
-    title = (
-        f"{_states(automaton.n_states)}: of {automaton.word_distributions[worst]} test words of "
-        f"{automaton.lengths[0]} symbols, {last} agree with the network at the end, {every} after every prefix{note}"
-    )
-    legend = [f"{what} {','.join(map(str, row))}" for row in shows.tolist()]
-    legend = legend if len(legend) <= len(COLOURS) else []
-    if placed == "states":
-        return states_figure(automaton, shown, nodes, legend)
-    return draw_graph(nodes, edges, place.get(automaton.initial), title, legend)
+    Attributes:
+        shown: the states that are drawn.
+        nodes: a circle for each.
+        edges: the arrows between them.
+        initial: the circle where it begins; None for none.
+        title: what it is.
+        legend: the names of the colours; none where they are too many.
+    """
+
+    shown: Int64[np.ndarray, " shown"]
+    nodes: list[Node]
+    edges: list[Edge]
+    initial: int | None
+    title: str
+    legend: list[str]
+
+    def figure(self) -> "go.Figure":
+        """The circles laid out so that little overlaps."""
+        return draw_graph(self.nodes, self.edges, self.initial, self.title, self.legend)
 
 
-def emitter_figure(automaton: Any, placed: str = "graph") -> "go.Figure":
-    """Circles hold the likeliest symbols and their probabilities, arrows transition probabilities (from 0.01 on)."""
-    shown, note = _most_visited(automaton)
-    place = {int(state): i for i, state in enumerate(shown)}
-    nodes = []
-    for state in shown.tolist():
-        row = automaton.emission[state]
-        likeliest = np.argsort(-row, kind="stable")[: 3 if len(shown) <= 6 else 1]
-        lines = [f"{automaton.symbols[s]}: {row[s]:.2f}" for s in likeliest if row[s] >= LEAST_PROBABILITY]
-        full = "<br>".join(f"{name}: {p:.3f}" for name, p in zip(automaton.symbols, row.tolist(), strict=True))
-        hover = f"state {state}, {automaton.occupancy[state]:.1%} of the time<br>emits<br>{full}"
-        nodes.append(Node("<br>".join(lines), int(likeliest[0]), hover))
-    p = automaton.transition_probabilities
-    edges = [
-        Edge(place[a], place[b], f"{p[a, b]:.2f}", 1.2 + 2.2 * float(p[a, b]))
-        for a in shown.tolist()
-        for b in shown.tolist()
-        if p[a, b] >= LEAST_PROBABILITY
-    ]
-    title = (
-        f"{_states(automaton.n_states)}: emission probabilities (circles) and "
-        f"transitions (arrows, {LEAST_PROBABILITY:g} or more){note}"
-    )
-    legend = [f"mostly symbol {name}" for name in automaton.symbols] if len(automaton.symbols) <= 8 else []
-    if placed == "states":
-        return states_figure(automaton, shown, nodes, legend)
-    return draw_graph(nodes, edges, None, title, legend)
+def most_visited(occupancy: Float[np.ndarray, " state"]) -> tuple[Int64[np.ndarray, " shown"], str]:
+    """The states to draw, at most 40, and what the title says where these are not all."""
+    n = len(occupancy)
+    if n <= MAX_SHOWN:
+        return np.arange(n), ""
+    shown = np.sort(np.argsort(-occupancy, kind="stable")[:MAX_SHOWN])
+    share = occupancy[shown].sum()
+    note = f";<br>drawn: the {MAX_SHOWN} most visited states ({share:.1%} of the time), and the arrows among these"
+    return shown, note
 
 
 def layout(edges: list[Edge], n_nodes: int) -> Float[np.ndarray, "node 2"]:
@@ -247,20 +201,6 @@ def draw_graph(nodes: list[Node], edges: list[Edge], initial: int | None, title:
         legend={"x": 0.99, "y": 0.99, "xanchor": "right"},
     )
     return figure
-
-
-def _states(n: int) -> str:
-    return f"{n} state" if n == 1 else f"{n} states"
-
-
-def _most_visited(automaton: Any) -> tuple[np.ndarray, str]:
-    n = automaton.n_states
-    if n <= MAX_SHOWN:
-        return np.arange(n), ""
-    shown = np.sort(np.argsort(-automaton.occupancy, kind="stable")[:MAX_SHOWN])
-    share = automaton.occupancy[shown].sum()
-    note = f";<br>drawn: the {MAX_SHOWN} most visited states ({share:.1%} of the time), and the arrows among these"
-    return shown, note
 
 
 def _arc(

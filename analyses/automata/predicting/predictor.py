@@ -10,18 +10,16 @@ states by linear regression (Shai et al., NeurIPS 2024).
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata import dynamics
-from rnnscope.analyses.automata.automaton import Automaton
-from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.stochastic import alergia, baum_welch
-from rnnscope.analyses.automata.stochastic.future_signatures import (
+from rnnscope.analyses.automata.predicting.future_signatures import (
     LEAST,
     STRAY,
+    Automaton,
     Sampled,
     Track,
     Writer,
@@ -30,7 +28,16 @@ from rnnscope.analyses.automata.stochastic.future_signatures import (
     visited,
     word_divergence,
 )
-from rnnscope.analyses.automata.stochastic.future_signatures import Automaton as SignatureAutomaton
+from rnnscope.analyses.automata.predicting.parts import (
+    Beliefs,
+    PredictionFidelity,
+    PredictionRivals,
+    SizeSearch,
+    TrueProcess,
+)
+from rnnscope.analyses.automata.predicting.result import Predictor
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.stochastic import alergia, baum_welch
 from rnnscope.maps import FunctionMap
 from rnnscope.numerics import linalg
 from rnnscope.subjects.not_applicable import NotApplicable
@@ -57,7 +64,7 @@ class Limits(NamedTuple):
 
 def extract_predictor(
     reader: Reader, process: Process | None, symbols: tuple[str, ...], limits: Limits, seed: int
-) -> Automaton:
+) -> Predictor:
     """The probabilistic automaton of a network that predicts the next symbol; with a process, what both know.
 
     Raises:
@@ -90,51 +97,53 @@ def extract_predictor(
         if compare:
             models = _learned(writer, int(recurrent.sum()), process, min(n_words, LEARNED_WORDS), length, learning)
         predicted = [each.predict(held_out.symbols) for each in models]
-        fields = _probe(reader, machine, models, process, n_test_words, length, rng) if process is not None else {}
-        fields |= dynamics.locate(reader, machine, fitted.symbols, placing)
+        truth, beliefs, likelihoods = None, None, None
+        if process is not None:
+            truth, beliefs, words = _probe(reader, machine, process, n_test_words, length, rng)
+            likelihoods = _likelihoods([each.predict(words) for each in models], words)
+        placement = dynamics.locate(reader, machine, fitted.symbols, placing)
     own = machine.predictions(held_out.symbols)
     each, likelihood = divergence(held_out.probabilities, own).mean(1), _log_likelihood(own, held_out.symbols)
     lost = [divergence(held_out.probabilities, row).mean(1) for row in predicted]
     states = np.column_stack([np.full(n_test_words, machine.initial), machine.run(held_out.symbols)[:, :-1]])
-    network_entropy = float(entropy(held_out.probabilities).mean())
-    n_found, n_tried = machine.n_states, len(chosen.tried)
-    return Automaton(
-        kind="predictor",
+    return Predictor(
         transitions=machine.transitions,
-        outputs=recurrent,
-        transition_probabilities=np.zeros((n_found, 0)),
         emission=emission,
         initial=machine.initial,
-        occupancy=np.bincount(states.ravel(), minlength=n_found) / states.size,
         symbols=symbols,
-        lengths=np.array([length]),
-        n_test_words=n_test_words,
-        tried_clusters=np.zeros(n_tried, np.int64),
-        tried_states=np.array([len(tried.weight) for tried in chosen.tried]),
-        tried_fidelity=-network_entropy - curve.mean(1),
-        tried_divergence=curve.mean(1),
-        tried_error=np.array([_standard_error(row) for row in curve]),
-        n_clusters=(),
-        n_words=n_words,
-        length=length,
-        seed=seed,
-        max_states=max_states if n_states is None else n_states,
-        n_states_wanted=n_states,
+        occupancy=np.bincount(states.ravel(), minlength=machine.n_states) / states.size,
         stationary=stationary,
-        divergence=float(each.mean()),
-        divergence_error=_standard_error(each),
-        network_entropy=network_entropy,
         entropy_rate=float(stationary @ entropy(emission)) + 0.0,  # no -0.0
         statistical_complexity=float(entropy(stationary)) + 0.0,
-        log_likelihood=float(likelihood.mean()),
-        log_likelihood_error=_standard_error(likelihood),
-        symbol_frequencies=np.bincount(held_out.symbols.ravel(), minlength=len(symbols)) / held_out.symbols.size,
-        compared_models=tuple(model.name for model in models),
-        compared_states=np.array([model.n_states for model in models], np.int64),
-        compared_log_likelihood=_likelihoods(predicted, held_out.symbols),
-        compared_divergence=np.array([float(row.mean()) for row in lost]),
-        compared_divergence_error=np.array([_standard_error(row) for row in lost]),
-        **fields,
+        fidelity=PredictionFidelity(
+            divergence=float(each.mean()),
+            divergence_error=_standard_error(each),
+            network_entropy=float(entropy(held_out.probabilities).mean()),
+            log_likelihood=float(likelihood.mean()),
+            log_likelihood_error=_standard_error(likelihood),
+            symbol_frequencies=np.bincount(held_out.symbols.ravel(), minlength=len(symbols)) / held_out.symbols.size,
+            n_test_words=n_test_words,
+            length=length,
+        ),
+        truth=truth,
+        beliefs=beliefs,
+        rivals=PredictionRivals(
+            models=tuple(model.name for model in models),
+            n_states=np.array([model.n_states for model in models], np.int64),
+            divergence=np.array([float(row.mean()) for row in lost]),
+            divergence_error=np.array([_standard_error(row) for row in lost]),
+            log_likelihood=_likelihoods(predicted, held_out.symbols),
+            log_likelihood_on_truth=likelihoods,
+        ),
+        search=SizeSearch(
+            n_states=np.array([len(tried.weight) for tried in chosen.tried]),
+            divergence=curve.mean(1),
+            divergence_error=np.array([_standard_error(row) for row in curve]),
+            n_words=n_words,
+            max_states=max_states if n_states is None else n_states,
+            n_states_wanted=n_states,
+        ),
+        placement=placement,
     )
 
 
@@ -165,7 +174,7 @@ def _writer(reader: Reader) -> Writer:
     return Writer(opened, reader.alphabet)
 
 
-def _stationary(automaton: SignatureAutomaton, late: Int64[np.ndarray, "word time"]) -> Float[np.ndarray, " state"]:
+def _stationary(automaton: Automaton, late: Int64[np.ndarray, "word time"]) -> Float[np.ndarray, " state"]:
     """Where the automaton is in the long run, from its initial state on, averaged over the period. Symbols that slip
     are left out, where what they lead to is hardly visited `late` in words; rare moves between regimes are none."""
     n_symbols = automaton.transitions.shape[1]
@@ -173,7 +182,7 @@ def _stationary(automaton: SignatureAutomaton, late: Int64[np.ndarray, "word tim
     return found if (found[late] == 0).mean() <= LATE else _long_run(automaton, 0.0)
 
 
-def _long_run(automaton: SignatureAutomaton, least: float) -> Float[np.ndarray, " state"]:
+def _long_run(automaton: Automaton, least: float) -> Float[np.ndarray, " state"]:
     """The distribution after many steps, without arrows of symbols less likely than this."""
     n_states = len(automaton.transitions)
     kept = np.where(automaton.emission >= least, automaton.emission, 0.0)
@@ -205,15 +214,10 @@ def _learned(
 
 
 def _probe(
-    reader: Reader,
-    machine: Machine,
-    models: list[_Model],
-    process: Process,
-    n_words: int,
-    length: int,
-    rng: np.random.Generator,
-) -> dict[str, Any]:
-    """How far network and true process agree on words of the process: fields of `Automaton`."""
+    reader: Reader, machine: Machine, process: Process, n_words: int, length: int, rng: np.random.Generator
+) -> tuple[TrueProcess, Beliefs, Int64[np.ndarray, "word time"]]:
+    """How far network and true process agree on words of the process, what the network holds of its belief states, and
+    these words."""
     _, words = process.sample(n_words, length, rng)
     targets, states = process.beliefs(words)[:, :-1], reader.visit(reader.alphabet[words], rng)[:, :-1]
     true, half = process.predict(targets), n_words // 2
@@ -225,28 +229,26 @@ def _probe(
     decoded = unseen @ np.linalg.lstsq(seen, known, rcond=None)[0]
     total = float(((hidden - hidden.mean(0)) ** 2).sum())
     kept = rng.permutation(len(hidden))[:MAX_SHOWN]
-    return {
-        "truth_entropy_rate": float(np.mean(process.entropy_rate())),
-        "truth_frequencies": process.symbol_frequencies(),
-        "log_likelihood_on_truth": float(likelihood.mean()),
-        "log_likelihood_on_truth_error": _standard_error(likelihood),
-        "truth_log_likelihood_on_truth": float(_log_likelihood(true, words).mean()),
-        "compared_log_likelihood_on_truth": _likelihoods([model.predict(words) for model in models], words),
-        "process_divergence": float(each.mean()),
-        "process_divergence_error": _standard_error(each),
-        # A process of one state has no beliefs to decode.
-        "belief_r2": 1 - float(((hidden - decoded) ** 2).sum()) / total if total > 1e-12 else None,
-        "beliefs": hidden[kept],
-        "decoded_beliefs": decoded[kept],
-    }
+    truth = TrueProcess(
+        divergence=float(each.mean()),
+        divergence_error=_standard_error(each),
+        entropy_rate=float(np.mean(process.entropy_rate())),
+        frequencies=process.symbol_frequencies(),
+        log_likelihood_on_truth=float(likelihood.mean()),
+        log_likelihood_on_truth_error=_standard_error(likelihood),
+        own_log_likelihood=float(_log_likelihood(true, words).mean()),
+    )
+    # A process of one state has no beliefs to decode.
+    r2 = 1 - float(((hidden - decoded) ** 2).sum()) / total if total > 1e-12 else None
+    return truth, Beliefs(true=hidden[kept], decoded=decoded[kept], r2=r2), words
 
 
 def _log_likelihood(
     predicted: Float[np.ndarray, "word time symbol"], words: Int64[np.ndarray, "word time"]
 ) -> Float[np.ndarray, " word"]:
     """Of each word, nats a symbol."""
-    told = np.take_along_axis(predicted, words[..., None], 2)[..., 0]
-    return np.log(np.maximum(told, LEAST)).mean(1)
+    likelihood = np.take_along_axis(predicted, words[..., None], 2)[..., 0]
+    return np.log(np.maximum(likelihood, LEAST)).mean(1)
 
 
 def _likelihoods(

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses import Automaton, analyse, extract_automaton
+from rnnscope.analyses import Predictor, analyse, extract_automaton
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
-from rnnscope.analyses.automata.stochastic import future_signatures
-from rnnscope.analyses.automata.stochastic.future_signatures import Sampled, Track, visited, word_divergence
-from rnnscope.records import results
+from rnnscope.analyses.automata.predicting import future_signatures
+from rnnscope.analyses.automata.predicting.future_signatures import Sampled, Track, visited, word_divergence
+from rnnscope.records.result_files import load_result, save_result
 from rnnscope.tasks import NextSymbol, Process
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.process import golden_mean, mess3, rrxor
@@ -66,12 +66,12 @@ def test_golden_mean_has_two_recurrent_states():
     assert found.transitions[a, 1] == b
     assert found.transitions[b].tolist() == [a, b]
     assert found.emission[b] == pytest.approx([0.5, 0.5], abs=0.02)
-    assert found.divergence < 1e-5
+    assert found.fidelity.divergence < 1e-5
     assert found.entropy_rate == pytest.approx(2 / 3 * np.log(2), abs=0.005)
     assert found.statistical_complexity == pytest.approx(np.log(3) - 2 / 3 * np.log(2), abs=0.005)
     assert found.stationary[[a, b]] == pytest.approx([1 / 3, 2 / 3], abs=0.01)
-    assert found.process_divergence is not None
-    assert found.process_divergence < 2e-4
+    assert found.truth is not None
+    assert found.truth.divergence < 2e-4
     assert found.n_states == 3, "where it starts it cannot know which of the two it is in"
 
 
@@ -79,13 +79,14 @@ def test_golden_mean_has_two_recurrent_states():
 def test_many_states_come_close(name: str, bound: float, r2: float):
     found = extract_automaton(trained(name), task=of(PROCESSES[name]))
     assert found.n_states <= 32
-    assert found.divergence < bound
-    assert found.belief_r2 is not None
-    assert found.belief_r2 > r2
-    assert found.process_divergence is not None
-    assert found.process_divergence < 1e-3, "this is not the process that the network has learned"
-    assert found.tried_states.max() <= 32
-    few, many = found.tried_divergence[found.tried_states <= 3], found.divergence
+    assert found.fidelity.divergence < bound
+    assert found.beliefs is not None
+    assert found.beliefs.r2 is not None
+    assert found.beliefs.r2 > r2
+    assert found.truth is not None
+    assert found.truth.divergence < 1e-3, "this is not the process that the network has learned"
+    assert found.search.n_states.max() <= 32
+    few, many = found.search.divergence[found.search.n_states <= 3], found.fidelity.divergence
     assert few.min() > 50 * many, "three states cannot be enough"
 
 
@@ -106,8 +107,8 @@ def test_divergence_is_that_of_the_automaton_from_the_network():
             symbol = int(rng.choice(3, p=p))
             state, place = network.step(state, np.eye(3)[[symbol]]), int(machine.transitions[place, symbol])
         each.append(total / 100)
-    error = np.hypot(np.std(each) / 20**0.5, found.divergence_error)
-    assert abs(np.mean(each) - found.divergence) < 4 * error
+    error = np.hypot(np.std(each) / 20**0.5, found.fidelity.divergence_error)
+    assert abs(np.mean(each) - found.fidelity.divergence) < 4 * error
 
 
 def test_an_ideal_predictor_gives_the_causal_states():
@@ -115,8 +116,8 @@ def test_an_ideal_predictor_gives_the_causal_states():
     assert found.n_recurrent == 5
     assert found.statistical_complexity == pytest.approx(np.log(3) / 3 + 2 / 3 * np.log(6), abs=1e-3)
     assert found.entropy_rate == pytest.approx(2 / 3 * np.log(2), abs=1e-3)
-    assert found.belief_r2 == pytest.approx(1, abs=1e-6)
-    assert found.process_divergence == pytest.approx(0, abs=1e-6)
+    assert found.beliefs.r2 == pytest.approx(1, abs=1e-6)
+    assert found.truth.divergence == pytest.approx(0, abs=1e-6)
 
 
 def test_a_coin_has_one_state_and_nothing_to_decode():
@@ -125,7 +126,7 @@ def test_a_coin_has_one_state_and_nothing_to_decode():
     assert found.n_states == found.n_recurrent == 1
     assert found.entropy_rate == pytest.approx(np.log(2))
     assert found.statistical_complexity == 0
-    assert found.belief_r2 is None
+    assert found.beliefs.r2 is None
 
 
 def test_the_number_of_states_does_not_grow_with_the_sample():
@@ -195,17 +196,15 @@ def test_saved_loaded_and_drawn(tmp_path):
         source = ideal((mess3() if process is None else process).array)
         task = None if process is None else of(process)
         found = extract_automaton(source, task=task, predicts_next=True, n_words=40, length=40, n_states=4)
-        results.save_result(found, tmp_path / "p.zarr")
-        loaded = results.load_result(Automaton, tmp_path / "p.zarr")
+        save_result(found, tmp_path / "p.zarr")
+        loaded = load_result(Predictor, tmp_path / "p.zarr")
         assert loaded.summary() == found.summary()
         figure = loaded.trust_figure()
-        assert figure.data[0].x.tolist() == found.tried_states.tolist()  # type: ignore[attr-defined]
+        assert figure.data[0].x.tolist() == found.search.n_states.tolist()  # type: ignore[attr-defined]
         assert ("xaxis2" in figure.layout.to_plotly_json()) == (process is not None)
         assert len(loaded.figure().layout.shapes) == found.n_states
         drawn = {trace.name: trace for trace in figure.data}
-        for name, n_states, kl in zip(
-            found.compared_models, found.compared_states, found.compared_divergence, strict=True
-        ):
+        for name, n_states, kl in zip(found.rivals.models, found.rivals.n_states, found.rivals.divergence, strict=True):
             assert (drawn[name].x[0], drawn[name].y[0]) == (n_states, pytest.approx(kl)), f"{name} is not where it is"
 
 
@@ -215,10 +214,10 @@ def test_a_trained_run_says_itself_that_it_predicts(tmp_path):
         steps=2, batch_size=4, evaluation_trials=8,
     )  # fmt: skip
     found = analyse(run, ["automaton"], settings={"automaton": {"n_words": 8}}).results["automaton"]
-    assert isinstance(found, Automaton)
-    assert (found.kind, found.length, found.n_words, found.n_test_words) == ("predictor", 100, 8, 24)
-    assert found.process_divergence is not None
-    assert run.load_result("automaton", Automaton).summary() == found.summary()
+    assert isinstance(found, Predictor)
+    assert (found.fidelity.length, found.search.n_words, found.fidelity.n_test_words) == (100, 8, 24)
+    assert found.truth is not None
+    assert run.load_result("automaton", Predictor).summary() == found.summary()
 
 
 def test_the_first_symbol_is_predicted_where_the_task_asks_for_it():
@@ -234,30 +233,27 @@ def test_the_first_symbol_is_predicted_where_the_task_asks_for_it():
     )
     few: dict[str, Any] = {"n_words": 60, "length": 10, "compare": False}
     opened = extract_automaton(wrong, task=NextSymbol("rrxor"), **few)
-    assert opened.process_divergence == pytest.approx(0, abs=1e-6)
+    assert opened.truth.divergence == pytest.approx(0, abs=1e-6)
     assert opened.emission[opened.initial] == pytest.approx([0.5, 0.5], abs=0.05), "where 0 was due, it was certain"
     early = extract_automaton(wrong, task=of(rrxor()), **few)
-    assert early.process_divergence is not None
-    assert early.process_divergence > 0.01
+    assert early.truth is not None
+    assert early.truth.divergence > 0.01
 
 
 def test_models_of_words_alone_stand_beside_it():
     found = extract_automaton(ideal(golden_mean().array), task=of(golden_mean()), n_words=60)
-    assert found.compared_models == ("Baum-Welch from random starts", "ALERGIA")
-    assert found.compared_states is not None
-    assert found.compared_states[0] == 2
-    assert found.compared_divergence is not None
-    assert found.compared_divergence.min() > 0, "6,000 symbols do not tell probabilities exactly"
-    assert found.compared_divergence.max() < 5e-3, "the golden mean is learned from these"
+    rivals, fidelity, truth = found.rivals, found.fidelity, found.truth
+    assert rivals.models == ("Baum-Welch from random starts", "ALERGIA")
+    assert rivals.n_states[0] == 2
+    assert rivals.divergence.min() > 0, "6,000 symbols do not give probabilities exactly"
+    assert rivals.divergence.max() < 5e-3, "the golden mean is learned from these"
     # Nothing is lost in an ideal network's own automaton: its likelihood is the entropy, on either's words.
-    assert found.log_likelihood is not None
-    assert found.log_likelihood_error is not None
-    assert found.network_entropy is not None
-    assert abs(found.log_likelihood + found.network_entropy) < 4 * found.log_likelihood_error
-    assert found.truth_entropy_rate == pytest.approx(2 / 3 * np.log(2))
-    assert found.log_likelihood_on_truth == pytest.approx(found.truth_log_likelihood_on_truth, abs=1e-4)
-    assert found.truth_frequencies == pytest.approx([1 / 3, 2 / 3])
-    assert found.symbol_frequencies == pytest.approx([1 / 3, 2 / 3], abs=0.02)
+    assert abs(fidelity.log_likelihood + fidelity.network_entropy) < 4 * fidelity.log_likelihood_error
+    assert truth is not None
+    assert truth.entropy_rate == pytest.approx(2 / 3 * np.log(2))
+    assert truth.log_likelihood_on_truth == pytest.approx(truth.own_log_likelihood, abs=1e-4)
+    assert truth.frequencies == pytest.approx([1 / 3, 2 / 3])
+    assert fidelity.symbol_frequencies == pytest.approx([1 / 3, 2 / 3], abs=0.02)
 
 
 def test_the_automaton_goes_to_other_forms_and_back():
@@ -269,8 +265,6 @@ def test_the_automaton_goes_to_other_forms_and_back():
         assert again.emission is not None
         words = machine.sample(np.full(20, 12), np.random.default_rng(0))
         assert again.predictions(words) == pytest.approx(machine.predictions(words))
-    with pytest.raises(ValueError, match="of kind predictor is no hidden Markov model"):
-        found.hmm()
 
 
 def test_what_cannot_be_extracted_says_why():
@@ -310,9 +304,8 @@ def test_what_cannot_be_extracted_says_why():
 
 def test_models_of_words_alone_are_left_out_on_request():
     found = extract_automaton(trained("golden"), predicts_next=True, n_words=30, compare=False)
-    assert (found.n_recurrent, found.compared_models) == (2, ())
-    assert found.compared_divergence is not None
-    assert not len(found.compared_divergence)
+    assert (found.n_recurrent, found.rivals.models) == (2, ())
+    assert not len(found.rivals.divergence)
     assert "learned from its words alone" not in found.summary()
     found.trust_figure()
 
@@ -340,7 +333,7 @@ def test_symbols_that_cannot_come_have_a_logit_as_low_as_one_likes(least: float)
         ideally.step, state_size=5, input_size=2, readout=told, readout_size=2, initial=ideally.initial_states
     )
     found = extract_automaton(network, task=of(rrxor()), n_words=100, compare=False)
-    assert found.divergence < 2e-3
+    assert found.fidelity.divergence < 2e-3
     assert found.n_recurrent == 5
 
 
@@ -353,5 +346,5 @@ def test_more_states_are_not_asked_for_where_none_is_lacking():
         readout_size=2,
     )
     found = extract_automaton(last, predicts_next=True, n_words=60, max_states=2, compare=False)
-    assert found.n_states == found.max_states == 2
+    assert found.n_states == found.search.max_states == 2
     assert "as many states as allowed" not in found.summary()

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rnnscope.analyses.automata.stochastic.future_signatures import (
+from rnnscope.analyses.automata.predicting.future_signatures import (
     Automaton,
     Sampled,
     Track,

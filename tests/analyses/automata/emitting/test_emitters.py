@@ -12,12 +12,12 @@ from scipy.stats import norm
 
 import rnnscope as rs
 from rnnscope import tasks
-from rnnscope.analyses.automata.automaton import Automaton
+from rnnscope.analyses.automata.emitting.emitter_machine import CANDIDATES, Emitted, find_chain, log_likelihood, match
+from rnnscope.analyses.automata.emitting.result import Emitter
 from rnnscope.analyses.automata.extract import extract_automaton
 from rnnscope.analyses.automata.stochastic import alergia
 from rnnscope.analyses.automata.stochastic.baum_welch import baum_welch, beliefs_in_hindsight, from_random_starts
-from rnnscope.analyses.automata.stochastic.emitter_machine import CANDIDATES, Emitted, find_chain, log_likelihood, match
-from rnnscope.records import results
+from rnnscope.records.result_files import load_result, save_result
 from rnnscope.tasks import HMM
 from rnnscope.tasks.hmm import cyclic, fully_connected, linear_chain
 from rnnscope.tasks.machine import Machine
@@ -148,32 +148,25 @@ def test_a_network_that_skips_the_rare_symbol_is_told_so(rare: float):
     found = extract_automaton(two_states(rare), task=task, n_clusters=8)
     lost = 0.01 * np.log(0.01 / rare) + 0.99 * np.log(0.99 / (1 - rare))
     assert found.n_states == 2
-    assert found.truth_entropy_rate is not None
-    assert found.truth_shortfall is not None
-    assert found.truth_shortfall_error is not None
-    wanted = lost / found.truth_entropy_rate
-    assert abs(found.truth_shortfall - wanted) < 4 * found.truth_shortfall_error + 0.01, (
-        f"{found.truth_shortfall:.3f} of the entropy rate is said to be lost, the closed form is {wanted:.3f}"
+    truth = found.truth
+    assert truth is not None
+    wanted = lost / truth.entropy_rate
+    assert abs(truth.shortfall - wanted) < 4 * truth.shortfall_error + 0.01, (
+        f"{truth.shortfall:.3f} of the entropy rate is said to be lost, the closed form is {wanted:.3f}"
     )
-    own, true = found.log_likelihood_on_truth, found.truth_log_likelihood_on_truth
-    assert own is not None
-    assert true is not None
-    assert (true - own) / found.truth_entropy_rate == pytest.approx(found.truth_shortfall, rel=1e-9)
-    assert found.symbol_frequencies is not None
-    error = np.sqrt(rare / (found.n_test_words * found.length))
-    assert abs(found.symbol_frequencies[1] - rare) < 4 * error
+    own, true = truth.log_likelihood_on_truth, truth.own_log_likelihood
+    assert (true - own) / truth.entropy_rate == pytest.approx(truth.shortfall, rel=1e-9)
+    fidelity = found.fidelity
+    error = np.sqrt(rare / (fidelity.n_test_words * fidelity.length))
+    assert abs(fidelity.symbol_frequencies[1] - rare) < 4 * error
     if rare < 0.01:
         assert "the network emits symbol 1 with frequency 0.000" in found.summary()
         assert "the true model with 0.01" in found.summary()
-    assert found.front_states is not None
-    assert found.front_log_likelihood is not None
-    one, two = (float(found.front_log_likelihood[found.front_states == n][0]) for n in (1, 2))
-    frequencies = found.symbol_frequencies[found.symbol_frequencies > 0]
+    one, two = (float(found.front.log_likelihood[found.front.n_states == n][0]) for n in (1, 2))
+    frequencies = fidelity.symbol_frequencies[fidelity.symbol_frequencies > 0]
     assert one == pytest.approx(frequencies @ np.log(frequencies), abs=0.01), "of one state: independent symbols"
-    assert two == pytest.approx(found.log_likelihood, abs=1e-3)
-    assert found.compared_log_likelihood is not None
-    assert found.log_likelihood is not None
-    assert np.abs(found.compared_log_likelihood - found.log_likelihood).max() < 0.02, "others learn this chain as well"
+    assert two == pytest.approx(fidelity.log_likelihood, abs=1e-3)
+    assert np.abs(found.rivals.log_likelihood - fidelity.log_likelihood).max() < 0.02, "others learn this chain as well"
 
 
 def test_a_trained_network_is_as_likely_as_its_chain():
@@ -184,22 +177,19 @@ def test_a_trained_network_is_as_likely_as_its_chain():
         network.load_state_dict({name: torch.from_numpy(file[name]) for name in file.files})
     found = extract_automaton(network, task=preset.task, n_words=40, n_test_words=50, n_clusters=16)
     assert 2 <= found.n_states <= 4
-    assert found.truth_shortfall is not None
-    assert abs(found.truth_shortfall) < 0.05, f"{found.truth_shortfall:.1%} of the entropy rate is lost"
-    assert found.truth_difference is not None
-    assert found.truth_log_likelihood is not None
-    assert abs(found.truth_difference) < 0.05 * abs(found.truth_log_likelihood)
-    assert found.likelihood_converged, "counted clusters leak: Baum-Welch should have been kept, and come to rest"
-    assert found.compared_log_likelihood_on_truth is not None
-    counted = dict(zip(found.compared_models, found.compared_log_likelihood_on_truth, strict=True))["clusters counted"]
-    assert found.log_likelihood_on_truth is not None
-    assert found.log_likelihood_on_truth > counted + 0.005
-    assert found.transition_error is not None
-    assert found.emission_error is not None
-    assert max(found.transition_error, found.emission_error) < 0.01
+    truth = found.truth
+    assert truth is not None
+    assert abs(truth.shortfall) < 0.05, f"{truth.shortfall:.1%} of the entropy rate is lost"
+    assert abs(truth.difference) < 0.05 * abs(truth.log_likelihood)
+    assert found.search.converged, "counted clusters leak: Baum-Welch should have been kept, and come to rest"
+    assert found.rivals.log_likelihood_on_truth is not None
+    counted = dict(zip(found.rivals.models, found.rivals.log_likelihood_on_truth, strict=True))["clusters counted"]
+    assert truth.log_likelihood_on_truth > counted + 0.005
+    assert truth.matched is not None
+    assert max(truth.matched.transition_error, truth.matched.emission_error) < 0.01
 
 
-def bistable() -> Automaton:
+def bistable() -> Emitter:
     """h' = tanh(3 h + 1.5 u): noise makes it jump between the neighbourhoods of two fixed points."""
     network = rs.FunctionMap(
         lambda h, u: np.tanh(3 * h + 1.5 * u),
@@ -211,43 +201,39 @@ def bistable() -> Automaton:
     p = float(norm.sf(2))
     truth = HMM([[1 - p, p], [p, 1 - p]], [[0.99, 0.01], [0.01, 0.99]])  # type: ignore[arg-type]
     task = tasks.HMMEmission(truth, noise_size=1, length=20)
-    return extract_automaton(network, task=task, n_words=60, n_clusters=8)
+    found = extract_automaton(network, task=task, n_words=60, n_clusters=8)
+    assert isinstance(found, Emitter)
+    return found
 
 
 def test_each_state_of_an_emitter_lies_at_its_fixed_point(tmp_path):
     found = bistable()
     assert 2 <= found.n_states <= 4
-    assert found.state_counts is not None
-    assert found.state_spread is not None
-    assert found.loop_points is not None
-    assert found.loop_distance is not None
-    assert found.state_positions is not None
+    placement = found.placement
+    loops, centres = placement.loops, placement.centres
+    assert loops is not None
     wanted = brentq(lambda h: np.tanh(3 * h) - h, 0.5, 1.0)
-    most = found.state_centres[:2, 0]
+    most = centres[:2, 0]
     assert sorted(np.sign(most)) == [-1, 1]
-    np.testing.assert_allclose(found.loop_points[:2, 0], np.sign(most) * wanted, atol=1e-8)
-    np.testing.assert_allclose(found.loop_distance, np.abs(found.loop_points - found.state_centres)[:, 0], atol=1e-12)
-    assert found.loop_kind is not None
-    assert found.loop_stable is not None
-    assert (found.loop_kind == 0).all()
-    assert found.loop_stable[:2].all()
-    assert found.state_counts.sum() == found.n_words * found.length
-    gaps = np.abs(found.state_positions[:, None, 0] - found.state_positions[None, :, 0])
-    np.testing.assert_allclose(gaps, np.abs(found.state_centres - found.state_centres.T), atol=1e-9)
-    assert found.positions_variance == pytest.approx(1)
-    assert found.samples is not None
-    assert found.sample_state is not None
-    assert found.arrow_paths is not None
-    assert found.arrow_state is not None
-    assert found.arrow_target is not None
-    assert found.arrow_count is not None
-    between = (found.arrow_state < 2) & (found.arrow_target < 2)
-    assert sorted(found.arrow_target[between]) == [0, 1], "noise makes it jump both ways"
-    ends = found.state_centres[found.arrow_target[between], 0]
-    assert np.abs(found.arrow_paths[between, -1, 0] - ends).max() < 0.1, "a jump ends where the network then stays"
-    assert found.arrow_count[between].min() > 10
-    nearest = np.abs(found.samples - found.state_centres[:2, 0]).argmin(1)
-    assert (nearest == found.sample_state)[found.sample_state < 2].mean() > 0.9
+    np.testing.assert_allclose(loops.points[:2, 0], np.sign(most) * wanted, atol=1e-8)
+    np.testing.assert_allclose(loops.distance, np.abs(loops.points - centres)[:, 0], atol=1e-12)
+    assert (loops.kind == 0).all()
+    assert loops.stable[:2].all()
+    assert placement.counts.sum() == found.search.n_words * found.fidelity.length
+    positions = placement.plane.positions(centres)
+    gaps = np.abs(positions[:, None, 0] - positions[None, :, 0])
+    np.testing.assert_allclose(gaps, np.abs(centres - centres.T), atol=1e-9)
+    assert placement.plane.variance == pytest.approx(1)
+    arrows = placement.arrows
+    assert arrows is not None
+    between = (arrows.source < 2) & (arrows.target < 2)
+    assert sorted(arrows.target[between]) == [0, 1], "noise makes it jump both ways"
+    ends = centres[arrows.target[between], 0]
+    assert np.abs(arrows.paths[between, -1, 0] - ends).max() < 0.1, "a jump ends where the network then stays"
+    assert arrows.count[between].min() > 10
+    samples, state = placement.samples.states, placement.samples.machine_state
+    nearest = np.abs(samples - centres[:2, 0]).argmin(1)
+    assert (nearest == state)[state < 2].mean() > 0.9
 
     assert HMM.from_json(found.to_json()).n_states == found.n_states
     assert found.to_dot() == found.hmm().to_dot(found.symbols)
@@ -257,8 +243,8 @@ def test_each_state_of_an_emitter_lies_at_its_fixed_point(tmp_path):
     assert any(str(trace.name).startswith("transition, mean of") for trace in placed.data)
     names = {trace.name for trace in found.trust_figure().data}
     assert {"this machine", "ALERGIA", "Baum-Welch from random starts"} <= names
-    results.save_result(found, tmp_path / "e.zarr")
-    assert results.load_result(Automaton, tmp_path / "e.zarr").summary() == found.summary()
+    save_result(found, tmp_path / "e.zarr")
+    assert load_result(Emitter, tmp_path / "e.zarr").summary() == found.summary()
 
 
 def test_one_symbol_shows_no_move():

@@ -1,0 +1,127 @@
+"""Where do machine and network disagree after all? A search on kinds of words that nothing else uses."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from rnnscope.analyses.automata.deciding.choice import agreement, shortest
+from rnnscope.analyses.automata.deciding.exploration import explore
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.words import access_words, draw_trials
+from rnnscope.records.schema1 import FORMERLY
+from rnnscope.tasks import Task
+from rnnscope.tasks.machine import Machine
+
+SPREAD_WORDS = 64  # that tell how far the network's states spread
+LONGEST_PUMPED = 4
+RARE_OF = 5  # times as many trials, of which the rarest are read
+APART = 0.1  # in spreads of the network's states: a state so far from all others is another one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubts:
+    """What a search for disagreement found.
+
+    Attributes:
+        kinds: the kinds of words on which it looked; see `falsify`.
+        wrong: the share of the words of each kind that disagree within each of the lengths of the test words.
+        n_words: how many words there were of each kind.
+        word: the shortest word found after which machine and network differ; None if none was.
+    """
+
+    kinds: tuple[str, ...] = field(metadata={FORMERLY: "falsifier_kinds"})
+    wrong: Float[np.ndarray, "falsifier_kind length"] = field(metadata={FORMERLY: "falsifier_wrong"})
+    n_words: Int64[np.ndarray, " falsifier_kind"] = field(metadata={FORMERLY: "falsifier_words"})
+    word: tuple[int, ...] | None = field(metadata={FORMERLY: "falsifier_word"})
+
+
+def falsify(
+    reader: Reader,
+    machine: Machine,
+    n_words: int,
+    lengths: Int64[np.ndarray, " length"],
+    rng: np.random.Generator,
+    task: Task | None = None,
+) -> Doubts:
+    """Look for disagreement on kinds of words that extraction and fidelity do not use, about `n_words` of each, up to
+    the longest of `lengths`: an extractor that tries long words has to be doubted on long ones.
+
+    "rare": of many of the task's trials, where one is given, those whose rarest transition is rarest. "covering": the
+    shortest word to each state, each symbol, and then every short suffix (as Chow's W-method has it, IEEE Transactions
+    on Software Engineering 1978). "novel": the shortest word to each state of the network that lies apart from all
+    before (`exploration`), and then random symbols: what one word in a million leads to is as near this way as any
+    other state. "sticky": each symbol repeated for a while. "pumped": u v v v ... w with short u, v, w.
+    """
+    k, length = machine.n_symbols, int(lengths[-1])
+    sets: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
+    if task is not None:
+        sets["rare"] = _rare(reader, machine, task, n_words, length, rng)
+    sets["covering"] = _covering(machine, n_words, rng), None
+    sets["novel"] = _novel(reader, n_words, length, rng), None
+    stays = rng.random((n_words, length)) < rng.choice([0.6, 0.8, 0.95], size=(n_words, 1))
+    drawn = rng.integers(k, size=(n_words, length))
+    stays[:, 0] = False
+    since = np.maximum.accumulate(np.where(stays, 0, np.arange(length)), axis=1)
+    sets["sticky"] = np.take_along_axis(drawn, since, 1), None
+    begin = rng.integers(LONGEST_PUMPED + 1, size=(n_words, 1))
+    period = rng.integers(1, LONGEST_PUMPED + 1, size=(n_words, 1))
+    reach = rng.choice(lengths, size=(n_words, 1))  # what comes after the repetition is read at every length
+    end = rng.integers(reach // 2, reach)
+    t = np.arange(length)
+    inside = (t >= begin) & (t < end)
+    sets["pumped"] = np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1), None
+    shares, counts, found = [], [], None
+    for words, ends in sets.values():
+        agrees = agreement(machine, words, reader.read(words, rng))
+        if ends is not None:
+            agrees |= np.arange(agrees.shape[1]) > ends[:, None]
+        shares.append([(~agrees[:, : n + 1].all(1)).mean() for n in lengths])
+        counts.append(len(words))
+        if shares[-1][-1]:
+            word = shortest(words, agrees)
+            found = word if found is None or len(word) < len(found) else found
+    return Doubts(kinds=tuple(sets), wrong=np.array(shares), n_words=np.array(counts), word=found)
+
+
+def _rare(
+    reader: Reader, machine: Machine, task: Task, n_words: int, length: int, rng: np.random.Generator
+) -> tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"]]:
+    words, ends = draw_trials(task, reader.alphabet, len(reader.opening), RARE_OF * n_words, rng)
+    words, ends = words[:, :length], np.minimum(ends, length)
+    before = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])[:, :-1]
+    taken = before * machine.n_symbols + words
+    within = np.arange(words.shape[1]) < ends[:, None]
+    often = np.bincount(taken[within], minlength=machine.transitions.size)
+    rarest = np.where(within, often[taken], len(words) * length + 1).min(1, initial=len(words) * length + 1)
+    chosen = np.argsort(rarest, kind="stable")[:n_words]
+    return words[chosen], ends[chosen]
+
+
+def _novel(reader: Reader, n_words: int, length: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
+    words = rng.integers(reader.n_symbols, size=(n_words, length))
+    spread = float(
+        np.sqrt(
+            reader.visit(reader.alphabet[words[:SPREAD_WORDS]], rng).reshape(-1, reader.map.state_size).var(0).sum()
+        )
+    )
+    found = explore(reader, APART * (spread or 1.0), n_words, rng).words()[:n_words]
+    for row, word in zip(words, found, strict=False):
+        row[: len(word)] = word[:length]
+    return words[: len(found)]
+
+
+def _covering(machine: Machine, n_words: int, rng: np.random.Generator) -> np.ndarray:
+    k, access = machine.n_symbols, access_words(machine)
+    depth = 1
+    while len(access) * k ** (depth + 2) <= n_words and depth < 10:
+        depth += 1
+    suffixes = np.indices((k,) * (depth + 1)).reshape(depth + 1, -1).T
+    words = [(*word, *suffix) for word in access for suffix in suffixes.tolist()]
+    if len(words) > n_words:
+        words = [words[i] for i in rng.choice(len(words), n_words, replace=False)]
+    longest = max(map(len, words))
+    filled = rng.integers(k, size=(len(words), longest))
+    for row, word in zip(filled, words, strict=True):
+        row[: len(word)] = word
+    return filled

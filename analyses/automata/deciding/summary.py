@@ -1,0 +1,182 @@
+"""What an acceptor's machine is and how far it is to be trusted, sentence by sentence."""
+
+import numpy as np
+
+from rnnscope.analyses.automata.counting.result import Counting
+from rnnscope.analyses.automata.deciding.doubts import Doubts
+from rnnscope.analyses.automata.deciding.fidelity import Fidelity
+from rnnscope.analyses.automata.deciding.truth import OnTask, Truth
+from rnnscope.analyses.automata.wording import percent, plural_states
+
+FAITHFUL = 0.9  # below this agreement the summary warns
+
+
+def headline(n_states: int, fidelity: Fidelity, doubts: Doubts, out_of_budget: bool) -> str:
+    """How many states there are, with a warning in front where the machine is not to be taken for the network's, or
+    only as far as the task goes."""
+    return _warning(n_states, fidelity, doubts, out_of_budget) + plural_states(n_states)
+
+
+def _warning(n_states: int, fidelity: Fidelity, doubts: Doubts, out_of_budget: bool) -> str:
+    budget = "the best found before the budget ran out: " if out_of_budget else ""
+    task, others = fidelity.rows()
+    fault = _fault(n_states, fidelity, task + others)
+    # With so few words that they prove little, nothing is said to be faithful.
+    if fault and task and not _fault(n_states, fidelity, task) and fidelity.words_low[0, 0] >= FAITHFUL:
+        return f"{budget}faithful on the task's words, on others {fault}: "
+    if fault:
+        return f"{budget}{fault}: "
+    longest = int(fidelity.lengths[-1])
+    if longest < 2 * n_states - 2:
+        return f"{budget}tested up to {longest} symbols only: "
+    drift = fidelity.drift.length
+    reach = [] if drift is None else [f"only up to {drift} symbols"]
+    reach += ["with rare exceptions"] if doubts.wrong[:, 0].any() else []
+    return f"{budget}{', '.join(reach)}: " if reach else budget
+
+
+def _fault(n_states: int, fidelity: Fidelity, rows: list[int]) -> str:
+    """Why the machine is not faithful on words of these distributions; empty where it is."""
+    if fidelity.last[rows, 0].min() < FAITHFUL:
+        return "NOT faithful"
+    if fidelity.words[rows, 0].min() < FAITHFUL:
+        return "NOT faithful, except at the end of words"
+    drift = _drift(fidelity, rows)
+    # Words of up to 2 n - 2 symbols distinguish any two machines of n states: less is no test.
+    return f"NOT faithful past {drift} symbols" if drift is not None and drift < 2 * n_states - 2 else ""
+
+
+def _drift(fidelity: Fidelity, rows: list[int]) -> int | None:
+    lengths = [length for row in rows if (length := fidelity.drift.lengths[row]) is not None]
+    return min(lengths, default=None)
+
+
+def visited(n_states: int, on_task: OnTask | None, fidelity: Fidelity) -> list[str]:
+    """That the task's words do not visit all states, or could not be read."""
+    if on_task is None or on_task.n_states >= n_states:
+        return []
+    if not fidelity.rows()[0]:
+        return ["the task's trials hold inputs that are no symbols: none of its own words could be tested"]
+    return [f"the task's words visit {on_task.n_states} of these"]
+
+
+def agreement(fidelity: Fidelity) -> list[str]:
+    """How many words of the task agree, and how many others, of the worst distribution."""
+    return [_agreement(fidelity, rows) for rows in fidelity.rows() if rows]
+
+
+def _agreement(fidelity: Fidelity, rows: list[int]) -> str:
+    last, every, longer = fidelity.last, fidelity.words, fidelity.lengths[-1]
+    worst, name = min(rows, key=lambda row: every[row, 0]), "words of the task of up to"
+    number, symbols = fidelity.word_counts[worst, 0], fidelity.word_lengths[worst, 0]
+    if fidelity.distributions[worst] != "task":
+        name = f"{fidelity.distributions[worst]} words of"
+        number, symbols = fidelity.n_test_words, fidelity.lengths[0]
+    beyond = f"of {longer} symbols {percent(last[rows, -1].min())} and {percent(every[rows, -1].min())}"
+    if np.isnan(every[rows, -1]).any():
+        beyond = f"of {longer} symbols the task draws none"
+    return (
+        f"of {number} {name} {symbols} symbols {percent(last[worst, 0])} agree with the network at the end, "
+        f"{percent(every[worst, 0])} (95 % sure: at least {percent(fidelity.words_low[worst, 0])}) after every "
+        f"prefix; {beyond}"
+    )
+
+
+def bound(fidelity: Fidelity) -> str:
+    """How many words disagree anywhere, at most."""
+    task, others = fidelity.rows()
+    most = [f"{np.ceil(1e4 * fidelity.pac.epsilon[rows, 0].max()) / 100:.4g} %" for rows in (task, others) if rows]
+    of_task = f"{most[0]} of the task's words and " if task else ""
+    return (
+        f"with a probability of {percent(1 - fidelity.pac.delta)}, at most {of_task}{most[-1]} of words of "
+        f"{fidelity.lengths[0]} symbols, of whichever {'other ' if task else ''}kind, disagree anywhere"
+    )
+
+
+def parting(fidelity: Fidelity) -> list[str]:
+    """Past which length machine and network part, on the task's words and on others."""
+    if fidelity.drift.length is None:
+        return []
+    task, others = fidelity.rows()
+    of_task, other = _drift(fidelity, task), _drift(fidelity, others)
+    where = [] if of_task is None else [f"{of_task} symbols of the task's words"]
+    if other is not None:
+        kind = next(fidelity.distributions[row] for row in others if fidelity.drift.lengths[row] == other)
+        where.append(f"{other} symbols of {kind} words")
+    text = f"95 % sure: they part (98 % agree no more) past {' and '.join(where)}"
+    if task and of_task is None:
+        text += f", not within {fidelity.word_lengths[task].max()} of the task's"
+    return [text]
+
+
+def disagreements(doubts: Doubts, lengths: np.ndarray, symbols: tuple[str, ...]) -> list[str]:
+    """What a search for disagreement came to, on the task's words and on others."""
+    wrong = np.rint(doubts.n_words[:, None] * doubts.wrong).astype(int)
+    task = np.array([kind == "rare" for kind in doubts.kinds])
+    parts = []
+    for rows, whose in ((task, "of the task's rarest"), (~task, "further")):
+        if rows.any():
+            near, far = (int(wrong[rows, column].sum()) for column in (0, -1))
+            plural = "" if near == 1 else "s"
+            beyond = f" and {far or 'no'} within {lengths[-1]}" if wrong.shape[1] > 1 and whose == "further" else ""
+            parts.append(
+                f"a search of {doubts.n_words[rows].sum()} {whose} words found {near or 'no'} "
+                f"disagreement{plural} within {lengths[0]} symbols{beyond}"
+            )
+    if doubts.word is not None:
+        parts[-1] += f", the shortest after {_spelled(symbols, doubts.word)}"
+    return parts
+
+
+def by_truth(truth: Truth | None, symbols: tuple[str, ...]) -> list[str]:
+    """Whether it is the task's machine."""
+    if truth is None:
+        return []
+    if truth.equivalent:
+        return ["equivalent to the task's machine"]
+    return [f"not the task's machine: they differ after {_spelled(symbols, truth.word)}"]
+
+
+def accuracy(on_task: OnTask | None) -> list[str]:
+    """How often machine and network are right on the task."""
+    if on_task is None or on_task.accuracy is None:
+        return []
+    found = on_task.accuracy
+    return [
+        f"right on the task: machine {percent(found.machine)}, network {percent(found.network)} of {found.n_trials} "
+        "trials"
+    ]
+
+
+def counts(counting: Counting | None) -> list[str]:
+    """That the network counts, and what does so in its place; nothing where it does not."""
+    if counting is None or counting.by_depth is None:
+        return []
+    deepest, depth, stack = len(counting.growth) - 1, counting.by_depth.depths[-1], counting.pushdown()
+    name, instead = "counter", counting.tally
+    if stack is not None:
+        places = f"{stack.n_locations} location" + "s" * (stack.n_locations > 1)
+        name, instead = f"pushdown automaton of {places}", counting.stack
+    right = None if instead is None else instead.accuracy
+    text = ""
+    if instead is not None:
+        text = f"a {name} agrees with the network on {percent(instead.fidelity[-1])} of prefixes at depth {depth}"
+    if right is not None and counting.by_depth.network_accuracy is not None:
+        text += (
+            f", and is right by the task's language on {percent(right[-1])} (the network on "
+            f"{percent(counting.by_depth.network_accuracy[-1])})"
+        )
+    unbounded = right is not None  # by a task whose language has no bound
+    return [
+        "not regular: states grow with the depth tested, one for each symbol up to "
+        f"{counting.depth} ({counting.growth[-1]} at {deepest})"
+        + ("" if unbounded else ", which does not exclude that some deeper bound was learned"),
+        text,
+    ]
+
+
+def _spelled(symbols: tuple[str, ...], word: tuple[int, ...] | None) -> str:
+    if not word:
+        return "the empty word"
+    names = [symbols[symbol] for symbol in word]
+    return "'" + (", " if any(" " in name for name in names) else " ").join(names) + "'"
