@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.search.find import find_fixed_points
+from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.subjects.subject import Subject
 
 
