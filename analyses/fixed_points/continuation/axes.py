@@ -230,6 +230,11 @@ def checked_values(values: ArrayLike) -> np.ndarray:
     return checked
 
 
+def is_bounded(domain: np.ndarray | None) -> bool:
+    """Whether a domain is bounded on all sides."""
+    return domain is not None and bool(np.isfinite(domain).all())
+
+
 def _bounds(maps: list[CompleteMap]) -> np.ndarray:
     """The loosest bounds of all."""
     domains = [each.domain for each in maps]

@@ -34,7 +34,7 @@ class Search:
         chains: the states, in order.
         hits: how often each was found.
         radius: within which two are one.
-        method, complete, n_tried, n_ended, n_singular: see `Cycles`.
+        method, complete, n_tried, n_ended, n_singular: see `CycleSearch`.
     """
 
     chains: Float[np.ndarray, "found phase unit"]
