@@ -30,11 +30,13 @@ ROUNDED = 1e-6
 
 @dataclass(frozen=True)
 class Axis:
-    """Attributes:
-    family: the maps.
-    values: where all branches are to have a row.
-    name: what the axis is.
-    search: (value, which search of all it is, times the usual starts) -> the fixed points there.
+    """A continuous axis, with the maps along it.
+
+    Attributes:
+        family: the maps.
+        values: where all branches are to have a row.
+        name: what the axis is.
+        search: (value, which search of all it is, times the usual starts) -> the fixed points there.
     """
 
     family: Family

@@ -103,7 +103,7 @@ def follow_fixed_points(
 
     Checkpoints have nothing between them, as weights in between were never the network's. There each point of one
     checkpoint and one of the next are the same branch if Newton's method leads from either to the other; if it does
-    only one way, and they are nearest to each other, the step is `ambiguous`. Events are told from what changes
+    only one way, and they are nearest to each other, the step is `ambiguous`. Events are inferred from what changes
     between two checkpoints, by the same rules.
 
     Args:
@@ -244,7 +244,7 @@ def _checkpoints(subject: Subject, values: ArrayLike | None) -> list[int]:
     kept = subject.checkpoints
     if not kept:
         raise NotApplicable(
-            "nothing tells along what to follow these fixed points: give inputs to go along, or a run with several "
+            "there is nothing along which to follow these fixed points: give inputs to go along, or a run with several "
             "checkpoints; follow_parameter goes along a parameter"
         )
     if len(kept) < 2:

@@ -107,7 +107,7 @@ def find_cycles(
     Raises:
         ValueError: an argument out of range or of the wrong shape; exact=True where that cannot be had; weights that
             give no finite state; `pieces` of a FunctionMap that are not its step.
-        NotApplicable: nothing tells where to start.
+        NotApplicable: it is not known where to start.
 
     Example:
         >>> import numpy as np, rnnscope as rs

@@ -70,7 +70,7 @@ def linearise(
     Raises:
         ValueError: an argument out of range or of the wrong shape, two that exclude each other, or fixed points of
             another system or other inputs.
-        NotApplicable: nothing tells where to search for fixed points.
+        NotApplicable: it is not known where to search for fixed points.
 
     Example:
         >>> import numpy as np, rnnscope as rs

@@ -88,14 +88,14 @@ def marginal_manifolds(
         max_drift: how far the state may move in a step, in units of the scale; .01 stands for 100 steps to cross it.
         spacing: of the points on the way, in units of the scale (the spread of the starts); the way round a ring takes
             smaller steps by itself.
-        n_points: how many points to put on each line or ring, and about how many on a plane; fewer than 8 do not tell
-            one from the other.
+        n_points: how many points to put on each line or ring, and about how many on a plane; with fewer than 8 one
+            cannot be distinguished from the other.
         shortest: what is shorter than this, in units of the scale, is no manifold but a marginal point on its own.
         seed: for the search.
 
     Raises:
         ValueError: an argument out of range, or fixed points of another system or other inputs.
-        NotApplicable: nothing tells where to search for fixed points.
+        NotApplicable: it is not known where to search for fixed points.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -262,7 +262,7 @@ def _along(manifold: Traced) -> Float[np.ndarray, " place"]:
 
 
 def _belongs(points: np.ndarray, manifold: Traced, limits: Limits) -> Bool[np.ndarray, " point"]:
-    """Which points are on the manifold, as far as `limits.step` can tell."""
+    """Which points are on the manifold, to within `limits.step`."""
     from scipy.spatial import KDTree
 
     tree = KDTree(manifold.points)

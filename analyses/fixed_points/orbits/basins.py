@@ -71,7 +71,7 @@ def basin_fractions(
     Raises:
         ValueError: an argument out of range or of the wrong shape; fixed points of another network or of several
             inputs.
-        NotApplicable: nothing tells where to start.
+        NotApplicable: it is not known where to start.
 
     Example:
         >>> import numpy as np, rnnscope as rs

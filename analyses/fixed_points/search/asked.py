@@ -23,7 +23,7 @@ def asked_points(
 
     Raises:
         ValueError: points of another map, or none found at an input that is asked for.
-        NotApplicable: nothing tells where to search.
+        NotApplicable: it is not known where to search.
     """
     if given is None:
         found = find_fixed_points(subject, input=input, certify=False, seed=seed)

@@ -106,7 +106,7 @@ def find_fixed_points(
 
     Raises:
         ValueError: an argument out of range or of the wrong shape; weights or inputs that give no finite state.
-        NotApplicable: nothing tells where to start.
+        NotApplicable: it is not known where to start.
 
     Example:
         >>> import numpy as np, rnnscope as rs

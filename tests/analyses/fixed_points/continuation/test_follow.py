@@ -428,7 +428,7 @@ MODULE = torch.nn.RNN(2, 4)
 @pytest.mark.parametrize(
     ("system", "arguments", "error", "words"),
     [
-        (MODULE, {}, NotApplicable, "nothing tells along what.*give inputs"),
+        (MODULE, {}, NotApplicable, "nothing along which to follow.*give inputs"),
         (MODULE, {"inputs": np.zeros((1, 2))}, ValueError, r"\(value, 2\) with two rows.*\(1, 2\)"),
         (MODULE, {"inputs": np.zeros((2, 3))}, ValueError, r"\(value, 2\).*\(2, 3\)"),
         (MODULE, {"inputs": np.zeros((2, 2))}, ValueError, "rows 0 and 1 of inputs are the same"),
