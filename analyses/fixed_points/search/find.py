@@ -94,9 +94,10 @@ def find_fixed_points(
         n_starts: how many default starts.
         noise: standard deviation of the noise on visited states, as a fraction of each unit's own standard
             deviation; of several levels each serves an equal share.
-        visited: states that the network visits, (state, unit), from which points may be `far`. If None: those of a
-            run on its task, and else the starts.
-        far_distance: beyond this distance from all of them, in units of their spread, a point is `far`.
+        visited: states that the network visits, (state, unit), from which points may be far. If None: those of a run
+            on its task, and else the starts.
+        far_distance: beyond this distance from all of them, in units of their spread, a point is far (see
+            `Reach.far`).
         within_domain: whether to stay inside the domain; if not, points outside are flagged.
         certify: whether to prove the points (see `certify_fixed_points`).
         tolerance: q below which a point is a fixed point.
