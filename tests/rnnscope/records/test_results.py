@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -99,6 +99,8 @@ def assert_same(found: object, wanted: object):
             assert a.shape == b.shape, field.name
             assert a.tobytes() == b.tobytes(), f"{field.name} came back with other bits: {b} as {a}"
             assert a.flags.writeable, f"{field.name} came back read-only"
+        elif is_dataclass(b):
+            assert_same(a, b)
         else:
             assert a == b, field.name
 
