@@ -15,7 +15,7 @@ class KnownPoints:
         points: the fixed points, finite.
         n_unstable: the unstable directions of each; 0 where it is stable.
         smooth: False at a kink of the map, where eigenvalues do not decide stability; all True if None is given.
-        inputs: the input at which each is a fixed point; None where that is not told.
+        inputs: the input at which each is a fixed point; None where that is not known.
 
     Raises:
         ValueError: arrays of other shapes, or numbers that cannot be.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnscope.analyses.analyse import chosen, is_kept
-from rnnscope.analyses.fixed_points.search.find import FixedPoints
+from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.cost import FEW_POINTS, Expected, Scale
 from rnnscope.records.runs import Run
 from rnnscope.registry import ANALYSES, Analysis

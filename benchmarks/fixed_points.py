@@ -204,7 +204,7 @@ def flip_flop_rows(kind: str) -> None:
 
     row("`search_roots`", ours, found.ends, distinct(found.ends[found.outcome == FIXED], 1e-5))
     verb, cpu = seconds(lambda: find_fixed_points(module, starts=starts), repeats=5)
-    row("`find_fixed_points`", cpu, verb.points[verb.start_point], verb.points)
+    row("`find_fixed_points`", cpu, verb.points[verb.starts.point], verb.points)
     for rate in (0.1, 1.0):
         for dtype in (torch.float32, torch.float64):
             ends, cpu = seconds(adam, module, starts, rate, dtype, 10_000)

@@ -71,7 +71,7 @@ def of_fixed_points() -> Work:
             ),
             f"fixed points, {kind} flip-flop, default starts": (lambda m=module: len(analyses.find_fixed_points(m)), 3),
             f"linearisation, {kind}": (
-                lambda m=module, g=given: round(float(analyses.linearise(m, **g).transient_growth.sum()), 6),
+                lambda m=module, g=given: round(float(analyses.linearise(m, **g).growth.transient.sum()), 6),
                 5,
             ),
             f"basins, {kind}": (lambda m=module, g=given: int((analyses.basin_fractions(m, **g).count > 0).sum()), 2),

@@ -165,16 +165,16 @@ def _what_keeps(
         certify=False,
         max_iterations=60,
     )
-    status, which = found.start_status.reshape(-1, N_STARTS), found.start_point.reshape(-1, N_STARTS)
+    status, which = found.starts.status.reshape(-1, N_STARTS), found.starts.point.reshape(-1, N_STARTS)
     points, kinds, q, stable = [], [], [], []
     for row, (state, _) in enumerate(loops):
         best = (np.inf, centres[state], 2, 0.0, False)
         for kind in (0, 1):
             for index in which[row][status[row] == kind].tolist():
-                point = found.points[index] if kind == 0 else found.slow_points[index]
+                point = found.points[index] if kind == 0 else found.slow.points[index]
                 distance = float(np.linalg.norm(point - centres[state]))
                 if distance < best[0]:
-                    speed = found.q[index] if kind == 0 else found.slow_q[index]
+                    speed = found.q[index] if kind == 0 else found.slow.q[index]
                     best = (distance, point, kind, float(speed), bool(kind == 0 and found.n_unstable[index] == 0))
             if best[2] != 2:
                 break

@@ -118,7 +118,7 @@ def measured_skeletons(
                 subject, input=input, n_starts=N_SEARCHES, certify=False, max_iterations=1, seed=seed + 1
             )
             copy = find_fixed_points(
-                Subject(Conjugated(state_map, turn)), input=input, starts=other.starts @ turn.T, certify=False
+                Subject(Conjugated(state_map, turn)), input=input, starts=other.starts.states @ turn.T, certify=False
             )
         # The domain is no box in a rotated space: roots beyond it are left out here.
         again.append(_codes(copy)[_inside(state_map, copy.points @ turn)])
@@ -205,6 +205,6 @@ def _half_search(found: FixedPoints | KnownPoints) -> float:
         return float("nan")
     halves = []
     for half in (0, 1):
-        reached = found.start_point[half::2][found.start_status[half::2] == FIXED]
+        reached = found.starts.point[half::2][found.starts.status[half::2] == FIXED]
         halves.append(_codes(found)[np.unique(reached)])
     return _bray_curtis(*_counts(halves))

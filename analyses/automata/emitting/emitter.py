@@ -214,14 +214,14 @@ def _located(
     found = find_fixed_points(
         Subject(state_map), input=np.zeros(state_map.input_size), starts=starts, certify=False, max_iterations=60
     )
-    fixed, slow = found.points, found.slow_points
+    fixed, slow = found.points, found.slow.points
     points, kinds, q, stable = [], [], [], []
     for centre in centres:
         kind, pool = (0, fixed) if len(fixed) else (1, slow) if len(slow) else (2, centre[None])
         nearest = int(np.linalg.norm(pool - centre, axis=1).argmin())
         points.append(pool[nearest])
         kinds.append(kind)
-        q.append(float((found.q, found.slow_q, np.zeros(1))[kind][nearest]))
+        q.append(float((found.q, found.slow.q, np.zeros(1))[kind][nearest]))
         stable.append(bool(kind == 0 and found.n_unstable[nearest] == 0))
     loops = Loops(
         state=np.arange(n_states),

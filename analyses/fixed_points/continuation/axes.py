@@ -30,11 +30,13 @@ ROUNDED = 1e-6
 
 @dataclass(frozen=True)
 class Axis:
-    """Attributes:
-    family: the maps.
-    values: where all branches are to have a row.
-    name: what the axis is.
-    search: (value, which search of all it is, times the usual starts) -> the fixed points there.
+    """A continuous axis, with the maps along it.
+
+    Attributes:
+        family: the maps.
+        values: where all branches are to have a row.
+        name: what the axis is.
+        search: (value, which search of all it is, times the usual starts) -> the fixed points there.
     """
 
     family: Family
@@ -228,6 +230,11 @@ def checked_values(values: ArrayLike) -> np.ndarray:
     if not ((steps > 0).all() or (steps < 0).all()):
         raise ValueError("values must rise from each to the next, or fall")
     return checked
+
+
+def is_bounded(domain: np.ndarray | None) -> bool:
+    """Whether a domain is bounded on all sides."""
+    return domain is not None and bool(np.isfinite(domain).all())
 
 
 def _bounds(maps: list[CompleteMap]) -> np.ndarray:

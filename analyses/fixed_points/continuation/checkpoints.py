@@ -5,12 +5,11 @@ of one checkpoint, on the map of the next, leads to where the point has gone; th
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.fixed_points.continuation.axes import Search
+from rnnscope.analyses.fixed_points.continuation.axes import Search, is_bounded
 from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS, Spectrum
 from rnnscope.analyses.fixed_points.continuation.checkpoint_bifurcations import (
     Link,
@@ -19,6 +18,8 @@ from rnnscope.analyses.fixed_points.continuation.checkpoint_bifurcations import 
     without_pitchforks,
 )
 from rnnscope.analyses.fixed_points.continuation.curves import EDGE, EVENT
+from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
+from rnnscope.analyses.fixed_points.continuation.parts import Along, Branches, Events, Searches
 from rnnscope.analyses.fixed_points.continuation.rows import fixed_point_index
 from rnnscope.analyses.fixed_points.continuation.tracking import MORE_STARTS, search_all, spread
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
@@ -53,10 +54,11 @@ def match_checkpoints(
     repeat: bool,
     n_searches: int,
     max_branches: int,
-) -> dict[str, Any]:
-    """The array fields of `BifurcationDiagram`. `search(subject, input, i, more)` gives the fixed points that the i-th
-    search of all finds, from `more` times the usual starts; it raises NotApplicable where it cannot begin. With
-    `repeat` it is asked again where neighbouring checkpoints lead to points that it missed."""
+    axis: str,
+) -> BifurcationDiagram:
+    """Fixed points along the checkpoints, `axis` by name. `search(subject, input, i, more)` gives the fixed points that
+    the i-th search of all finds, from `more` times the usual starts; it raises NotApplicable where it cannot begin.
+    With `repeat` it is asked again where neighbouring checkpoints lead to points that it missed."""
     maps: list[CompleteMap] = [HeldInput(subject.at(step).map, input) for step in steps]
     searched = np.unique(np.linspace(0, len(steps) - 1, n_searches).round().astype(int)).tolist()
     more = [1] * len(searched)
@@ -79,19 +81,20 @@ def match_checkpoints(
     links = [_link(maps[k], maps[k + 1], known[k], known[k + 1], scale) for k in range(len(steps) - 1)]
     n_found = np.array([-1 if points is None else len(points) for points in found])
     at = np.array(steps, np.float64)
-    return _fields(maps, at, known, links) | {
-        "search_value": at[searched],
-        "search_starts": n_starts * np.array(more),
-        "search_found": n_found,
-        "search_new": np.array(
-            [
-                0 if points is None else _unreached(points, known[k].h, links, k)
-                for points, k in zip(found, searched, strict=True)
-            ]
-        ),
-        "search_missed": np.maximum([len(sets[k]) for k in searched] - np.maximum(n_found, 0), 0),
-        "n_not_followed": sum(max(len(points) - max_branches, 0) for points in sets),
-    }
+    new = [
+        0 if points is None else _unreached(points, known[k].h, links, k)
+        for points, k in zip(found, searched, strict=True)
+    ]
+    searches = Searches(
+        value=at[searched],
+        n_starts=n_starts * np.array(more),
+        n_found=n_found,
+        n_new=np.array(new),
+        n_missed=np.maximum([len(sets[k]) for k in searched] - np.maximum(n_found, 0), 0),
+        n_not_followed=sum(max(len(points) - max_branches, 0) for points in sets),
+    )
+    along = Along(at, axis, is_bounded(maps[0].domain), continuous=False)
+    return _diagram(maps, along, known, links, searches)
 
 
 def _spread_out(maps: list[CompleteMap], sets: list[np.ndarray], scale: float) -> list[np.ndarray]:
@@ -188,7 +191,10 @@ def _unreached(points: np.ndarray, known: np.ndarray, links: list[_Link], k: int
     return sum(row not in reached for row in rows)
 
 
-def _fields(maps: list[CompleteMap], steps: np.ndarray, known: list[Points], links: list[_Link]) -> dict[str, Any]:
+def _diagram(
+    maps: list[CompleteMap], along: Along, known: list[Points], links: list[_Link], searches: Searches
+) -> BifurcationDiagram:
+    steps = along.values
     branch: list[np.ndarray] = [np.arange(len(known[0]))]
     unsure = [np.zeros(len(points), bool) for points in known]
     last_step = dict.fromkeys(range(len(known[0])), 0)
@@ -225,25 +231,27 @@ def _fields(maps: list[CompleteMap], steps: np.ndarray, known: list[Points], lin
         (EDGE if first_step[i] == 0 else EVENT, EDGE if last_step[i] == len(steps) - 1 else EVENT)
         for i in range(len(first_step))
     ]
-    return {
-        "value": np.repeat(steps, [len(points) for points in known])[order],
-        "point": h[order],
-        "branch": np.concatenate(branch)[order],
-        "n_unstable": count_unstable(spectra)[order],
-        "eigenvalue": spectra[order, 0],
-        "index": fixed_point_index(spectra, h, bounds, smooth)[order],
-        "smooth": smooth[order],
-        "ambiguous": np.concatenate(unsure)[order],
-        "q": 0.5 * (residual**2).sum(1)[order],
-        "outputs": np.concatenate(outputs)[order] if has_readout else None,
-        "branch_ends": np.array(ends, np.int64).reshape(-1, 2),
-        "event_value": np.array([event[0] for event in events]),
-        "event_error": np.array([event[1] for event in events]),
-        "event_kind": np.array([KINDS.index(event[2]) for event in events], np.int64),
-        "event_point": np.array([event[3] for event in events]).reshape(-1, n),
-        "event_eigenvalue": np.array([event[4] for event in events], np.complex128),
-        "event_branches": np.array([event[5] + [-1] * (width - len(event[5])) for event in events], np.int64).reshape(
-            -1, width
+    met = [event[5] + [-1] * (width - len(event[5])) for event in events]
+    return BifurcationDiagram(
+        value=np.repeat(steps, [len(points) for points in known])[order],
+        point=h[order],
+        branch=np.concatenate(branch)[order],
+        n_unstable=count_unstable(spectra)[order],
+        eigenvalue=spectra[order, 0],
+        index=fixed_point_index(spectra, h, bounds, smooth)[order],
+        smooth=smooth[order],
+        ambiguous=np.concatenate(unsure)[order],
+        q=0.5 * (residual**2).sum(1)[order],
+        outputs=np.concatenate(outputs)[order] if has_readout else None,
+        along=along,
+        branches=Branches(np.array(ends, np.int64).reshape(-1, 2)),
+        events=Events(
+            value=np.array([event[0] for event in events]),
+            error=np.array([event[1] for event in events]),
+            kind=np.array([KINDS.index(event[2]) for event in events], np.int64),
+            point=np.array([event[3] for event in events]).reshape(-1, n),
+            eigenvalue=np.array([event[4] for event in events], np.complex128),
+            branches=np.array(met, np.int64).reshape(-1, width),
         ),
-        "values": steps,
-    }
+        searches=searches,
+    )

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 
-from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS
-from rnnscope.analyses.fixed_points.continuation.curves import END_NAMES, LOST
+from rnnscope.analyses.fixed_points.continuation.parts import Along, Branches, Events, Searches
+from rnnscope.numerics import linalg
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
 MOST_PLACES = 4
 # Above this q a row is no fixed point.
 TOLERANCE = 1e-20
+SYMBOLS = {
+    "saddle-node": "circle",
+    "transcritical": "x-thin",
+    "supercritical pitchfork": "triangle-left",
+    "subcritical pitchfork": "triangle-right",
+    "flip": "diamond-open",
+    "Neimark-Sacker": "square-open",
+    "border collision": "star",
+    "unclassified": "cross-thin",
+}
+# (label, least and most unstable directions, dash): an unstable point is never drawn through.
+CLASSES = (
+    ("stable", 0, 0, "solid"),
+    ("1 unstable direction", 1, 1, "dash"),
+    ("2 unstable directions", 2, 2, "dot"),
+    ("3 or more", 3, np.inf, "dashdot"),
+    ("at a kink of the map", -1, -1, "longdash"),
+)
+# Heights that differ by less are equal but for rounding: an axis so short would have such numbers as its ticks.
+LEAST_SPAN = 1e-12
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,31 +60,14 @@ class BifurcationDiagram(Result):
             continuous axis.
         q: 1/2 |F(h) - h|^2.
         outputs: the readout at each row; None where there is none.
-        branch_ends: how each branch begins (at its lowest value) and ends, as `end_names` says: 0 at the edge of the
-            axis, 1 at an event, 2 at the border of the domain, 3 lost.
-        event_value: where something happens to a fixed point.
-        event_error: how far from `event_value` it can be; half the distance of two checkpoints for a run.
-        event_kind: what happens, an index into `kind_names`.
-        event_point: the fixed point to which it happens.
-        event_eigenvalue: the critical eigenvalue there; for a run, at the nearest checkpoint.
-        event_branches: the branches that meet there; -1 fills up.
-        values: where every branch that is there has a row, see `at`.
-        search_value: where fixed points were looked for anew.
-        search_starts: from how many starts.
-        search_found: how many that search found; -1 where it could not begin.
-        search_new: how many of them nothing else led to: no branch through an earlier search's points, no neighbouring
-            checkpoint.
-        search_missed: how many points branches hold there that it did not find.
-        n_not_followed: points that were found and not followed: on continua of fixed points (line attractors), and
-            beyond `max_branches`.
-        axis: what the axis is.
-        bounded: whether the map's domain is bounded on all sides. Then the indices of all fixed points at one value sum
-            to 1 (Brouwer), and another sum says that some are missing.
-        continuous: whether there is something between two values: not so for a run's checkpoints.
-        max_step, max_branches, seed: settings, see `follow_fixed_points`.
-        kind_names, end_names: what the codes in `event_kind` and `branch_ends` stand for.
+        along: the axis.
+        branches: how each branch begins and ends.
+        events: what happens to fixed points, and where.
+        searches: where fixed points were looked for, and what that brought.
         made: how it was found.
     """
+
+    rows: ClassVar[str] = "row"
 
     value: Float[np.ndarray, " row"]
     point: Float[np.ndarray, "row unit"]
@@ -75,59 +79,32 @@ class BifurcationDiagram(Result):
     ambiguous: Bool[np.ndarray, " row"]
     q: Float[np.ndarray, " row"]
     outputs: Float[np.ndarray, "row output"] | None
-    branch_ends: Integer[np.ndarray, "branches 2"]
-    event_value: Float[np.ndarray, " event"]
-    event_error: Float[np.ndarray, " event"]
-    event_kind: Integer[np.ndarray, " event"]
-    event_point: Float[np.ndarray, "event unit"]
-    event_eigenvalue: Complex[np.ndarray, " event"]
-    event_branches: Integer[np.ndarray, "event place"]
-    values: Float[np.ndarray, " step"]
-    search_value: Float[np.ndarray, " search"]
-    search_starts: Integer[np.ndarray, " search"]
-    search_found: Integer[np.ndarray, " search"]
-    search_new: Integer[np.ndarray, " search"]
-    search_missed: Integer[np.ndarray, " search"]
-    n_not_followed: int
-    axis: str
-    bounded: bool
-    continuous: bool
-    max_step: float
-    max_branches: int
-    seed: int
-    kind_names: tuple[str, ...] = KINDS
-    end_names: tuple[str, ...] = END_NAMES
+    along: Along
+    branches: Branches
+    events: Events
+    searches: Searches
     made: Made | None = None
 
     def __len__(self) -> int:
-        return len(self.branch_ends)
+        return len(self.branches)
 
     @property
     def converged(self) -> bool:
         """Whether every row is a fixed point (q below 1e-20), and no branch was lost."""
-        return bool((self.q < TOLERANCE).all() and not (self.branch_ends == LOST).any())
+        return bool((self.q < TOLERANCE).all() and not self.branches.n_lost)
 
     @property
     def complete(self) -> bool:
-        """Whether nothing points to a branch that is missing: none was lost, every point found was followed, the last
-        search at each value missed none that branches hold there, the later half of the values that were searched
-        brought nothing new, and in a bounded domain the indices sum to 1. More searches and starts make it surer."""
-        first = self._first_searches
-        last = np.array([np.flatnonzero(self.search_value == value)[-1] for value in self.search_value[first]])
-        unseen = self.search_new[first][len(first) // 2 :].any() or self.search_missed[last].any()
-        short = self.bounded and bool((self.index_sum[np.isfinite(self.index_sum)] != 1).any())
-        return self.converged and not (self.n_not_followed or unseen or short)
-
-    @property
-    def _first_searches(self) -> np.ndarray:
-        """One for each value: searches that were repeated come after all of these."""
-        return np.sort(np.unique(self.search_value, return_index=True)[1])
+        """Whether nothing points to a branch that is missing: none was lost, searches are exhausted, and in a bounded
+        domain the indices sum to 1. More searches and starts make it surer."""
+        short = self.along.bounded and bool((self.index_sum[np.isfinite(self.index_sum)] != 1).any())
+        return self.converged and self.searches.exhausted and not short
 
     @property
     def index_sum(self) -> Float[np.ndarray, " step"]:
-        """The sum of the indices at each of `values`; NaN where one is not known. Where the domain is bounded, another
-        sum than 1 says that points are missing there."""
-        at = [self.index[self.value == value] for value in self.values]
+        """The sum of the indices at each of `along.values`; NaN where one is not known. Where the domain is bounded,
+        another sum than 1 says that points are missing there."""
+        at = [self.index[self.value == value] for value in self.along.values]
         return np.array([index.sum() if (index != 0).all() else np.nan for index in at], np.float64)
 
     @property
@@ -135,82 +112,62 @@ class BifurcationDiagram(Result):
         """Whether a branch stays at a kink of the map, and does not only pass one."""
         return np.array([bool((~self.smooth[self.branch == i]).mean() > 0.5) for i in range(len(self))], bool)
 
-    @property
-    def event_names(self) -> list[str]:
-        return [self.kind_names[kind] for kind in self.event_kind]
-
-    @property
-    def event_frequency(self) -> Float[np.ndarray, " event"]:
-        """Rotation of the critical eigenvalue in cycles per step: at about this frequency oscillates what a
-        Neimark-Sacker event gives rise to."""
-        return np.abs(np.angle(self.event_eigenvalue)) / (2 * np.pi)
-
     def at(self, value: float | int) -> Integer[np.ndarray, " found"]:
-        """The rows with the fixed points at one of `values`.
+        """The rows with the fixed points at one of `along.values`.
 
         Raises:
             ValueError: another value.
         """
-        nearest = self.values[np.abs(self.values - value).argmin()]
-        if abs(nearest - value) > 1e-9 * np.ptp(self.values):
-            raise ValueError(f"no points were asked for at {value:g}; the nearest of `values` is {nearest:g}")
+        nearest = self.along.values[np.abs(self.along.values - value).argmin()]
+        if abs(nearest - value) > 1e-9 * np.ptp(self.along.values):
+            raise ValueError(f"no points were asked for at {value:g}; the nearest of `along.values` is {nearest:g}")
         return np.flatnonzero(self.value == nearest)
 
     def summary(self) -> str:
-        n, low, high = len(self), self.values.min(), self.values.max()
+        n, low, high = len(self), self.along.values.min(), self.along.values.max()
         parts = [
-            f"{n or 'no'} branch{'' if n == 1 else 'es'} of fixed points over {self.axis} from {low:g} to {high:g}: "
-            f"{self._events()}"
+            f"{n or 'no'} branch{'' if n == 1 else 'es'} of fixed points over {self.along.name} from {low:g} to "
+            f"{high:g}: {self._events()}"
         ]
         kinks, unsure = int(self.at_kink.sum()), int(self.ambiguous.sum())
-        lost = int((self.branch_ends == LOST).any(1).sum())
+        lost, left_out = self.branches.n_lost, self.searches.n_not_followed
         if kinks:
             parts.append(f"{kinks} at a kink of the map, where eigenvalues do not decide stability")
         if unsure:
             parts.append(f"{unsure} ambiguous step{'' if unsure == 1 else 's'}")
         if lost:
             parts.append(f"{lost} LOST on the way")
-        if self.n_not_followed:
-            parts.append(f"{self.n_not_followed} points found and not followed")
+        if left_out:
+            parts.append(f"{left_out} points found and not followed")
         known = self.index_sum[np.isfinite(self.index_sum)]
-        if self.bounded and len(known):
+        if self.along.bounded and len(known):
             missing = int((known != 1).sum())
             parts.append(
                 f"points are MISSING at {missing} of {len(known)} values, as their indices do not sum to 1"
                 if missing
-                else f"indices sum to 1 at {len(known)} of {len(self.values)} values"
+                else f"indices sum to 1 at {len(known)} of {len(self.along.values)} values"
             )
-        return "; ".join([*parts, self._searches(), f"largest q {self.q.max(initial=0.0):.1g}"])
+        return "; ".join([*parts, self.searches.summary(), f"largest q {self.q.max(initial=0.0):.1g}"])
 
     def _events(self) -> str:
-        told = []
-        for kind, count in sorted(Counter(self.event_kind.tolist()).items()):
-            chosen = np.flatnonzero(self.event_kind == kind)
-            low, high = (self.event_value[chosen] + side * self.event_error[chosen] for side in (-1, 1))
+        events, said = self.events, []
+        for kind, count in sorted(Counter(events.kind.tolist()).items()):
+            chosen = np.flatnonzero(events.kind == kind)
+            low, high = (events.value[chosen] + side * events.error[chosen] for side in (-1, 1))
             # What is nearer to 0 than its error is 0.
-            at = np.where(low * high < 0, 0.0, self.event_value[chosen])
-            if self.continuous:
+            at = np.where(low * high < 0, 0.0, events.value[chosen])
+            if self.along.continuous:
                 places, link = [f"{value:.6g}" for value in at], "at "
-                spread = f" (± {self.event_error[chosen].max():.0e})"
+                spread = f" (± {events.error[chosen].max():.0e})"
             else:
                 places, link, spread = [f"{a:g} and {b:g}" for a, b in zip(low, high, strict=True)], "between ", ""
             if count > MOST_PLACES:
                 places = [f"{at.min():.6g} to {at.max():.6g}"]
                 link = "from "
-            name = self.kind_names[kind]
+            name = events.kind_names[kind]
             several = "" if count == 1 or name == "unclassified" else "es" if name.endswith("h") else "s"
-            told.append(f"{count} {name}{several} {link}{', '.join(places)}{spread}")
-        return "; ".join(told) or "no event"
-
-    def _searches(self) -> str:
-        first, missed = self._first_searches, int(self.search_missed.sum())
-        new = np.flatnonzero(self.search_new[first])
-        n, quiet = len(first), len(first) - 1 - (int(new[-1]) if len(new) else -1)
-        told = f"the last {quiet} of {n} values searched brought nothing new"
-        if not quiet:
-            told = f"the last of {n} values searched still brought new points, so that there may be more branches"
-        held = missed + int(np.maximum(self.search_found, 0).sum())
-        return told + (f" (searches missed {missed} of {held} points)" if missed else "")
+            said.append(f"{count} {name}{several} {link}{', '.join(places)}{spread}")
+        return "; ".join(said) or "no event"
 
     def figure(self, *, unit: int | None = None, output: int | None = None) -> "go.Figure":
         """The bifurcation diagram: fixed points against the axis, in one coordinate.
@@ -220,6 +177,161 @@ class BifurcationDiagram(Result):
             output: the output to draw instead. If neither is given: the state of a map with one unit, and else the
                 first principal component of all points.
         """
-        from rnnscope.analyses.fixed_points.continuation.figure import bifurcation_figure
+        return _figure(self, unit, output)
 
-        return bifurcation_figure(self, unit, output)
+
+def _figure(found: BifurcationDiagram, unit: int | None, output: int | None) -> "go.Figure":
+    from rnnscope.figures import COLOURS, NEUTRAL, STABLE, UNSTABLE, new_figure
+
+    colours = (STABLE, UNSTABLE, COLOURS[2], COLOURS[3], NEUTRAL)
+    along = found.along
+    heights, event_heights, title = _coordinate(found, unit, output)
+    n, n_events = len(found), len(found.events)
+    figure = new_figure(
+        f"{n or 'No'} branch{'' if n == 1 else 'es'} of fixed points, "
+        f"{n_events or 'no'} event{'' if n_events == 1 else 's'}",
+        along.name,
+        title,
+    )
+    level = np.where(found.at_kink[found.branch], -1, found.n_unstable)
+    pieces: list[list[np.ndarray]] = [[] for _ in CLASSES]
+    gap = np.full((1, 3), np.nan)
+    for branch in range(n):
+        for rows, kind in _runs(found, branch, level, heights, event_heights):
+            pieces[kind] += [rows, gap]
+    for (label, _, _, dash), colour, rows in zip(CLASSES, colours, pieces, strict=True):
+        if not rows:
+            continue
+        x, y, directions = np.concatenate(rows).T
+        figure.add_scatter(
+            x=x,
+            y=y,
+            customdata=directions,
+            mode="lines" if along.continuous else "lines+markers",
+            line={"color": colour, "width": 2.2 if dash == "solid" else 1.6, "dash": dash},
+            marker={"size": 4},
+            name=label,
+            hovertemplate=f"{along.name} %{{x:.6g}}<br>%{{customdata:.0f}} unstable directions<extra>{label}</extra>",
+        )
+    _add_events(figure, found, event_heights)
+    span = [along.values.min(), along.values.max()]
+    room = 0.02 * (span[1] - span[0])
+    unsure = np.flatnonzero(found.ambiguous)
+    if len(unsure):
+        figure.add_scatter(
+            x=found.value[unsure],
+            y=heights[unsure],
+            mode="markers",
+            name=f"ambiguous step ({len(unsure)})",
+            marker={"symbol": "circle-open", "size": 10, "color": NEUTRAL, "line": {"width": 1.5}},
+            hoverinfo="skip",
+        )
+    figure.update_xaxes(range=[span[0] - room, span[1] + room], showgrid=False)
+    figure.update_yaxes(showgrid=False)
+    if n and np.ptp(heights) < LEAST_SPAN:
+        figure.update_yaxes(range=[heights.mean() - 1, heights.mean() + 1])
+    if not n:
+        figure.add_annotation(
+            text="<b>no fixed point found</b>", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False
+        )
+    legend = {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top", "itemsizing": "constant", "font": {"size": 12}}
+    figure.update_layout(legend=legend, showlegend=True)
+    return figure
+
+
+def _coordinate(found: BifurcationDiagram, unit: int | None, output: int | None) -> tuple[np.ndarray, np.ndarray, str]:
+    """(heights of the rows, heights of the events, what they are)."""
+    n_units = found.point.shape[1]
+    if unit is not None and output is not None:
+        raise ValueError("give a unit or an output to draw, not both")
+    if output is not None:
+        if found.outputs is None:
+            raise ValueError("there is no output to draw: the map has no readout")
+        if not 0 <= output < found.outputs.shape[1]:
+            raise ValueError(f"output must be from 0 to {found.outputs.shape[1] - 1}, got {output}")
+        heights = found.outputs[:, output]
+        return (
+            heights,
+            np.array([_nearby(found, i, heights) for i in range(len(found.events))]),
+            f"output {output}",
+        )
+    if unit is None and n_units == 1:
+        unit = 0
+    if unit is not None:
+        if not 0 <= unit < n_units:
+            raise ValueError(f"unit must be from 0 to {n_units - 1}, got {unit}")
+        return (
+            found.point[:, unit],
+            found.events.point[:, unit],
+            f"state h of unit {unit}" if n_units > 1 else "state h",
+        )
+    if not len(found.point):
+        return np.empty(0), np.empty(0), "PC1"
+    mean = found.point.mean(0)
+    with linalg.one_thread():
+        _, values, axes = np.linalg.svd(found.point - mean, full_matrices=False)
+    share = values[0] ** 2 / max((values**2).sum(), 1e-300)
+    direction = axes[0] * np.sign(axes[0, np.abs(axes[0]).argmax()])
+    title = f"PC1 of fixed points ({100 * share:.0f} %)"
+    return (found.point - mean) @ direction, (found.events.point - mean) @ direction, title
+
+
+def _runs(
+    found: BifurcationDiagram,
+    branch: int,
+    level: np.ndarray,
+    heights: np.ndarray,
+    event_heights: np.ndarray,
+) -> list[tuple[np.ndarray, int]]:
+    """The pieces of a branch with one line style: ((row, 3) of axis value, height and unstable directions, class)."""
+    rows = np.flatnonzero(found.branch == branch)
+    line = np.stack([found.value[rows], heights[rows], level[rows].astype(float)], 1)
+    kinds = np.array([next(i for i, each in enumerate(CLASSES) if each[1] <= n <= each[2]) for n in level[rows]])
+    runs = []
+    cuts = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(rows)]
+    for start, stop in pairwise(cuts):
+        piece = line[start:stop]
+        if start:  # from where the last piece ended
+            piece = np.concatenate([[[*line[start - 1, :2], piece[0, 2]]], piece])
+        runs.append((piece, int(kinds[start])))
+    if found.along.continuous:
+        # A branch that ends in an event is drawn up to it.
+        for event in np.flatnonzero((found.events.branches == branch).any(1)):
+            x, y = found.events.value[event], event_heights[event]
+            if found.branches.ends[branch, 0] == 1 and x <= line[0, 0]:
+                runs[0] = (np.concatenate([[[x, y, runs[0][0][0, 2]]], runs[0][0]]), runs[0][1])
+            elif found.branches.ends[branch, 1] == 1 and x >= line[-1, 0]:
+                runs[-1] = (np.concatenate([runs[-1][0], [[x, y, runs[-1][0][-1, 2]]]]), runs[-1][1])
+    return runs
+
+
+def _nearby(found: BifurcationDiagram, event: int, heights: np.ndarray) -> float:
+    """The height of an event where only rows have one: that of the nearest row of the branches that meet there."""
+    rows = np.flatnonzero(np.isin(found.branch, found.events.branches[event]))
+    apart = np.abs(found.value[rows] - found.events.value[event])
+    return float(heights[rows[apart <= apart.min() * (1 + 1e-9)]].mean()) if len(rows) else np.nan
+
+
+def _add_events(figure: "go.Figure", found: BifurcationDiagram, event_heights: np.ndarray) -> None:
+    for kind, name in enumerate(found.events.kind_names):
+        chosen = np.flatnonzero(found.events.kind == kind)
+        if not len(chosen):
+            continue
+        frequency = [f", {f:.4g} cycles per step" if name == "Neimark-Sacker" else "" for f in found.events.frequency]
+        figure.add_scatter(
+            x=found.events.value[chosen],
+            y=event_heights[chosen],
+            error_x=None
+            if found.along.continuous
+            else {"type": "data", "array": found.events.error[chosen], "thickness": 1, "width": 3},
+            mode="markers",
+            name=f"{name} ({len(chosen)})",
+            hovertext=[f"{name} at {found.events.value[i]:.8g}{frequency[i]}" for i in chosen],
+            hoverinfo="text",
+            marker={
+                "symbol": SYMBOLS[name],
+                "size": 9,
+                "color": "black",
+                "line": {"width": 2 if "thin" in SYMBOLS[name] else 1.2, "color": "black"},
+            },
+        )

@@ -15,10 +15,12 @@ from rnnscope.analyses.fixed_points.continuation.axes import (
     along_inputs,
     along_parameter,
     checked_values,
+    is_bounded,
 )
 from rnnscope.analyses.fixed_points.continuation.checkpoints import match_checkpoints
 from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
-from rnnscope.analyses.fixed_points.continuation.rows import branch_fields
+from rnnscope.analyses.fixed_points.continuation.parts import Along
+from rnnscope.analyses.fixed_points.continuation.rows import branches_along
 from rnnscope.analyses.fixed_points.continuation.tracking import track
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
 from rnnscope.analyses.fixed_points.search.root_search import search_bytes, search_seconds
@@ -84,7 +86,7 @@ def follow_fixed_points(
     max_branches: Count = 200,
     seed: Seed = 0,
 ) -> BifurcationDiagram:
-    """Follow fixed points along an axis, and tell the bifurcations on the way.
+    """Follow fixed points along an axis, and report the bifurcations on the way.
 
     There are three axes:
 
@@ -101,7 +103,7 @@ def follow_fixed_points(
 
     Checkpoints have nothing between them, as weights in between were never the network's. There each point of one
     checkpoint and one of the next are the same branch if Newton's method leads from either to the other; if it does
-    only one way, and they are nearest to each other, the step is `ambiguous`. Events are told from what changes
+    only one way, and they are nearest to each other, the step is `ambiguous`. Events are inferred from what changes
     between two checkpoints, by the same rules.
 
     Args:
@@ -126,7 +128,7 @@ def follow_fixed_points(
         >>> import numpy as np, rnnscope as rs
         >>> bistable = rs.FunctionMap(lambda h, u: np.tanh(2 * h + u), state_size=1, input_size=1, domain=(-1, 1))
         >>> found = follow_fixed_points(bistable, inputs=np.array([[-1.0], [1.0]]))
-        >>> len(found), found.event_names, found.event_value.round(6).tolist()
+        >>> len(found), found.events.names, found.events.value.round(6).tolist()
         (3, ['saddle-node', 'saddle-node'], [-0.53284, 0.53284])
     """
     if inputs is not None and input is not None:
@@ -135,9 +137,9 @@ def follow_fixed_points(
     with np.errstate(all="ignore"), linalg.one_thread():
         if inputs is not None:
             along = along_inputs(subject, inputs, values, search)
-            return _along(along, axis, starts is None, n_starts, n_searches, max_step, max_branches, seed)
+            return _along(along, axis, starts is None, n_starts, n_searches, max_step, max_branches)
         steps = _checkpoints(subject, values)
-        fields = match_checkpoints(
+        return match_checkpoints(
             subject,
             steps,
             input=input,
@@ -146,16 +148,8 @@ def follow_fixed_points(
             repeat=starts is None,
             n_searches=n_searches or N_CHECKPOINT_SEARCHES,
             max_branches=max_branches,
+            axis=axis or "training step",
         )
-    return BifurcationDiagram(
-        **fields,
-        axis=axis or "training step",
-        continuous=False,
-        bounded=_is_bounded(subject.at(steps[0]).map.domain),
-        max_step=max_step,
-        max_branches=max_branches,
-        seed=seed,
-    )
 
 
 def follow_parameter(
@@ -171,7 +165,8 @@ def follow_parameter(
     max_branches: Count = 200,
     seed: Seed = 0,
 ) -> BifurcationDiagram:
-    """Follow fixed points along a parameter of a map, and tell the bifurcations on the way (see `follow_fixed_points`).
+    """Follow fixed points along a parameter of a map, and report the bifurcations on the way; see
+    `follow_fixed_points`.
 
     Args:
         function: from a number to a map, or to anything else that `as_subject` takes.
@@ -189,7 +184,7 @@ def follow_parameter(
         >>> def gained(g):
         ...     return rs.FunctionMap(lambda h: np.tanh(g * h), state_size=1, domain=(-1, 1))
         >>> found = follow_parameter(gained, values=[0.5, 1.5])
-        >>> found.event_names, found.event_value.round(6).tolist()
+        >>> found.events.names, found.events.value.round(6).tolist()
         (['supercritical pitchfork'], [1.0])
     """
     if not callable(function):
@@ -202,7 +197,7 @@ def follow_parameter(
     search, n_starts = _search(starts, given["n_starts"], seed)
     with np.errstate(all="ignore"), linalg.one_thread():
         along = along_parameter(function, given["values"], given["input"], search)
-        found = _along(along, axis, starts is None, n_starts, given["n_searches"], max_step, max_branches, seed)
+        found = _along(along, axis, starts is None, n_starts, given["n_searches"], max_step, max_branches)
     seconds = time.perf_counter() - began
     return replace(found, made=Made(_PARAMETER.name, _PARAMETER.record(given), Origin(), __version__, seconds))
 
@@ -231,7 +226,6 @@ def _along(
     n_searches: int | None,
     max_step: float,
     max_branches: int,
-    seed: int,
 ) -> BifurcationDiagram:
     """What is found along a continuous axis."""
     tracked = track(
@@ -242,22 +236,15 @@ def _along(
         max_step=max_step,
         max_branches=max_branches,
     )
-    return BifurcationDiagram(
-        **branch_fields(tracked, along.values, n_starts),
-        axis=axis or along.name,
-        continuous=True,
-        bounded=_is_bounded(along.family.bounds),
-        max_step=max_step,
-        max_branches=max_branches,
-        seed=seed,
-    )
+    here = Along(along.values, axis or along.name, is_bounded(along.family.bounds), continuous=True)
+    return branches_along(tracked, here, n_starts)
 
 
 def _checkpoints(subject: Subject, values: ArrayLike | None) -> list[int]:
     kept = subject.checkpoints
     if not kept:
         raise NotApplicable(
-            "nothing tells along what to follow these fixed points: give inputs to go along, or a run with several "
+            "there is nothing along which to follow these fixed points: give inputs to go along, or a run with several "
             "checkpoints; follow_parameter goes along a parameter"
         )
     if len(kept) < 2:
@@ -275,7 +262,3 @@ def _checkpoints(subject: Subject, values: ArrayLike | None) -> list[int]:
             f"{subject.name} has no checkpoint at step {', '.join(missing)}; there are {', '.join(map(str, kept))}"
         )
     return [int(step) for step in wanted]
-
-
-def _is_bounded(domain: np.ndarray | None) -> bool:
-    return domain is not None and bool(np.isfinite(domain).all())

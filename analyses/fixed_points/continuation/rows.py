@@ -1,12 +1,13 @@
 """From curves to branches: rows along the axis, and the events between them."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from rnnscope.analyses.fixed_points.continuation.bifurcations import ASIDE, KINDS, SAME_EVENT, Event
 from rnnscope.analyses.fixed_points.continuation.curves import EVENT, Family, correct, position
+from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
+from rnnscope.analyses.fixed_points.continuation.parts import Along, Branches, Events, Searches
 from rnnscope.analyses.fixed_points.continuation.tracking import Traced, Tracked, n_held, parts, spectra
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
 
@@ -14,24 +15,35 @@ from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_s
 INDEX_MARGIN, BORDER_MARGIN = 1e-6, 1e-12
 
 
-def branch_fields(tracked: Tracked, values: np.ndarray, n_starts: int) -> dict[str, Any]:
-    """The array fields of `BifurcationDiagram`; every branch gets a row at each of `values` that it passes."""
+def branches_along(tracked: Tracked, along: Along, n_starts: int) -> BifurcationDiagram:
+    """All that was tracked; every branch gets a row at each of `along.values` that it passes.
+
+    Args:
+        tracked: curves, and the searches that led to them.
+        along: the axis.
+        n_starts: how many starts a search has, the first at each value.
+    """
     family, searches = tracked.family, tracked.searches
-    grid = (values - family.low) / (family.high - family.low)
     found = np.array([searched.n_found for searched in searches])
     held = np.array([n_held(tracked, searched.value) for searched in searches])
-    return _rows(family, tracked.traced, grid, values) | {
-        "values": values,
-        "search_value": np.array([searched.value for searched in searches]),
-        "search_starts": n_starts * np.array([searched.more for searched in searches]),
-        "search_found": found,
-        "search_new": np.array([searched.n_new for searched in searches]),
-        "search_missed": np.maximum(held - np.maximum(found, 0), 0),
-        "n_not_followed": tracked.n_not_followed,
-    }
+    return _rows(
+        family,
+        tracked.traced,
+        along,
+        Searches(
+            value=np.array([searched.value for searched in searches]),
+            n_starts=n_starts * np.array([searched.more for searched in searches]),
+            n_found=found,
+            n_new=np.array([searched.n_new for searched in searches]),
+            n_missed=np.maximum(held - np.maximum(found, 0), 0),
+            n_not_followed=tracked.n_not_followed,
+        ),
+    )
 
 
-def _rows(family: Family, traced: list[Traced], grid: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+def _rows(family: Family, traced: list[Traced], along: Along, searches: Searches) -> BifurcationDiagram:
+    values = along.values
+    grid = (values - family.low) / (family.high - family.low)
     pieces: list[tuple[np.ndarray, np.ndarray, tuple[int, int], tuple[int, int]]] = []
     for c, each in enumerate(traced):
         x, eigenvalues, at = _with_arms(family, each)
@@ -66,20 +78,22 @@ def _rows(family: Family, traced: list[Traced], grid: np.ndarray, values: np.nda
         q = 0.5 * ((exact.step(states, value) - states) ** 2).sum(1)
         outputs = None if exact.readout is None else exact.readout(states, value)
     smooth = _smooth(exact, states, value)
-    return {
-        "value": value,
-        "point": states,
-        "branch": np.repeat(np.arange(len(pieces)), [len(piece[0]) for piece in pieces]),
-        "n_unstable": count_unstable(eigenvalues),
-        "eigenvalue": eigenvalues[:, 0],
-        "index": fixed_point_index(eigenvalues, states, family.bounds, smooth),
-        "smooth": smooth,
-        "ambiguous": np.zeros(len(x), bool),
-        "q": q,
-        "outputs": outputs,
-        "branch_ends": np.array([piece[2] for piece in pieces], np.int64).reshape(-1, 2),
-        **_events(family, traced, number),
-    }
+    return BifurcationDiagram(
+        value=value,
+        point=states,
+        branch=np.repeat(np.arange(len(pieces)), [len(piece[0]) for piece in pieces]),
+        n_unstable=count_unstable(eigenvalues),
+        eigenvalue=eigenvalues[:, 0],
+        index=fixed_point_index(eigenvalues, states, family.bounds, smooth),
+        smooth=smooth,
+        ambiguous=np.zeros(len(x), bool),
+        q=q,
+        outputs=outputs,
+        along=along,
+        branches=Branches(np.array([piece[2] for piece in pieces], np.int64).reshape(-1, 2)),
+        events=_events(family, traced, number),
+        searches=searches,
+    )
 
 
 def _with_arms(family: Family, each: Traced) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -133,7 +147,7 @@ def _settled(family: Family, x: np.ndarray, eigenvalues: np.ndarray) -> tuple[np
     return settled[ok], eigenvalues[ok]
 
 
-def _events(family: Family, traced: list[Traced], number: dict[tuple[int, int], int]) -> dict[str, np.ndarray]:
+def _events(family: Family, traced: list[Traced], number: dict[tuple[int, int], int]) -> Events:
     kept: list[tuple[Event, set[int]]] = []
     for c, each in enumerate(traced):
         for event in each.events:
@@ -153,16 +167,15 @@ def _events(family: Family, traced: list[Traced], number: dict[tuple[int, int], 
     n = family.bounds.shape[1]
     x = np.array([event.x for event, _ in kept]).reshape(-1, n + 1)
     width = max((len(ids) for _, ids in kept), default=1)
-    return {
-        "event_value": family.values(x),
-        "event_error": np.array([max(event.error, family.rounding) for event, _ in kept]) * (family.high - family.low),
-        "event_kind": np.array([KINDS.index(event.kind) for event, _ in kept], np.int64),
-        "event_point": family.states(x),
-        "event_eigenvalue": np.array([event.eigenvalue for event, _ in kept], np.complex128),
-        "event_branches": np.array([sorted(ids) + [-1] * (width - len(ids)) for _, ids in kept], np.int64).reshape(
-            -1, width
-        ),
-    }
+    branches = [sorted(ids) + [-1] * (width - len(ids)) for _, ids in kept]
+    return Events(
+        value=family.values(x),
+        error=np.array([max(event.error, family.rounding) for event, _ in kept]) * (family.high - family.low),
+        kind=np.array([KINDS.index(event.kind) for event, _ in kept], np.int64),
+        point=family.states(x),
+        eigenvalue=np.array([event.eigenvalue for event, _ in kept], np.complex128),
+        branches=np.array(branches, np.int64).reshape(-1, width),
+    )
 
 
 def _smooth(family: Family, states: np.ndarray, values: np.ndarray) -> np.ndarray:

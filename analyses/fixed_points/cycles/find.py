@@ -6,7 +6,6 @@ maps they are found by multiple shooting from many starts; see `shooting`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
@@ -23,6 +22,8 @@ from rnnscope.analyses.fixed_points.cycles.period_search import (
     smooth_cycles,
 )
 from rnnscope.analyses.fixed_points.cycles.region_search import complete_cost, regions_cost
+from rnnscope.analyses.fixed_points.cycles.result import Cycles
+from rnnscope.analyses.fixed_points.cycles.search import CycleSearch
 from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals, shooting_cost
 from rnnscope.analyses.fixed_points.search.find import spread
 from rnnscope.analyses.fixed_points.search.root_search import search_box
@@ -30,116 +31,12 @@ from rnnscope.analyses.fixed_points.search.stability import count_unstable
 from rnnscope.analyses.fixed_points.trust.coverage import coverage
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
-from rnnscope.maps import CompleteMap, HeldInput, LinearPieces
+from rnnscope.maps import HeldInput, LinearPieces
+from rnnscope.numerics.pieces import joined
 from rnnscope.question import Count, InputVector, Positive, Seed, StateRows
-from rnnscope.records.provenance import Made
-from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.starts import checked_starts
 from rnnscope.subjects.subject import Subject
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-
-@dataclass(frozen=True, repr=False)
-class Cycles(Result):
-    """Cycles of a map, each once, in order of period, unstable directions and hits. A fixed point has period 1.
-
-    Attributes:
-        period: steps until the state comes back, for the first time, per cycle.
-        points: the states of all cycles, cycle after cycle, in the order in which they follow one another.
-        cycle_of_point: the cycle that each belongs to.
-        phase: its place in the cycle, 0 to period - 1; phase 0 has the largest first unit.
-        q: 1/2 |F(z_t) - z_t+1|^2 at each point.
-        regions: the bits of the linear region that each point lies in (see `LinearPieces`); no column for a map that
-            is not solved as piecewise linear.
-        multipliers: eigenvalues of the product of the Jacobians around each cycle, the largest modulus first.
-        n_unstable: multipliers outside the unit circle (|μ| > 1 + 1e-8).
-        smooth: whether the Jacobian is the same on all sides of every point. Where it is not (a point on the border of
-            linear regions) the multipliers are those of one side and do not decide stability.
-        hits: how often each cycle was found, by starts and along paths; in a complete search, how many sequences of
-            regions hold it, up to rotation: several at a border.
-        searched: the periods that were searched; the next six have one number for each.
-        complete: whether all cycles of this period are listed, save continua of them.
-        method: "all region sequences"; "admissible region sequences", those that some state can follow; "region
-            hopping and paths"; or "multiple shooting".
-        n_tried: sequences of regions that were solved, or starts.
-        n_ended: starts that ended at a cycle of this period or a divisor; of a complete search, solutions found.
-        n_singular: sequences of regions whose equations are singular, of a complete search: cycles in them, if any,
-            are not isolated (a line of fixed points), and are not listed.
-        unseen: cycles estimated to be within reach of such starts and not found (Chao 1984); 0 where complete.
-        input: the input that was held; empty for a map that takes none.
-        tolerance: on q, for cycles found by multiple shooting.
-        distance: what counts as one cycle, in units of `scale`.
-        scale: spread of the starts (their median distance from their median); 0 where none were needed.
-        seed: of the default starts.
-        made: how it was found.
-    """
-
-    period: Integer[np.ndarray, " cycle"]
-    points: Float[np.ndarray, "point unit"]
-    cycle_of_point: Integer[np.ndarray, " point"]
-    phase: Integer[np.ndarray, " point"]
-    q: Float[np.ndarray, " point"]
-    regions: Bool[np.ndarray, "point gate"]
-    multipliers: Complex[np.ndarray, "cycle multiplier"]
-    n_unstable: Integer[np.ndarray, " cycle"]
-    smooth: Bool[np.ndarray, " cycle"]
-    hits: Integer[np.ndarray, " cycle"]
-    searched: Integer[np.ndarray, " search"]
-    complete: Bool[np.ndarray, " search"]
-    method: tuple[str, ...]
-    n_tried: Integer[np.ndarray, " search"]
-    n_ended: Integer[np.ndarray, " search"]
-    n_singular: Integer[np.ndarray, " search"]
-    unseen: Float[np.ndarray, " search"]
-    input: Float[np.ndarray, " input"]
-    tolerance: float
-    distance: float
-    scale: float
-    seed: int
-    made: Made | None = None
-
-    def __len__(self) -> int:
-        return len(self.period)
-
-    @property
-    def stable(self) -> Bool[np.ndarray, " cycle"]:
-        """Whether no direction is unstable."""
-        return self.n_unstable == 0
-
-    def cycle(self, index: int) -> Float[np.ndarray, "phase unit"]:
-        """The states of one cycle, in order."""
-        return self.points[self.cycle_of_point == index]
-
-    def symbols(self, index: int) -> tuple[str, ...]:
-        """The regions that one cycle visits, as bits: "01" is below the kink of gate 0 and above that of gate 1."""
-        bits = self.regions[self.cycle_of_point == index]
-        return tuple("".join("01"[int(bit)] for bit in region) for region in bits)
-
-    def summary(self) -> str:
-        parts, none = [], []
-        for k in self.searched:
-            of_period = self.period == k
-            if not of_period.any():
-                none.append(int(k))
-                continue
-            n_stable, n_kinks = (
-                int((of_period & self.stable & self.smooth).sum()),
-                int((of_period & ~self.smooth).sum()),
-            )
-            kinks = f", {n_kinks} at a kink of the map" if n_kinks else ""
-            parts.append(f"period {k}: {of_period.sum()} ({n_stable} stable{kinks})")
-        if none:
-            parts.append(f"no cycle of period {_ranges(none)}")
-        return "; ".join([", ".join(parts), *_trust(self)])
-
-    def figure(self) -> "go.Figure":
-        """The cycles in state space, and their multipliers in the complex plane."""
-        from rnnscope.analyses.fixed_points.cycles.figure import cycles_figure
-
-        return cycles_figure(self)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -184,12 +81,12 @@ def find_cycles(
 ) -> Cycles:
     """Find and classify the cycles of a map at a constant input. Only minimal periods count, and each cycle once.
 
-    A map that tells its linear pieces (ReLU networks of one layer, `cells.PiecewiseLinear`, a `FunctionMap` with
+    A map that gives its linear pieces (ReLU networks of one layer, `cells.PiecewiseLinear`, a `FunctionMap` with
     `pieces`) is solved exactly, region by region, and completely where all sequences of regions are few enough, or
     those that a state can follow. Where they are not, it is searched from many starts, each of which goes on from
     regions to the regions of their solution, and along paths from every cycle found to others (see `region_search`).
     All other maps are searched by multiple shooting: Newton steps on all states of a cycle at once. From starts no
-    search is complete: `unseen` tells what the hits say of the rest.
+    search is complete: `search.unseen` estimates the rest from the hits.
 
     Args:
         subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
@@ -210,7 +107,7 @@ def find_cycles(
     Raises:
         ValueError: an argument out of range or of the wrong shape; exact=True where that cannot be had; weights that
             give no finite state; `pieces` of a FunctionMap that are not its step.
-        NotApplicable: nothing tells where to start.
+        NotApplicable: it is not known where to start.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -228,7 +125,7 @@ def find_cycles(
     pieces = None if exact is False else state_map.linear_pieces(np.empty(0))
     if pieces is None and exact:
         raise ValueError(
-            "exact=True needs a piecewise-linear map, and this one tells no linear pieces: it takes a ReLU network of "
+            "exact=True needs a piecewise-linear map, and this one gives no linear pieces: it takes a ReLU network of "
             "one layer, cells.PiecewiseLinear, or a FunctionMap with pieces=...; exact=None searches any map from "
             "starts"
         )
@@ -263,22 +160,15 @@ def find_cycles(
                 rng=np.random.default_rng([seed, 0xC1, period]),
             )
         searches.append(search)
-    return Cycles(
-        **_collected(state_map, pieces, wanted, searches, scale),
-        input=state_map.input,
-        tolerance=tolerance,
-        distance=distance,
-        scale=scale,
-        seed=seed,
-    )
+    return _collected(state_map, pieces, wanted, searches, scale)
 
 
 def _collected(
-    state_map: CompleteMap, pieces: LinearPieces | None, periods: list[int], searches: list[Search], scale: float
-) -> dict[str, Any]:
-    """The array fields of the result."""
+    state_map: HeldInput, pieces: LinearPieces | None, periods: list[int], searches: list[Search], scale: float
+) -> Cycles:
+    """The distinct cycles that the searches of all periods found, in order."""
     chains: list[np.ndarray] = []
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("multipliers", "n_unstable", "smooth", "hits")}
+    found: list[_OfPeriod] = []
     unseen = []
     for period, search in zip(periods, searches, strict=True):
         rows, hits = distinct_cycles(search)
@@ -290,58 +180,47 @@ def _collected(
         smooth = smooth_cycles(pieces, state_map, here, scale)
         order = np.lexsort((-hits, n_unstable))
         chains += [_turned(here[i]) for i in order]
-        for name, column in zip(columns, (values, n_unstable, smooth, hits), strict=True):
-            columns[name].append(column[order])
+        found.append(_OfPeriod(values[order], n_unstable[order], smooth[order], hits[order]))
         unseen.append(0.0 if search.complete else coverage(hits).unseen)
     length = np.array([len(chain) for chain in chains], np.int64)
     points = np.concatenate([np.zeros((0, state_map.state_size)), *chains])
-    return {
-        "period": length,
-        "points": points,
-        "cycle_of_point": np.repeat(np.arange(len(chains)), length),
-        "phase": np.concatenate([np.zeros(0, np.int64), *(np.arange(k) for k in length)]),
-        "q": np.concatenate([np.zeros(0), *(chain_residuals(state_map, chain)[1] for chain in chains)]),
-        "regions": np.zeros((len(points), 0), bool) if pieces is None else pieces.regions(points),
-        **{name: np.concatenate(parts) for name, parts in columns.items()},
-        "searched": np.array(periods),
-        "complete": np.array([search.complete for search in searches]),
-        "method": tuple(search.method for search in searches),
-        "n_tried": np.array([search.n_tried for search in searches]),
-        "n_ended": np.array([search.n_ended for search in searches]),
-        "n_singular": np.array([search.n_singular for search in searches]),
-        "unseen": np.array(unseen),
-    }
+    every = joined(found)
+    return Cycles(
+        period=length,
+        points=points,
+        cycle_of_point=np.repeat(np.arange(len(chains)), length),
+        phase=np.concatenate([np.zeros(0, np.int64), *(np.arange(k) for k in length)]),
+        q=np.concatenate([np.zeros(0), *(chain_residuals(state_map, chain)[1] for chain in chains)]),
+        regions=np.zeros((len(points), 0), bool) if pieces is None else pieces.regions(points),
+        multipliers=every.multipliers,
+        n_unstable=every.n_unstable,
+        smooth=every.smooth,
+        hits=every.hits,
+        input=state_map.input,
+        search=CycleSearch(
+            periods=np.array(periods),
+            complete=np.array([search.complete for search in searches]),
+            method=tuple(search.method for search in searches),
+            n_tried=np.array([search.n_tried for search in searches]),
+            n_ended=np.array([search.n_ended for search in searches]),
+            n_singular=np.array([search.n_singular for search in searches]),
+            unseen=np.array(unseen),
+            scale=scale,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _OfPeriod:
+    """What is known of the cycles of one period; see `Cycles`."""
+
+    multipliers: Complex[np.ndarray, "cycle multiplier"]
+    n_unstable: Integer[np.ndarray, " cycle"]
+    smooth: Bool[np.ndarray, " cycle"]
+    hits: Integer[np.ndarray, " cycle"]
 
 
 def _turned(chain: Float[np.ndarray, "phase unit"]) -> Float[np.ndarray, "phase unit"]:
     """From the state of largest first unit on; where rounding alone would say which that is, the next unit says."""
     rounded = np.round(chain / (np.abs(chain).max(initial=0.0) or 1.0), 8)
     return np.roll(chain, -int(np.lexsort(rounded.T[::-1])[-1]), 0)
-
-
-def _trust(found: Cycles) -> list[str]:
-    """How far the result can be trusted, in words."""
-    parts, done, left = [], found.complete, ~found.complete
-    if done.all():
-        others = ", all others ruled out" if "admissible region sequences" in found.method else ""
-        n = int(found.n_tried.sum())
-        parts.append(f"complete: {n} region sequence{'' if n == 1 else 's'} searched{others or ', which are all'}")
-    elif done.any():
-        parts.append(f"complete for period {_ranges(found.searched[done].tolist())}")
-    if left.any():
-        parts.append(
-            f"not complete{f' for period {_ranges(found.searched[left].tolist())}' if done.any() else ''}: "
-            f"{found.n_ended[left].sum()} of {found.n_tried[left].sum()} starts ended at a cycle, "
-            f"about {found.unseen[left].sum():.1f} more within reach of such starts"
-        )
-    if found.n_singular.any():
-        several = "s" if found.n_singular.sum() > 1 else ""
-        parts.append(f"{found.n_singular.sum()} singular region sequence{several}, where cycles are not isolated")
-    return parts if not len(found) else [*parts, f"largest q {found.q.max():.1g}"]
-
-
-def _ranges(values: list[int]) -> str:
-    """1, 2, 3, 5 as "1-3, 5"."""
-    first = [v for v in values if v - 1 not in values]
-    last = [v for v in values if v + 1 not in values]
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(first, last, strict=True))

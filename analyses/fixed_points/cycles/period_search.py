@@ -34,7 +34,7 @@ class Search:
         chains: the states, in order.
         hits: how often each was found.
         radius: within which two are one.
-        method, complete, n_tried, n_ended, n_singular: see `Cycles`.
+        method, complete, n_tried, n_ended, n_singular: see `CycleSearch`.
     """
 
     chains: Float[np.ndarray, "found phase unit"]
@@ -197,7 +197,7 @@ def cycle_multipliers(
 def smooth_cycles(
     pieces: LinearPieces | None, state_map: CompleteMap, chains: Float[np.ndarray, "cycle phase unit"], scale: float
 ) -> Bool[np.ndarray, " cycle"]:
-    """Whether no state lies at a kink; of a map that tells no pieces, whether the Jacobian hardly changes within a
+    """Whether no state lies at a kink; of a map that gives no pieces, whether the Jacobian hardly changes within a
     millionth of the scale."""
     if pieces is not None:
         return ~at_border(pieces, chains)

@@ -4,7 +4,10 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Complex, Integer
 
+from rnnscope.analyses.fixed_points.linearisation.parts import Coupling
+from rnnscope.analyses.fixed_points.search.stability import frequencies, time_constants
 from rnnscope.figures import NEUTRAL, SEQUENTIAL, STABLE, TEMPLATE, UNSTABLE
 
 # A mode grows, fades, or does neither when its time constant is above this many steps.
@@ -16,16 +19,22 @@ MOST_MODES = 8
 MOST_COLUMNS = 24
 
 
-def linearisation_figure(found: Any, point: int | None) -> go.Figure:
+def linearisation_figure(
+    eigenvalues: Complex[np.ndarray, "point eigenvalue"],
+    n_unstable: Integer[np.ndarray, " point"],
+    coupling: Coupling,
+    point: int | None,
+) -> go.Figure:
     """The figure of a `Linearisation`; see its `figure`."""
     from plotly.subplots import make_subplots
 
-    if point is not None and not -len(found) <= point < len(found):
-        raise ValueError(f"there is no point {point}: the result has {len(found)}, counted from 0")
-    shown = np.arange(len(found)) if point is None else np.arange(len(found))[[point]]
-    chosen = _representative(found) if point is None else int(shown[0])
-    n_columns = found.input_alignment.shape[2] + found.readout_alignment.shape[2]
-    aligned = n_columns > 0 and len(found) > 0
+    n = len(eigenvalues)
+    if point is not None and not -n <= point < n:
+        raise ValueError(f"there is no point {point}: the result has {n}, counted from 0")
+    shown = np.arange(n) if point is None else np.arange(n)[[point]]
+    chosen = _representative(n_unstable) if point is None else int(shown[0])
+    n_columns = coupling.input_alignment.shape[2] + coupling.readout_alignment.shape[2]
+    aligned = n_columns > 0 and n > 0
     of_all = f"{len(shown)} point{'' if len(shown) == 1 else 's'}" if point is None else f"point {chosen}"
     titles = ["Eigenvalues", "Time constants"]
     if aligned:
@@ -38,21 +47,21 @@ def linearisation_figure(found: Any, point: int | None) -> go.Figure:
     figure.update_layout(template=TEMPLATE, title={"text": f"Linear dynamics at {of_all}"})
     figure.update_annotations(font={"size": 14})
     below: dict[str, Any] = {"row": 2, "col": 1} if aligned else {"row": 1, "col": 2}
-    _spectrum(figure, found, shown, {"row": 1, "col": 1})
-    _time_constants(figure, found, shown, below)
+    _spectrum(figure, eigenvalues[shown].ravel(), {"row": 1, "col": 1})
+    _time_constants(figure, eigenvalues[shown].ravel(), below)
     if aligned:
-        _alignment(figure, found, chosen)
+        _alignment(figure, eigenvalues[chosen], coupling, chosen)
     legend = {"orientation": "h", "x": 0, "y": -0.14, "yanchor": "top", "itemsizing": "constant"}
     figure.update_layout(legend=legend, margin={"t": 85, "b": 85}, height=600)
     return figure
 
 
-def _representative(found: Any) -> int:
+def _representative(n_unstable: np.ndarray) -> int:
     """The first point whose number of unstable directions is the median one."""
-    if not len(found):
+    if not len(n_unstable):
         return 0
-    middle = np.sort(found.n_unstable)[(len(found) - 1) // 2]
-    return int(np.flatnonzero(found.n_unstable == middle)[0])
+    middle = np.sort(n_unstable)[(len(n_unstable) - 1) // 2]
+    return int(np.flatnonzero(n_unstable == middle)[0])
 
 
 def _classes(values: np.ndarray) -> np.ndarray:
@@ -62,13 +71,12 @@ def _classes(values: np.ndarray) -> np.ndarray:
     return np.where(np.abs(rates) < 1 / MARGINAL, 1, np.where(rates < 0, 0, 2))
 
 
-def _spectrum(figure: go.Figure, found: Any, shown: np.ndarray, where: dict[str, Any]) -> None:
+def _spectrum(figure: go.Figure, values: np.ndarray, where: dict[str, Any]) -> None:
     turn = np.linspace(0, 2 * np.pi, 241)
     circle = {"color": NEUTRAL, "width": 1.2, "dash": "dot"}
     figure.add_scatter(
         x=np.cos(turn), y=np.sin(turn), mode="lines", line=circle, hoverinfo="skip", showlegend=False, **where
     )
-    values = found.eigenvalues[shown].ravel()
     _markers(figure, np.real(values), np.imag(values), values, where, legend=True)
     finite = values[np.isfinite(values)]
     reach = 1.1 * max(1.0, np.abs(np.imag(finite)).max(initial=0.0))
@@ -77,13 +85,12 @@ def _spectrum(figure: go.Figure, found: Any, shown: np.ndarray, where: dict[str,
     figure.update_yaxes(title_text="Im λ", range=[-reach, reach], scaleanchor="x", constrain="domain", **where)
 
 
-def _time_constants(figure: go.Figure, found: Any, shown: np.ndarray, where: dict[str, Any]) -> None:
-    values = found.eigenvalues[shown].ravel()
-    times = np.abs(found.time_constants[shown].ravel())
+def _time_constants(figure: go.Figure, values: np.ndarray, where: dict[str, Any]) -> None:
+    times = np.abs(time_constants(values))
     seen = (np.imag(values) >= 0) & (times >= FASTEST)  # a pair once
     # What is marginal lies on the upper edge, as at infinity.
     heights = np.minimum(times[seen], MARGINAL)
-    _markers(figure, np.abs(found.frequencies[shown].ravel()[seen]), heights, values[seen], where, legend=False)
+    _markers(figure, np.abs(frequencies(values)[seen]), heights, values[seen], where, legend=False)
     low = np.log10(max(FASTEST, heights.min(initial=1.0) / 1.5))
     high = np.log10(1.6 * heights.max(initial=10.0))
     figure.update_xaxes(title_text="frequency (cycles per step)", range=[-0.02, 0.52], **where)
@@ -127,13 +134,12 @@ def _markers(
         )
 
 
-def _alignment(figure: go.Figure, found: Any, point: int) -> None:
+def _alignment(figure: go.Figure, values: np.ndarray, coupling: Coupling, point: int) -> None:
     """Rows are modes, columns inputs (through left vectors) and outputs (through right vectors)."""
-    values = found.eigenvalues[point]
     # Of a conjugate pair the first: moduli are the same for both.
-    modes = [i for i in range(found.left_vectors.shape[1]) if not values[i].imag < 0][:MOST_MODES]
-    n_inputs, n_outputs = found.input_alignment.shape[2], found.readout_alignment.shape[2]
-    table = np.concatenate([found.input_alignment[point], found.readout_alignment[point]], -1)[modes]
+    modes = [i for i in range(coupling.input_alignment.shape[1]) if not values[i].imag < 0][:MOST_MODES]
+    n_inputs, n_outputs = coupling.input_alignment.shape[2], coupling.readout_alignment.shape[2]
+    table = np.concatenate([coupling.input_alignment[point], coupling.readout_alignment[point]], -1)[modes]
     columns = [f"u{_sub(i + 1)}" for i in range(n_inputs)] + [f"y{_sub(i + 1)}" for i in range(n_outputs)]
     edges = np.arange(len(columns) + 1.0)
     if n_inputs and n_outputs:  # a narrow empty column between the two

@@ -3,143 +3,32 @@
 Near a fixed point, displacements follow δ' = J δ + B δu, y = C δ. Right eigenvectors r of J are the patterns that
 grow or fade on their own, left ones l say how much of each a displacement or an input holds: l^H δ (Mante et al.,
 Nature 503, 2013; Maheswaranathan et al., NeurIPS 2019). Where J is far from normal, displacements grow before they
-fade, and eigenvalues do not tell (Trefethen & Embree, "Spectra and pseudospectra", 2005).
+fade, which eigenvalues do not show (Trefethen & Embree, "Spectra and pseudospectra", 2005).
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Integer
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
+from rnnscope.analyses.fixed_points.linearisation.parts import Coupling, Eigenvectors, Growth
+from rnnscope.analyses.fixed_points.linearisation.result import Linearisation
 from rnnscope.analyses.fixed_points.search.asked import asked_points
-from rnnscope.analyses.fixed_points.search.find import FixedPoints
-from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, time_constants
+from rnnscope.analyses.fixed_points.search.result import FixedPoints
+from rnnscope.analyses.fixed_points.search.stability import count_unstable
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.maps.state_map import central_differences
 from rnnscope.numerics import linalg
+from rnnscope.numerics.pieces import joined
 from rnnscope.question import Count, InputRows, InputVector, Seed, StateRows
-from rnnscope.records.provenance import Made
-from rnnscope.records.results import Result
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.subject import Subject
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 # Above this condition number, the root of 1 / rounding error, an eigenvalue has half its digits, as defective ones do.
 ILL_CONDITIONED = float(np.finfo(np.float64).eps ** -0.5)
 # Growth is looked at after 1, 2, 4, ... steps, up to this many.
 MOST_STEPS = 256
-
-
-@dataclass(frozen=True, repr=False)
-class Linearisation(Result):
-    """The linear dynamics δ' = J δ + B δu, y = C δ at each point.
-
-    Attributes:
-        points: where the map is linearised.
-        inputs: the input that is held at each.
-        q: 1/2 |F(h) - h|^2; where it is not 0, displacements are from the trajectory through the point.
-        eigenvalues: of J, the largest modulus first; of a conjugate pair, Im λ > 0 first. NaN where J is not finite.
-        condition: of each eigenvalue, |l| |r| / |l^H r|, at least 1: an error E in J moves the eigenvalue by up to
-            `condition` |E|.
-        right_vectors: of the leading eigenvalues, J r = λ r, of length 1 with the largest entry real and positive.
-            Where an eigenvalue is repeated, any vectors that span its eigenspace.
-        left_vectors: of the same, l^H J = λ l^H with l_i^H r_j = 1 for i = j and 0 else, so that |l| is the condition
-            of the eigenvalue; of length 1 where the eigenvalue is `defective`, as no scaling does this there.
-        defective: whether the condition of the eigenvalue is above 6.7e7: it is repeated with too few eigenvectors,
-            or numerically as good as that. Trust neither its vectors nor half of its digits.
-        n_unstable: eigenvalues with |λ| > 1 + 1e-8.
-        distance_to_circle: the smallest ||λ| - 1|.
-        non_normality: Henrici's departure from normality, sqrt(|J|_F^2 - Σ|λ|^2) / |J|_F: 0 for a normal J, 1 for a
-            nilpotent one (Henrici, Numerische Mathematik 4, 1962).
-        spectral_norm: |J|_2, the largest growth of a displacement in one step.
-        transient_growth: the largest |J^k|_2 / max(1, |λ_1|)^k after k = 0, 1, 2, 4, ..., 256 steps: how much more a
-            displacement grows than eigenvalues say; 1 for a normal J.
-        input_jacobian: B = dF/du.
-        readout_jacobian: C = dy/dh, by central differences.
-        input_alignment: |l^H b| / (|l| |b|) with each column b of B: 1 where the input pushes along l alone, 0 where
-            this mode does not see it (or b = 0).
-        readout_alignment: |c r| / (|c| |r|) with each row c of C: 0 where the output does not show this mode.
-        smooth: whether J is the same on all sides of the point, as `find_fixed_points` says; True for given points.
-        made: how it was found.
-    """
-
-    points: Float[np.ndarray, "point unit"]
-    inputs: Float[np.ndarray, "point input"]
-    q: Float[np.ndarray, " point"]
-    eigenvalues: Complex[np.ndarray, "point eigenvalue"]
-    condition: Float[np.ndarray, "point eigenvalue"]
-    right_vectors: Complex[np.ndarray, "point vector unit"]
-    left_vectors: Complex[np.ndarray, "point vector unit"]
-    defective: Bool[np.ndarray, "point eigenvalue"]
-    n_unstable: Integer[np.ndarray, " point"]
-    distance_to_circle: Float[np.ndarray, " point"]
-    non_normality: Float[np.ndarray, " point"]
-    spectral_norm: Float[np.ndarray, " point"]
-    transient_growth: Float[np.ndarray, " point"]
-    input_jacobian: Float[np.ndarray, "point unit input"]
-    readout_jacobian: Float[np.ndarray, "point output unit"]
-    input_alignment: Float[np.ndarray, "point vector input"]
-    readout_alignment: Float[np.ndarray, "point vector output"]
-    smooth: Bool[np.ndarray, " point"]
-    made: Made | None = None
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    @property
-    def time_constants(self) -> Float[np.ndarray, "point eigenvalue"]:
-        """-1 / ln|λ| in steps: e-fold decay, growth where negative, infinite on the unit circle."""
-        return time_constants(self.eigenvalues)
-
-    @property
-    def frequencies(self) -> Float[np.ndarray, "point eigenvalue"]:
-        """Rotation in cycles per step, from -1/2 to 1/2."""
-        return frequencies(self.eigenvalues)
-
-    def summary(self) -> str:
-        if not len(self):
-            return "no point to linearise at"
-        n_stable, finite = int((self.n_unstable == 0).sum()), np.isfinite(self.eigenvalues).all(1)
-        if not finite.any():
-            return f"no linearisation: the Jacobian is not finite at any of {len(self)} points"
-        nearest, growth = self.distance_to_circle[finite], self.transient_growth[finite]
-        parts = [
-            f"{len(self)} point{'' if len(self) == 1 else 's'} ({n_stable} stable)",
-            f"spectrum {nearest.min():.2g} from the unit circle at the nearest",
-            f"non-normality {np.median(self.non_normality[finite]):.2f} (median; 0 is normal)",
-            f"transient growth up to {growth.max():.3g}",
-        ]
-        for name, alignment in (("input", self.input_alignment), ("readout", self.readout_alignment)):
-            if alignment.size:
-                best = np.median(alignment[finite, 0].max(-1))
-                parts.append(f"{name} alignment of the leading mode {best:.2f} (median)")
-        if self.defective.any():
-            parts.append(f"{self.defective.sum()} of {self.defective.size} eigenvalues ill-conditioned or defective")
-        if not self.smooth.all():
-            parts.append(f"{(~self.smooth).sum()} at a kink of the map, where they hold on one side only")
-        if not finite.all():
-            parts.append(f"the Jacobian is not finite at {(~finite).sum()}")
-        return "; ".join([*parts, f"largest q {self.q.max():.1g}"])
-
-    def figure(self, point: int | None = None) -> "go.Figure":
-        """Spectrum, time constants, and the alignment of the leading modes with inputs and readout.
-
-        Args:
-            point: a row of `points` to show alone. If None, spectrum and time constants are of all points, and the
-                alignment of the first with the median number of unstable directions.
-
-        Raises:
-            ValueError: there is no such point.
-        """
-        from rnnscope.analyses.fixed_points.linearisation.figure import linearisation_figure
-
-        return linearisation_figure(self, point)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -181,14 +70,14 @@ def linearise(
     Raises:
         ValueError: an argument out of range or of the wrong shape, two that exclude each other, or fixed points of
             another system or other inputs.
-        NotApplicable: nothing tells where to search for fixed points.
+        NotApplicable: it is not known where to search for fixed points.
 
     Example:
         >>> import numpy as np, rnnscope as rs
         >>> integrator = rs.FunctionMap(lambda h, u: h * np.array([1.0, 0.5]) + u * np.array([0.6, 0.8]),
         ...                             state_size=2, input_size=1)
         >>> found = linearise(integrator, points=np.zeros((1, 2)))
-        >>> found.eigenvalues[0].real.round(6).tolist(), found.input_alignment[0, :, 0].round(6).tolist()
+        >>> found.eigenvalues[0].real.round(6).tolist(), found.coupling.input_alignment[0, :, 0].round(6).tolist()
         ([1.0, 0.5], [0.6, 0.8])
     """
     state_map = subject.map
@@ -208,9 +97,7 @@ def linearise(
     part = max(1, 2**22 // size**2)
     pieces = [slice(i, i + part) for i in range(0, max(len(at), 1), part)]
     with np.errstate(all="ignore"), linalg.one_thread():
-        parts = [_linearise_part(state_map, at[piece], held[piece], k) for piece in pieces]
-    arrays: dict[str, Any] = {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
-    return Linearisation(points=at.copy(), inputs=held.copy(), smooth=smooth.copy(), **arrays)
+        return joined([_linearised(state_map, at[piece], held[piece], smooth[piece], k) for piece in pieces])
 
 
 def _checked(points: ArrayLike, input: ArrayLike | None, size: int, input_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -225,7 +112,10 @@ def _checked(points: ArrayLike, input: ArrayLike | None, size: int, input_size: 
     return at, np.array(np.broadcast_to(held, (len(at), input_size)))
 
 
-def _linearise_part(state_map: CompleteMap, at: np.ndarray, held: np.ndarray, k: int) -> dict[str, np.ndarray]:
+def _linearised(
+    state_map: CompleteMap, at: np.ndarray, held: np.ndarray, smooth: Bool[np.ndarray, " point"], k: int
+) -> Linearisation:
+    """The linearisation at some of the points, with the first `k` eigenvectors of each."""
     jacobians = state_map.jacobian(at, held)
     values, right, left = linalg.eigenvectors(jacobians)
     overlap = np.einsum("pui,pui->pi", left.conj(), right)
@@ -249,23 +139,27 @@ def _linearise_part(state_map: CompleteMap, at: np.ndarray, held: np.ndarray, k:
     by_state = np.zeros((len(at), 0, at.shape[1]))
     if state_map.readout_size and len(at):
         by_state = central_differences(state_map.readout, at)
-    return {
-        "q": 0.5 * ((state_map.step(at, held) - at) ** 2).sum(1),
-        "eigenvalues": values,
-        "condition": condition,
-        "right_vectors": right,
-        "left_vectors": left,
-        "defective": defective,
-        "n_unstable": count_unstable(values),
-        "distance_to_circle": np.abs(np.abs(values) - 1).min(1, initial=np.inf),
-        "non_normality": np.sqrt(np.where(squares > 0, departure / squares, 0.0)),
-        "spectral_norm": linalg.singular_values(jacobians)[:, 0],
-        "transient_growth": _transient_growth(jacobians, np.abs(values[:, 0])),
-        "input_jacobian": by_input,
-        "readout_jacobian": by_state,
-        "input_alignment": _cosines(left.conj(), by_input),
-        "readout_alignment": _cosines(right, by_state.swapaxes(1, 2)),
-    }
+    return Linearisation(
+        points=at,
+        inputs=held,
+        q=0.5 * ((state_map.step(at, held) - at) ** 2).sum(1),
+        eigenvalues=values,
+        n_unstable=count_unstable(values),
+        distance_to_circle=np.abs(np.abs(values) - 1).min(1, initial=np.inf),
+        smooth=smooth,
+        vectors=Eigenvectors(right=right, left=left, condition=condition, defective=defective),
+        growth=Growth(
+            non_normality=np.sqrt(np.where(squares > 0, departure / squares, 0.0)),
+            spectral_norm=linalg.singular_values(jacobians)[:, 0],
+            transient=_transient_growth(jacobians, np.abs(values[:, 0])),
+        ),
+        coupling=Coupling(
+            input_jacobian=by_input,
+            readout_jacobian=by_state,
+            input_alignment=_cosines(left.conj(), by_input),
+            readout_alignment=_cosines(right, by_state.swapaxes(1, 2)),
+        ),
+    )
 
 
 def _cosines(vectors: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "point vector column"]:

@@ -6,15 +6,15 @@ exact: a slow manifold is left, on which few points are fixed and the state drif
 whether the states between are fixed or not, and the drift along it is measured.
 """
 
-from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
-from jaxtyping import Bool, Complex, Float, Integer
+from jaxtyping import Bool, Float, Integer
 
+from rnnscope.analyses.fixed_points.manifolds.parts import LocalDynamics, ManifoldTrust, Seeds, Zeros
+from rnnscope.analyses.fixed_points.manifolds.result import KINDS, NO_DRIFT, MarginalManifolds
 from rnnscope.analyses.fixed_points.manifolds.slow_manifold import (
     N_SETTLING,
     Limits,
@@ -25,172 +25,20 @@ from rnnscope.analyses.fixed_points.manifolds.slow_manifold import (
     trace,
 )
 from rnnscope.analyses.fixed_points.search.asked import asked_points
-from rnnscope.analyses.fixed_points.search.find import FixedPoints
+from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost
 from rnnscope.maps import CompleteMap, HeldInput
 from rnnscope.numerics import linalg
+from rnnscope.numerics.pieces import joined
 from rnnscope.question import InputRows, InputVector, Level, Part, Seed, Whole
-from rnnscope.records.provenance import Made
-from rnnscope.records.results import Result
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.subject import Subject
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-KINDS = {1: "line", 2: "plane", 3: "cloud"}
-# Drift below this part of the scale is rounding error: its sign says nothing.
-NO_DRIFT = 1e-12
 # Points that no manifold was followed from yet, and those with only a short one around them.
 UNSEEN, ALONE = -1, -2
 # Variances around a point count as dimensions above this part of the largest.
 FLAT = 0.1
-
-
-@dataclass(frozen=True, repr=False)
-class MarginalManifolds(Result):
-    """Slow manifolds, the longest first, and the points from which they were followed.
-
-    Attributes:
-        kind: of each manifold: "line", "ring", "plane" (any sheet of two dimensions, flat or curved) or "cloud" (of
-            three).
-        dimension: of each manifold: the eigenvalues within `margin` of 1 before the widest gap, where it was begun.
-        pca_dimension: what the principal components of neighbouring points say of the dimension, in the median: where
-            it differs from `dimension`, trust neither.
-        length: arc length of a line or ring; the largest distance between two points of a plane or cloud.
-        largest_gap: of each manifold, the largest distance from a point to the next (of a plane: to its nearest).
-        ends: why each was not followed further, for a line at its first and its last point: "edge" (of the domain or
-            of where starts were), "margin" (an eigenvalue leaves the margin), "drift" (faster than `max_drift`),
-            "lost" (a fold, or a turn too sharp), "full" (more points than allowed). None for a ring.
-        inputs: the input that is held at each manifold.
-        points: points on the manifolds, at equal distances along a line or ring.
-        manifold: the row of the manifold that each belongs to.
-        arclength: position along a line or ring; NaN on a plane or cloud, which has no order.
-        velocity: F(h) - h at each, the displacement in one step.
-        drift: its part along the manifold, per step: with a sign, towards larger arc length, on a line or ring; its
-            size on a plane or cloud.
-        residual: the length of what is left of `velocity`, which is not along the manifold.
-        eigenvalue: of the direction along a line or ring; of a plane or cloud the one closest to 1.
-        transverse: the largest by modulus of those that do not belong to the manifold: below 1 it attracts, and how
-            far below tells how well slow and fast are apart. 0 where all belong to it.
-        n_marginal: how many eigenvalues are within `margin` of 1, at each point.
-        zero_manifold, zero_arclength: where drift along a line or ring changes its sign: the fixed points left on it.
-        zero_stable: whether the state is drawn to each from both sides, along the manifold.
-        found_points: where the manifolds were looked for: fixed points, slow points, and states to which the network
-            settles on its own, in this order.
-        n_found: how many there are of each of the three.
-        found_manifold: the row of the manifold on which each lies; -1 for none.
-        found_distance: the smallest |λ - 1| at each.
-        found_directions: how many slow directions each has. What has more than three is not followed: much is slow
-            there, and a manifold of so many dimensions could not be covered.
-        scale: the spread of the starts, as in `FixedPoints`.
-        margin, max_drift, spacing, shortest, settle, seed: as asked for.
-        made: how it was found.
-    """
-
-    kind: tuple[str, ...]
-    dimension: Integer[np.ndarray, " manifold"]
-    pca_dimension: Integer[np.ndarray, " manifold"]
-    length: Float[np.ndarray, " manifold"]
-    largest_gap: Float[np.ndarray, " manifold"]
-    ends: tuple[tuple[str, ...], ...]
-    inputs: Float[np.ndarray, "manifold input"]
-    points: Float[np.ndarray, "point unit"]
-    manifold: Integer[np.ndarray, " point"]
-    arclength: Float[np.ndarray, " point"]
-    velocity: Float[np.ndarray, "point unit"]
-    drift: Float[np.ndarray, " point"]
-    residual: Float[np.ndarray, " point"]
-    eigenvalue: Complex[np.ndarray, " point"]
-    transverse: Complex[np.ndarray, " point"]
-    n_marginal: Integer[np.ndarray, " point"]
-    zero_manifold: Integer[np.ndarray, " zero"]
-    zero_arclength: Float[np.ndarray, " zero"]
-    zero_stable: Bool[np.ndarray, " zero"]
-    found_points: Float[np.ndarray, "found unit"]
-    found_manifold: Integer[np.ndarray, " found"]
-    found_distance: Float[np.ndarray, " found"]
-    found_directions: Integer[np.ndarray, " found"]
-    n_found: tuple[int, int, int]
-    scale: float
-    margin: float
-    max_drift: float
-    spacing: float
-    shortest: float
-    settle: int
-    seed: int
-    made: Made | None = None
-
-    def __len__(self) -> int:
-        return len(self.kind)
-
-    @property
-    def attracting(self) -> Bool[np.ndarray, " manifold"]:
-        """Whether all other eigenvalues are inside the unit circle, all along the manifold."""
-        inside = np.abs(self.transverse) < 1
-        return np.array([inside[self.manifold == i].all() for i in range(len(self))], bool)
-
-    @property
-    def largest_drift(self) -> Float[np.ndarray, " manifold"]:
-        """The largest drift on each manifold, per step."""
-        return np.array([np.abs(self.drift[self.manifold == i]).max() for i in range(len(self))])
-
-    @property
-    def no_drift(self) -> float:
-        """What is slower than this, per step, is rounding error."""
-        return NO_DRIFT * self.scale
-
-    def summary(self) -> str:
-        alone = self.found_directions[(self.found_directions > 0) & (self.found_manifold < 0)]
-        many = int((alone > max(KINDS)).sum())
-        slower = f"{many} with more than {max(KINDS)} slow directions"
-        if not len(self):
-            short = f", on no manifold longer than {self.shortest * self.scale:.2g}" if len(alone) > many else ""
-            nearest = self.found_distance.min(initial=np.inf)
-            return (
-                f"no continuous attractor: {len(alone)} of {len(self.found_points)} fixed, slow and settled points "
-                f"are marginal{f' ({slower})' if many else ''}{short}; nearest eigenvalue {nearest:.2g} from 1 "
-                f"(margin {self.margin:g})"
-            )
-        parts = [self._describe(i) for i in range(min(len(self), 3))]
-        if len(self) > 3:
-            counts = Counter(self.kind[3:])
-            more = ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items())
-            parts.append(f"and, not longer, {more}")
-        edges = np.cumsum([0, *self.n_found])
-        on = [int((self.found_manifold[i:j] >= 0).sum()) for i, j in pairwise(edges)]
-        names = ("fixed points", "slow points", "settled states")
-        counts = [f"{k} of {n} {name}" for k, n, name in zip(on, self.n_found, names, strict=True) if n]
-        parts.append(f"{', '.join(counts)} are on {'it' if len(self) == 1 else 'them'}")
-        if len(alone):
-            parts.append(f"{len(alone)} marginal on their own{f' ({slower})' if many else ''}")
-        return "; ".join(parts)
-
-    def _describe(self, i: int) -> str:
-        mine, zeros = self.manifold == i, self.zero_stable[self.zero_manifold == i]
-        long = "diameter" if self.dimension[i] > 1 else "length"
-        text = f"1 {self.kind[i]} of {mine.sum()} points, {long} {self.length[i]:.3g}, drift at most "
-        text += f"{self.largest_drift[i]:.1g} per step"
-        if self.largest_drift[i] <= self.no_drift:
-            text += " (none beyond rounding)"
-        if len(zeros) == 1 and zeros.all():
-            text += ", all of it to 1 stable point"
-        elif len(zeros):
-            text += f" with {zeros.sum()} stable and {(~zeros).sum()} unstable points"
-        if len(zeros) > mine.sum() / 2:
-            text += " (more n_points may show more)"
-        text += ", attracting" if self.attracting[i] else ", not attracting everywhere"
-        if self.pca_dimension[i] != self.dimension[i]:
-            text += f", its dimension is unsure ({self.dimension[i]} by eigenvalues, {self.pca_dimension[i]} by PCA)"
-        return text + (", not covered to its ends" if "full" in self.ends[i] else "")
-
-    def figure(self) -> "go.Figure":
-        """The manifolds in their first two principal components, with arrows along the drift, and the drift against
-        arc length."""
-        from rnnscope.analyses.fixed_points.manifolds.figure import manifolds_figure
-
-        return manifolds_figure(self)
 
 
 @analysis(
@@ -240,14 +88,14 @@ def marginal_manifolds(
         max_drift: how far the state may move in a step, in units of the scale; .01 stands for 100 steps to cross it.
         spacing: of the points on the way, in units of the scale (the spread of the starts); the way round a ring takes
             smaller steps by itself.
-        n_points: how many points to put on each line or ring, and about how many on a plane; fewer than 8 do not tell
-            one from the other.
+        n_points: how many points to put on each line or ring, and about how many on a plane; with fewer than 8 one
+            cannot be distinguished from the other.
         shortest: what is shorter than this, in units of the scale, is no manifold but a marginal point on its own.
         seed: for the search.
 
     Raises:
         ValueError: an argument out of range, or fixed points of another system or other inputs.
-        NotApplicable: nothing tells where to search for fixed points.
+        NotApplicable: it is not known where to search for fixed points.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -259,47 +107,50 @@ def marginal_manifolds(
     """
     state_map = subject.map
     found, conditions = asked_points(subject, fixed_points, input, seed)
+    scale = found.starts.scale
     with np.errstate(all="ignore"), linalg.one_thread():
-        seeds = _seeds(state_map, found, conditions, slow_too, settle, margin, max_drift * found.scale)
+        seeds = _seeds(state_map, found, conditions, slow_too, settle, margin, max_drift * scale)
         limits = _limits(state_map, found, seeds, margin, max_drift, spacing)
-        manifolds, label = _follow_all(state_map, found, seeds, limits, n_points, shortest * found.scale)
+        manifolds, label = _follow_all(state_map, found, seeds, limits, n_points, shortest * scale)
         # An empty one gives the shapes where there is none.
         empty = Traced(np.empty((0, state_map.state_size)), np.empty((0, state_map.state_size, 1)), False, ())
         parts = [_at_points(HeldInput(state_map, found.held_inputs[c]), m, margin) for m, c in manifolds]
         parts.append(_at_points(HeldInput(state_map), empty, margin))
-    arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[-1]}
-    traced, rows = [m for m, _ in manifolds], np.arange(len(manifolds))
-    zeros = [_zeros(m, part["drift"], found.scale) for m, part in zip(traced, parts, strict=False)]
+    traced = [m for m, _ in manifolds]
+    on = joined(parts)
+    none = Zeros(np.empty(0, np.int64), np.empty(0), np.empty(0, bool))
+    zeros = [_zeros(i, m, part.drift, scale) for i, (m, part) in enumerate(zip(traced, parts, strict=False))]
     return MarginalManifolds(
         kind=tuple("ring" if m.closed else KINDS[m.tangents.shape[2]] for m in traced),
         dimension=np.array([m.tangents.shape[2] for m in traced], np.int64),
-        pca_dimension=np.array([_pca_dimension(m) for m in traced], np.int64),
         length=np.array([_extent(m) for m in traced]),
-        largest_gap=np.array([_largest_gap(m) for m in traced]),
-        ends=tuple(m.ends for m in traced),
         inputs=found.held_inputs[np.array([c for _, c in manifolds], np.int64)],
-        manifold=np.repeat(rows, [len(m.points) for m in traced]),
-        **arrays,
-        zero_manifold=np.repeat(rows, [len(at) for at, _ in zeros]),
-        zero_arclength=np.concatenate([np.empty(0), *(at for at, _ in zeros)]),
-        zero_stable=np.concatenate([np.empty(0, bool), *(stable for _, stable in zeros)]),
-        found_points=seeds.points,
-        found_manifold=label,
-        found_distance=seeds.distance,
-        found_directions=seeds.n_slow,
-        n_found=seeds.n_found,
-        scale=found.scale,
-        margin=margin,
-        max_drift=max_drift,
-        spacing=spacing,
-        shortest=shortest,
-        settle=settle,
-        seed=seed,
+        points=on.points,
+        manifold=np.repeat(np.arange(len(traced)), [len(m.points) for m in traced]),
+        arclength=on.arclength,
+        drift=on.drift,
+        dynamics=on.dynamics,
+        zeros=joined([none, *zeros]),
+        seeds=Seeds(
+            points=seeds.points,
+            n_found=seeds.n_found,
+            manifold=label,
+            distance=seeds.distance,
+            directions=seeds.n_slow,
+            margin=margin,
+            shortest=shortest,
+        ),
+        trust=ManifoldTrust(
+            pca_dimension=np.array([_pca_dimension(m) for m in traced], np.int64),
+            largest_gap=np.array([_largest_gap(m) for m in traced]),
+            ends=tuple(m.ends for m in traced),
+        ),
+        scale=scale,
     )
 
 
 @dataclass(frozen=True)
-class _Seeds:
+class _Beginnings:
     """Where to begin: points, the rows of their inputs, their smallest |λ - 1|, how many slow directions they have,
     and how many are fixed points, slow points and settled states."""
 
@@ -318,22 +169,22 @@ def _seeds(
     settle: int,
     margin: float,
     fastest: float,
-) -> _Seeds:
-    fixed, slow = conditions[found.point_input], conditions[found.slow_input] & slow_too
-    starts = np.flatnonzero(conditions[found.start_input])
+) -> _Beginnings:
+    fixed, slow = conditions[found.point_input], conditions[found.slow.input] & slow_too
+    starts = np.flatnonzero(conditions[found.starts.input])
     settled, settled_condition = _settled(state_map, found, starts, settle, fastest)
-    points = np.concatenate([found.points[fixed], found.slow_points[slow], settled])
-    condition = np.concatenate([found.point_input[fixed], found.slow_input[slow], settled_condition])
+    points = np.concatenate([found.points[fixed], found.slow.points[slow], settled])
+    condition = np.concatenate([found.point_input[fixed], found.slow.input[slow], settled_condition])
     n_fixed = int(fixed.sum())
     values = linalg.eigenvalues(state_map.jacobian(points[n_fixed:], found.held_inputs[condition[n_fixed:]]))
     distances = np.nan_to_num(np.abs(np.concatenate([found.eigenvalues[fixed], values]) - 1), nan=np.inf)
     distances[:n_fixed][~found.smooth[fixed]] = np.inf  # at a kink eigenvalues say little
     n_found = n_fixed, len(points) - n_fixed - len(settled), len(settled)
-    return _Seeds(points, condition, distances.min(1), slow_directions(distances, margin), n_found)
+    return _Beginnings(points, condition, distances.min(1), slow_directions(distances, margin), n_found)
 
 
 def _follow_all(
-    state_map: CompleteMap, found: FixedPoints, seeds: _Seeds, limits: Limits, n_points: int, shortest: float
+    state_map: CompleteMap, found: FixedPoints, seeds: _Beginnings, limits: Limits, n_points: int, shortest: float
 ) -> tuple[list[tuple[Traced, int]], Integer[np.ndarray, " found"]]:
     """(manifolds with the rows of their inputs, the longest first; for every seed its manifold, or -1)."""
     manifolds: list[tuple[Traced, int]] = []
@@ -364,7 +215,7 @@ def _settled(
 ) -> tuple[Float[np.ndarray, "settled unit"], Integer[np.ndarray, " settled"]]:
     """Slow states after `steps` steps at constant input from some of these starts, and the rows of their inputs."""
     rows = starts[np.unique(np.linspace(0, len(starts) - 1, N_SETTLING).astype(np.int64)) if steps else []]
-    states, condition = found.starts[rows], found.start_input[rows]
+    states, condition = found.starts.states[rows], found.starts.input[rows]
     inputs = found.held_inputs[condition]
     for _ in range(steps):
         states = state_map.step(states, inputs)
@@ -375,21 +226,21 @@ def _settled(
 
 
 def _limits(
-    state_map: CompleteMap, found: FixedPoints, seeds: _Seeds, margin: float, max_drift: float, spacing: float
+    state_map: CompleteMap, found: FixedPoints, seeds: _Beginnings, margin: float, max_drift: float, spacing: float
 ) -> Limits:
-    centre = np.median(found.starts, 0)
-    reached = np.concatenate([found.starts, seeds.points[seeds.distance <= margin]])
+    centre = np.median(found.starts.states, 0)
+    reached = np.concatenate([found.starts.states, seeds.points[seeds.distance <= margin]])
     free = np.full((2, state_map.state_size), [[-np.inf], [np.inf]])
     low, high = free if state_map.domain is None else state_map.domain
     return Limits(
         margin=margin,
-        fastest=max_drift * found.scale,
+        fastest=max_drift * found.starts.scale,
         centre=centre,
         radius=1.1 * float(np.linalg.norm(reached - centre, axis=1).max()),
         low=low,
         high=high,
-        step=spacing * found.scale,
-        tolerance=1e-8 * found.scale,
+        step=spacing * found.starts.scale,
+        tolerance=1e-8 * found.starts.scale,
     )
 
 
@@ -411,7 +262,7 @@ def _along(manifold: Traced) -> Float[np.ndarray, " place"]:
 
 
 def _belongs(points: np.ndarray, manifold: Traced, limits: Limits) -> Bool[np.ndarray, " point"]:
-    """Which points are on the manifold, as far as `limits.step` can tell."""
+    """Which points are on the manifold, to within `limits.step`."""
     from scipy.spatial import KDTree
 
     tree = KDTree(manifold.points)
@@ -429,8 +280,17 @@ def _overlap(manifold: Traced, other: Traced, limits: Limits) -> bool:
     return same_kind and bool(_belongs(manifold.points, other, limits).mean() > 0.5)
 
 
-def _at_points(state_map: CompleteMap, manifold: Traced, margin: float) -> dict[str, np.ndarray]:
-    """What there is to know of each point of a manifold."""
+@dataclass(frozen=True)
+class _OnManifold:
+    """What there is to know of the points of manifolds; see `MarginalManifolds`."""
+
+    points: Float[np.ndarray, "point unit"]
+    arclength: Float[np.ndarray, " point"]
+    drift: Float[np.ndarray, " point"]
+    dynamics: LocalDynamics
+
+
+def _at_points(state_map: CompleteMap, manifold: Traced, margin: float) -> _OnManifold:
     points, d = manifold.points, manifold.tangents.shape[2]
     none = np.empty((len(points), 0))
     jacobians = state_map.jacobian(points, none)
@@ -441,16 +301,18 @@ def _at_points(state_map: CompleteMap, manifold: Traced, margin: float) -> dict[
     others = np.concatenate([own_first[:, d:], np.zeros((len(points), 1))], 1)
     velocity = state_map.step(points, none) - points
     along = np.einsum("pud,pu->pd", manifold.tangents, velocity)
-    return {
-        "points": points,
-        "arclength": _along(manifold)[: len(points)] if d == 1 else np.full(len(points), np.nan),
-        "velocity": velocity,
-        "drift": along[:, 0] if d == 1 else np.linalg.norm(along, axis=1),
-        "residual": np.linalg.norm(velocity - np.einsum("pud,pd->pu", manifold.tangents, along), axis=1),
-        "eigenvalue": own_first[:, 0],
-        "transverse": np.take_along_axis(others, np.abs(others).argmax(1)[:, None], 1)[:, 0],
-        "n_marginal": (np.abs(values - 1) <= margin).sum(1),
-    }
+    return _OnManifold(
+        points=points,
+        arclength=_along(manifold)[: len(points)] if d == 1 else np.full(len(points), np.nan),
+        drift=along[:, 0] if d == 1 else np.linalg.norm(along, axis=1),
+        dynamics=LocalDynamics(
+            velocity=velocity,
+            residual=np.linalg.norm(velocity - np.einsum("pud,pd->pu", manifold.tangents, along), axis=1),
+            eigenvalue=own_first[:, 0],
+            transverse=np.take_along_axis(others, np.abs(others).argmax(1)[:, None], 1)[:, 0],
+            n_marginal=(np.abs(values - 1) <= margin).sum(1),
+        ),
+    )
 
 
 def _largest_gap(manifold: Traced) -> float:
@@ -472,11 +334,11 @@ def _pca_dimension(manifold: Traced) -> int:
     return int(np.median((variance > FLAT * variance[:, :1]).sum(1)))
 
 
-def _zeros(manifold: Traced, drift: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """(arc length, stable) where the drift along a line or ring changes its sign."""
+def _zeros(row: int, manifold: Traced, drift: np.ndarray, scale: float) -> Zeros:
+    """Where the drift along a line or ring, the `row`-th manifold, changes its sign."""
     moving = np.flatnonzero(np.abs(drift) > NO_DRIFT * scale)
     if manifold.tangents.shape[2] > 1 or len(moving) < 2:
-        return np.empty(0), np.empty(0, bool)
+        return Zeros(np.empty(0, np.int64), np.empty(0), np.empty(0, bool))
     along = _along(manifold)
     whole = along[-1]
     along, drift = along[moving], drift[moving]
@@ -487,4 +349,4 @@ def _zeros(manifold: Traced, drift: np.ndarray, scale: float) -> tuple[np.ndarra
     if manifold.closed:
         places = places % whole
     order = places.argsort()
-    return places[order], (drift[at] > 0)[order]
+    return Zeros(np.full(len(order), row), places[order], (drift[at] > 0)[order])

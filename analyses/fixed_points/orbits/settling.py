@@ -6,10 +6,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.search.find import find_fixed_points
+from rnnscope.analyses.fixed_points.search.result import FixedPoints
+from rnnscope.analyses.fixed_points.search.root_search import FIXED
 from rnnscope.cost import FLOAT, Expected, Number, Scale
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.numerics.pieces import joined
 from rnnscope.subjects.subject import Subject
 
 ENDS = ("fixed point", "cycle", "still moving", "diverged")
@@ -283,18 +286,16 @@ def _discover(
         Subject(state_map), starts=states, start_inputs=held[condition] if held.shape[1] else None, certify=False
     )
     # From where the orbit rests, and not from where a search that found nothing there went next.
-    starts = np.flatnonzero(found.start_status == 0)
-    ends = found.points[found.start_point[starts]]
+    starts = np.flatnonzero(found.starts.status == FIXED)
+    ends = found.points[found.starts.point[starts]]
     starts = starts[np.linalg.norm(ends - states[starts], axis=1) < CLOSE * scale]
-    rows, which = np.unique(found.start_point[starts], return_index=True)
+    rows, which = np.unique(found.starts.point[starts], return_index=True)
     where = condition[starts[which]]
     known = _nearest(nodes, found.points[rows], where)[1] < SAME * scale
     rows, where = rows[~known], where[~known]
     keep = _thinned(found.points[rows], where, SAME * scale)
     new = nodes_of(found, rows[keep])
-    parts = {name: [getattr(nodes, name), getattr(new, name)] for name in Nodes.__dataclass_fields__}
-    parts["condition"][1], parts["listed"][1] = where[keep], np.full(len(new), -1)
-    return Nodes(**{name: np.concatenate(pair) for name, pair in parts.items()})
+    return joined([nodes, replace(new, condition=where[keep], listed=np.full(len(new), -1))])
 
 
 def _thinned(states: np.ndarray, condition: np.ndarray, radius: float) -> Integer[np.ndarray, " kept"]:

@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import ArrayLike
 
-from rnnscope.analyses.fixed_points.search.find import FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.search.find import find_fixed_points
+from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.subjects.subject import Subject
 
 
@@ -22,7 +23,7 @@ def asked_points(
 
     Raises:
         ValueError: points of another map, or none found at an input that is asked for.
-        NotApplicable: nothing tells where to search.
+        NotApplicable: it is not known where to search.
     """
     if given is None:
         found = find_fixed_points(subject, input=input, certify=False, seed=seed)

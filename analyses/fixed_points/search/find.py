@@ -4,19 +4,17 @@ The speed q(h) = 1/2 |F(h, u) - h|^2 is 0 at fixed points; its other local minim
 Neural Computation 25, 2013; Golub & Sussillo, JOSS 3, 2018).
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Integer
+from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
+from rnnscope.analyses.fixed_points.search.parts import Reach, SlowPoints, Starts
+from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.analyses.fixed_points.search.root_search import (
-    FAILED,
     FIXED,
-    REASONS,
     SLOW,
     residuals,
     search_box,
@@ -24,176 +22,19 @@ from rnnscope.analyses.fixed_points.search.root_search import (
     search_roots,
     search_seconds,
 )
-from rnnscope.analyses.fixed_points.search.stability import count_unstable, frequencies, is_smooth, time_constants
+from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points
-from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputRows, InputVector, Level, Positive, Seed, StateRows
-from rnnscope.records.provenance import Made
-from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.starts import bounds, checked_starts, in_domain, starts_near
 from rnnscope.subjects.subject import Subject
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-STATUS = ("fixed", "slow", "failed")
 # Of default starts, the share drawn at random from a finite domain where states were visited.
 RANDOM_SHARE = 0.125
-
-
-@dataclass(frozen=True, repr=False)
-class FixedPoints(Result):
-    """Fixed points of a map, input by input, in order of their unstable directions, then of hits.
-
-    Attributes:
-        points: the fixed points, each once.
-        point_input: the row of `held_inputs` at which each is a fixed point.
-        q: 1/2 |F(h) - h|^2 at each.
-        hits: how many starts ended there.
-        eigenvalues: of the Jacobian at each point, the largest modulus first.
-        n_unstable: eigenvalues outside the unit circle (|λ| > 1 + 1e-8), per point.
-        smooth: whether the Jacobian is the same on all sides of the point. Where it is not, as at the origin of a
-            ReLU network without biases, the eigenvalues are those of one side and do not decide stability.
-        certified: whether it is proven that there is a fixed point within `error_radius` of the point, and that it is
-            the only one within `uniqueness_radius` (see `certify_fixed_points`).
-        error_radius: Euclidean distance to the true fixed point at most; infinite where not certified.
-        uniqueness_radius: no other fixed point is nearer than this; 0 where not certified.
-        not_certified_because: per point, "" where it is certified.
-        in_domain: whether the point lies within the map's domain; all True where it has none.
-        visited_distance: distance to the nearest visited state, in units of the visited states' own spread (their
-            median distance from their median).
-        far: whether `visited_distance` is above `far_distance`.
-        slow_points: local minima of q that are no fixed points, each once; not counted as fixed points.
-        slow_q: q at each.
-        slow_input: the row of `held_inputs` of each.
-        starts: where the search began.
-        start_input: the row of `held_inputs` that each start was given.
-        start_status: how each start ended: 0 "fixed", 1 "slow", 2 "failed", as `status_names` says.
-        start_reason: why it failed, an index into `reason_names`; 0 unless it failed.
-        start_q: q where each start ended.
-        start_point: the row of `points` (or, for a slow start, of `slow_points`) where each start ended; -1 if failed.
-        start_iterations: steps that each start took.
-        held_inputs: the inputs that were held; no column for a map that takes none.
-        visited_from: what "visited" means here: "task trials", "free run", "given states" or "starts".
-        far_distance: see `far`.
-        tolerance: q below which a point is a fixed point.
-        distance: what counts as one point, in units of `scale`.
-        scale: median distance of the starts from their median, or 1 where that is 0.
-        max_iterations: steps allowed.
-        seed: of the default starts.
-        status_names, reason_names: what the codes in `start_status` and `start_reason` stand for.
-        made: how it was found.
-    """
-
-    points: Float[np.ndarray, "point unit"]
-    point_input: Integer[np.ndarray, " point"]
-    q: Float[np.ndarray, " point"]
-    hits: Integer[np.ndarray, " point"]
-    eigenvalues: Complex[np.ndarray, "point eigenvalue"]
-    n_unstable: Integer[np.ndarray, " point"]
-    smooth: Bool[np.ndarray, " point"]
-    certified: Bool[np.ndarray, " point"]
-    error_radius: Float[np.ndarray, " point"]
-    uniqueness_radius: Float[np.ndarray, " point"]
-    not_certified_because: tuple[str, ...]
-    in_domain: Bool[np.ndarray, " point"]
-    visited_distance: Float[np.ndarray, " point"]
-    slow_points: Float[np.ndarray, "slow unit"]
-    slow_q: Float[np.ndarray, " slow"]
-    slow_input: Integer[np.ndarray, " slow"]
-    starts: Float[np.ndarray, "start unit"]
-    start_input: Integer[np.ndarray, " start"]
-    start_status: Integer[np.ndarray, " start"]
-    start_reason: Integer[np.ndarray, " start"]
-    start_q: Float[np.ndarray, " start"]
-    start_point: Integer[np.ndarray, " start"]
-    start_iterations: Integer[np.ndarray, " start"]
-    held_inputs: Float[np.ndarray, "condition input"]
-    visited_from: str
-    far_distance: float
-    tolerance: float
-    distance: float
-    scale: float
-    max_iterations: int
-    seed: int
-    status_names: tuple[str, ...] = STATUS
-    reason_names: tuple[str, ...] = REASONS
-    made: Made | None = None
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    @property
-    def inputs(self) -> Float[np.ndarray, "point input"]:
-        """The input at which each point is one."""
-        return self.held_inputs[self.point_input]
-
-    @property
-    def stable(self) -> Bool[np.ndarray, " point"]:
-        """Whether no direction is unstable."""
-        return self.n_unstable == 0
-
-    @property
-    def far(self) -> Bool[np.ndarray, " point"]:
-        """Whether a point is further from every visited state than `far_distance`: the network may never be there."""
-        return self.visited_distance > self.far_distance
-
-    @property
-    def time_constants(self) -> Float[np.ndarray, "point eigenvalue"]:
-        """-1 / ln|λ| in steps: e-fold decay, growth where negative, infinite on the unit circle."""
-        return time_constants(self.eigenvalues)
-
-    @property
-    def frequencies(self) -> Float[np.ndarray, "point eigenvalue"]:
-        """Rotation in cycles per step, from -1/2 to 1/2."""
-        return frequencies(self.eigenvalues)
-
-    @property
-    def coverage(self) -> Coverage:
-        """What the hits say of points that were not found."""
-        return coverage(self.hits)
-
-    def at(self, condition: int) -> Integer[np.ndarray, " found"]:
-        """The rows of `points` found at one of the `held_inputs`."""
-        return np.nonzero(self.point_input == condition)[0]
-
-    def summary(self) -> str:
-        ended = Counter(self.start_status.tolist())
-        n_inputs = len(self.held_inputs)
-        slow = f"{len(self.slow_points)} slow point{'' if len(self.slow_points) == 1 else 's'}"
-        if not len(self):
-            return (
-                f"no fixed point from {len(self.starts)} starts ({ended[SLOW]} ended slow, {ended[FAILED]} failed"
-                f"{_reasons(self)}; smallest q {self.start_q.min():.1g}, wanted below {self.tolerance:.1g}); {slow}"
-            )
-        kinks, outside, far = int((~self.smooth).sum()), int((~self.in_domain).sum()), int(self.far.sum())
-        kinds = _kinds(self.n_unstable[self.smooth])
-        if kinks:
-            kinds.append(f"{kinks} at a kink of the map, where eigenvalues do not decide stability")
-        failed = f" ({ended[FAILED]} failed{_reasons(self)})" if ended[FAILED] else ""
-        parts = [
-            f"{len(self)} fixed point{'' if len(self) == 1 else 's'}"
-            f"{f' at {n_inputs} inputs' if n_inputs > 1 else ''} ({', '.join(kinds)}) "
-            f"from {ended[FIXED]} of {len(self.starts)} starts{failed}",
-            f"{int(self.certified.sum()) or 'none'} certified",
-            *([f"{outside} outside the domain"] if outside else []),
-            *([f"{far} far from every visited state"] if far else []),
-            slow,
-            f"largest q {self.q.max():.1g}",
-            self.coverage.summary(),
-        ]
-        return "; ".join(parts)
-
-    def figure(self) -> "go.Figure":
-        """The eigenvalues of all fixed points in the complex plane, with the unit circle."""
-        from rnnscope.analyses.fixed_points.search.spectrum_figure import spectrum_figure
-
-        return spectrum_figure(self)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -253,9 +94,10 @@ def find_fixed_points(
         n_starts: how many default starts.
         noise: standard deviation of the noise on visited states, as a fraction of each unit's own standard
             deviation; of several levels each serves an equal share.
-        visited: states that the network visits, (state, unit), from which points may be `far`. If None: those of a
-            run on its task, and else the starts.
-        far_distance: beyond this distance from all of them, in units of their spread, a point is `far`.
+        visited: states that the network visits, (state, unit), from which points may be far. If None: those of a run
+            on its task, and else the starts.
+        far_distance: beyond this distance from all of them, in units of their spread, a point is far (see
+            `Reach.far`).
         within_domain: whether to stay inside the domain; if not, points outside are flagged.
         certify: whether to prove the points (see `certify_fixed_points`).
         tolerance: q below which a point is a fixed point.
@@ -265,7 +107,7 @@ def find_fixed_points(
 
     Raises:
         ValueError: an argument out of range or of the wrong shape; weights or inputs that give no finite state.
-        NotApplicable: nothing tells where to start.
+        NotApplicable: it is not known where to start.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -319,7 +161,6 @@ def find_fixed_points(
 
     rows = rows[order]
     points = search.ends[rows]
-    proofs = certify_fixed_points(state_map, points, given[rows]) if certify else _no_proofs(len(points))
     reference = begin if seen is None else seen
     return FixedPoints(
         points=points,
@@ -329,30 +170,26 @@ def find_fixed_points(
         eigenvalues=eigenvalues[order],
         n_unstable=n_unstable[order],
         smooth=is_smooth(lambda h: state_map.jacobian(h, given[rows]), points, jacobians[order], 1e-6 * scale),
-        certified=proofs.certified,
-        error_radius=proofs.error_radius,
-        uniqueness_radius=proofs.uniqueness_radius,
-        not_certified_because=proofs.reason,
-        in_domain=in_domain(state_map, points),
-        visited_distance=_distance_to(reference, points) / spread(reference),
-        slow_points=search.ends[slow_rows],
-        slow_q=search.q[slow_rows],
-        slow_input=start_input[slow_rows],
-        starts=begin,
-        start_input=start_input,
-        start_status=search.outcome,
-        start_reason=search.reason,
-        start_q=search.q,
-        start_point=start_point,
-        start_iterations=search.n_iterations,
         held_inputs=held,
-        visited_from=visited_from,
-        far_distance=far_distance,
-        tolerance=tolerance,
-        distance=distance,
-        scale=scale,
-        max_iterations=max_iterations,
-        seed=seed,
+        certificates=certify_fixed_points(state_map, points, given[rows]) if certify else _no_proofs(len(points)),
+        reach=Reach(
+            in_domain=in_domain(state_map, points),
+            visited_distance=_distance_to(reference, points) / spread(reference),
+            visited_from=visited_from,
+            far_distance=far_distance,
+        ),
+        slow=SlowPoints(points=search.ends[slow_rows], q=search.q[slow_rows], input=start_input[slow_rows]),
+        starts=Starts(
+            states=begin,
+            input=start_input,
+            status=search.outcome,
+            reason=search.reason,
+            q=search.q,
+            point=start_point,
+            iterations=search.n_iterations,
+            tolerance=tolerance,
+            scale=scale,
+        ),
     )
 
 
@@ -441,24 +278,3 @@ def _distance_to(states: np.ndarray, points: np.ndarray) -> Float[np.ndarray, " 
 
 def _no_proofs(n: int) -> Certificates:
     return Certificates(np.zeros(n, bool), np.full(n, np.inf), np.zeros(n), ("not asked for",) * n)
-
-
-def _kinds(n_unstable: np.ndarray) -> list[str]:
-    """Such as ["8 stable", "12/6/1 with 1/2/3 unstable directions"]."""
-    classes = sorted(Counter(n_unstable.tolist()).items())
-    parts = [f"{count} stable" for n, count in classes if n == 0]
-    saddles = [(count, n) for n, count in classes if n]
-    if 0 < len(saddles) <= 4:
-        counts, directions = ("/".join(map(str, column)) for column in zip(*saddles, strict=True))
-        parts.append(f"{counts} with {directions} unstable direction{'' if directions == '1' else 's'}")
-    elif saddles:
-        total = sum(count for count, _ in saddles)
-        parts.append(f"{total} with {saddles[0][1]} to {saddles[-1][1]} unstable directions")
-    return parts
-
-
-def _reasons(found: FixedPoints) -> str:
-    """Such as ": 3 stagnated, 1 not finite"."""
-    counts = Counter(found.start_reason[found.start_status == FAILED].tolist())
-    told = [f"{count} {found.reason_names[code]}" for code, count in counts.most_common() if code]
-    return ": " + ", ".join(told) if told else ""

@@ -1,35 +1,39 @@
 """The eigenvalues of fixed points in the complex plane."""
 
-from typing import Any
-
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Bool, Complex, Integer
 
+from rnnscope.analyses.fixed_points.search.parts import Starts
+from rnnscope.analyses.fixed_points.search.root_search import FAILED, SLOW
 from rnnscope.figures import COLOURS, NEUTRAL, STABLE, new_figure
 
-SLOW, FAILED = 1, 2
 
-
-def spectrum_figure(found: Any) -> go.Figure:
-    """Every eigenvalue of every point, by the point's unstable directions."""
-    figure = new_figure(f"Eigenvalues at {len(found)} fixed point{'' if len(found) == 1 else 's'}", "Re λ", "Im λ")
+def spectrum_figure(
+    eigenvalues: Complex[np.ndarray, "point eigenvalue"],
+    n_unstable: Integer[np.ndarray, " point"],
+    smooth: Bool[np.ndarray, " point"],
+    starts: Starts,
+) -> go.Figure:
+    """Every eigenvalue of every point, by the point's unstable directions; without a point, how the starts ended."""
+    n = len(eigenvalues)
+    figure = new_figure(f"Eigenvalues at {n} fixed point{'' if n == 1 else 's'}", "Re λ", "Im λ")
     turn = np.linspace(0, 2 * np.pi, 241)
     circle = {"color": NEUTRAL, "width": 1.5, "dash": "dot"}
     figure.add_scatter(
         x=np.cos(turn), y=np.sin(turn), mode="lines", line=circle, name="|λ| = 1", hoverinfo="skip", showlegend=True
     )
     # WebGL only where SVG would be slow: a page can hold few WebGL figures.
-    many = found.eigenvalues.size > 5000
+    many = eigenvalues.size > 5000
     symbols = ("circle", "diamond", "square", "x", "triangle-up", "star")
     index = 0
     classes = [
-        (label, members & found.smooth)
-        for label, members in _classes(np.where(found.smooth, found.n_unstable, -1), len(symbols) - 1)
+        (label, members & smooth) for label, members in _classes(np.where(smooth, n_unstable, -1), len(symbols) - 1)
     ]
-    if not found.smooth.all():
-        classes.append(("at a kink of the map", ~found.smooth))
+    if not smooth.all():
+        classes.append(("at a kink of the map", ~smooth))
     for label, members in classes:
-        values = found.eigenvalues[members]
+        values = eigenvalues[members]
         which = np.broadcast_to(np.nonzero(members)[0][:, None], values.shape).ravel()
         stable = label == "stable"
         kink = label == "at a kink of the map"
@@ -53,17 +57,16 @@ def spectrum_figure(found: Any) -> go.Figure:
                 "hovertemplate": "point %{customdata}<br>λ = %{x:.4f} + %{y:.4f}i<extra></extra>",
             }
         )
-    finite = found.eigenvalues[np.isfinite(found.eigenvalues)]
+    finite = eigenvalues[np.isfinite(eigenvalues)]
     reach = 1.12 * max(1.0, np.abs(np.imag(finite)).max(initial=0.0))
     left, right = 1.12 * min(-1.0, np.real(finite).min(initial=0.0)), 1.12 * max(1.0, np.real(finite).max(initial=0.0))
     figure.update_xaxes(range=[left, right], constrain="domain")
     figure.update_yaxes(range=[-reach, reach], scaleanchor="x", constrain="domain")
     figure.update_layout(legend={"itemsizing": "constant", "traceorder": "normal"})
-    if not len(found):
-        slow, failed = (int((found.start_status == code).sum()) for code in (SLOW, FAILED))
+    if not n:
         text = (
-            f"<b>no fixed point found</b><br>{len(found.starts)} starts: {slow} ended slow, {failed} failed<br>"
-            f"smallest q {found.start_q.min():.1g}, wanted below {found.tolerance:.1g}"
+            f"<b>no fixed point found</b><br>{len(starts)} starts: {starts.count(SLOW)} ended slow, "
+            f"{starts.count(FAILED)} failed<br>smallest q {starts.q.min():.1g}, wanted below {starts.tolerance:.1g}"
         )
         figure.add_annotation(x=0, y=0, text=text, showarrow=False, bgcolor="rgba(255,255,255,0.85)")
     return figure

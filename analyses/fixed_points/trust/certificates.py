@@ -15,7 +15,7 @@ supposing that the error of a sum of n products is below γ_n times the sum of t
 without fused multiply-add: true of all implementations that do not use Strassen's method.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from rnnscope.maps import CompleteMap
 from rnnscope.maps.state_map import check_sizes
 from rnnscope.numerics import linalg
 from rnnscope.numerics.bounds import UNIT, Ball, Bounded, Form, Interval, gamma, norm_bound, squared_cosines, sum_bound
+from rnnscope.records.schema1 import FORMERLY
 from rnnscope.subjects.subject import as_subject
 
 NO_BOUND = "this map gives no bound on its Jacobian's change"
@@ -52,7 +53,7 @@ class Certificates:
     certified: Bool[np.ndarray, " point"]
     error_radius: Float[np.ndarray, " point"]
     uniqueness_radius: Float[np.ndarray, " point"]
-    reason: tuple[str, ...]
+    reason: tuple[str, ...] = field(metadata={FORMERLY: "not_certified_because"})
 
 
 def certify_fixed_points(

@@ -1,7 +1,7 @@
 """Have we found them all? What the starts that ended at the same points say of the points not yet found.
 
 Starts are a sample, fixed points the species in it. A point that many starts find is easy to find; points found by one
-start alone tell that there are more. None of it can tell of points that no start of this kind would ever reach.
+start alone show that there are more. None of it says anything of points that no start of this kind would ever reach.
 """
 
 from dataclasses import dataclass

@@ -223,7 +223,7 @@ def test_the_floor_of_fixed_points_is_what_half_a_search_misses():
     well = rs.FunctionMap(lambda h: h - 0.1 * h * (h - 1) * (h + 1), state_size=1)
     found = find_fixed_points(well, starts=np.array([-0.9, -0.9, 0.9, 1e200, -0.9, -0.9])[:, None])
     assert found.n_unstable.tolist() == [0, 0]
-    assert found.start_point.tolist() == [0, 0, 1, -1, 0, 0]
+    assert found.starts.point.tolist() == [0, 0, 1, -1, 0, 0]
     compared = compare_networks([well, well], method="fixed_points", fixed_points=[found, found])
     np.testing.assert_allclose(compared.floor, 1 / 3)
 

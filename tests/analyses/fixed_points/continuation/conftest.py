@@ -17,9 +17,9 @@ def check(found: BifurcationDiagram) -> None:
         assert (np.diff(found.value[rows]) > 0).all(), "a branch goes one way along the axis"
         for a, b in itertools.pairwise(rows):
             if found.n_unstable[a] != found.n_unstable[b]:
-                here = (found.event_branches == branch).any(1)
-                low, high = found.value[a] - found.event_error - 1e-9, found.value[b] + found.event_error + 1e-9
-                between = (found.event_value >= low) & (found.event_value <= high)
+                here = (found.events.branches == branch).any(1)
+                low, high = found.value[a] - found.events.error - 1e-9, found.value[b] + found.events.error + 1e-9
+                between = (found.events.value >= low) & (found.events.value <= high)
                 assert (here & between).any(), f"branch {branch} changes stability without an event at {found.value[a]}"
 
 

@@ -39,12 +39,12 @@ def test_checkpoints_with_a_symmetry_have_a_pitchfork(consistent, tmp_path):
     weights = [g * np.diag([1.0, 0.4]) for g in (0.6, 0.8, 1.2, 1.4)]
     found = follow_fixed_points(run_of(tmp_path / "run", weights))
     consistent(found)
-    assert found.axis == "training step"
-    assert found.values.tolist() == [0, 10, 20, 30]
-    assert found.event_names == ["supercritical pitchfork"]
-    assert (found.event_value[0], found.event_error[0]) == (15, 5)
-    assert sorted(found.event_branches[0]) == [0, 1, 2]
-    assert [len(found.at(step)) for step in found.values] == [1, 1, 3, 3]
+    assert found.along.name == "training step"
+    assert found.along.values.tolist() == [0, 10, 20, 30]
+    assert found.events.names == ["supercritical pitchfork"]
+    assert (found.events.value[0], found.events.error[0]) == (15, 5)
+    assert sorted(found.events.branches[0]) == [0, 1, 2]
+    assert [len(found.at(step)) for step in found.along.values] == [1, 1, 3, 3]
     assert not found.ambiguous.any()
     assert found.complete, found.summary()
     assert "1 supercritical pitchfork between 10 and 20" in found.summary()
@@ -54,11 +54,11 @@ def test_checkpoints_without_symmetry_have_saddle_nodes_and_their_reverse(consis
     biases = [[b, 0.0] for b in (-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9)]
     found = follow_fixed_points(run_of(tmp_path / "run", [np.diag([2.0, 0.4])] * 7, biases))
     consistent(found)
-    assert found.event_names == ["saddle-node"] * 2
-    np.testing.assert_array_equal(found.event_value, [15, 45])
-    assert [len(found.at(step)) for step in found.values] == [1, 1, 3, 3, 3, 1, 1]
+    assert found.events.names == ["saddle-node"] * 2
+    np.testing.assert_array_equal(found.events.value, [15, 45])
+    assert [len(found.at(step)) for step in found.along.values] == [1, 1, 3, 3, 3, 1, 1]
     assert len(found) == 3
-    ends = {tuple(pair) for pair in found.branch_ends.tolist()}
+    ends = {tuple(pair) for pair in found.branches.ends.tolist()}
     assert ends == {(EDGE, EVENT), (EVENT, EVENT), (EVENT, EDGE)}
     assert not found.ambiguous.any()
 
@@ -66,8 +66,8 @@ def test_checkpoints_without_symmetry_have_saddle_nodes_and_their_reverse(consis
 def test_a_point_that_seems_to_split_without_symmetry_is_ambiguous(tmp_path):
     biases = [[0.02, 0.0]] * 2
     found = follow_fixed_points(run_of(tmp_path / "run", [np.diag([g, 0.4]) for g in (0.9, 1.3)], biases))
-    assert [len(found.at(step)) for step in found.values] == [1, 3]
-    assert found.event_names == ["saddle-node"], "an imperfect pitchfork is a fold beside a branch"
+    assert [len(found.at(step)) for step in found.along.values] == [1, 3]
+    assert found.events.names == ["saddle-node"], "an imperfect pitchfork is a fold beside a branch"
     kept = found.branch[found.at(0.0)][0]
     assert found.n_unstable[(found.branch == kept) & (found.value == 10)].tolist() == [0]
 
@@ -81,9 +81,9 @@ def test_flip_and_neimark_sacker_between_checkpoints(tmp_path):
         weight[0, 0], weight[1:, 1:] = flip, spin * rotation
         weights.append(weight)
     found = follow_fixed_points(run_of(tmp_path / "run", weights))
-    assert found.event_names == ["flip", "Neimark-Sacker"]
-    np.testing.assert_array_equal(found.event_value, [5, 15])
-    assert found.event_frequency[1] == pytest.approx(0.2, abs=1e-6)
+    assert found.events.names == ["flip", "Neimark-Sacker"]
+    np.testing.assert_array_equal(found.events.value, [5, 15])
+    assert found.events.frequency[1] == pytest.approx(0.2, abs=1e-6)
     assert len(found) == 1
 
 
@@ -99,7 +99,7 @@ def test_a_trained_run_by_default_and_back_from_disk(consistent, tmp_path):
     )
     found = follow_fixed_points(run)
     consistent(found)
-    assert found.values.tolist() == run.checkpoints
+    assert found.along.values.tolist() == run.checkpoints
     assert found.outputs is not None
     assert found.outputs.shape == (len(found.value), 1)
     rows = found.at(run.checkpoints[-1])
@@ -110,8 +110,8 @@ def test_a_trained_run_by_default_and_back_from_disk(consistent, tmp_path):
     save_result(found, tmp_path / "kept.zarr")
     assert load_result(BifurcationDiagram, tmp_path / "kept.zarr").summary() == found.summary()
     along = follow_fixed_points(run, inputs=np.array([[-1.0], [1.0]]), n_starts=64)
-    assert along.axis == "input 0"
-    assert follow_fixed_points(run, values=[0, 60], n_starts=16).values.tolist() == [0, 60]
+    assert along.along.name == "input 0"
+    assert follow_fixed_points(run, values=[0, 60], n_starts=16).along.values.tolist() == [0, 60]
     with pytest.raises(ValueError, match="no checkpoint at step 7; there are 0, 20, 40, 60"):
         follow_fixed_points(run, values=[0, 7])
 

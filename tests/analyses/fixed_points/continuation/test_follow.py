@@ -36,13 +36,13 @@ def tanh_map(weight, bias=0.0):
 def test_saddle_node(consistent):
     found = follow_parameter(lambda p: scalar(lambda x: x + p - x**2), values=np.linspace(-1, 1, 11), starts=STARTS)
     consistent(found)
-    assert found.event_names == ["saddle-node"]
-    assert abs(found.event_value[0]) < 1e-9
-    assert found.event_error[0] < 1e-9
-    assert abs(found.event_point[0, 0]) < 1e-9
-    assert found.event_eigenvalue[0] == pytest.approx(1, abs=1e-8)
-    assert sorted(found.event_branches[0]) == [0, 1]
-    assert found.branch_ends.tolist() == [[EVENT, EDGE]] * 2
+    assert found.events.names == ["saddle-node"]
+    assert abs(found.events.value[0]) < 1e-9
+    assert found.events.error[0] < 1e-9
+    assert abs(found.events.point[0, 0]) < 1e-9
+    assert found.events.eigenvalue[0] == pytest.approx(1, abs=1e-8)
+    assert sorted(found.events.branches[0]) == [0, 1]
+    assert found.branches.ends.tolist() == [[EVENT, EDGE]] * 2
     np.testing.assert_allclose(found.point[:, 0] ** 2, found.value, atol=1e-10)
     np.testing.assert_array_equal(found.n_unstable, found.point[:, 0] < 0)
     for value, expected in ((-0.2, 0), (0.2, 2), (1.0, 2)):
@@ -56,10 +56,10 @@ def test_supercritical_pitchfork(consistent):
         lambda g: scalar(lambda h: np.tanh(g * h), domain=(-1, 1)), values=np.linspace(0.5, 1.5, 11), axis="gain g"
     )
     consistent(found)
-    assert found.event_names == ["supercritical pitchfork"]
-    assert found.event_value[0] == pytest.approx(1, abs=1e-6)
-    assert abs(found.event_value[0] - 1) <= found.event_error[0]
-    assert sorted(found.event_branches[0]) == [0, 1, 2]
+    assert found.events.names == ["supercritical pitchfork"]
+    assert found.events.value[0] == pytest.approx(1, abs=1e-6)
+    assert abs(found.events.value[0] - 1) <= found.events.error[0]
+    assert sorted(found.events.branches[0]) == [0, 1, 2]
     trunk = int(found.branch[np.argmin(found.value)])
     assert np.abs(found.point[found.branch == trunk]).max() < 1e-9
     np.testing.assert_array_equal(
@@ -81,10 +81,10 @@ def test_subcritical_pitchfork_with_its_two_folds(consistent):
         lambda p: scalar(lambda x: x + 0.3 * (p * x + x**3 - x**5)), values=np.linspace(-0.6, 0.6, 13), starts=STARTS
     )
     consistent(found)
-    assert found.event_names == ["saddle-node", "saddle-node", "subcritical pitchfork"]
-    np.testing.assert_allclose(found.event_value, [-0.25, -0.25, 0], atol=1e-6)
-    np.testing.assert_allclose(np.abs(found.event_point[:, 0]), [np.sqrt(0.5), np.sqrt(0.5), 0], atol=1e-6)
-    assert (found.event_branches[2] >= 0).sum() == 3
+    assert found.events.names == ["saddle-node", "saddle-node", "subcritical pitchfork"]
+    np.testing.assert_allclose(found.events.value, [-0.25, -0.25, 0], atol=1e-6)
+    np.testing.assert_allclose(np.abs(found.events.point[:, 0]), [np.sqrt(0.5), np.sqrt(0.5), 0], atol=1e-6)
+    assert (found.events.branches[2] >= 0).sum() == 3
     assert [len(found.at(value)) for value in (-0.4, -0.1, 0.3)] == [1, 5, 3]
     between = found.at(-0.1)
     order = np.argsort(found.point[between, 0])
@@ -94,11 +94,11 @@ def test_subcritical_pitchfork_with_its_two_folds(consistent):
 def test_transcritical(consistent):
     found = follow_parameter(lambda p: scalar(lambda x: x + p * x - x**2), values=np.linspace(-1, 1, 11), starts=STARTS)
     consistent(found)
-    assert found.event_names == ["transcritical"]
-    assert abs(found.event_value[0]) < 1e-6
+    assert found.events.names == ["transcritical"]
+    assert abs(found.events.value[0]) < 1e-6
     assert len(found) == 2
-    assert sorted(found.event_branches[0]) == [0, 1]
-    assert (found.branch_ends == EDGE).all()
+    assert sorted(found.events.branches[0]) == [0, 1]
+    assert (found.branches.ends == EDGE).all()
     for branch in range(2):
         x, p = found.point[found.branch == branch, 0], found.value[found.branch == branch]
         assert np.abs(x).max() < 1e-9 or np.abs(x - p).max() < 1e-9
@@ -107,13 +107,13 @@ def test_transcritical(consistent):
 def test_the_logistic_map_flips_at_3_and_leaves_its_domain_at_1(consistent):
     found = follow_parameter(lambda r: scalar(lambda x: r * x * (1 - x), domain=(0, 1)), values=np.linspace(0.5, 4, 8))
     consistent(found)
-    assert found.event_names == ["transcritical", "flip"]
-    np.testing.assert_allclose(found.event_value, [1, 3], atol=1e-6)
-    np.testing.assert_allclose(found.event_point[:, 0], [0, 2 / 3], atol=1e-6)
-    assert found.event_eigenvalue[1] == pytest.approx(-1, abs=1e-6)
-    assert found.event_frequency[1] == pytest.approx(0.5)
-    inner = found.event_branches[1, 0]
-    assert found.branch_ends[inner].tolist() == [DOMAIN, EDGE]
+    assert found.events.names == ["transcritical", "flip"]
+    np.testing.assert_allclose(found.events.value, [1, 3], atol=1e-6)
+    np.testing.assert_allclose(found.events.point[:, 0], [0, 2 / 3], atol=1e-6)
+    assert found.events.eigenvalue[1] == pytest.approx(-1, abs=1e-6)
+    assert found.events.frequency[1] == pytest.approx(0.5)
+    inner = found.events.branches[1, 0]
+    assert found.branches.ends[inner].tolist() == [DOMAIN, EDGE]
     r = found.value[found.branch == inner]
     np.testing.assert_allclose(found.point[found.branch == inner, 0], 1 - 1 / r, atol=1e-7)
     np.testing.assert_allclose(found.eigenvalue[found.branch == inner], 2 - r, atol=1e-6)
@@ -126,10 +126,10 @@ def test_delayed_logistic_map_has_a_neimark_sacker_bifurcation_at_2(consistent):
     starts = np.random.default_rng(0).uniform(-1, 1, (40, 2))
     found = follow_parameter(delayed, values=np.linspace(1.5, 2.5, 5), starts=starts)
     consistent(found)
-    assert found.event_names == ["Neimark-Sacker"]
-    assert found.event_value[0] == pytest.approx(2, abs=1e-6)
-    np.testing.assert_allclose(found.event_point[0], 0.5, atol=1e-6)
-    assert found.event_frequency[0] == pytest.approx(1 / 6, abs=1e-6)
+    assert found.events.names == ["Neimark-Sacker"]
+    assert found.events.value[0] == pytest.approx(2, abs=1e-6)
+    np.testing.assert_allclose(found.events.point[0], 0.5, atol=1e-6)
+    assert found.events.frequency[0] == pytest.approx(1 / 6, abs=1e-6)
 
 
 BISTABLE = rs.FunctionMap(lambda h, u: np.tanh(2 * h + u), state_size=1, input_size=1, domain=(-1, 1))
@@ -142,12 +142,12 @@ def test_a_bistable_unit_has_hysteresis_in_its_input(consistent, inputs):
     given = np.array(inputs)
     found = follow_fixed_points(BISTABLE, inputs=given)
     consistent(found)
-    assert found.axis == "input 0"
-    assert found.event_names == ["saddle-node"] * 2
-    np.testing.assert_allclose(found.event_value, [-FOLD, FOLD], atol=1e-9)
-    np.testing.assert_allclose(np.abs(found.event_point[:, 0]), np.sqrt(0.5), atol=1e-6)
+    assert found.along.name == "input 0"
+    assert found.events.names == ["saddle-node"] * 2
+    np.testing.assert_allclose(found.events.value, [-FOLD, FOLD], atol=1e-9)
+    np.testing.assert_allclose(np.abs(found.events.point[:, 0]), np.sqrt(0.5), atol=1e-6)
     assert len(found) == 3
-    middle = set(found.event_branches[0]) & set(found.event_branches[1])
+    middle = set(found.events.branches[0]) & set(found.events.branches[1])
     assert len(middle) == 1, "one branch, unstable, joins the folds"
     assert (found.n_unstable[np.isin(found.branch, list(middle))] == 1).all()
     np.testing.assert_array_equal(found.index_sum, 1)
@@ -159,13 +159,13 @@ def test_a_way_through_several_inputs_has_positions():
         lambda h, u: np.tanh(2 * h + u.sum(-1, keepdims=True)), state_size=1, input_size=2, domain=(-1, 1)
     )
     found = follow_fixed_points(double, inputs=np.array([[-1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]))
-    assert found.axis == "position along the inputs"
-    np.testing.assert_allclose(found.event_value, [1 - FOLD, 1 + FOLD], atol=1e-9)
+    assert found.along.name == "position along the inputs"
+    np.testing.assert_allclose(found.events.value, [1 - FOLD, 1 + FOLD], atol=1e-9)
     named = follow_fixed_points(
         double, inputs=np.array([[-1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]), values=[-1.0, 0.0, 1.0], axis="drive"
     )
-    assert named.axis == "drive"
-    np.testing.assert_allclose(named.event_value, [-FOLD, FOLD], atol=1e-9)
+    assert named.along.name == "drive"
+    np.testing.assert_allclose(named.events.value, [-FOLD, FOLD], atol=1e-9)
 
 
 def test_two_units_that_inhibit_each_other(consistent):
@@ -175,11 +175,11 @@ def test_two_units_that_inhibit_each_other(consistent):
         lambda w: tanh_map([[s, -w], [-w, s]]), values=np.linspace(0.1, 1.6, 7), axis="inhibition w"
     )
     consistent(found)
-    first, second = np.flatnonzero(np.abs(found.event_point).max(1) < 1e-6)
-    assert found.event_names[first] == "supercritical pitchfork"
-    assert found.event_value[first] == pytest.approx(1 - s, abs=1e-6)
-    assert found.event_names[second] == "flip"
-    assert found.event_value[second] == pytest.approx(1 + s, abs=1e-6)
+    first, second = np.flatnonzero(np.abs(found.events.point).max(1) < 1e-6)
+    assert found.events.names[first] == "supercritical pitchfork"
+    assert found.events.value[first] == pytest.approx(1 - s, abs=1e-6)
+    assert found.events.names[second] == "flip"
+    assert found.events.value[second] == pytest.approx(1 + s, abs=1e-6)
     winner = found.point[(found.value == 1.6) & (found.n_unstable == 0)]
     assert len(winner) == 2, "either unit wins"
     np.testing.assert_allclose(winner.sum(1), 0, atol=1e-9)
@@ -188,10 +188,10 @@ def test_two_units_that_inhibit_each_other(consistent):
 def test_what_happens_twice_at_once_is_not_guessed():
     # Eigenvalues w and -w pass the unit circle together.
     found = follow_parameter(lambda w: tanh_map([[0, -w], [-w, 0]]), values=np.linspace(0.5, 1.6, 5))
-    at_once = np.flatnonzero(np.abs(found.event_point).max(1) < 1e-5)
-    assert [found.event_names[i] for i in at_once] == ["unclassified"]
-    assert found.event_value[at_once[0]] == pytest.approx(1, abs=1e-6)
-    assert {len(found.at(value)) for value in found.values[found.values > 1]} == {3}
+    at_once = np.flatnonzero(np.abs(found.events.point).max(1) < 1e-5)
+    assert [found.events.names[i] for i in at_once] == ["unclassified"]
+    assert found.events.value[at_once[0]] == pytest.approx(1, abs=1e-6)
+    assert {len(found.at(value)) for value in found.along.values[found.along.values > 1]} == {3}
 
 
 def test_a_random_network_bifurcates_where_its_eigenvalues_say(consistent):
@@ -206,11 +206,11 @@ def test_a_random_network_bifurcates_where_its_eigenvalues_say(consistent):
         for z in values
         if z.imag >= 0 and 0.5 < 1 / abs(z) < 2
     )
-    origin = np.abs(found.event_point).max(1) < 1e-6
-    np.testing.assert_allclose(found.event_value[origin], [g for g, _ in expected], atol=1e-6)
-    assert [name for name, here in zip(found.event_names, origin, strict=True) if here] == [k for _, k in expected]
+    origin = np.abs(found.events.point).max(1) < 1e-6
+    np.testing.assert_allclose(found.events.value[origin], [g for g, _ in expected], atol=1e-6)
+    assert [name for name, here in zip(found.events.names, origin, strict=True) if here] == [k for _, k in expected]
     spins = [abs(np.angle(z)) / (2 * np.pi) for _, z in sorted((1 / abs(z), z) for z in values if z.imag > 0)]
-    told = found.event_frequency[origin & (np.array(found.event_names) == "Neimark-Sacker")]
+    told = found.events.frequency[origin & (np.array(found.events.names) == "Neimark-Sacker")]
     np.testing.assert_allclose(told, spins[: len(told)], atol=1e-6)
     np.testing.assert_array_equal(found.index_sum, 1)
 
@@ -229,11 +229,11 @@ def test_an_input_takes_the_memories_of_a_flip_flop_away(consistent, flip_flop, 
     np.testing.assert_array_equal(found.n_unstable[none], data["reference_n_unstable"][apart.argmin(1)])
     # A pulse in one channel leaves the states of the two others: 3^2.
     assert len(found.at(0.2)) == 9
-    assert found.event_names == ["saddle-node"] * 9
+    assert found.events.names == ["saddle-node"] * 9
     assert found.complete, found.summary()
     # A second method: a fresh search just before and just after the first fold.
     for side, expected in ((-1, 27), (1, 25)):
-        beside = np.array([found.event_value[0] + side * 1e-4, 0, 0])
+        beside = np.array([found.events.value[0] + side * 1e-4, 0, 0])
         assert len(find_fixed_points(module, input=beside, starts=data["initial_states"])) == expected
     for name, value in module.state_dict().items():
         assert torch.equal(value, weights[name]), "the network was changed"
@@ -245,9 +245,9 @@ def test_a_closed_curve_that_only_a_search_in_the_middle_sees(consistent):
     )
     consistent(found)
     assert len(found) == 2
-    assert found.event_names == ["saddle-node"] * 2
-    np.testing.assert_allclose(found.event_value, [-1, 1], atol=1e-9)
-    assert (found.branch_ends == EVENT).all()
+    assert found.events.names == ["saddle-node"] * 2
+    np.testing.assert_allclose(found.events.value, [-1, 1], atol=1e-9)
+    assert (found.branches.ends == EVENT).all()
     np.testing.assert_allclose(found.point[:, 0] ** 2 + found.value**2, 1, atol=1e-9)
     assert not found.complete, "other such curves could lie between the searches"
 
@@ -259,8 +259,8 @@ def test_a_fold_at_a_kink_is_a_border_collision(exact):
         return scalar(lambda x: x + p - np.abs(x), jacobian=jacobian)
 
     found = follow_parameter(tent, values=np.linspace(-1, 1, 8), starts=STARTS)
-    assert found.event_names == ["border collision"]
-    assert abs(found.event_value[0]) <= found.event_error[0] < 2e-6
+    assert found.events.names == ["border collision"]
+    assert abs(found.events.value[0]) <= found.events.error[0] < 2e-6
     assert len(found) == 2
     np.testing.assert_allclose(np.abs(found.point[:, 0]), found.value, atol=1e-9)
 
@@ -281,8 +281,8 @@ def test_rectified_units_that_inhibit_each_other_switch_at_kinks():
     )
     found = follow_fixed_points(relu, inputs=np.array([[-1.0], [1.0]]))
     # With unit 1 off h_0 = 2 (1 + u), and unit 1 stays off while 1 - u < h_0: from u = -1/3 on.
-    assert found.event_names == ["border collision"] * 2
-    np.testing.assert_allclose(found.event_value, [-1 / 3, 1 / 3], atol=1e-8)
+    assert found.events.names == ["border collision"] * 2
+    np.testing.assert_allclose(found.events.value, [-1 / 3, 1 / 3], atol=1e-8)
     assert [len(found.at(value)) for value in (-0.5, 0.0, 0.5)] == [1, 3, 1]
 
 
@@ -293,22 +293,22 @@ def test_a_continuum_of_fixed_points_is_told_and_not_followed():
     starts = np.random.default_rng(0).normal(size=(9, 2))
     found = follow_fixed_points(line, inputs=np.array([[0.0], [1.0]]), starts=starts, n_searches=2)
     assert len(found) == 0
-    assert found.n_not_followed == 18
+    assert found.searches.n_not_followed == 18
     assert not found.complete
     assert "18 points found and not followed" in found.summary()
 
     # x' = p x stands still everywhere at p = 1, which is no branch along p.
     found = follow_parameter(lambda p: scalar(lambda x: p * x), values=[0.5, 1.5], starts=STARTS)
     assert len(found) == 1
-    assert found.event_names == ["unclassified"]
+    assert found.events.names == ["unclassified"]
 
 
 def test_points_end_where_they_leave_the_domain():
     found = follow_parameter(
         lambda p: scalar(lambda x: x + 0.5 * (p - x), domain=(0, 1)), values=np.linspace(-0.5, 1.5, 11)
     )
-    assert found.branch_ends.tolist() == [[DOMAIN, DOMAIN]]
-    assert not found.event_names
+    assert found.branches.ends.tolist() == [[DOMAIN, DOMAIN]]
+    assert not found.events.names
     np.testing.assert_allclose(found.value[[0, -1]], [0, 1], atol=1e-6)
     np.testing.assert_allclose(found.point[:, 0], found.value, atol=1e-9)
     assert found.converged
@@ -326,7 +326,7 @@ def test_more_branches_than_asked_for_are_counted(flip_flop):
     module, _ = flip_flop("gru")
     found = follow_fixed_points(module, inputs=np.array([[0.0, 0, 0], [0.2, 0, 0]]), max_branches=5, n_searches=2)
     assert 5 <= len(found) <= 7, "a curve is followed as a whole"
-    assert found.n_not_followed > 0
+    assert found.searches.n_not_followed > 0
     assert not found.complete
 
 
@@ -344,14 +344,14 @@ def test_a_function_may_return_modules_and_is_never_asked_beyond_its_ends():
         return module
 
     found = follow_parameter(scaled, values=[0.8, 1.3], input=np.zeros(2), n_starts=32, n_searches=2)
-    assert found.event_names == ["supercritical pitchfork"]
-    assert found.event_value[0] == pytest.approx(1, abs=1e-6)
+    assert found.events.names == ["supercritical pitchfork"]
+    assert found.events.value[0] == pytest.approx(1, abs=1e-6)
     assert min(asked) >= 0.8
     assert max(asked) <= 1.3
     # A drive breaks the symmetry: of the pitchfork a fold is left.
     driven = follow_parameter(scaled, values=[0.8, 1.3], input=np.array([0.01, 0]), n_starts=32, n_searches=2)
-    assert driven.event_names == ["saddle-node"]
-    assert driven.event_value[0] > 1
+    assert driven.events.names == ["saddle-node"]
+    assert driven.events.value[0] > 1
 
 
 def test_searches_along_a_parameter_begin_where_the_task_of_what_is_returned_leads(flip_flop_run):
@@ -372,7 +372,7 @@ def test_how_it_was_made_is_told():
     found = follow_parameter(lambda p: scalar(lambda x: x + p - x**2), values=[-1.0, 1.0], starts=STARTS, axis="push")
     assert found.made.analysis == "follow_parameter"
     assert found.made.settings["values"] == [-1.0, 1.0]
-    assert found.made.settings["axis"] == found.axis == "push"
+    assert found.made.settings["axis"] == found.along.name == "push"
     assert found.made.settings["n_starts"] == 128
     assert found.made.origin.weights is None, "a function has no digest"
     along = follow_fixed_points(BISTABLE, inputs=[[-1.0], [1.0]], n_searches=2)
@@ -383,7 +383,7 @@ def test_how_it_was_made_is_told():
 def test_a_seed_repeats_itself():
     one, two = (follow_fixed_points(BISTABLE, inputs=np.array([[-1.0], [1.0]]), seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.point, two.point)
-    np.testing.assert_array_equal(one.event_value, two.event_value)
+    np.testing.assert_array_equal(one.events.value, two.events.value)
 
 
 # Result
@@ -407,7 +407,7 @@ def test_the_result_survives_and_its_figure_shows_all():
         found.figure(output=0)
     with pytest.raises(ValueError, match="unit must be from 0 to 0, got 3"):
         found.figure(unit=3)
-    with pytest.raises(ValueError, match=r"nearest of `values` is 0\.1"):
+    with pytest.raises(ValueError, match=r"nearest of `along.values` is 0\.1"):
         found.at(0.08)
 
 
@@ -428,7 +428,7 @@ MODULE = torch.nn.RNN(2, 4)
 @pytest.mark.parametrize(
     ("system", "arguments", "error", "words"),
     [
-        (MODULE, {}, NotApplicable, "nothing tells along what.*give inputs"),
+        (MODULE, {}, NotApplicable, "nothing along which to follow.*give inputs"),
         (MODULE, {"inputs": np.zeros((1, 2))}, ValueError, r"\(value, 2\) with two rows.*\(1, 2\)"),
         (MODULE, {"inputs": np.zeros((2, 3))}, ValueError, r"\(value, 2\).*\(2, 3\)"),
         (MODULE, {"inputs": np.zeros((2, 2))}, ValueError, "rows 0 and 1 of inputs are the same"),

@@ -56,7 +56,7 @@ def relu_network(n: int, gain: float, *, seed: int, bias: float = 1.0) -> torch.
 
 
 def counts(found: Cycles) -> dict[int, int]:
-    return {int(k): int((found.period == k).sum()) for k in found.searched}
+    return {int(k): int((found.period == k).sum()) for k in found.search.periods}
 
 
 def check_consistency(system, found: Cycles) -> None:
@@ -88,7 +88,7 @@ def check_consistency(system, found: Cycles) -> None:
 
 def test_the_published_fixed_point():
     found = find_cycles(published(-0.0222311), periods=1)
-    assert found.complete.all()
+    assert found.search.complete.all()
     np.testing.assert_allclose(found.points, [[0.36, -22.26]], atol=0.01)
     assert found.symbols(0) == ("10",)
     np.testing.assert_allclose(found.multipliers, [[0.96461297, -0.0222311]])
@@ -116,7 +116,7 @@ def test_the_two_published_cycles_of_order_16(monkeypatch: pytest.MonkeyPatch, s
     found = find_cycles(network, periods=16)
     assert counts(found) == {16: 2}
     assert found.stable.tolist() == [True, False]
-    assert found.complete.tolist() == [not starts_only]
+    assert found.search.complete.tolist() == [not starts_only]
     check_consistency(network, found)
     state = found.cycle(0)[:1] + 1e-3
     for _ in range(16 * 20):
@@ -124,7 +124,7 @@ def test_the_two_published_cycles_of_order_16(monkeypatch: pytest.MonkeyPatch, s
     assert np.linalg.norm(found.cycle(0) - state, axis=1).min() < 1e-6, "a start nearby settles on the stable one"
     if not starts_only:
         every = find_cycles(network, periods=[*range(1, 8), 15, 17])
-        assert every.complete.all()
+        assert every.search.complete.all()
         assert {k: n for k, n in counts(every).items() if n} == {1: 1}, "nothing else but the fixed point inside"
 
 
@@ -140,7 +140,7 @@ def test_logistic_cycles():
     of_tent_too = angles * (2.0 ** found.period[found.cycle_of_point] + 1)
     whole = np.minimum(np.abs(of_tent - of_tent.round()), np.abs(of_tent_too - of_tent_too.round()))
     assert whole.max() < 1e-5, "periodic points of the tent map are fractions over 2^k - 1 or 2^k + 1"
-    assert not found.complete.any()
+    assert not found.search.complete.any()
     assert "not complete: 1536 of 1536 starts ended at a cycle, about 0.0 more" in found.summary()
 
 
@@ -160,7 +160,7 @@ def test_henon_cycles():
     check_consistency(henon(), found)
     np.testing.assert_allclose(found.multipliers.prod(1).real, (-0.3) ** found.period, rtol=1e-6)
     assert (found.n_unstable == 1).all(), "all cycles of the attractor are saddles"
-    assert found.method == ("multiple shooting",) * 7
+    assert found.search.method == ("multiple shooting",) * 7
     assert "no cycle of period 3, 5; not complete" in found.summary()
 
 
@@ -171,9 +171,9 @@ def test_the_tent_map_solved_and_searched():
     )
     necklaces = {1: 2, 2: 1, 3: 2, 4: 3, 5: 6, 6: 9, 7: 18}
     assert counts(solved) == counts(searched) == necklaces
-    assert solved.complete.all()
-    assert solved.unseen.sum() == 0
-    assert not searched.complete.any()
+    assert solved.search.complete.all()
+    assert solved.search.unseen.sum() == 0
+    assert not searched.search.complete.any()
     assert searched.regions.shape[1] == 0
     for one in (solved, searched):
         check_consistency(tent(), one)
@@ -244,12 +244,12 @@ def test_complete_search_hopping_and_shooting_agree(monkeypatch: pytest.MonkeyPa
     hopped = find_cycles(module, periods=(1, 2), max_regions=1, n_starts=64)
     shot = find_cycles(module, periods=(1, 2), exact=False, n_starts=64)
     assert len(exact) > 1
-    assert exact.complete.all()
-    assert hopped.method == ("region hopping and paths",) * 2
-    assert shot.method == ("multiple shooting",) * 2
+    assert exact.search.complete.all()
+    assert hopped.search.method == ("region hopping and paths",) * 2
+    assert shot.search.method == ("multiple shooting",) * 2
     assert counts(hopped) == counts(exact), "a rectified unit is 0 but for rounding, and in its domain"
     for other in (hopped, shot):
-        assert not other.complete.any()
+        assert not other.search.complete.any()
         for index, k in enumerate(other.period):
             gaps = [
                 np.linalg.norm(other.cycle(index)[0] - one, axis=1).min() for one in map(exact.cycle, range(len(exact)))
@@ -269,7 +269,7 @@ def test_fixed_points_of_a_trained_network_are_those_of_the_fixed_point_search(f
     assert distances.min(0).max() < 1e-8
     np.testing.assert_array_equal(found.n_unstable, data["reference_n_unstable"][distances.argmin(1)])
     np.testing.assert_array_equal(starts, data["initial_states"][:400], err_msg="the caller's starts were changed")
-    assert found.hits.sum() == found.n_ended[0]
+    assert found.hits.sum() == found.search.n_ended[0]
 
 
 def test_the_origin_of_a_network_without_biases_is_at_a_kink():
@@ -284,7 +284,7 @@ def test_the_origin_of_a_network_without_biases_is_at_a_kink():
         for name, value in stacked.named_parameters():
             value.mul_(0.5 if "hh" in name else 1)
     layers = find_cycles(stacked, periods=1, starts=np.abs(np.random.default_rng(0).normal(size=(40, 8))))
-    assert layers.method == ("multiple shooting",)
+    assert layers.search.method == ("multiple shooting",)
     assert layers.smooth.tolist() == [False]
 
 
@@ -306,7 +306,7 @@ def test_continua_are_counted_and_not_listed():
         quarter.cell.weights.bias.copy_(torch.tensor([1.0, 0.0]))
     found = find_cycles(quarter, periods=range(1, 5))
     np.testing.assert_allclose(found.points, [[0.5, 0.5]], err_msg="every other state is on a cycle of period 4")
-    assert found.n_singular.tolist() == [0, 0, 0, 1]
+    assert found.search.n_singular.tolist() == [0, 0, 0, 1]
     assert "1 singular region sequence, where cycles are not isolated" in found.summary()
 
 
@@ -359,9 +359,10 @@ def test_results_survive_disk_and_have_figures(tmp_path: Path, kind: str):
     save_result(found, tmp_path / "cycles")
     for back in (from_xarray(Cycles, to_xarray(found)), load_result(Cycles, tmp_path / "cycles")):
         assert back.summary() == found.summary()
-        assert back.method == found.method
-        for field in dataclasses.fields(Cycles):
-            np.testing.assert_array_equal(getattr(back, field.name), getattr(found, field.name), err_msg=field.name)
+        assert back.search.method == found.search.method
+        for one, other in ((back, found), (back.search, found.search)):
+            for name in {field.name for field in dataclasses.fields(one)} - {"search"}:
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     figure = found.figure()
     names = [trace.name for trace in figure.data if trace.showlegend is not False]
     if kind == "solved":
@@ -396,8 +397,8 @@ WRONG = rs.FunctionMap(lambda x: x / 2, state_size=1, pieces=tent().linear_piece
         (henon(), {"periods": 0}, "periods must be at least 1, got 0"),
         (henon(), {"periods": [2, -1]}, r"periods must be at least 1, got \[2, -1\]"),
         (henon(), {"periods": []}, "periods is empty"),
-        (henon(), {"exact": True}, "exact=True needs a piecewise-linear map, and this one tells no"),
-        (torch.nn.RNN(2, 4), {"exact": True}, "this one tells no linear pieces.*cells.PiecewiseLinear"),
+        (henon(), {"exact": True}, "exact=True needs a piecewise-linear map, and this one gives no"),
+        (torch.nn.RNN(2, 4), {"exact": True}, "this one gives no linear pieces.*cells.PiecewiseLinear"),
         (
             relu_network(32, 1.0, seed=0),
             {"exact": True, "periods": 2},

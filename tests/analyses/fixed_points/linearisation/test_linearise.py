@@ -7,7 +7,7 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses.fixed_points.linearisation.linearise import ILL_CONDITIONED, Linearisation, linearise
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-from rnnscope.records import results
+from rnnscope.records.result_files import load_result, save_result
 
 
 def linear(matrix, by_input=None, readout=None):
@@ -51,10 +51,10 @@ def test_a_rotation_has_its_frequency_and_time_constant_and_is_normal():
     np.testing.assert_allclose(found.time_constants[0], -1 / np.log([0.9, 0.9]))
     np.testing.assert_allclose(found.frequencies[0], [1 / 12, -1 / 12])
     np.testing.assert_allclose(found.distance_to_circle, [0.1])
-    np.testing.assert_allclose(found.spectral_norm, [0.9])
-    np.testing.assert_allclose(found.condition, [[1, 1]])
-    assert found.non_normality.tolist() == [0.0]
-    assert found.transient_growth.tolist() == [1.0]
+    np.testing.assert_allclose(found.growth.spectral_norm, [0.9])
+    np.testing.assert_allclose(found.vectors.condition, [[1, 1]])
+    assert found.growth.non_normality.tolist() == [0.0]
+    assert found.growth.transient.tolist() == [1.0]
     assert found.n_unstable.tolist() == [0]
 
 
@@ -64,61 +64,61 @@ def test_a_shear_of_known_non_normality_grows_before_it_fades(shear):
     a = 0.95
     matrix = np.array([[a, shear], [0, a / 2]])
     found = at_origin(matrix)
-    np.testing.assert_allclose(found.non_normality, [shear / np.sqrt(1.25 * a**2 + shear**2)])
+    np.testing.assert_allclose(found.growth.non_normality, [shear / np.sqrt(1.25 * a**2 + shear**2)])
     # (1, 0) and (s, a/2 - a) are the eigenvectors: their sine tells the condition of both eigenvalues.
-    np.testing.assert_allclose(found.condition, np.full((1, 2), np.hypot(shear, a / 2) / (a / 2)), rtol=1e-12)
+    np.testing.assert_allclose(found.vectors.condition, np.full((1, 2), np.hypot(shear, a / 2) / (a / 2)), rtol=1e-12)
     every = [np.linalg.norm(np.linalg.matrix_power(matrix, k), 2) for k in range(300)]
-    np.testing.assert_allclose(found.transient_growth, [max(every[0], *(every[2**i] for i in range(9)))], rtol=1e-12)
-    assert found.transient_growth[0] >= max(every) / 1.5
+    np.testing.assert_allclose(found.growth.transient, [max(every[0], *(every[2**i] for i in range(9)))], rtol=1e-12)
+    assert found.growth.transient[0] >= max(every) / 1.5
 
 
 def test_transient_growth_of_an_unstable_point_is_beyond_that_of_its_eigenvalues():
     shear = np.array([[1.2, 4.0], [0, 0.3]])
     powers = [np.linalg.norm(np.linalg.matrix_power(shear, k), 2) / 1.2**k for k in (1, 2, 4, 8, 16, 32)]
-    np.testing.assert_allclose(at_origin(shear).transient_growth, [max(powers)], rtol=1e-6)
+    np.testing.assert_allclose(at_origin(shear).growth.transient, [max(powers)], rtol=1e-6)
     normal = at_origin(np.diag([3.0, 0.2]))
-    np.testing.assert_allclose(normal.transient_growth, [1.0], rtol=1e-12, err_msg="a normal matrix")
+    np.testing.assert_allclose(normal.growth.transient, [1.0], rtol=1e-12, err_msg="a normal matrix")
 
 
 @pytest.mark.parametrize("nearly", [0.0, 1e-17])
 def test_a_jordan_block_is_told_to_be_defective(nearly):
     matrix = np.array([[0.5, 1.0, 0.0], [nearly, 0.5, 0.0], [0.0, 0.0, 0.9]])
     found = at_origin(matrix)
-    assert found.defective.tolist() == [[False, True, True]]
-    assert (found.condition[0, 1:] > ILL_CONDITIONED).all()
-    np.testing.assert_allclose(found.condition[0, 0], 1.0)
-    np.testing.assert_allclose(np.linalg.norm(found.left_vectors[0], axis=1), 1.0, err_msg="unscaled where defective")
-    assert np.isfinite(found.left_vectors).all()
+    assert found.vectors.defective.tolist() == [[False, True, True]]
+    assert (found.vectors.condition[0, 1:] > ILL_CONDITIONED).all()
+    np.testing.assert_allclose(found.vectors.condition[0, 0], 1.0)
+    np.testing.assert_allclose(np.linalg.norm(found.vectors.left[0], axis=1), 1.0, err_msg="unscaled where defective")
+    assert np.isfinite(found.vectors.left).all()
     assert "2 of 3 eigenvalues ill-conditioned or defective" in found.summary()
 
 
 def test_nilpotent_matrices_are_as_far_from_normal_as_can_be():
     found = at_origin(np.array([[0.0, 2.0], [0.0, 0.0]]))
-    np.testing.assert_allclose(found.non_normality, [1.0])
-    np.testing.assert_allclose(found.transient_growth, [2.0])
+    np.testing.assert_allclose(found.growth.non_normality, [1.0])
+    np.testing.assert_allclose(found.growth.transient, [2.0])
     nothing = at_origin(np.zeros((2, 2)))
-    assert nothing.non_normality.tolist() == [0.0], "0 is normal"
+    assert nothing.growth.non_normality.tolist() == [0.0], "0 is normal"
     assert nothing.time_constants.tolist() == [[0.0, 0.0]]
 
 
 def test_repeated_eigenvalues_of_a_normal_matrix_still_have_vectors_that_belong_together():
     basis = orthogonal(5, 0)
     found = at_origin(basis @ np.diag([0.9, 0.5, 0.5, 0.5, -0.2]) @ basis.T)
-    products = np.einsum("pvi,pwi->pvw", found.left_vectors.conj(), found.right_vectors)[0]
+    products = np.einsum("pvi,pwi->pvw", found.vectors.left.conj(), found.vectors.right)[0]
     np.testing.assert_allclose(products, np.eye(5), atol=1e-10)
-    assert not found.defective.any()
-    assert found.non_normality[0] < 1e-7
+    assert not found.vectors.defective.any()
+    assert found.growth.non_normality[0] < 1e-7
 
 
 def test_vectors_are_eigenvectors_scaled_to_each_other():
     matrix = np.random.default_rng(0).standard_normal((40, 40)) / np.sqrt(40)
     found = at_origin(matrix)
-    values, right, left = found.eigenvalues[0], found.right_vectors[0], found.left_vectors[0]
+    values, right, left = found.eigenvalues[0], found.vectors.right[0], found.vectors.left[0]
     np.testing.assert_allclose(right @ matrix.T, values[:, None] * right, atol=1e-10)
     np.testing.assert_allclose(left.conj() @ matrix, values[:, None] * left.conj(), atol=1e-10)
     np.testing.assert_allclose(left.conj() @ right.T, np.eye(40), atol=1e-10)
     np.testing.assert_allclose(np.linalg.norm(right, axis=1), 1.0)
-    np.testing.assert_allclose(np.linalg.norm(left, axis=1), found.condition[0], rtol=1e-9)
+    np.testing.assert_allclose(np.linalg.norm(left, axis=1), found.vectors.condition[0], rtol=1e-9)
     largest = right[np.arange(40), np.abs(right).argmax(1)]
     np.testing.assert_allclose(largest.imag, 0, atol=1e-12)
     assert (largest.real > 0).all()
@@ -128,13 +128,13 @@ def test_the_condition_bounds_what_a_small_error_does_to_an_eigenvalue():
     rng = np.random.default_rng(3)
     matrix = np.triu(rng.standard_normal((6, 6)), 1) + np.diag([0.9, 0.7, 0.5, 0.3, 0.1, -0.2])
     found = at_origin(matrix)
-    left, right = found.left_vectors[0], found.right_vectors[0]
+    left, right = found.vectors.left[0], found.vectors.right[0]
     for i in (0, 3):
         # The worst error of size 1e-9 is along l r^H.
         worst = np.outer(left[i], right[i].conj()).real
         worst *= 1e-9 / np.linalg.norm(worst, 2)
         moved = at_origin(matrix + worst).eigenvalues[0, i] - found.eigenvalues[0, i]
-        assert abs(moved) == pytest.approx(1e-9 * found.condition[0, i], rel=1e-3)
+        assert abs(moved) == pytest.approx(1e-9 * found.vectors.condition[0, i], rel=1e-3)
 
 
 def test_inputs_align_with_left_and_outputs_with_right_vectors():
@@ -144,16 +144,16 @@ def test_inputs_align_with_left_and_outputs_with_right_vectors():
     by_input = np.array([[0.8, 0.0, 1.0], [-0.6, 3.0, 0.0], [0.0, 0.0, 0.0]])  # along l_1, along l_2, along r_1
     readout = np.array([[5.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
     found = linearise(linear(matrix, by_input, readout), points=np.ones((2, 3)))
-    np.testing.assert_allclose(found.input_alignment[0], [[1, 0.6, 0.8], [0.6, 1, 0], [0, 0, 0]], atol=1e-12)
-    np.testing.assert_allclose(found.readout_alignment[1], [[1, 0], [0.6, 0], [0, 1]], atol=1e-8)
-    np.testing.assert_array_equal(found.input_jacobian[1], by_input)
-    np.testing.assert_allclose(found.readout_jacobian[0], readout, atol=1e-8)
+    np.testing.assert_allclose(found.coupling.input_alignment[0], [[1, 0.6, 0.8], [0.6, 1, 0], [0, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(found.coupling.readout_alignment[1], [[1, 0], [0.6, 0], [0, 1]], atol=1e-8)
+    np.testing.assert_array_equal(found.coupling.input_jacobian[1], by_input)
+    np.testing.assert_allclose(found.coupling.readout_jacobian[0], readout, atol=1e-8)
 
 
 def test_a_readout_that_bends_is_linearised_where_it_is_read():
     bent = rs.FunctionMap(lambda x: 0.5 * x, state_size=2, readout=lambda x: np.tanh(3 * x[..., :1]), readout_size=1)
     points = np.array([[0.0, 0.0], [0.4, 1.0]])
-    slope = linearise(bent, points=points).readout_jacobian
+    slope = linearise(bent, points=points).coupling.readout_jacobian
     np.testing.assert_allclose(slope[:, 0], [[3, 0], [3 * (1 - np.tanh(1.2) ** 2), 0]], atol=1e-8)
 
 
@@ -166,10 +166,10 @@ def test_a_rank_one_network_integrates_along_its_one_left_vector():
     found = linearise(linear(np.outer(m, n), by_input, m[None]), points=np.zeros((1, 8)), n_vectors=1)
     np.testing.assert_allclose(found.eigenvalues[0, 0], 1.0)
     np.testing.assert_allclose(found.distance_to_circle, 0.0, atol=1e-12)
-    np.testing.assert_allclose(found.input_alignment[0, 0, 0], 1.0)
-    np.testing.assert_allclose(found.readout_alignment[0, 0, 0], 1.0)
-    np.testing.assert_allclose(np.abs(found.left_vectors[0, 0]), np.abs(n) * np.linalg.norm(m), rtol=1e-10)
-    assert found.right_vectors.shape == (1, 1, 8)
+    np.testing.assert_allclose(found.coupling.input_alignment[0, 0, 0], 1.0)
+    np.testing.assert_allclose(found.coupling.readout_alignment[0, 0, 0], 1.0)
+    np.testing.assert_allclose(np.abs(found.vectors.left[0, 0]), np.abs(n) * np.linalg.norm(m), rtol=1e-10)
+    assert found.vectors.right.shape == (1, 1, 8)
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
@@ -182,13 +182,13 @@ def test_saddles_of_the_flip_flop_listen_to_the_input_that_they_decide_about(fli
     # The two memories that a saddle parts differ in one bit: its outputs are near ±1 but for this one.
     for saddle in np.flatnonzero(found.n_unstable == 1):
         undecided = np.abs(readout(torch.tensor(found.points[saddle]).float()).detach().numpy()).argmin()
-        assert found.input_alignment[saddle, 0].argmax() == undecided
-        assert found.readout_alignment[saddle, 0].argmax() == undecided
-        assert found.input_alignment[saddle, 0, undecided] > 0.75
-        assert np.delete(found.input_alignment[saddle, 0], undecided).max() < 0.2
+        assert found.coupling.input_alignment[saddle, 0].argmax() == undecided
+        assert found.coupling.readout_alignment[saddle, 0].argmax() == undecided
+        assert found.coupling.input_alignment[saddle, 0, undecided] > 0.75
+        assert np.delete(found.coupling.input_alignment[saddle, 0], undecided).max() < 0.2
     # Displacements along an unstable right vector do leave as the eigenvalue says.
     saddle = np.flatnonzero(found.n_unstable == 1)[0]
-    start, vector = found.points[saddle], 1e-6 * found.right_vectors[saddle, 0].real
+    start, vector = found.points[saddle], 1e-6 * found.vectors.right[saddle, 0].real
     state_map = rs.as_subject(module).map
     moved = state_map.step((start + vector)[None], np.zeros((1, 3)))[0] - start
     np.testing.assert_allclose(moved, found.eigenvalues[saddle, 0].real * vector, atol=1e-10)
@@ -204,8 +204,8 @@ def test_a_gru_agrees_with_automatic_differentiation(flip_flop):
         return cell(u[None, None], h[None, None])[1][0, 0]
 
     by_state, by_input = torch.autograd.functional.jacobian(step, (torch.tensor(point), torch.tensor(held)))
-    np.testing.assert_allclose(found.input_jacobian[0], by_input.numpy(), atol=1e-12)
-    rebuilt = np.einsum("vi,v,vj->ij", found.right_vectors[0], found.eigenvalues[0], found.left_vectors[0].conj())
+    np.testing.assert_allclose(found.coupling.input_jacobian[0], by_input.numpy(), atol=1e-12)
+    rebuilt = np.einsum("vi,v,vj->ij", found.vectors.right[0], found.eigenvalues[0], found.vectors.left[0].conj())
     np.testing.assert_allclose(rebuilt, by_state.numpy(), atol=1e-10)
 
 
@@ -256,11 +256,11 @@ def test_each_point_has_its_own_input():
 
 def test_neither_inputs_nor_readout_nor_points_are_needed():
     found = linearise(linear(np.diag([0.5, 2.0])), points=np.zeros((1, 2)))
-    assert found.input_alignment.shape == found.readout_alignment.shape == (1, 2, 0)
+    assert found.coupling.input_alignment.shape == found.coupling.readout_alignment.shape == (1, 2, 0)
     assert "alignment" not in found.summary()
     nowhere = linearise(rs.FunctionMap(lambda x: x + 1, state_size=3), points=np.empty((0, 3)))
     assert nowhere.eigenvalues.shape == (0, 3)
-    assert nowhere.right_vectors.shape == (0, 3, 3)
+    assert nowhere.vectors.right.shape == (0, 3, 3)
     assert nowhere.summary() == "no point to linearise at"
     nowhere.figure()
 
@@ -281,13 +281,13 @@ def test_complex_vectors_survive_zarr(flip_flop, tmp_path):
     module, data = flip_flop("gru")
     readout = readout_of(data)
     found = linearise(rs.wrap(module, readout=readout))
-    assert np.abs(found.right_vectors.imag).max() > 0.1
-    results.save_result(found, tmp_path / "linearisation.zarr")
-    back = results.load_result(Linearisation, tmp_path / "linearisation.zarr")
-    np.testing.assert_array_equal(back.right_vectors, found.right_vectors)
-    np.testing.assert_array_equal(back.left_vectors, found.left_vectors)
+    assert np.abs(found.vectors.right.imag).max() > 0.1
+    save_result(found, tmp_path / "linearisation.zarr")
+    back = load_result(Linearisation, tmp_path / "linearisation.zarr")
+    np.testing.assert_array_equal(back.vectors.right, found.vectors.right)
+    np.testing.assert_array_equal(back.vectors.left, found.vectors.left)
     assert back.summary() == found.summary()
-    assert found.to_xarray()["left_vectors"].dims == ("point", "vector", "unit")
+    assert found.to_xarray()["vectors/left"].dims == ("point", "vector", "unit")
 
 
 def test_the_figure_shows_all_points_or_one(flip_flop):
@@ -301,7 +301,9 @@ def test_the_figure_shows_all_points_or_one(flip_flop):
     assert "|λ| > 1 (3)" in [trace.name for trace in one.data]
     table = next(np.asarray(trace.z) for trace in one.data if trace.type == "heatmap")
     assert np.isnan(table[:, 3]).all(), "a gap between inputs and outputs"
-    both = np.concatenate([found.input_alignment[saddle, :3], found.readout_alignment[saddle, :3]], -1)
+    both = np.concatenate(
+        [found.coupling.input_alignment[saddle, :3], found.coupling.readout_alignment[saddle, :3]], -1
+    )
     np.testing.assert_array_equal(np.delete(table, 3, axis=1)[:3], both)
     marginal = linearise(linear(np.diag([1.0, 0.5])), points=np.zeros((1, 2))).figure()
     assert "|λ| ≈ 1 (1)" in [trace.name for trace in marginal.data]

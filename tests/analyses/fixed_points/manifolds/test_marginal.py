@@ -7,7 +7,7 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses.fixed_points.manifolds.marginal import MarginalManifolds, marginal_manifolds
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-from rnnscope.records import results
+from rnnscope.records.result_files import load_result, save_result
 
 
 def followed(system, n_starts=60, **settings):
@@ -56,19 +56,19 @@ def test_an_exact_ring_is_covered_and_measured():
     given = find_fixed_points(system, n_starts=200)
     found = marginal_manifolds(system, fixed_points=given, spacing=0.1)
     assert found.kind == ("ring",)
-    assert found.ends == ((),)
+    assert found.trust.ends == ((),)
     np.testing.assert_allclose(np.linalg.norm(found.points, axis=1), 1, atol=1e-10)
     np.testing.assert_allclose(found.length, 2 * np.pi, rtol=1e-9)
     np.testing.assert_allclose(np.diff(found.arclength), 2 * np.pi / 128, rtol=1e-6, err_msg="equal distances")
-    np.testing.assert_allclose(found.largest_gap, 2 * np.pi / 128, rtol=1e-6, err_msg="the ring is closed")
-    np.testing.assert_allclose(found.eigenvalue, 1, atol=1e-8)
-    np.testing.assert_allclose(found.transverse, 0.6, atol=1e-8)
+    np.testing.assert_allclose(found.trust.largest_gap, 2 * np.pi / 128, rtol=1e-6, err_msg="the ring is closed")
+    np.testing.assert_allclose(found.dynamics.eigenvalue, 1, atol=1e-8)
+    np.testing.assert_allclose(found.dynamics.transverse, 0.6, atol=1e-8)
     assert found.largest_drift.max() <= found.no_drift
-    assert len(found.zero_arclength) == 0, "rounding errors are no fixed points"
+    assert len(found.zeros.arclength) == 0, "rounding errors are no fixed points"
     assert found.attracting.tolist() == [True]
-    assert found.pca_dimension.tolist() == found.dimension.tolist() == [1]
+    assert found.trust.pca_dimension.tolist() == found.dimension.tolist() == [1]
     on = np.linalg.norm(given.points, axis=1) > 0.5
-    np.testing.assert_array_equal(found.found_manifold[: len(given)] == 0, on, err_msg="all but the origin")
+    np.testing.assert_array_equal(found.seeds.manifold[: len(given)] == 0, on, err_msg="all but the origin")
     assert found.summary().startswith("1 ring of 128 points, length 6.28, drift at most")
     assert "none beyond rounding" in found.summary()
 
@@ -84,12 +84,12 @@ def test_a_perturbed_ring_drifts_as_it_should_between_the_points_that_are_left(k
     sense = np.sign(np.mean(np.diff(np.unwrap(angle))))
     np.testing.assert_allclose(found.drift, sense * size * np.sin(k * angle), atol=1e-4)
     np.testing.assert_allclose(found.largest_drift, size, rtol=0.03)
-    np.testing.assert_allclose(found.eigenvalue.real, 1 + size * k * np.cos(k * angle), atol=1e-3)
-    assert len(found.zero_arclength) == 2 * k
-    places = np.interp(found.zero_arclength, found.arclength, np.unwrap(angle), period=None)
+    np.testing.assert_allclose(found.dynamics.eigenvalue.real, 1 + size * k * np.cos(k * angle), atol=1e-3)
+    assert len(found.zeros.arclength) == 2 * k
+    places = np.interp(found.zeros.arclength, found.arclength, np.unwrap(angle), period=None)
     # Where the sine rises through 0 the angle is driven away.
-    np.testing.assert_array_equal(np.cos(k * places) < 0, found.zero_stable)
-    inner = (found.zero_arclength > found.arclength[1]) & (found.zero_arclength < found.arclength[-1])
+    np.testing.assert_array_equal(np.cos(k * places) < 0, found.zeros.stable)
+    inner = (found.zeros.arclength > found.arclength[1]) & (found.zeros.arclength < found.arclength[-1])
     np.testing.assert_allclose(np.sin(k * places[inner]), 0, atol=5e-3 * k)
     assert f"with {k} stable and {k} unstable points" in found.summary() or k == 1
 
@@ -107,14 +107,14 @@ def test_a_ring_attractor_network_has_its_bumps(n, most):
     assert found.kind == ("ring",)
     np.testing.assert_allclose(found.length, length, rtol=2e-3 if n == 32 else 0.05)
     assert 0.1 * most < found.largest_drift[0] < most, "n units resolve the ring so well, and no better"
-    assert found.zero_stable.sum() == (~found.zero_stable).sum() == n, "as many pinned bumps as units"
+    assert found.zeros.stable.sum() == (~found.zeros.stable).sum() == n, "as many pinned bumps as units"
     # A bump moved on by one unit is a bump again.
     moved = np.roll(found.points, 1, axis=1)
     gaps = np.linalg.norm(moved[:, None] - found.points, axis=-1).min(1)
-    assert gaps.max() < 0.51 * found.largest_gap[0]
-    settled = slice(sum(found.n_found[:2]), None)
-    assert found.n_found[2] == 64
-    assert (found.found_manifold[settled] == 0).all(), "the network settles on the ring from everywhere"
+    assert gaps.max() < 0.51 * found.trust.largest_gap[0]
+    settled = slice(sum(found.seeds.n_found[:2]), None)
+    assert found.seeds.n_found[2] == 64
+    assert (found.seeds.manifold[settled] == 0).all(), "the network settles on the ring from everywhere"
 
 
 def test_a_threshold_linear_ring_is_followed_over_its_kinks():
@@ -149,12 +149,12 @@ def test_a_curved_line_has_its_length():
     system = rs.FunctionMap(step, state_size=2, domain=([-1, -2], [1, 2]))
     found = marginal_manifolds(system, fixed_points=find_fixed_points(system, n_starts=100))
     assert found.kind == ("line",)
-    assert found.ends == (("edge", "edge"),)
+    assert found.trust.ends == (("edge", "edge"),)
     np.testing.assert_allclose(found.points[:, 1], found.points[:, 0] ** 2, atol=1e-10)
     np.testing.assert_allclose(found.length, np.sqrt(5) + np.arcsinh(2) / 2, rtol=3e-3)
     assert (np.diff(found.points[:, 0]) > 0).all() or (np.diff(found.points[:, 0]) < 0).all(), "in order"
-    assert (found.found_manifold == 0).all()
-    np.testing.assert_allclose(found.transverse, 0.5, atol=1e-8)
+    assert (found.seeds.manifold == 0).all()
+    np.testing.assert_allclose(found.dynamics.transverse, 0.5, atol=1e-8)
 
 
 def test_a_line_without_bounds_ends_where_the_starts_were():
@@ -178,12 +178,12 @@ def test_sheets_are_covered(system, kind, dimension):
     given = find_fixed_points(system, n_starts=300)
     found = marginal_manifolds(system, fixed_points=given, spacing=0.1)
     assert found.kind == (kind,)
-    assert found.dimension.tolist() == found.pca_dimension.tolist() == [dimension]
+    assert found.dimension.tolist() == found.trust.pca_dimension.tolist() == [dimension]
     np.testing.assert_allclose(system.step(found.points, np.empty((len(found.points), 0))), found.points, atol=1e-9)
-    near = np.linalg.norm(found.found_points[:, None] - found.points, axis=-1).min(1)
-    on = found.found_manifold == 0
+    near = np.linalg.norm(found.seeds.points[:, None] - found.points, axis=-1).min(1)
+    on = found.seeds.manifold == 0
     assert on.mean() > 0.99, "all points but the centre of the sphere"
-    assert near[on].max() < 2 * np.sqrt(dimension) * found.largest_gap[0]
+    assert near[on].max() < 2 * np.sqrt(dimension) * found.trust.largest_gap[0]
     assert np.isnan(found.arclength).all()
 
 
@@ -206,10 +206,10 @@ def test_a_slow_manifold_without_a_fixed_point_is_found_from_where_the_network_i
     found = marginal_manifolds(drifting, fixed_points=given)
     assert found.kind == ("line",)
     np.testing.assert_allclose(np.abs(found.drift), 2e-4, rtol=1e-6)
-    assert len(found.zero_arclength) == 0
+    assert len(found.zeros.arclength) == 0
     alone = marginal_manifolds(drifting, fixed_points=given, settle=0, slow_too=False)
     assert len(alone) == 0
-    assert alone.n_found == (0, 0, 0)
+    assert alone.seeds.n_found == (0, 0, 0)
 
 
 def test_an_unstable_line_does_not_attract():
@@ -217,7 +217,7 @@ def test_an_unstable_line_does_not_attract():
     found = marginal_manifolds(system, fixed_points=find_fixed_points(system, n_starts=50))
     assert found.kind == ("line",)
     assert not found.attracting[0]
-    np.testing.assert_allclose(found.transverse, 1.5)
+    np.testing.assert_allclose(found.dynamics.transverse, 1.5)
     assert "not attracting everywhere" in found.summary()
 
 
@@ -225,7 +225,7 @@ def test_a_slow_approach_to_one_point_is_told():
     system = diagonal([0.99, 0.5])
     found = marginal_manifolds(system, fixed_points=find_fixed_points(system, n_starts=50))
     assert "all of it to 1 stable point" in found.summary()
-    np.testing.assert_allclose(found.zero_arclength, found.length / 2, rtol=1e-3)
+    np.testing.assert_allclose(found.zeros.arclength, found.length / 2, rtol=1e-3)
 
 
 def test_a_ring_is_followed_through_a_weak_focus():
@@ -247,7 +247,7 @@ def test_a_ring_is_followed_through_a_weak_focus():
     assert found.kind == ("ring",)
     assert 2 * np.pi < found.length[0] < 1.05 * 2 * np.pi
     for point in (focus, saddle):
-        assert np.linalg.norm(found.points - point, axis=1).min() < found.largest_gap[0]
+        assert np.linalg.norm(found.points - point, axis=1).min() < found.trust.largest_gap[0]
     np.testing.assert_allclose(found.largest_drift, 0.005, rtol=0.15)
 
 
@@ -280,8 +280,8 @@ def test_isolated_points_of_a_flip_flop_make_no_manifold(flip_flop, kind):
     found = marginal_manifolds(module, seed=2)
     assert len(found) == 0
     assert found.points.shape == (0, 16)
-    assert found.n_found[0] == 27
-    assert found.found_distance.min() > 0.1
+    assert found.seeds.n_found[0] == 27
+    assert found.seeds.distance.min() > 0.1
     assert found.summary().startswith("no continuous attractor: 0 of 91")
     assert torch.equal(module.weight_hh_l0, weights)
 
@@ -296,7 +296,7 @@ def test_a_marginal_point_on_its_own_is_no_manifold():
 def test_what_is_slow_in_many_directions_is_counted_and_not_followed():
     found = followed(diagonal([1, 1, 1, 1, 0.3]))
     assert len(found) == 0
-    assert (found.found_directions == 4).all()
+    assert (found.seeds.directions == 4).all()
     assert "points are marginal (120 with more than 3 slow directions)" in found.summary()
 
 
@@ -316,7 +316,7 @@ def test_each_input_has_its_own_manifold():
     one = marginal_manifolds(system, fixed_points=given, input=[1.0], spacing=0.1)
     assert one.kind == ("line",)
     assert one.inputs.tolist() == [[1.0]]
-    assert one.n_found == (len(given.at(1)), 0, 40)
+    assert one.seeds.n_found == (len(given.at(1)), 0, 40)
     with pytest.raises(ValueError, match=r"found at other inputs than \[2.0\]: find them there"):
         marginal_manifolds(system, fixed_points=given, input=[2.0])
 
@@ -324,12 +324,12 @@ def test_each_input_has_its_own_manifold():
 def test_manifolds_survive_zarr(tmp_path):
     system = radial(turn=lambda angle: 0.005 * np.sin(3 * angle))
     for name, found in (("some", followed(system)), ("none", followed(diagonal([0.5, 0.2])))):
-        results.save_result(found, tmp_path / f"{name}.zarr")
-        back = results.load_result(MarginalManifolds, tmp_path / f"{name}.zarr")
+        save_result(found, tmp_path / f"{name}.zarr")
+        back = load_result(MarginalManifolds, tmp_path / f"{name}.zarr")
         assert back.summary() == found.summary()
-        assert back.ends == found.ends
-        assert back.n_found == found.n_found
-        np.testing.assert_array_equal(back.eigenvalue, found.eigenvalue)
+        assert back.trust.ends == found.trust.ends
+        assert back.seeds.n_found == found.seeds.n_found
+        np.testing.assert_array_equal(back.dynamics.eigenvalue, found.dynamics.eigenvalue)
     assert found.to_xarray()["points"].dims == ("point", "unit")
 
 

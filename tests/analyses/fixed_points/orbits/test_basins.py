@@ -20,16 +20,16 @@ def scalar(function, reach=1.5):
 
 def test_two_basins_are_the_signs():
     found = basin_fractions(scalar(lambda h: np.tanh(2 * h), 1.0), n_starts=1000)
-    assert found.starts_from == "uniform in the domain"
+    assert found.starts.drawn_from == "uniform in the domain"
     assert len(found) == 2
-    assert (found.end == AT_POINT).all()
+    assert (found.starts.end == AT_POINT).all()
     for row in range(2):
         sign = np.sign(found.attractors[row, 0])
-        assert found.count[row] == (np.sign(found.starts[:, 0]) == sign).sum()
-        np.testing.assert_array_equal(found.attractor == row, np.sign(found.starts[:, 0]) == sign)
+        assert found.count[row] == (np.sign(found.starts.states[:, 0]) == sign).sum()
+        np.testing.assert_array_equal(found.starts.attractor == row, np.sign(found.starts.states[:, 0]) == sign)
     np.testing.assert_allclose(found.fraction, found.count / 1000)
     assert ((found.low < found.fraction) & (found.fraction < found.high)).all()
-    assert found.end_fraction.tolist() == [1, 0, 0, 0]
+    assert found.ends.fraction.tolist() == [1, 0, 0, 0]
     assert not found.missed.any()
     assert found.summary().startswith("2 fixed points take")
 
@@ -38,11 +38,11 @@ def test_four_basins_are_the_quadrants():
     wells = rs.FunctionMap(lambda x: x + 0.3 * (x - x**3), state_size=2, domain=([-1.4] * 2, [1.4] * 2))
     found = basin_fractions(wells, n_starts=800, seed=4)
     assert len(found) == 4
-    np.testing.assert_allclose(found.attractors[found.attractor], np.sign(found.starts), atol=1e-8)
+    np.testing.assert_allclose(found.attractors[found.starts.attractor], np.sign(found.starts.states), atol=1e-8)
     assert found.listed.tolist() == np.sort(found.listed).tolist()
     again = basin_fractions(wells, n_starts=800, seed=4)
-    np.testing.assert_array_equal(found.starts, again.starts)
-    assert not np.array_equal(found.starts, basin_fractions(wells, n_starts=800, seed=5).starts)
+    np.testing.assert_array_equal(found.starts.states, again.starts.states)
+    assert not np.array_equal(found.starts.states, basin_fractions(wells, n_starts=800, seed=5).starts.states)
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
@@ -51,16 +51,16 @@ def test_every_state_of_the_flip_flop_goes_where_torch_says(flip_flop, kind):
     listed = find_fixed_points(module, starts=data["initial_states"], certify=False)
     found = basin_fractions(module, fixed_points=listed)
     assert len(found) == 8
-    assert (found.end == AT_POINT).all()
+    assert (found.starts.end == AT_POINT).all()
     assert found.count.sum() == 2000
     assert found.fraction.min() > 0.02
     assert found.fraction.max() < 0.4
     with torch.no_grad():
-        states = torch.tensor(found.starts)[None]
+        states = torch.tensor(found.starts.states)[None]
         ends, _ = module.double()(torch.zeros(300, 2000, 3, dtype=torch.float64), states)
     bits = np.sign(ends[-1].numpy() @ data["readout.weight"].T + data["readout.bias"])
     held = np.sign(found.attractors @ data["readout.weight"].T + data["readout.bias"])
-    np.testing.assert_array_equal(bits, held[found.attractor])
+    np.testing.assert_array_equal(bits, held[found.starts.attractor])
     assert len(np.unique(held, axis=0)) == 8
 
 
@@ -73,7 +73,7 @@ def test_attractors_that_the_search_missed_are_counted():
     assert found.listed.tolist() == [0, -1]
     assert found.missed.tolist() == [False, True]
     assert found.n_unstable.tolist() == [0, 0]
-    assert found.count[1] == (found.starts < 0).sum()
+    assert found.count[1] == (found.starts.states < 0).sum()
     assert "1 of the fixed points reached not in the list" in found.summary()
     assert found.marginal.tolist() == [False, False]
 
@@ -82,7 +82,7 @@ def test_a_cycle_is_an_attractor():
     found = basin_fractions(scalar(lambda x: -1.3 * x + 0.5 * x**3, 1.2), n_starts=200)
     assert found.period.tolist() == [2]
     assert found.count.tolist() == [200]
-    assert found.end_fraction.tolist() == [0, 1, 0, 0]
+    assert found.ends.fraction.tolist() == [0, 1, 0, 0]
     assert abs(found.attractors[0, 0]) == pytest.approx(np.sqrt(0.6), abs=1e-7)
     assert found.n_unstable.tolist() == [-1]
     assert "1 cycle takes 100.0 % of 200 starts" in found.summary()
@@ -97,7 +97,7 @@ def test_logistic_cycles_of_many_periods_and_chaos():
     for rate in (3.9, 4.0):
         found = basin_fractions(logistic(rate), n_starts=100)
         assert len(found) == 0, rate
-        assert (found.end == MOVING).all()
+        assert (found.starts.end == MOVING).all()
         assert "none of 100 starts (uniform in the domain) settles; 100.0 % still moving" in found.summary()
         assert found.figure().data
 
@@ -108,11 +108,11 @@ def logistic(rate):
 
 def test_what_diverges_is_counted_exactly():
     found = basin_fractions(scalar(lambda x: x + 0.1 * (x**2 - x), 2.0), n_starts=500)  # 0 attracts, 1 repels
-    above = found.starts[:, 0] > 1
-    np.testing.assert_array_equal(found.end == DIVERGED, above)
-    np.testing.assert_array_equal(found.end == AT_POINT, ~above)
-    assert found.end_fraction[DIVERGED] == above.mean()
-    assert (found.attractor[above] == -1).all()
+    above = found.starts.states[:, 0] > 1
+    np.testing.assert_array_equal(found.starts.end == DIVERGED, above)
+    np.testing.assert_array_equal(found.starts.end == AT_POINT, ~above)
+    assert found.ends.fraction[DIVERGED] == above.mean()
+    assert (found.starts.attractor[above] == -1).all()
     assert "diverged" in found.summary()
 
 
@@ -128,9 +128,9 @@ def test_the_map_is_not_asked_about_orbits_that_have_left(beyond):
     listed = find_fixed_points(cube, starts=np.array([[-1.0], [0.0], [1.0]]), certify=False)
     starts = np.array([[0.9], [1.1], [-0.9], [-1.9], [1.5]])
     found = basin_fractions(cube, fixed_points=listed, starts=starts)
-    assert found.end.tolist() == [AT_POINT, DIVERGED, AT_POINT, DIVERGED, DIVERGED]
+    assert found.starts.end.tolist() == [AT_POINT, DIVERGED, AT_POINT, DIVERGED, DIVERGED]
     gone = basin_fractions(cube, fixed_points=listed, starts=starts[3:])
-    assert gone.end.tolist() == [DIVERGED] * 2, "none is left to ask about"
+    assert gone.starts.end.tolist() == [DIVERGED] * 2, "none is left to ask about"
 
 
 def test_steps_to_settle_are_those_of_a_linear_contraction():
@@ -138,20 +138,23 @@ def test_steps_to_settle_are_those_of_a_linear_contraction():
     listed = find_fixed_points(half, starts=np.array([[-1.0], [0.0], [1.0]]))
     starts = np.array([[1.0], [0.3], [1e-6], [0.0], [-0.01]])
     found = basin_fractions(half, fixed_points=listed, starts=starts, tolerance=1e-3)
-    radius = 1e-3 * listed.scale
+    radius = 1e-3 * listed.starts.scale
     expected = [0 if abs(x) < radius else int(np.floor(np.log2(abs(x) / radius))) + 1 for x in starts[:, 0]]
-    assert found.steps.tolist() == expected
-    assert found.starts_from == "given"
-    np.testing.assert_array_equal(found.starts, starts)
+    assert found.starts.steps.tolist() == expected
+    assert found.starts.drawn_from == "given"
+    np.testing.assert_array_equal(found.starts.states, starts)
 
 
 def test_a_line_of_fixed_points_is_told():
     line = rs.FunctionMap(lambda x: x * np.array([1.0, 0.5]), state_size=2, domain=([-1, -1], [1, 1]))
     listed = find_fixed_points(line, starts=np.array([[0.5, 0.0], [-0.5, 0.2]]))
     found = basin_fractions(line, fixed_points=listed, n_starts=60)
-    assert (found.end == AT_POINT).all()
+    assert (found.starts.end == AT_POINT).all()
     np.testing.assert_allclose(
-        found.attractors[found.attractor], found.starts * [1, 0], atol=2e-4, err_msg="each goes straight to the line"
+        found.attractors[found.starts.attractor],
+        found.starts.states * [1, 0],
+        atol=2e-4,
+        err_msg="each goes straight to the line",
     )
     assert found.marginal.all()
     assert "with |λ| = 1, as on a line of fixed points" in found.summary()
@@ -175,9 +178,9 @@ def test_a_start_on_a_stable_manifold_ends_at_the_saddle():
         domain=([-1.4] * 2, [1.4] * 2),
     )
     found = basin_fractions(wells, starts=np.array([[0.0, 1.0], [0.1, 1.0], [-0.2, 0.3], [1e-9, 1.0]]))
-    ends = found.attractors[found.attractor]
+    ends = found.attractors[found.starts.attractor]
     np.testing.assert_allclose(ends, [[0, 0], [1, 0], [-1, 0], [1, 0]], atol=1e-8)
-    assert found.n_unstable[found.attractor].tolist() == [1, 0, 0, 0]
+    assert found.n_unstable[found.starts.attractor].tolist() == [1, 0, 0, 0]
 
 
 def test_basins_are_those_of_one_input():
@@ -193,7 +196,7 @@ def test_basins_are_those_of_one_input():
     assert found.input.tolist() == [0.2]
     assert found.listed.tolist() == np.flatnonzero((listed.point_input == 1) & (listed.n_unstable == 0)).tolist()
     (saddle,) = listed.points[(listed.point_input == 1) & (listed.n_unstable == 1), 0]
-    np.testing.assert_array_equal(found.attractors[found.attractor, 0] > 0, found.starts[:, 0] > saddle)
+    np.testing.assert_array_equal(found.attractors[found.starts.attractor, 0] > 0, found.starts.states[:, 0] > saddle)
     assert basin_fractions(driven, fixed_points=listed, input=[3.0], n_starts=50).count.tolist() == [50]
     assert len(basin_fractions(driven, input=np.array([0.2]), n_starts=50)) == 2
 
@@ -202,9 +205,9 @@ def test_a_run_is_sampled_where_its_task_takes_it(flip_flop_run):
     run = flip_flop_run("gru")
     listed = find_fixed_points(rs.Subject(run.map), certify=False)
     found = basin_fractions(run, fixed_points=listed, n_starts=500, noise=0.1)
-    assert found.starts_from == "states of the task"
-    assert np.abs(found.starts).max() <= 1, "inside the domain"
-    assert (found.end == AT_POINT).all()
+    assert found.starts.drawn_from == "states of the task"
+    assert np.abs(found.starts.states).max() <= 1, "inside the domain"
+    assert (found.starts.end == AT_POINT).all()
     assert len(found) == 8
     assert found.fraction.min() > 0.05, "the task holds all memories alike"
 
@@ -212,12 +215,14 @@ def test_a_run_is_sampled_where_its_task_takes_it(flip_flop_run):
 def test_a_map_without_a_domain_is_sampled_from_a_free_run():
     spread = rs.FunctionMap(lambda x: 0.9 * np.sin(2 * x), state_size=2, initial=lambda n, rng: rng.normal(size=(n, 2)))
     found = basin_fractions(spread, n_starts=100)
-    assert found.starts_from == "states of a free run"
+    assert found.starts.drawn_from == "states of a free run"
     assert found.count.sum() == 100
     with pytest.raises(NotApplicable, match=r"nothing tells where to start.*give starts"):
         basin_fractions(rs.FunctionMap(lambda x: x / 2, state_size=2))
     halved = rs.FunctionMap(lambda x: x / 2, state_size=2, domain=([-1, -np.inf], [1, np.inf]))
-    assert np.ptp(basin_fractions(halved, n_starts=100).starts, axis=0).tolist() == pytest.approx([2, 0], abs=0.2)
+    assert np.ptp(basin_fractions(halved, n_starts=100).starts.states, axis=0).tolist() == pytest.approx(
+        [2, 0], abs=0.2
+    )
 
 
 def test_intervals_are_wilsons():
@@ -235,7 +240,7 @@ def test_the_result_survives_saving_and_has_a_figure(flip_flop, tmp_path):
     listed = find_fixed_points(module, starts=data["initial_states"][:300], certify=False)
     found = basin_fractions(module, fixed_points=listed, n_starts=200)
     dataset = to_xarray(found)
-    assert dataset["starts"].dims == ("start", "unit")
+    assert dataset["starts/states"].dims == ("start", "unit")
     assert from_xarray(Basins, dataset).summary() == found.summary()
     save_result(found, tmp_path / "basins")
     back = load_result(Basins, tmp_path / "basins")

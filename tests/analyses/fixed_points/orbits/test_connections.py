@@ -47,8 +47,8 @@ def test_saddles_of_the_flip_flop_are_the_edges_of_a_cube(flip_flop, kind):
     listed = find_fixed_points(module, starts=data["initial_states"], certify=False)
     found = connect_fixed_points(module, fixed_points=listed)
     assert (found.end == AT_POINT).all()
-    assert found.agreed.all()
-    assert found.linearity_error.max() < 1e-3
+    assert found.trust.agreed.all()
+    assert found.trust.linearity_error.max() < 1e-3
 
     # The readout says which bits an attractor holds.
     bits = np.sign(listed.points @ data["readout.weight"].T + data["readout.bias"])
@@ -80,9 +80,9 @@ def test_saddles_with_two_unstable_directions_are_its_faces(flip_flop):
     assert len(faces) == 6
     (centre,) = np.flatnonzero(listed.n_unstable == 3)
     assert (found.adjacency()[centre] > 0).sum() >= 6
-    assert (found.direction == -1).sum() == 12 * 7
+    assert (found.departure.direction == -1).sum() == 12 * 7
     again = connect_fixed_points(module, fixed_points=listed, n_combinations=12, seed=3)
-    np.testing.assert_array_equal(found.path, again.path)
+    np.testing.assert_array_equal(found.way.path, again.way.path)
 
 
 def test_one_saddle_between_two_attractors():
@@ -95,13 +95,13 @@ def test_one_saddle_between_two_attractors():
     )
     saddle, left, right = (row_at(found, place) for place in ([0, 0], [-1, 0], [1, 0]))
     assert found.source.tolist() == [saddle, saddle]
-    assert found.angle.tolist() == [0, np.pi]
+    assert found.departure.angle.tolist() == [0, np.pi]
     assert found.target.tolist() == [right, left], "the eigenvector's largest number is positive"
-    np.testing.assert_allclose(found.eigenvalue, 1.2, rtol=1e-8)
+    np.testing.assert_allclose(found.departure.eigenvalue, 1.2, rtol=1e-8)
     assert found.joins() == {saddle: tuple(sorted((left, right)))}
-    np.testing.assert_allclose(found.path[:, 0], 0, atol=1e-12)
-    np.testing.assert_allclose(found.path[:, -1], [[1, 0], [-1, 0]], atol=1e-9)
-    assert (np.diff(found.path[0, :, 0]) >= 0).all(), "the way to the right goes right"
+    np.testing.assert_allclose(found.way.path[:, 0], 0, atol=1e-12)
+    np.testing.assert_allclose(found.way.path[:, -1], [[1, 0], [-1, 0]], atol=1e-9)
+    assert (np.diff(found.way.path[0, :, 0]) >= 0).all(), "the way to the right goes right"
 
 
 def test_the_whole_graph_of_two_double_wells():
@@ -125,18 +125,18 @@ def test_combinations_of_directions_find_the_attractors_of_a_repeller():
     repeller = row_at(found, (0, 0))
     corners = [row_at(found, (x, y)) for x in (-1, 1) for y in (-1, 1)]
     assert found.adjacency()[repeller, corners].all()
-    assert (found.source[found.direction == -1] == repeller).all()
+    assert (found.source[found.departure.direction == -1] == repeller).all()
     assert found.adjacency()[repeller, corners].sum() == 20
 
 
 def test_a_branch_that_passes_a_saddle_tells_it():
     found = connect_fixed_points(double_wells(bent=lambda x: 1e-4 * x**2 * (1 - x**2)))
     repeller, saddle, end = (row_at(found, place) for place in ((0, 0), (1, 0), (1, 1)))
-    (edge,) = np.flatnonzero((found.source == repeller) & (found.path[:, -1] == found.points[end]).all(1))
+    (edge,) = np.flatnonzero((found.source == repeller) & (found.way.path[:, -1] == found.points[end]).all(1))
     assert found.target[edge] == end
     assert found.itinerary(edge) == (saddle,)
-    assert 1e-6 < found.closest[edge, saddle] < 0.1
-    assert 0 < found.closest_step[edge, saddle] < found.steps[edge]
+    assert 1e-6 < found.way.closest[edge, saddle] < 0.1
+    assert 0 < found.way.closest_step[edge, saddle] < found.way.steps[edge]
     own = np.flatnonzero(found.source == saddle)
     assert all(found.itinerary(int(each)) == () for each in own)
 
@@ -158,8 +158,8 @@ def test_an_end_that_depends_on_the_start_is_not_agreed():
         jacobian=lambda x: (1 + rates * (1 - 3 * x**2))[..., None] * np.eye(2),
     )
     listed = find_fixed_points(bent_wells, starts=np.zeros((1, 2)))
-    found = connect_fixed_points(bent_wells, fixed_points=listed, offset=1e-4 / listed.scale)
-    assert found.agreed.tolist() == [True, True, False, False], "strong direction first"
+    found = connect_fixed_points(bent_wells, fixed_points=listed, offset=1e-4 / listed.starts.scale)
+    assert found.trust.agreed.tolist() == [True, True, False, False], "strong direction first"
     assert "2 end otherwise from a start ten times nearer" in found.summary()
     assert found.adjacency().sum() == 2
     assert "not certain (2)" in [trace.name for trace in found.figure().data]
@@ -176,8 +176,8 @@ def test_a_weak_direction_beside_a_strong_one_is_not_followed_and_told():
 
     wells = rs.FunctionMap(step, state_size=2)
     found = connect_fixed_points(wells, fixed_points=find_fixed_points(wells, starts=np.zeros((1, 2))))
-    assert found.direction.tolist() == [0, 0, 1, 1]
-    assert found.followed.tolist() == [True, True, False, False]
+    assert found.departure.direction.tolist() == [0, 0, 1, 1]
+    assert found.trust.followed.tolist() == [True, True, False, False]
     assert "2 left along a stronger direction than their own" in found.summary()
     assert "not certain (2)" in [trace.name for trace in found.figure().data]
 
@@ -192,7 +192,7 @@ def test_an_attractor_that_the_list_lacks_is_found_and_told():
     np.testing.assert_allclose(found.points[2], [-1, 1], atol=1e-9)
     assert found.n_unstable.tolist() == [0, 1, 0]
     assert sorted(found.target.tolist()) == [0, 2]
-    assert np.isinf(found.closest[:, 2]).all()
+    assert np.isinf(found.way.closest[:, 2]).all()
     assert "1 fixed point reached that is not in the list" in found.summary()
     assert any("1 not in the list" in trace.name for trace in found.figure().data if trace.name)
 
@@ -220,15 +220,15 @@ def test_a_saddle_between_a_cycle_and_a_fixed_point():
     assert found.target[down] == attractor
     ring = np.flatnonzero(found.source == focus)
     assert len(ring) == 6
-    np.testing.assert_allclose(found.angle[ring], 2 * np.pi * np.arange(6) / 6)
-    np.testing.assert_allclose(found.eigenvalue[ring], 1.15 * np.exp(2j * np.pi / 5), atol=1e-6)
+    np.testing.assert_allclose(found.departure.angle[ring], 2 * np.pi * np.arange(6) / 6)
+    np.testing.assert_allclose(found.departure.eigenvalue[ring], 1.15 * np.exp(2j * np.pi / 5), atol=1e-6)
     assert (found.end[ring] == ON_CYCLE).all()
     assert set(found.target[[up, *ring]]) == {0}, "all on the one cycle that is stable"
-    assert np.bincount(found.cycle).tolist() == [5]
-    np.testing.assert_allclose(found.cycle_states[:, 2], 1, atol=1e-9)
-    np.testing.assert_allclose(np.hypot(*found.cycle_states[:, :2].T), np.sqrt(0.5), atol=1e-6)
-    moved = locked_cycle().step(found.cycle_states, np.zeros((5, 0)))
-    np.testing.assert_allclose(moved, np.roll(found.cycle_states, -1, 0), atol=1e-6, err_msg="in order of time")
+    assert np.bincount(found.cycles.cycle).tolist() == [5]
+    np.testing.assert_allclose(found.cycles.states[:, 2], 1, atol=1e-9)
+    np.testing.assert_allclose(np.hypot(*found.cycles.states[:, :2].T), np.sqrt(0.5), atol=1e-6)
+    moved = locked_cycle().step(found.cycles.states, np.zeros((5, 0)))
+    np.testing.assert_allclose(moved, np.roll(found.cycles.states, -1, 0), atol=1e-6, err_msg="in order of time")
     assert "8 of 8 branches of 2 unstable points settle at 1 fixed point and on 1 cycle" in found.summary()
     assert "cycle of period 5" in [trace.name for trace in found.figure().data]
 
@@ -242,9 +242,9 @@ def test_a_focus_in_a_closed_curve_keeps_moving():
     found = connect_fixed_points(rs.FunctionMap(step, state_size=2, domain=([-1.2] * 2, [1.2] * 2)), n_steps=1500)
     assert found.end.tolist() == [MOVING] * 8
     assert found.target.tolist() == [-1] * 8
-    assert (found.steps == 1500).all()
+    assert (found.way.steps == 1500).all()
     assert "0 of 8 branches of 1 unstable point settle; 8 still moving after 1500 steps" in found.summary()
-    np.testing.assert_allclose(np.hypot(*found.path[:, -1].T), 1, atol=1e-3)
+    np.testing.assert_allclose(np.hypot(*found.way.path[:, -1].T), 1, atol=1e-3)
 
 
 def test_a_branch_that_leaves_for_infinity():
@@ -254,30 +254,33 @@ def test_a_branch_that_leaves_for_infinity():
     assert found.end.tolist() == [DIVERGED, AT_POINT]
     assert found.points[found.target[1], 0] == pytest.approx(0)
     assert "1 of 2 branches of 1 unstable point settles at 1 fixed point; 1 diverges" in found.summary()
-    assert np.isfinite(found.path).all()
-    assert found.path[0].max() < 20, "drawn near the points only"
+    assert np.isfinite(found.way.path).all()
+    assert found.way.path[0].max() < 20, "drawn near the points only"
 
 
 def test_a_negative_eigenvalue_leads_to_a_cycle_on_both_sides():
     found = connect_fixed_points(scalar(lambda x: -1.3 * x + 0.5 * x**3, 1.2))
-    np.testing.assert_allclose(found.eigenvalue, -1.3, rtol=1e-8)
+    np.testing.assert_allclose(found.departure.eigenvalue, -1.3, rtol=1e-8)
     assert found.end.tolist() == [ON_CYCLE, ON_CYCLE]
     assert found.target.tolist() == [0, 0]
-    np.testing.assert_allclose(np.sort(found.cycle_states[:, 0]), [-np.sqrt(0.6), np.sqrt(0.6)], atol=1e-7)
-    assert (found.path[0] > -1e-9).all(), "every other state of an orbit lies on the other side, and is not drawn there"
-    assert (found.path[1] < 1e-9).all()
-    np.testing.assert_allclose(np.abs(found.path[:, -1]), np.sqrt(0.6), atol=0.05)
+    np.testing.assert_allclose(np.sort(found.cycles.states[:, 0]), [-np.sqrt(0.6), np.sqrt(0.6)], atol=1e-7)
+    assert (found.way.path[0] > -1e-9).all(), (
+        "every other state of an orbit lies on the other side, and is not drawn there"
+    )
+    assert (found.way.path[1] < 1e-9).all()
+    np.testing.assert_allclose(np.abs(found.way.path[:, -1]), np.sqrt(0.6), atol=0.05)
 
 
 def test_the_linearity_error_is_that_of_the_nearer_start():
     square = scalar(lambda x: 2 * x + x**2)
     listed = find_fixed_points(square, starts=np.zeros((1, 1)))
     found = connect_fixed_points(square, fixed_points=listed, offset=1e-3, n_steps=200)
+    scale = listed.starts.scale
     for edge, sign in enumerate((1, -1)):
-        x = sign * 1e-3 * listed.scale / 16  # 2^4 is the first power above 10
+        x = sign * 1e-3 * scale / 16  # 2^4 is the first power above 10
         for _ in range(4):
             x = 2 * x + x**2
-        assert found.linearity_error[edge] == pytest.approx(abs(x - sign * 1e-3 * listed.scale) / 1e-3 / listed.scale)
+        assert found.trust.linearity_error[edge] == pytest.approx(abs(x - sign * 1e-3 * scale) / 1e-3 / scale)
 
 
 def test_a_slow_attractor_is_reached_when_steps_run_out():
@@ -287,8 +290,8 @@ def test_a_slow_attractor_is_reached_when_steps_run_out():
     early, full = (connect_fixed_points(slow, fixed_points=listed, n_steps=n) for n in (2000, 10_000))
     assert full.end.tolist() == early.end.tolist() == [AT_POINT] * 2
     assert full.target.tolist() == early.target.tolist()
-    assert ((full.steps > 2000) & (full.steps < 4000)).all()
-    assert early.steps.tolist() == [2000, 2000]
+    assert ((full.way.steps > 2000) & (full.way.steps < 4000)).all()
+    assert early.way.steps.tolist() == [2000, 2000]
     assert connect_fixed_points(slow, fixed_points=listed, n_steps=50).end.tolist() == [MOVING] * 2
 
 
@@ -303,8 +306,8 @@ def test_branches_keep_the_input_of_their_saddle():
     ends = found.points[found.target]
     np.testing.assert_allclose(ends, np.tanh(2 * ends + found.held_inputs[found.point_input[found.target]]), atol=1e-9)
     other = found.point_input[None] != found.point_input[found.source][:, None]
-    assert np.isinf(found.closest[other]).all()
-    assert np.isfinite(found.closest[~other]).all()
+    assert np.isinf(found.way.closest[other]).all()
+    assert np.isfinite(found.way.closest[~other]).all()
 
     one = connect_fixed_points(driven, fixed_points=listed, input=[0.1])
     assert len(one) == 2
@@ -334,7 +337,7 @@ def test_nothing_unstable_is_an_answer_that_can_be_saved_and_drawn(tmp_path):
     assert found.adjacency().tolist() == [[0]]
     save_result(found, tmp_path / "result")
     back = load_result(Connections, tmp_path / "result")
-    assert back.path.shape == (0, 64, 3)
+    assert back.way.path.shape == (0, 64, 3)
     assert "no fixed point is unstable" in back.figure().layout.annotations[0].text
 
 
@@ -349,7 +352,7 @@ def test_the_result_survives_xarray_and_is_drawn_in_three_dimensions(flip_flop):
     listed = find_fixed_points(module, starts=data["initial_states"], certify=False)
     found = connect_fixed_points(module, fixed_points=listed, n_samples=16)
     dataset = to_xarray(found)
-    assert dataset["path"].dims == ("edge", "sample", "unit")
+    assert dataset["way/path"].dims == ("edge", "sample", "unit")
     back = from_xarray(Connections, dataset)
     assert back.summary() == found.summary()
     assert back.end_names == ("fixed point", "cycle", "still moving", "diverged")

@@ -1,5 +1,7 @@
 """Fixed points whose number and place are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -31,8 +33,8 @@ def test_the_flip_flop_has_27_fixed_points(flip_flop, kind):
 
     assert len(found) == 27
     assert np.bincount(found.n_unstable).tolist() == [8, 12, 6, 1]
-    assert (found.start_status == FIXED).sum() >= 1010
-    assert found.hits.sum() == (found.start_status == FIXED).sum()
+    assert (found.starts.status == FIXED).sum() >= 1010
+    assert found.hits.sum() == (found.starts.status == FIXED).sum()
     assert found.q.max() < 1e-28
     distances = np.linalg.norm(found.points[:, None] - data["reference_fixed_points"], axis=-1)
     assert distances.min(0).max() < 1e-8, "every reference point is found"
@@ -40,9 +42,9 @@ def test_the_flip_flop_has_27_fixed_points(flip_flop, kind):
     assert (np.abs(found.points) <= 1).all(), "the domain of both networks"
     assert found.summary().startswith("27 fixed points (8 stable, 12/6/1 with 1/2/3 unstable directions) from 10")
     np.testing.assert_allclose(
-        found.points[found.start_point[found.start_status == FIXED]].mean(0),
+        found.points[found.starts.point[found.starts.status == FIXED]].mean(0),
         np.average(found.points, axis=0, weights=found.hits),
-        err_msg="start_point names the point that each start ended at",
+        err_msg="starts.point names the point that each start ended at",
     )
 
     np.testing.assert_array_equal(starts, data["initial_states"], err_msg="the caller's starts were changed")
@@ -57,13 +59,14 @@ def test_default_starts_find_them_too_and_a_seed_repeats_itself(flip_flop, kind)
     one, two = (find_fixed_points(module, seed=5) for _ in range(2))
     assert len(one) == 27
     np.testing.assert_array_equal(one.points, two.points)
-    assert not np.array_equal(one.starts, find_fixed_points(module, seed=6, n_starts=1024, max_iterations=1).starts)
+    other = find_fixed_points(module, seed=6, n_starts=1024, max_iterations=1)
+    assert not np.array_equal(one.starts.states, other.starts.states)
 
 
 def test_a_run_starts_from_the_states_of_its_task(flip_flop_run):
     found = find_fixed_points(flip_flop_run("gru"), n_starts=256)
-    assert found.starts.shape == (256, 16)
-    assert (found.start_status == FIXED).mean() > 0.95
+    assert found.starts.states.shape == (256, 16)
+    assert (found.starts.status == FIXED).mean() > 0.95
     assert set(np.bincount(found.n_unstable)[:1]) == {8}, "all memories are found from the states that hold them"
 
 
@@ -115,8 +118,8 @@ def test_drift_has_no_fixed_point_and_says_so():
     assert len(found) == 0
     assert found.points.shape == (0, 1)
     assert found.eigenvalues.shape == (0, 1)
-    assert (found.start_status != FIXED).all()
-    assert found.start_q.min() == pytest.approx(0.5)
+    assert (found.starts.status != FIXED).all()
+    assert found.starts.q.min() == pytest.approx(0.5)
     assert found.summary().startswith("no fixed point from 30 starts")
     assert "no fixed point found" in found.figure().layout.annotations[0].text
 
@@ -126,9 +129,9 @@ def test_a_slow_point_is_no_fixed_point():
     ghost = rs.FunctionMap(lambda x: x + x**2 + 1e-4, state_size=1)
     found = find_fixed_points(ghost, starts=np.linspace(-0.5, 0.5, 11)[:, None])
     assert len(found) == 0
-    assert (found.start_status == SLOW).all(), found.summary()
-    np.testing.assert_allclose(found.slow_points, [[0.0]], atol=1e-3)
-    np.testing.assert_allclose(found.slow_q, [0.5e-8], rtol=1e-2)
+    assert (found.starts.status == SLOW).all(), found.summary()
+    np.testing.assert_allclose(found.slow.points, [[0.0]], atol=1e-3)
+    np.testing.assert_allclose(found.slow.q, [0.5e-8], rtol=1e-2)
 
 
 def test_a_homogeneous_relu_network_stands_still_at_the_origin_only():
@@ -143,8 +146,8 @@ def test_a_homogeneous_relu_network_stands_still_at_the_origin_only():
 def test_a_start_that_overflows_fails_alone():
     starts = np.array([[0.5, 0.1], [1e200, 0.0], [0.7, 0.2]])
     found = find_fixed_points(henon(), starts=starts)
-    assert found.start_status.tolist() == [FIXED, FAILED, FIXED]
-    assert found.start_point.tolist() == [0, -1, 0]
+    assert found.starts.status.tolist() == [FIXED, FAILED, FIXED]
+    assert found.starts.point.tolist() == [0, -1, 0]
 
 
 def test_points_count_once_at_the_scale_of_the_starts():
@@ -161,7 +164,7 @@ def test_results_survive_xarray_and_have_figures(flip_flop):
     assert dataset["eigenvalues"].dims == ("point", "eigenvalue")
     back = from_xarray(FixedPoints, dataset)
     assert back.summary() == found.summary()
-    assert back.status_names == ("fixed", "slow", "failed")
+    assert back.starts.status_names == ("fixed", "slow", "failed")
     names = [trace.name for trace in found.figure().data]
     assert names[:2] == ["|λ| = 1", f"stable ({found.stable.sum()})"]
 
@@ -170,20 +173,19 @@ def test_the_figure_of_many_classes_puts_them_into_ranges():
     n = 12
     matrices = np.array([np.diag(np.r_[np.full(k, 1.5), np.full(n - k, 0.5)]) for k in range(n)])
     found = find_fixed_points(linear(matrices[0], np.ones(n)), starts=np.zeros((1, n)))
-    many = {name: getattr(found, name) for name in found.__dataclass_fields__}
-    per_point = ("point_input", "certified", "error_radius", "uniqueness_radius", "in_domain", "visited_distance")
-    many |= {name: np.repeat(many[name], n, 0) for name in per_point}
-    many |= {
-        "points": np.zeros((n, n)),
-        "q": np.zeros(n),
-        "hits": np.ones(n, int),
-        "eigenvalues": np.linalg.eigvals(matrices).astype(complex),
-        "n_unstable": np.arange(n),
-        "smooth": np.ones(n, bool),
-    }
-    figure = FixedPoints(**many).figure()
+    many = replace(
+        found,
+        points=np.zeros((n, n)),
+        point_input=np.zeros(n, int),
+        q=np.zeros(n),
+        hits=np.ones(n, int),
+        eigenvalues=np.linalg.eigvals(matrices).astype(complex),
+        n_unstable=np.arange(n),
+        smooth=np.ones(n, bool),
+    )
+    figure = many.figure()
     assert len(figure.data) == 7, "the circle, stable, and five ranges"
-    assert "11 with 1 to 11 unstable directions" in FixedPoints(**many).summary()
+    assert "11 with 1 to 11 unstable directions" in many.summary()
 
 
 NAN = torch.nn.RNN(2, 4)
@@ -262,8 +264,8 @@ def test_several_inputs_are_searched_each_for_itself():
     assert (np.diff(found.point_input) >= 0).all(), "points come input by input"
     alone = find_fixed_points(gated(), input=[0.1], n_starts=60)
     np.testing.assert_allclose(np.sort(found.points[found.at(2)], 0), np.sort(alone.points, 0), atol=1e-12)
-    ended = found.start_status == FIXED
-    np.testing.assert_array_equal(found.point_input[found.start_point[ended]], found.start_input[ended])
+    ended = found.starts.status == FIXED
+    np.testing.assert_array_equal(found.point_input[found.starts.point[ended]], found.starts.input[ended])
     assert "8 fixed points at 4 inputs" in found.summary()
 
 
@@ -275,7 +277,7 @@ def test_an_input_for_each_start():
     assert len(found) == 5
     assert sorted(found.hits.tolist()) == [1, 1, 1, 2, 2]
     np.testing.assert_allclose(found.points, found.inputs, atol=1e-9)
-    np.testing.assert_allclose(found.points[found.start_point], inputs, atol=1e-9)
+    np.testing.assert_allclose(found.points[found.starts.point], inputs, atol=1e-9)
 
 
 def test_points_outside_the_domain_are_flagged():
@@ -283,10 +285,10 @@ def test_points_outside_the_domain_are_flagged():
     cube = rs.FunctionMap(lambda x: x**3, state_size=1, domain=(-0.5, 0.5))
     inside = find_fixed_points(cube, starts=np.linspace(-2, 2, 41)[:, None])
     np.testing.assert_allclose(inside.points, [[0.0]], atol=1e-9)
-    assert inside.in_domain.all()
+    assert inside.reach.in_domain.all()
     free = find_fixed_points(cube, starts=np.linspace(-2, 2, 41)[:, None], within_domain=False)
     np.testing.assert_allclose(np.sort(free.points[:, 0]), [-1, 0, 1], atol=1e-9)
-    np.testing.assert_array_equal(free.in_domain, np.abs(free.points[:, 0]) < 0.5)
+    np.testing.assert_array_equal(free.reach.in_domain, np.abs(free.points[:, 0]) < 0.5)
     assert "2 outside the domain" in free.summary()
 
 
@@ -295,16 +297,16 @@ def test_points_far_from_every_visited_state_are_flagged():
     visited = np.linspace(-0.2, 0.2, 5)[:, None]  # their median distance from their median is .1
     found = find_fixed_points(cube, starts=np.linspace(-2, 2, 41)[:, None], visited=visited, far_distance=7.9)
     order = np.argsort(found.points[:, 0])
-    np.testing.assert_allclose(found.visited_distance[order], [8, 0, 8], atol=1e-8)
-    assert found.far[order].tolist() == [True, False, True]
-    assert found.visited_from == "given states"
+    np.testing.assert_allclose(found.reach.visited_distance[order], [8, 0, 8], atol=1e-8)
+    assert found.reach.far[order].tolist() == [True, False, True]
+    assert found.reach.visited_from == "given states"
     assert "2 far from every visited state" in found.summary()
 
 
 def test_why_starts_failed_is_told():
     found = find_fixed_points(henon(), starts=np.array([[0.5, 0.1], [1e200, 0.0], [0.7, 0.2]]))
-    assert found.start_reason[[0, 2]].tolist() == [0, 0]
-    reason = found.reason_names[found.start_reason[1]]
+    assert found.starts.reason[[0, 2]].tolist() == [0, 0]
+    reason = found.starts.reason_names[found.starts.reason[1]]
     assert "not finite" in reason
     assert f"1 failed: 1 {reason}" in found.summary()
 
@@ -313,19 +315,19 @@ def test_why_starts_failed_is_told():
 def test_all_points_of_the_flip_flop_are_certified_inside_and_covered(flip_flop, kind):
     module, data = flip_flop(kind)
     found = find_fixed_points(module, starts=data["initial_states"])
-    assert found.certified.all(), [why for why in found.not_certified_because if why]
-    assert found.error_radius.max() < 1e-10
+    assert found.certificates.certified.all(), [why for why in found.certificates.reason if why]
+    assert found.certificates.error_radius.max() < 1e-10
     apart = np.linalg.norm(found.points[:, None] - found.points, axis=-1)[~np.eye(27, dtype=bool)].min()
-    assert apart > 2 * found.error_radius.max(), "27 different points are proven"
-    assert (found.uniqueness_radius > found.error_radius).all()
-    assert found.in_domain.all()
-    assert not found.far.any()
+    assert apart > 2 * found.certificates.error_radius.max(), "27 different points are proven"
+    assert (found.certificates.uniqueness_radius > found.certificates.error_radius).all()
+    assert found.reach.in_domain.all()
+    assert not found.reach.far.any()
     assert found.coverage.n_found == 27
     assert found.coverage.unseen < 1
     assert "27 certified" in found.summary()
     skipped = find_fixed_points(module, starts=data["initial_states"][:50], certify=False)
-    assert not skipped.certified.any()
-    assert set(skipped.not_certified_because) == {"not asked for"}
+    assert not skipped.certificates.certified.any()
+    assert set(skipped.certificates.reason) == {"not asked for"}
 
 
 def test_hopfield_patterns_are_attractors():
@@ -354,5 +356,5 @@ def test_an_orbit_without_a_fixed_point_has_none():
     )
     found = find_fixed_points(turn, starts=np.random.default_rng(0).normal(size=(40, 2)))
     assert len(found) == 0
-    assert found.start_q.min() == pytest.approx(0.5 * 0.2**2, rel=1e-3), "the slowest place of the orbit"
-    assert (found.start_status == SLOW).mean() > 0.9, found.summary()
+    assert found.starts.q.min() == pytest.approx(0.5 * 0.2**2, rel=1e-3), "the slowest place of the orbit"
+    assert (found.starts.status == SLOW).mean() > 0.9, found.summary()

@@ -1,21 +1,109 @@
-"""Cycles in state space, and their multipliers in the complex plane."""
+"""The cycles of a map: what `find_cycles` returns, and its figure."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from jaxtyping import Bool, Complex, Float, Integer
 
-from rnnscope.figures import NEUTRAL, STABLE, TEMPLATE, UNSTABLE
+from rnnscope.analyses.fixed_points.cycles.search import CycleSearch, ranges
+from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 MOST_DRAWN, MOST_STATES = 12, 40  # cycles drawn in state space, and states of them; more cannot be told apart
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star", "hexagon", "pentagon", "triangle-down")
-KINDS = (("stable", STABLE), ("unstable", UNSTABLE), ("at a kink of the map", NEUTRAL))
 
 
-def cycles_figure(found: Any) -> go.Figure:
-    """Of a `Cycles`: on the left the states of each cycle, joined in order; on the right all multipliers, with the unit
+@dataclass(frozen=True, repr=False)
+class Cycles(Result):
+    """Cycles of a map, each once, in order of period, unstable directions and hits. A fixed point has period 1.
+
+    Attributes:
+        period: steps until the state comes back, for the first time, per cycle.
+        points: the states of all cycles, cycle after cycle, in the order in which they follow one another.
+        cycle_of_point: the cycle that each belongs to.
+        phase: its place in the cycle, 0 to period - 1; phase 0 has the largest first unit.
+        q: 1/2 |F(z_t) - z_t+1|^2 at each point.
+        regions: the bits of the linear region that each point lies in (see `LinearPieces`); no column for a map that
+            is not solved as piecewise linear.
+        multipliers: eigenvalues of the product of the Jacobians around each cycle, the largest modulus first.
+        n_unstable: multipliers outside the unit circle (|μ| > 1 + 1e-8).
+        smooth: whether the Jacobian is the same on all sides of every point. Where it is not (a point on the border of
+            linear regions) the multipliers are those of one side and do not decide stability.
+        hits: how often each cycle was found, by starts and along paths; in a complete search, how many sequences of
+            regions hold it, up to rotation: several at a border.
+        input: the input that was held; empty for a map that takes none.
+        search: how each period was searched, and whether all of its cycles are known.
+        made: how it was found.
+    """
+
+    rows: ClassVar[str] = "cycle"
+
+    period: Integer[np.ndarray, " cycle"]
+    points: Float[np.ndarray, "point unit"]
+    cycle_of_point: Integer[np.ndarray, " point"]
+    phase: Integer[np.ndarray, " point"]
+    q: Float[np.ndarray, " point"]
+    regions: Bool[np.ndarray, "point gate"]
+    multipliers: Complex[np.ndarray, "cycle multiplier"]
+    n_unstable: Integer[np.ndarray, " cycle"]
+    smooth: Bool[np.ndarray, " cycle"]
+    hits: Integer[np.ndarray, " cycle"]
+    input: Float[np.ndarray, " input"]
+    search: CycleSearch
+    made: Made | None = None
+
+    def __len__(self) -> int:
+        return len(self.period)
+
+    @property
+    def stable(self) -> Bool[np.ndarray, " cycle"]:
+        """Whether no direction is unstable."""
+        return self.n_unstable == 0
+
+    def cycle(self, index: int) -> Float[np.ndarray, "phase unit"]:
+        """The states of one cycle, in order."""
+        return self.points[self.cycle_of_point == index]
+
+    def symbols(self, index: int) -> tuple[str, ...]:
+        """The regions that one cycle visits, as bits: "01" is below the kink of gate 0 and above that of gate 1."""
+        bits = self.regions[self.cycle_of_point == index]
+        return tuple("".join("01"[int(bit)] for bit in region) for region in bits)
+
+    def summary(self) -> str:
+        parts, none = [], []
+        for k in self.search.periods:
+            of_period = self.period == k
+            if not of_period.any():
+                none.append(int(k))
+                continue
+            n_stable, n_kinks = (
+                int((of_period & self.stable & self.smooth).sum()),
+                int((of_period & ~self.smooth).sum()),
+            )
+            kinks = f", {n_kinks} at a kink of the map" if n_kinks else ""
+            parts.append(f"period {k}: {of_period.sum()} ({n_stable} stable{kinks})")
+        if none:
+            parts.append(f"no cycle of period {ranges(none)}")
+        largest = [f"largest q {self.q.max():.1g}"] if len(self) else []
+        return "; ".join([", ".join(parts), *self.search.trust(), *largest])
+
+    def figure(self) -> "go.Figure":
+        """The cycles in state space, and their multipliers in the complex plane."""
+        return _figure(self)
+
+
+def _figure(found: Cycles) -> "go.Figure":
+    """On the left the states of each cycle, joined in order; on the right all multipliers, with the unit
     circle. There a multiplier μ of a cycle of period k has the modulus |μ|^(1/k), its growth per step."""
+    from plotly.subplots import make_subplots
+
+    from rnnscope.figures import NEUTRAL, STABLE, TEMPLATE, UNSTABLE
+
+    kinds = (("stable", STABLE), ("unstable", UNSTABLE), ("at a kink of the map", NEUTRAL))
     n = len(found)
     # Stable ones first, then short ones; at least one.
     drawn = np.lexsort((-found.hits, found.period, ~found.stable))[:MOST_DRAWN]
@@ -35,7 +123,7 @@ def cycles_figure(found: Any) -> go.Figure:
     coordinates, titles = _plane(found)
     for index in drawn[::-1]:
         at, k = coordinates[found.cycle_of_point == index], int(found.period[index])
-        name, colour = KINDS[kind[index]]
+        name, colour = kinds[kind[index]]
         common = {"opacity": 0.85, "hovertext": f"cycle {index}, period {k}, {name}", "showlegend": False}
         closed = np.concatenate([at, at[:1]]) if k > 1 else at
         figure.add_scatter(
@@ -75,7 +163,7 @@ def cycles_figure(found: Any) -> go.Figure:
     modulus = np.abs(found.multipliers) ** (1 / found.period[:, None])
     shown = modulus * np.exp(1j * np.angle(found.multipliers))
     for k, symbol in symbols.items():
-        for which, (name, colour) in enumerate(KINDS):
+        for which, (name, colour) in enumerate(kinds):
             members = (found.period == k) & (kind == which)
             if not members.any():
                 continue
@@ -101,12 +189,12 @@ def cycles_figure(found: Any) -> go.Figure:
         legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin={"b": 110}
     )
     if not n:
-        text = f"no cycle of period {', '.join(map(str, found.searched))} found"
+        text = f"no cycle of period {', '.join(map(str, found.search.periods))} found"
         figure.add_annotation(text=text, x=0.5, y=0.5, xref="x domain", yref="y domain", showarrow=False)
     return figure
 
 
-def _plane(found: Any) -> tuple[np.ndarray, tuple[str, str]]:
+def _plane(found: Cycles) -> tuple[np.ndarray, tuple[str, str]]:
     """(coordinates of all points in a plane, names of its axes)."""
     points = found.points
     if points.shape[1] == 1:

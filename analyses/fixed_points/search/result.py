@@ -1,0 +1,135 @@
+"""The fixed points of a map: where they are, what happens close to them, and how far they can be trusted."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float, Integer
+
+from rnnscope.analyses.fixed_points.search.parts import Reach, SlowPoints, Starts
+from rnnscope.analyses.fixed_points.search.root_search import FAILED, FIXED, SLOW
+from rnnscope.analyses.fixed_points.search.stability import frequencies, time_constants
+from rnnscope.analyses.fixed_points.trust.certificates import Certificates
+from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
+from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True, repr=False)
+class FixedPoints(Result):
+    """Fixed points of a map, input by input, in order of their unstable directions, then of hits.
+
+    Attributes:
+        points: the fixed points, each once.
+        point_input: the row of `held_inputs` at which each is a fixed point.
+        q: 1/2 |F(h) - h|^2 at each.
+        hits: how many starts ended there.
+        eigenvalues: of the Jacobian at each point, the largest modulus first.
+        n_unstable: eigenvalues outside the unit circle (|λ| > 1 + 1e-8), per point.
+        smooth: whether the Jacobian is the same on all sides of the point. Where it is not, as at the origin of a
+            ReLU network without biases, the eigenvalues are those of one side and do not decide stability.
+        held_inputs: the inputs that were held; no column for a map that takes none.
+        certificates: what is proven of each point (see `certify_fixed_points`).
+        reach: whether the network can be at each point.
+        slow: slow points; they do not count as fixed points.
+        starts: where the search began, and how each start ended.
+        made: how it was found.
+    """
+
+    rows: ClassVar[str] = "point"
+
+    points: Float[np.ndarray, "point unit"]
+    point_input: Integer[np.ndarray, " point"]
+    q: Float[np.ndarray, " point"]
+    hits: Integer[np.ndarray, " point"]
+    eigenvalues: Complex[np.ndarray, "point eigenvalue"]
+    n_unstable: Integer[np.ndarray, " point"]
+    smooth: Bool[np.ndarray, " point"]
+    held_inputs: Float[np.ndarray, "condition input"]
+    certificates: Certificates
+    reach: Reach
+    slow: SlowPoints
+    starts: Starts
+    made: Made | None = None
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def inputs(self) -> Float[np.ndarray, "point input"]:
+        """The input at which each point is one."""
+        return self.held_inputs[self.point_input]
+
+    @property
+    def stable(self) -> Bool[np.ndarray, " point"]:
+        """Whether no direction is unstable."""
+        return self.n_unstable == 0
+
+    @property
+    def time_constants(self) -> Float[np.ndarray, "point eigenvalue"]:
+        """-1 / ln|λ| in steps: e-fold decay, growth where negative, infinite on the unit circle."""
+        return time_constants(self.eigenvalues)
+
+    @property
+    def frequencies(self) -> Float[np.ndarray, "point eigenvalue"]:
+        """Rotation in cycles per step, from -1/2 to 1/2."""
+        return frequencies(self.eigenvalues)
+
+    @property
+    def coverage(self) -> Coverage:
+        """What the hits say of points that were not found."""
+        return coverage(self.hits)
+
+    def at(self, condition: int) -> Integer[np.ndarray, " found"]:
+        """The rows of `points` found at one of the `held_inputs`."""
+        return np.nonzero(self.point_input == condition)[0]
+
+    def summary(self) -> str:
+        n_inputs, starts = len(self.held_inputs), self.starts
+        slow = f"{len(self.slow)} slow point{'' if len(self.slow) == 1 else 's'}"
+        if not len(self):
+            return (
+                f"no fixed point from {len(starts)} starts ({starts.count(SLOW)} ended slow, {starts.failures()}; "
+                f"smallest q {starts.q.min():.1g}, wanted below {starts.tolerance:.1g}); {slow}"
+            )
+        kinks, outside, far = int((~self.smooth).sum()), int((~self.reach.in_domain).sum()), int(self.reach.far.sum())
+        kinds = _kinds(self.n_unstable[self.smooth])
+        if kinks:
+            kinds.append(f"{kinks} at a kink of the map, where eigenvalues do not decide stability")
+        failed = f" ({starts.failures()})" if starts.count(FAILED) else ""
+        parts = [
+            f"{len(self)} fixed point{'' if len(self) == 1 else 's'}"
+            f"{f' at {n_inputs} inputs' if n_inputs > 1 else ''} ({', '.join(kinds)}) "
+            f"from {starts.count(FIXED)} of {len(starts)} starts{failed}",
+            f"{int(self.certificates.certified.sum()) or 'none'} certified",
+            *([f"{outside} outside the domain"] if outside else []),
+            *([f"{far} far from every visited state"] if far else []),
+            slow,
+            f"largest q {self.q.max():.1g}",
+            self.coverage.summary(),
+        ]
+        return "; ".join(parts)
+
+    def figure(self) -> "go.Figure":
+        """The eigenvalues of all fixed points in the complex plane, with the unit circle."""
+        from rnnscope.analyses.fixed_points.search.spectrum_figure import spectrum_figure
+
+        return spectrum_figure(self.eigenvalues, self.n_unstable, self.smooth, self.starts)
+
+
+def _kinds(n_unstable: np.ndarray) -> list[str]:
+    """Such as ["8 stable", "12/6/1 with 1/2/3 unstable directions"]."""
+    classes = sorted(Counter(n_unstable.tolist()).items())
+    parts = [f"{count} stable" for n, count in classes if n == 0]
+    saddles = [(count, n) for n, count in classes if n]
+    if 0 < len(saddles) <= 4:
+        counts, directions = ("/".join(map(str, column)) for column in zip(*saddles, strict=True))
+        parts.append(f"{counts} with {directions} unstable direction{'' if directions == '1' else 's'}")
+    elif saddles:
+        total = sum(count for count, _ in saddles)
+        parts.append(f"{total} with {saddles[0][1]} to {saddles[-1][1]} unstable directions")
+    return parts
