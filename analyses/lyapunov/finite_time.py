@@ -6,7 +6,7 @@ window to window (Grassberger, Badii & Politi, J. Stat. Phys. 51, 1988).
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
@@ -53,10 +53,10 @@ class FiniteTimeExponents(Result):
         state_size: of the map.
         dt: what a step is in units of time; None for a map proper.
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
-        noise: standard deviation of process noise.
-        seed: of starts, trials and noise.
         made: how they were found.
     """
+
+    rows: ClassVar[str] = "trial"
 
     exponents: Float[np.ndarray, "trial window exponent"]
     converged: Bool[np.ndarray, "trial window"]
@@ -68,8 +68,6 @@ class FiniteTimeExponents(Result):
     state_size: int
     dt: float | None
     drive: str
-    noise: float
-    seed: int
     made: Made | None = None
 
     @property
@@ -226,8 +224,6 @@ def finite_time_exponents(
         state_size=shown.state_map.state_size,
         dt=shown.state_map.dt,
         drive=shown.drive,
-        noise=noise,
-        seed=seed,
     )
 
 
