@@ -9,7 +9,7 @@ import rnnscope as rs
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.switching_linear import SwitchingLinear, switching_linear
-from rnnscope.records import results
+from rnnscope.records import result_files
 
 RNG = np.random.default_rng(0)
 WELLS = np.array([[1.0, 0.5, 0.0], [-1.0, -0.5, 0.0]])
@@ -201,8 +201,8 @@ def test_an_unstable_map_followed_for_long_is_wrong_but_not_unknown():
 def test_fixed_points_are_searched_for_where_none_are_given(tmp_path):
     found = switching_linear(MAP, inputs=pulses())
     assert found.r2 > 0.999
-    results.save_result(found, tmp_path / "s.zarr")
-    again = results.load_result(SwitchingLinear, tmp_path / "s.zarr")
+    result_files.save_result(found, tmp_path / "s.zarr")
+    again = result_files.load_result(SwitchingLinear, tmp_path / "s.zarr")
     assert again.summary() == found.summary()
     np.testing.assert_array_equal(again.transitions, found.transitions)
     assert again.figure().layout.title.text

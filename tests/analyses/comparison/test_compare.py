@@ -11,7 +11,7 @@ import rnnscope as rs
 from rnnscope.analyses import KnownPoints, NotApplicable, find_fixed_points, lyapunov_spectrum
 from rnnscope.analyses.comparison import Comparison, compare_networks, stability
 from rnnscope.analyses.comparison.similarity import conjugation_distance, delay_coordinates, fitted_dynamics
-from rnnscope.records import results
+from rnnscope.records import result_files
 from rnnscope.tasks import FlipFlop
 
 ELSEWHERE = KnownPoints(np.zeros((1, 3)), n_unstable=np.zeros(1, int))
@@ -270,8 +270,8 @@ def test_networks_of_a_run_see_its_task_and_may_differ_in_size(tmp_path):
     assert found.rank == 4
     assert (found.floor > 1e-4).all(), "the rotated copies saw other trials"
     assert found.distance[0, 1] > found.floor.max()
-    results.save_result(found, tmp_path / "c.zarr")
-    again = results.load_result(Comparison, tmp_path / "c.zarr")
+    result_files.save_result(found, tmp_path / "c.zarr")
+    again = result_files.load_result(Comparison, tmp_path / "c.zarr")
     assert again.summary() == found.summary()
     assert again.exponents is None
     np.testing.assert_array_equal(again.distance, found.distance)
