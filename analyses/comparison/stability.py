@@ -200,7 +200,7 @@ def _bray_curtis(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _half_search(found: FixedPoints | KnownPoints) -> float:
-    """NaN where nothing tells which start found what."""
+    """NaN where it is not known which start found what."""
     if isinstance(found, KnownPoints):
         return float("nan")
     halves = []
