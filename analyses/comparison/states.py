@@ -45,7 +45,7 @@ Shown = Float[np.ndarray, "trial time input"] | Trials | None
 
 @dataclass(frozen=True)
 class StateDistances:
-    """Between networks, and between copies of each; for "dsa" the dynamics that were compared."""
+    """Distances between networks, and between copies of each; for "dsa" the dynamics that were compared."""
 
     distance: Float[np.ndarray, "network other"]
     of_copies: Float[np.ndarray, "network draw"]

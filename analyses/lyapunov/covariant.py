@@ -56,7 +56,7 @@ class Splitting:
     discrepancy: float | None = field(metadata={FORMERLY: "angle_discrepancy"})
 
     def summary(self, n_vectors: int) -> str:
-        """In words, where there are so many vectors in all."""
+        """The counts and the angle in words; `n_vectors` is how many vectors there are in all."""
         contracting = n_vectors - self.n_expanding - self.n_neutral
         kinds = (self.n_expanding, "expands", "expand"), (self.n_neutral, "is neutral", "are neutral")
         counts = ", ".join(
@@ -349,7 +349,7 @@ def _backward(way: _Way, transient: int, n_steps: int, rng: np.random.Generator)
 
 
 def _splitting(back: _Back, sign: Integer[np.ndarray, " vector"], good: Bool[np.ndarray, " start"]) -> Splitting:
-    """From the signs of the exponents."""
+    """Split the vectors by the signs of their exponents, and measure the angle between the two spans."""
     n_expanding, n_contracting = (int(np.cumprod(one_way).sum()) for one_way in (sign > 0, sign[::-1] < 0))
     angle, other_angle = (_angles_between(each, n_expanding, n_contracting) for each in (back.vectors, back.others))
     moved = np.radians(np.abs(angle - other_angle)[good])

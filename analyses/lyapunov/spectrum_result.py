@@ -181,8 +181,8 @@ class LyapunovSpectrum(Result):
 
     @property
     def sign(self) -> int:
-        """Of the first exponent: 1 or -1; 0 where it is within two standard errors of 0 (or 1e-9), has no error, or
-        where starts disagree and have not all the same sign."""
+        """The sign of the first exponent, 1 or -1; 0 where it is within two standard errors of 0 (or 1e-9), has no
+        error, or where starts disagree and have not all the same sign."""
         if self.convergence.agree[0]:
             return int(clear_sign(self.exponents[:1], self.standard_error[:1])[0])
         signs = np.unique(np.sign(self.starts.exponents[self.starts.alive, 0]))

@@ -195,8 +195,8 @@ def _marginalise(
 
 
 def _noise(shown: Labelled, averaged: Averages) -> tuple[np.ndarray, np.ndarray] | None:
-    """Of trials about their average, by condition: the variance (condition, time), and T times the variance of the
-    trials' means over time (condition,)."""
+    """How trials scatter about the average of their condition: the variance (condition, time), and T times the variance
+    of the trials' means over time (condition,); None where a condition has one trial."""
     n_trials, of_trial = averaged.conditions.n_trials, averaged.of_trial
     if n_trials.min() < 2:
         return None
