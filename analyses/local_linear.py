@@ -7,7 +7,7 @@ a trial, the network does what no linear one can: gate its inputs, or hold at on
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float
@@ -45,7 +45,7 @@ class LinearisationAlong(Result):
             matched so that all together move least; where two real ones become a pair, the larger one is that with
             positive imaginary part. The largest mean modulus over the trial comes first.
         jump: how far the eigenvalue that moves most moves into a step, all of them counted; 0 at the first. Where it
-            is as large as eigenvalues are apart, which is which cannot be told.
+            is as large as eigenvalues are apart, which is which is not known.
         spectral_radius: the largest modulus of all eigenvalues.
         n_unstable: eigenvalues outside the unit circle (|λ| > 1 + 1e-8); NaN in the padding.
         stretch: the largest singular value of the state Jacobian: the most that a small change can grow in a step.
@@ -55,9 +55,10 @@ class LinearisationAlong(Result):
         channel_gain: the same for each input channel by itself, the length of its column.
         valid: where a trial goes on.
         state_size: of the map; with fewer eigenvalues than that, those of largest mean modulus were kept.
-        noise, seed: the settings.
         made: how they were found.
     """
+
+    rows: ClassVar[str] = "trial"
 
     eigenvalues: Complex[np.ndarray, "trial time eigenvalue"]
     jump: Float[np.ndarray, "trial time"]
@@ -68,8 +69,6 @@ class LinearisationAlong(Result):
     channel_gain: Float[np.ndarray, "trial time channel"]
     valid: Bool[np.ndarray, "trial time"]
     state_size: int
-    noise: float
-    seed: int
     made: Made | None = None
 
     @property
@@ -146,7 +145,7 @@ def linearise_along(
         seed: of trials, initial states and noise.
 
     Raises:
-        NotApplicable: nothing tells what to show, or the states diverge.
+        NotApplicable: there is nothing to show, or the states diverge.
         ValueError: sizes that do not fit, a number of eigenvalues that the map does not have, a Jacobian that is not
             finite.
 
@@ -187,8 +186,6 @@ def linearise_along(
         channel_gain=channels,
         valid=shown.valid,
         state_size=size,
-        noise=noise,
-        seed=seed,
     )
 
 

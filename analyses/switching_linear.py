@@ -7,10 +7,10 @@ predicts it best. That looks at the answer first: many points, fixed or not, wil
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Integer
+from jaxtyping import Float, Int64, Integer
 
 from rnnscope.analyses.fixed_points import FixedPoints, find_fixed_points
 from rnnscope.analyses.fixed_points.search.find import RANDOM_SHARE
@@ -18,99 +18,20 @@ from rnnscope.analyses.fixed_points.search.root_search import search_bytes, sear
 from rnnscope.analyses.headings import LOCAL_LINEAR
 from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.state_space.labelled import shown_states
+from rnnscope.analyses.switching_result import BestPoint, LinearisedPoints, OneMap, Segments, SwitchingLinear
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
-from rnnscope.records.provenance import Made
-from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.starts import starts_near
 from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 BLOCK = 8_000_000  # numbers in the predictions of all fixed points that are held at once: 64 MB
 N_STARTS = 512  # of the search for fixed points
 START_NOISE = np.array([0.0, 0.1, 0.5])  # on visited states, as a fraction of each unit's deviation
-SHOWN_TRIALS, SHOWN_POINTS = 20, 12
-
-
-@dataclass(frozen=True, repr=False)
-class SwitchingLinear(Result):
-    """Trials as segments, each with the linear map of one fixed point.
-
-    R² is the share of variance explained: 1 less squared error over squared distance from the mean, both summed over
-    units and steps. It is 1 where the linear maps are exact, and below 0 where the mean would predict better.
-
-    Attributes:
-        assigned: the fixed point of the step into the state after each input; -1 in the padding of short trials.
-        points: the fixed points.
-        n_unstable: unstable directions of each; -1 at a kink of the map.
-        occupancy: share of all steps that go to each point.
-        r2: of the next state from the state before, all steps.
-        r2_change: of the change from step to step: the same errors, but holding still explains nothing of it.
-        best_r2, best_r2_change: the same where every step goes to the point that predicts it best, which is chosen
-            after the fact: what these points can explain at most.
-        r2_multi_step: of the states of whole segments, predicted from the state that the segment starts from and the
-            inputs, without a look at the states between.
-        r2_point: as `r2_change`, for the steps of each point; NaN for points without a step.
-        r2_multi_step_point: as `r2_multi_step`, for the segments of each point; NaN for points without a step.
-        global_r2, global_r2_change, global_r2_multi_step: the same for one linear map of state and input for all
-            steps, fitted by least squares to one half of the trials to predict the other half, over the same segments.
-            Of a single trial the halves are its first and second half.
-        dwell: mean length of the segments of each point, in steps; NaN for points without a step.
-        segment_length: of every segment.
-        segment_point: the fixed point of every segment.
-        transitions: how often a segment of the point (row) is followed by one of the other (column).
-        valid: where a trial goes on.
-        by: how steps were assigned: "distance" or "prediction".
-        noise, seed: the settings.
-        made: how it was found.
-    """
-
-    assigned: Integer[np.ndarray, "trial time"]
-    points: Float[np.ndarray, "point unit"]
-    n_unstable: Int64[np.ndarray, " point"]
-    occupancy: Float[np.ndarray, " point"]
-    r2: float
-    r2_change: float
-    best_r2: float
-    best_r2_change: float
-    r2_multi_step: float
-    r2_point: Float[np.ndarray, " point"]
-    r2_multi_step_point: Float[np.ndarray, " point"]
-    global_r2: float
-    global_r2_change: float
-    global_r2_multi_step: float
-    dwell: Float[np.ndarray, " point"]
-    segment_length: Int64[np.ndarray, " segment"]
-    segment_point: Int64[np.ndarray, " segment"]
-    transitions: Int64[np.ndarray, "point other"]
-    valid: Bool[np.ndarray, "trial time"]
-    by: str
-    noise: float
-    seed: int
-    made: Made | None = None
-
-    def summary(self) -> str:
-        used = int((self.occupancy > 0).sum())
-        rule = "steps to the nearest" if self.by == "distance" else "steps to the best predictor, chosen after the fact"
-        best = f", the best point of each step {self.best_r2_change:.3f}" if self.by == "distance" else ""
-        return (
-            f"{used} of {len(self.points)} fixed points in use ({rule}), {len(self.segment_length)} segments of "
-            f"{self.segment_length.mean():.1f} steps in {len(self.valid)} trials: R² of one step {self.r2:.3f} "
-            f"(one linear map {self.global_r2:.3f}), of its change {self.r2_change:.3f} "
-            f"({self.global_r2_change:.3f}{best}), over segments {self.r2_multi_step:.3f} "
-            f"({self.global_r2_multi_step:.3f})"
-        )
-
-    def figure(self) -> "go.Figure":
-        """Which fixed point each step of up to 20 trials goes to, and how well each predicts."""
-        return _figure(self)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -160,7 +81,7 @@ def switching_linear(
         seed: of trials, initial states, noise and the search.
 
     Raises:
-        NotApplicable: no fixed points, nothing tells what to show, or the states diverge or do not move.
+        NotApplicable: no fixed points, nothing to show, or the states diverge or do not move.
         ValueError: sizes that do not fit, fewer than two steps to predict.
 
     Example:
@@ -170,7 +91,7 @@ def switching_linear(
         ...                        initial=lambda n, rng: rng.standard_normal((n, 1)))
         >>> points = KnownPoints(points=np.array([[-1.0], [1.0]]), n_unstable=np.array([0, 0]))
         >>> found = switching_linear(wells, fixed_points=points, inputs=np.zeros((50, 10, 0)))
-        >>> round(found.r2, 6), round(found.r2_multi_step, 6), found.global_r2 < 0.999
+        >>> round(found.r2, 6), round(found.r2_multi_step, 6), found.one_map.r2 < 0.999
         (1.0, 1.0, True)
     """
     state_map = subject.map
@@ -206,29 +127,29 @@ def switching_linear(
     np.add.at(transitions, (segments.point[:-1][follows], segments.point[1:][follows]), 1)
     return SwitchingLinear(
         assigned=assigned,
-        points=points,
-        n_unstable=n_unstable,
-        occupancy=np.bincount(owner, minlength=n_points) / len(owner),
-        r2=_r2(errors[valid], spread),
-        r2_change=_r2(errors[valid], moved),
-        best_r2=_r2(best[valid], spread),
-        best_r2_change=_r2(best[valid], moved),
-        r2_multi_step=_r2(rolled[valid], spread),
-        r2_point=np.array([_r2(errors[valid][owner == k], moved[owner == k]) for k in range(n_points)]),
-        r2_multi_step_point=np.array([_r2(rolled[valid][owner == k], spread[owner == k]) for k in range(n_points)]),
-        global_r2=_r2(one_step[valid], spread),
-        global_r2_change=_r2(one_step[valid], moved),
-        global_r2_multi_step=_r2(global_rolled[valid], spread),
-        dwell=np.array(
-            [lengths[segments.point == k].mean() if (owner == k).any() else np.nan for k in range(n_points)]
-        ),
-        segment_length=lengths,
-        segment_point=segments.point,
-        transitions=transitions,
         valid=valid,
         by=by,
-        noise=noise,
-        seed=seed,
+        r2=_r2(errors[valid], spread),
+        r2_change=_r2(errors[valid], moved),
+        r2_multi_step=_r2(rolled[valid], spread),
+        best=BestPoint(r2=_r2(best[valid], spread), r2_change=_r2(best[valid], moved)),
+        one_map=OneMap(
+            r2=_r2(one_step[valid], spread),
+            r2_change=_r2(one_step[valid], moved),
+            r2_multi_step=_r2(global_rolled[valid], spread),
+        ),
+        points=LinearisedPoints(
+            states=points,
+            n_unstable=n_unstable,
+            occupancy=np.bincount(owner, minlength=n_points) / len(owner),
+            dwell=np.array(
+                [lengths[segments.point == k].mean() if (owner == k).any() else np.nan for k in range(n_points)]
+            ),
+            r2_change=np.array([_r2(errors[valid][owner == k], moved[owner == k]) for k in range(n_points)]),
+            r2_multi_step=np.array([_r2(rolled[valid][owner == k], spread[owner == k]) for k in range(n_points)]),
+            transitions=transitions,
+        ),
+        segments=Segments(point=segments.point, length=lengths),
     )
 
 
@@ -374,79 +295,3 @@ def _global(
         found.append(weights.T)
     both = np.stack(found)
     return _Affine(both[:, :, -1], both[:, :, :size], both[:, :, size : size + n_inputs]), errors
-
-
-def _figure(found: SwitchingLinear) -> "go.Figure":
-    from plotly.subplots import make_subplots
-
-    from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
-
-    used = np.argsort(-found.occupancy, kind="stable")[: int((found.occupancy > 0).sum())]
-    named = used[: len(COLOURS)]
-    figure = make_subplots(
-        cols=2,
-        column_widths=[0.5, 0.5],
-        horizontal_spacing=0.12,
-        subplot_titles=["fixed point of each step", "R² of the change (solid) and over segments (pale)"],
-    )
-    figure.update_layout(template=TEMPLATE, title={"text": "Trials as switching linear systems"})
-    figure.update_annotations(font_size=13)
-    shown = found.assigned[:SHOWN_TRIALS]
-    # One colour each for the points that are used most, grey for all others; padding stays blank.
-    rank = np.full(len(found.points), len(named))
-    rank[named] = np.arange(len(named))
-    palette = [*COLOURS[: len(named)], NEUTRAL]
-    edges = np.repeat(np.linspace(0, 1, len(palette) + 1), 2)[1:-1]
-    figure.add_heatmap(
-        z=np.where(shown >= 0, rank[shown], np.nan),
-        zmin=-0.5,
-        zmax=len(palette) - 0.5,
-        colorscale=list(zip(edges, np.repeat(palette, 2), strict=True)),
-        showscale=False,
-        customdata=shown,
-        hovertemplate="trial %{y}, step %{x}: point %{customdata}<extra></extra>",
-        row=1,
-        col=1,
-    )
-    figure.update_xaxes(title_text="time (steps)", showgrid=False, col=1)
-    figure.update_yaxes(title_text="trial", showgrid=False, autorange="reversed", col=1)
-    bars = used[:SHOWN_POINTS]
-    names = [f"{k}" for k in bars]
-    for name, values, opacity in (
-        ("change in one step", found.r2_point, 1.0),
-        ("states over segments", found.r2_multi_step_point, 0.45),
-    ):
-        figure.add_bar(
-            x=names,
-            y=np.maximum(values[bars], -1),
-            name=name,
-            marker={"color": [palette[rank[k]] for k in bars], "opacity": opacity},
-            customdata=np.stack([values[bars], found.occupancy[bars], found.dwell[bars]], 1),
-            hovertemplate="point %{x}: R² %{customdata[0]:.3f}<br>%{customdata[1]:.1%} of steps, "
-            "%{customdata[2]:.1f} steps at a time<extra></extra>",
-            showlegend=False,
-            row=1,
-            col=2,
-        )
-    for name, value, style in (
-        ("all points, change in one step", found.r2_change, {"color": "black", "dash": "solid"}),
-        ("one linear map, change in one step", found.global_r2_change, {"color": "#999999", "dash": "solid"}),
-        ("all points, over segments", found.r2_multi_step, {"color": "black", "dash": "dot"}),
-        ("one linear map, over segments", found.global_r2_multi_step, {"color": "#999999", "dash": "dot"}),
-    ):
-        line = {**style, "width": 2}
-        label = f"{name}: {value:.2f}" if value > -10 else f"{name}: below −10"
-        height = max(value, -1)
-        figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=height, y1=height, line=line, row=1, col=2)
-        figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=label, row=1, col=2)
-    several = f" ({len(bars)} of {len(used)} in use)" if len(used) > len(bars) else ""
-    figure.update_xaxes(title_text=f"fixed point{several}", type="category", showgrid=False, col=2)
-    lowest = min(0.0, float(np.nanmin([found.r2_point[bars], found.r2_multi_step_point[bars]])), found.r2_multi_step)
-    lowest = min(lowest, found.r2_change, found.global_r2_change, found.global_r2_multi_step)
-    figure.update_yaxes(title_text="R²", range=[max(lowest, -1) * 1.05, 1.05], col=2)
-    figure.update_layout(
-        barmode="group",
-        legend={"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"},
-        margin={"b": 120},
-    )
-    return figure

@@ -120,9 +120,9 @@ def row(name: str, module: nn.Module, starts: int | np.ndarray, n_steps: int, k:
         "products": lambda: products(shape, n_steps),
     }
     seconds = median_seconds(contenders)
-    every = by_us[0].qr_every
+    every = by_us[0].reductions.qr_every
     operations = n_starts * n_steps * (2 * n * n * k + (n * k * k - k**3 / 3) / every)
-    differ = np.abs(np.sort(by_us[0].per_start) - np.sort(by_loop[0])).max()
+    differ = np.abs(np.sort(by_us[0].starts.exponents) - np.sort(by_loop[0])).max()
     return (
         f"| {name} | {seconds['loop']:.2f} | **{seconds['ours']:.2f}** | {seconds['products']:.2f} "
         f"| {seconds['loop'] / seconds['ours']:.1f} | {every} | {operations / 1e9:.1f} "

@@ -6,14 +6,12 @@ is apart from copies of itself that were rotated in state space and measured ane
 """
 
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge
-from jaxtyping import Bool, Float, Int64
 
-from rnnscope.analyses.comparison.figure import comparison_figure
+from rnnscope.analyses.comparison.result import Comparison, FittedDynamics, FixedPointCounts
 from rnnscope.analyses.comparison.similarity import scaled_to_plane
 from rnnscope.analyses.comparison.stability import (
     given_skeletons,
@@ -29,126 +27,13 @@ from rnnscope.analyses.lyapunov import LyapunovSpectrum
 from rnnscope.analyses.state_space.subspaces import network_names
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole
-from rnnscope.records.provenance import Made
-from rnnscope.records.results import Result
 from rnnscope.registry import comparison
 from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import checked_inputs
 from rnnscope.tasks import Trials
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 Method = Literal["procrustes", "cka", "kernel_cka", "dsa", "lyapunov", "fixed_points"]
 Beside = Literal["lyapunov", "fixed_points"]
-UNITS = {
-    "procrustes": "Procrustes angle (rad)",
-    "cka": "arccos CKA (rad)",
-    "kernel_cka": "arccos kernel CKA (rad)",
-    "dsa": "dynamical distance",
-    "lyapunov": "difference of exponents (nats per step)",
-    "fixed_points": "difference of fixed points (share)",
-}
-FEW_HELD = 0.9  # of the variance: "dsa" that looks at less says so
-
-
-@dataclass(frozen=True, repr=False)
-class Comparison(Result):
-    """Distances between networks, the floor below which they mean nothing, and a map of the networks.
-
-    Attributes:
-        distance: between every two networks, see `compare_networks`.
-        floor: of each network: the distance below which 95 % of its rotated copies lie from one another. Nothing
-            differs between these but what is drawn at random: noise, trials, starts of a search. Never below what
-            rounding leaves; NaN where it is not known.
-        floor_median: the median of these distances.
-        positions: of the networks in a plane, where distances are as like `distance` as can be (metric
-            multidimensional scaling).
-        stress: how unlike: root of the squared error of all distances relative to their squared sum; 0 is exact.
-        agreement: for "dsa" the share of searches for the best rotation that ended at the distance given; 1 for other
-            methods. Where it is low, the distance may be smaller than found.
-        explained: for "dsa" the variance that each network's fitted linear dynamics explain one step ahead.
-        held: for "dsa" the share of each network's variance (of delay coordinates) within the `rank` compared.
-        exponents: Lyapunov exponents of each, the largest first, where they were asked for or given.
-        n_fixed_points: fixed points of each by unstable directions (0, 1, ...), where they were asked for or given.
-        n_kinks: fixed points of each at a kink of the map, which have no count of unstable directions.
-        n_connections: how many pairs of fixed points an orbit joins, by the unstable directions of the point that it
-            leaves and of that where it ends (see `connect_fixed_points`); None where that is not known.
-        names: of the networks.
-        groups: what each network belongs to; "" where that was not told.
-        method: one of "procrustes", "cka", "kernel_cka", "dsa", "lyapunov", "fixed_points".
-        rank: dimensions that "dsa" compared; 0 for other methods.
-        n_delays, n_restarts, n_copies, noise, seed: the settings.
-        made: how it was found; the origin is that of the first network.
-    """
-
-    distance: Float[np.ndarray, "network other"]
-    floor: Float[np.ndarray, " network"]
-    floor_median: Float[np.ndarray, " network"]
-    positions: Float[np.ndarray, "network axis"]
-    stress: float
-    agreement: Float[np.ndarray, "network other"]
-    explained: Float[np.ndarray, " network"] | None
-    held: Float[np.ndarray, " network"] | None
-    exponents: Float[np.ndarray, "network exponent"] | None
-    n_fixed_points: Int64[np.ndarray, "network n_unstable"] | None
-    n_kinks: Int64[np.ndarray, " network"] | None
-    n_connections: Int64[np.ndarray, "network n_unstable to_unstable"] | None
-    names: tuple[str, ...]
-    groups: tuple[str, ...]
-    method: str
-    rank: int
-    n_delays: int
-    n_restarts: int
-    n_copies: int
-    noise: float
-    seed: int
-    made: Made | None = None
-
-    @property
-    def above(self) -> Bool[np.ndarray, "network other"]:
-        """Whether two networks are farther apart than the larger of their floors; False where neither is known."""
-        return self.distance > np.fmax(self.floor[:, None], self.floor)
-
-    @property
-    def unit(self) -> str:
-        """What the distance is."""
-        return UNITS[self.method]
-
-    def summary(self) -> str:
-        upper = np.triu_indices(len(self.names), 1)
-        pairs = self.distance[upper]
-        near, far = (int(k) for k in (pairs.argmin(), pairs.argmax()))
-
-        def pair(k: int) -> str:
-            return f"{self.names[upper[0][k]]} and {self.names[upper[1][k]]} ({pairs[k]:.3g})"
-
-        ends = f"nearest {pair(near)}, farthest {pair(far)}" if len(pairs) > 1 else pair(0)
-        parts = (
-            f"{len(self.names)} networks by {self.unit}: {ends}",
-            self._floor(f"{int(self.above[upper].sum())} of {len(pairs)} pairs above it"),
-            self._trust(float(np.median(self.agreement[upper]))),
-            f"map with stress {self.stress:.2f}",
-        )
-        return "; ".join(part for part in parts if part)
-
-    def _floor(self, above: str) -> str:
-        if not np.isfinite(self.floor).any():
-            return "noise floor not known"
-        return f"noise floor {np.nanmedian(self.floor_median):.2g} (95 % up to {np.nanmax(self.floor):.2g}), {above}"
-
-    def _trust(self, agreement: float) -> str:
-        if self.held is None:
-            return ""
-        few = ", too little: ask for more" if self.held.min() < FEW_HELD else ""
-        return (
-            f"rank {self.rank} holds {self.held.min():.1%} of the variance or more{few}; half of the searches agree to "
-            f"{agreement:.0%}"
-        )
-
-    def figure(self) -> "go.Figure":
-        """All distances, the map of the networks, and side by side their exponents and fixed points where known."""
-        return comparison_figure(self)
 
 
 @comparison("comparison", title="Comparison of networks", group=SEVERAL, quick={"n_trials": 16, "n_copies": 2})
@@ -210,13 +95,13 @@ def compare_networks(
             (2 are enough, and made, where nothing is drawn at random).
         n_exponents: how many to compare; fewer where a network has fewer.
         exponents: what `lyapunov_spectrum` found for each, to save the time, or to show it beside other distances.
-        fixed_points: what `find_fixed_points` found for each, likewise, or `KnownPoints` of one's own, of which nothing
-            tells what a search has missed: their floor is not known.
+        fixed_points: what `find_fixed_points` found for each, likewise, or `KnownPoints` of one's own. What a
+            search has missed of these nobody knows, and so their floor is not known.
         noise: standard deviation of process noise, per number of the state and step.
         seed: of trials, initial states, noise, rotations and searches.
 
     Raises:
-        NotApplicable: nothing tells what to show, states that diverge or do not move.
+        NotApplicable: there is nothing to show, states that diverge or do not move.
         TypeError: one network instead of several, results of another analysis.
         ValueError: fewer than two networks, different inputs, lists of another length, a setting that the method
             could only ignore.
@@ -248,8 +133,8 @@ def compare_networks(
     if by_states or measure_exponents:
         trials = inputs if inputs is not None else own_trials(subjects, n_trials, seed)
         shown = trials if trials is None or isinstance(trials, Trials) else checked_inputs(trials, size)
-    agreement, explained, held, used_rank = np.ones((n, n)), None, None, 0
     spectra = skeletons = None
+    dynamics: FittedDynamics | None = None
     with linalg.one_thread():
         if measure_exponents:
             steady = inputs is None and input is not None
@@ -278,9 +163,8 @@ def compare_networks(
                 noise=noise,
                 seed=seed,
             )
-            distance, agreement, explained, held = found.distance, found.agreement, found.explained, found.held
+            distance, dynamics = found.distance, found.dynamics
             median, floor = np.quantile(found.of_copies, [0.5, 0.95], axis=1)
-            used_rank = found.rank
         positions, stress = scaled_to_plane(distance)
     return Comparison(
         distance=distance,
@@ -288,22 +172,14 @@ def compare_networks(
         floor_median=median,
         positions=positions,
         stress=stress,
-        agreement=agreement,
-        explained=explained,
-        held=held,
+        dynamics=dynamics,
         exponents=None if spectra is None else spectra.exponents,
-        n_fixed_points=None if skeletons is None else skeletons.counts[:, :-1],
-        n_kinks=None if skeletons is None else skeletons.counts[:, -1],
-        n_connections=None if skeletons is None else skeletons.connections,
+        fixed_points=None
+        if skeletons is None
+        else FixedPointCounts(skeletons.counts[:, :-1], skeletons.counts[:, -1], skeletons.connections),
         names=labels,
         groups=("",) * n if groups is None else tuple(groups),
         method=method,
-        rank=used_rank,
-        n_delays=n_delays,
-        n_restarts=n_restarts,
-        n_copies=n_copies,
-        noise=noise,
-        seed=seed,
     )
 
 

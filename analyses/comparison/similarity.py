@@ -65,7 +65,7 @@ def _gaussian_kernel(x: np.ndarray) -> Float[np.ndarray, "point point"]:
 
     square = pdist(x, "sqeuclidean")
     width = np.median(square)
-    # Where most states are one and the same, the others tell how far is far.
+    # Where most states are one and the same, the others show how far is far.
     return squareform(np.exp(-square / (2 * (width or square.mean() or 1.0))))
 
 
@@ -130,7 +130,7 @@ def conjugation_distance(
     Newton steps on the orthogonal group, within a radius of trust (Absil, Baker and Gallivan, Found. Comput. Math. 7,
     2007), from the C that lays the eigenvectors of B on those of A in order, from the identity, and from random
     rotations and reflections; all searches for all pairs go side by side. There is no guarantee: the distance is an
-    upper bound, and the share tells how far to trust it.
+    upper bound, and the share says how far to trust it.
 
     Example:
         >>> import numpy as np

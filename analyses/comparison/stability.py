@@ -92,7 +92,7 @@ def measured_spectra(
 
 
 def given_spectra(found: Sequence[LyapunovSpectrum], names: Sequence[str], n_exponents: int) -> Spectra:
-    """Of results that are there: the floor is what their standard errors say."""
+    """The exponents of results that are there; their floor is what the standard errors say."""
     k = min(n_exponents, *(len(each.exponents) for each in found))
     exponents = np.array([each.exponents[:k] for each in found])
     for name, row in zip(names, exponents, strict=True):
@@ -133,7 +133,7 @@ def given_skeletons(
     names: Sequence[str],
     input: ArrayLike | None,
 ) -> Skeletons:
-    """Of results that are there: the floor is the difference of what the even and the odd starts found."""
+    """The points of results that are there; their floor is the difference of what the even and the odd starts found."""
     codes = []
     for subject, each, name in zip(subjects, found, names, strict=True):
         with named(name):
@@ -200,7 +200,7 @@ def _bray_curtis(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _half_search(found: FixedPoints | KnownPoints) -> float:
-    """NaN where nothing tells which start found what."""
+    """NaN where it is not known which start found what."""
     if isinstance(found, KnownPoints):
         return float("nan")
     halves = []

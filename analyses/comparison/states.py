@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float
 
+from rnnscope.analyses.comparison.result import FittedDynamics
 from rnnscope.analyses.comparison.similarity import (
     conjugation_distance,
     debiased_cka,
@@ -44,14 +45,11 @@ Shown = Float[np.ndarray, "trial time input"] | Trials | None
 
 @dataclass(frozen=True)
 class StateDistances:
-    """The fields of a `Comparison` that are made of states, and all distances between copies of a network."""
+    """Distances between networks, and between copies of each; for "dsa" the dynamics that were compared."""
 
     distance: Float[np.ndarray, "network other"]
     of_copies: Float[np.ndarray, "network draw"]
-    agreement: Float[np.ndarray, "network other"]
-    explained: Float[np.ndarray, " network"] | None
-    held: Float[np.ndarray, " network"] | None
-    rank: int
+    dynamics: FittedDynamics | None
 
 
 def compare_states(
@@ -92,7 +90,7 @@ def compare_states(
     for values, matrix in zip(found, (distance, agreement), strict=True):
         matrix[rows, columns] = matrix[columns, rows] = values
     if method == "dsa" and len(runs[0].states) == 1 and not noise:
-        of_copies = np.full((n, 1), np.nan)  # one trial, and no noise: nothing tells what another would be
+        of_copies = np.full((n, 1), np.nan)  # one trial, and no noise: what another would be is not known
     else:
 
         def pairs_of_copies() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -106,7 +104,10 @@ def compare_states(
                 yield from combinations(alike or _refitted(copies, n_delays, rank, rng), 2)
 
         of_copies = np.maximum(between(pairs_of_copies())[0].reshape(n, -1), ROUNDING[method])
-    return StateDistances(distance, of_copies, agreement, explained, held, rank)
+    dynamics = None
+    if explained is not None and held is not None:
+        dynamics = FittedDynamics(explained, held, rank, agreement)
+    return StateDistances(distance, of_copies, dynamics)
 
 
 def own_trials(subjects: Sequence[Subject], n_trials: int, seed: int) -> Trials | None:

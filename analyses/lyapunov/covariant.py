@@ -8,11 +8,11 @@ come near one another, the dynamics is not hyperbolic.
 """
 
 import textwrap
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import USUAL_INTERVAL, check_jacobian, limits_of, next_interval
@@ -24,6 +24,7 @@ from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputVector, Level, Seed, StateRows, Whole
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
+from rnnscope.records.schema1 import FORMERLY
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
@@ -36,6 +37,41 @@ SETTLED = 0.01
 TITLE_WIDTH = 72  # letters of a title in a figure of 700 pixels
 
 
+@dataclass(frozen=True)
+class Splitting:
+    """Which vectors expand and which contract, and how near to one another they come.
+
+    Attributes:
+        n_expanding, n_neutral: vectors whose exponents are above 0, and in between, where they are within two standard
+            errors of 0; the others contract.
+        angle: smallest angle between the span of the expanding vectors and that of the contracting ones, in degrees;
+            NaN where there are not both, where the start diverged, and everywhere where it has not settled.
+        discrepancy: the largest difference in radians of `angle` between what two beginnings of the way back lead to;
+            None where there is no angle.
+    """
+
+    n_expanding: int
+    n_neutral: int
+    angle: Float[np.ndarray, "start time"]
+    discrepancy: float | None = field(metadata={FORMERLY: "angle_discrepancy"})
+
+    def summary(self, n_vectors: int) -> str:
+        """The counts and the angle in words; `n_vectors` is how many vectors there are in all."""
+        contracting = n_vectors - self.n_expanding - self.n_neutral
+        kinds = (self.n_expanding, "expands", "expand"), (self.n_neutral, "is neutral", "are neutral")
+        counts = ", ".join(
+            f"{n or 'no'} {'direction ' if n < 2 else 'directions '}{one if n < 2 else many}"
+            for n, one, many in (*kinds, (contracting, "contracts", "contract"))
+            if n or one == "expands"
+        )
+        if self.discrepancy is None:
+            return counts
+        known = self.angle[np.isfinite(self.angle)]
+        if not known.size:
+            return f"{counts}, at angles that have NOT settled"
+        return f"{counts}, {np.median(known):.3g}° from those that expand (median), at least {known.min():.3g}°"
+
+
 @dataclass(frozen=True, repr=False)
 class CovariantVectors(Result):
     """Covariant Lyapunov vectors, in the order of their exponents, the largest first.
@@ -44,27 +80,22 @@ class CovariantVectors(Result):
         vectors: of length 1, as columns; NaN for starts that diverged.
         states: where they stand.
         time: steps after the transient.
-        exponents: growth of the frame in the `n_steps`, nats per step.
+        exponents: growth of the frame in the time of the vectors, nats per step.
         standard_error: of the exponents, as of a `LyapunovSpectrum`.
         covariant_exponents: growth of the vectors themselves in that time; the same for long times.
-        angle: smallest angle between the span of the expanding vectors and that of the contracting ones, in degrees;
-            NaN where there are not both, where the start diverged, and everywhere where it has not settled.
         pair_angle: median over starts and times of the angle between each two vectors, 0 to 90 degrees.
         discrepancy: the largest angle, in radians, between what two beginnings of the way back lead to.
-        angle_discrepancy: the largest difference in radians of `angle` between these two; None where there is no angle.
+        splitting: which vectors expand and which contract, and the angle between the two.
         diverged_at: the step, counted from the start, at which a start was no longer finite; -1 for never.
-        n_expanding, n_neutral: vectors whose exponents are above 0, and in between, where they are within two standard
-            errors of 0; the others contract.
         n_forgotten: directions that shrink to the rounding error between two QR steps. They and those after them have
             no covariant vectors.
         state_size: of the map.
-        n_steps, transient, settling: steps with vectors, before them (for the frame), and after (for the way back).
         dt: what a step is in units of time; None for a map proper.
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
-        noise: standard deviation of process noise.
-        seed: of starts, trials, noise and beginnings.
         made: how they were found.
     """
+
+    rows: ClassVar[str] = "vector"
 
     vectors: Float[np.ndarray, "start time state vector"]
     states: Float[np.ndarray, "start time state"]
@@ -72,32 +103,24 @@ class CovariantVectors(Result):
     exponents: Float[np.ndarray, " vector"]
     standard_error: Float[np.ndarray, " vector"]
     covariant_exponents: Float[np.ndarray, " vector"]
-    angle: Float[np.ndarray, "start time"]
     pair_angle: Float[np.ndarray, "vector vector"]
     discrepancy: Float[np.ndarray, " vector"]
+    splitting: Splitting
     diverged_at: Integer[np.ndarray, " start"]
-    angle_discrepancy: float | None
-    n_expanding: int
-    n_neutral: int
     n_forgotten: int
     state_size: int
-    n_steps: int
-    transient: int
-    settling: int
     dt: float | None
     drive: str
-    noise: float
-    seed: int
     made: Made | None = None
 
     @property
-    def settled(self) -> np.ndarray:
-        """(vector,) whether both beginnings lead to the same vector, within .01 radians."""
+    def settled(self) -> Bool[np.ndarray, " vector"]:
+        """Whether both beginnings lead to the same vector, within .01 radians."""
         return self.discrepancy <= SETTLED
 
     @property
-    def degenerate(self) -> np.ndarray:
-        """(vector,) not settled, and with an exponent that is within its error that of the vector before, as those of
+    def degenerate(self) -> Bool[np.ndarray, " vector"]:
+        """Not settled, and with an exponent that is within its error that of the vector before, as those of
         complex pairs are: there is then no direction of its own to settle in."""
         error = 2 * np.hypot(self.standard_error[1:], self.standard_error[:-1])
         return ~self.settled & np.append(False, -np.diff(self.exponents) <= np.fmax(error, ZERO))
@@ -111,7 +134,7 @@ class CovariantVectors(Result):
             f"{len(self.exponents)} covariant Lyapunov vectors of {self.state_size} at {len(self.time)} times on "
             f"{n - lost} trajectories",
             self._settling(),
-            self._between(),
+            self.splitting.summary(len(self.exponents)),
             f"{self.n_forgotten} {_forgotten(self.n_forgotten)}" if self.n_forgotten else "",
             self.drive,
             diverged,
@@ -127,21 +150,6 @@ class CovariantVectors(Result):
             f"{k - settled - equal} that longer settling may help" if k - settled - equal else "",
         ]
         return f"{settled} settled, {k - settled} NOT: {' and '.join(filter(None, why))}"
-
-    def _between(self) -> str:
-        contracting = len(self.exponents) - self.n_expanding - self.n_neutral
-        kinds = (self.n_expanding, "expands", "expand"), (self.n_neutral, "is neutral", "are neutral")
-        counts = ", ".join(
-            f"{n or 'no'} {'direction ' if n < 2 else 'directions '}{one if n < 2 else many}"
-            for n, one, many in (*kinds, (contracting, "contracts", "contract"))
-            if n or one == "expands"
-        )
-        if self.angle_discrepancy is None:
-            return counts
-        known = self.angle[np.isfinite(self.angle)]
-        if not known.size:
-            return f"{counts}, at angles that have NOT settled"
-        return f"{counts}, {np.median(known):.3g}° from those that expand (median), at least {known.min():.3g}°"
 
     def figure(self) -> "go.Figure":
         """Angles between each two vectors, and those between expanding and contracting directions."""
@@ -208,7 +216,7 @@ def covariant_lyapunov_vectors(
         >>> cat = rs.FunctionMap(lambda x: (x @ matrix.T) % 1, state_size=2, domain=(0, 1),
         ...                      jacobian=lambda x: np.broadcast_to(matrix, (*x.shape, 2)))
         >>> found = covariant_lyapunov_vectors(cat)  # the eigenvectors, at right angles
-        >>> np.abs(found.vectors[0, 0]).round(3).tolist(), float(found.angle.min().round(3))
+        >>> np.abs(found.vectors[0, 0]).round(3).tolist(), float(found.splitting.angle.min().round(3))
         ([[0.851, 0.526], [0.526, 0.851]], 90.0)
     """
     rng = np.random.default_rng([seed, 0x1F])
@@ -231,22 +239,25 @@ def covariant_lyapunov_vectors(
         way = _forward(orbits, k, transient, transient + blocks, transient + time, rng)
         if not way.n_resolved and (way.diverged_at < 0).any():
             raise NotApplicable("all directions are forgotten within a step: there are no covariant vectors")
-        found = _backward(way, transient, blocks, rng)
-    return CovariantVectors(
-        **found,
-        states=way.states,
-        time=time,
-        diverged_at=way.diverged_at,
-        n_forgotten=k - way.n_resolved,
-        state_size=orbits.state_map.state_size,
-        n_steps=n_steps,
-        transient=transient,
-        settling=settling,
-        dt=orbits.state_map.dt,
-        drive=orbits.drive,
-        noise=orbits.noise,
-        seed=seed,
-    )
+        back = _backward(way, transient, n_steps, rng)
+        good, unknown = way.diverged_at < 0, np.full(way.n_resolved, np.nan)
+        exponents, error = _exponents(way, transient, blocks, good) if good.any() else (unknown, unknown)
+        return CovariantVectors(
+            vectors=back.vectors,
+            states=way.states,
+            time=time,
+            exponents=exponents,
+            standard_error=error,
+            covariant_exponents=back.grown[good].mean(0) / n_steps if good.any() else unknown,
+            pair_angle=_pair_angles(back.vectors[good]),
+            discrepancy=back.apart if good.any() else unknown,
+            splitting=_splitting(back, clear_sign(exponents, error), good),
+            diverged_at=way.diverged_at,
+            n_forgotten=k - way.n_resolved,
+            state_size=orbits.state_map.state_size,
+            dt=orbits.state_map.dt,
+            drive=orbits.drive,
+        )
 
 
 def _forgotten(n: int) -> str:
@@ -263,6 +274,17 @@ class _Way:
     states: Float[np.ndarray, "start time state"]
     diverged_at: Integer[np.ndarray, " start"]
     n_resolved: int
+
+
+@dataclass(frozen=True)
+class _Back:
+    """What the way back gives: the vectors (NaN for starts that diverged) and those of another beginning, the largest
+    angle between the two, and how much each vector grew in its time, as a logarithm."""
+
+    vectors: Float[np.ndarray, "start time state vector"]
+    others: Float[np.ndarray, "start time state vector"]
+    apart: Float[np.ndarray, " vector"]
+    grown: Float[np.ndarray, "start vector"]
 
 
 def _forward(
@@ -304,9 +326,8 @@ def _forward(
     return _Way(times, factors, frames, np.stack(visited, 1), diverged_at, n_resolved)
 
 
-def _backward(way: _Way, transient: int, blocks: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-    """The array fields of the result that the way back gives."""
-    k, n_starts, n_steps = way.n_resolved, len(way.diverged_at), int(blocks[-1])
+def _backward(way: _Way, transient: int, n_steps: int, rng: np.random.Generator) -> _Back:
+    k, n_starts = way.n_resolved, len(way.diverged_at)
     good = way.diverged_at < 0
     two = [_unit(np.triu(rng.standard_normal((n_starts, k, k)))) for _ in range(2)]
     kept, apart, grown = {}, np.zeros(k), np.zeros((n_starts, k))
@@ -323,27 +344,19 @@ def _backward(way: _Way, transient: int, blocks: np.ndarray, rng: np.random.Gene
     vectors, others = (
         np.stack([way.frames[t][:, :, :k] @ kept[t][i] for t in sorted(way.frames)], 1) for i in range(2)
     )
-    vectors[~good], unknown = np.nan, np.full(k, np.nan)
-    exponents, error = _exponents(way, transient, blocks, good) if good.any() else (unknown, unknown)
-    sign = clear_sign(exponents, error)
+    vectors[~good] = np.nan
+    return _Back(vectors, others, apart, grown)
+
+
+def _splitting(back: _Back, sign: Integer[np.ndarray, " vector"], good: Bool[np.ndarray, " start"]) -> Splitting:
+    """Split the vectors by the signs of their exponents, and measure the angle between the two spans."""
     n_expanding, n_contracting = (int(np.cumprod(one_way).sum()) for one_way in (sign > 0, sign[::-1] < 0))
-    angle, other_angle = (_angles_between(each, n_expanding, n_contracting) for each in (vectors, others))
+    angle, other_angle = (_angles_between(each, n_expanding, n_contracting) for each in (back.vectors, back.others))
     moved = np.radians(np.abs(angle - other_angle)[good])
-    angle_apart = float(moved.max()) if np.isfinite(moved).any() else None
-    if angle_apart is not None and angle_apart > SETTLED:
+    apart = float(moved.max()) if np.isfinite(moved).any() else None
+    if apart is not None and apart > SETTLED:
         angle = np.full_like(angle, np.nan)
-    return {
-        "vectors": vectors,
-        "exponents": exponents,
-        "standard_error": error,
-        "covariant_exponents": grown[good].mean(0) / n_steps if good.any() else unknown,
-        "angle": angle,
-        "pair_angle": _pair_angles(vectors[good]),
-        "discrepancy": apart if good.any() else unknown,
-        "angle_discrepancy": angle_apart,
-        "n_expanding": n_expanding,
-        "n_neutral": k - n_expanding - n_contracting,
-    }
+    return Splitting(n_expanding, len(sign) - n_expanding - n_contracting, angle, apart)
 
 
 def _exponents(
@@ -398,7 +411,7 @@ def _figure(found: CovariantVectors) -> "go.Figure":
 
     from rnnscope.figures import COLOURS, SEQUENTIAL, TEMPLATE
 
-    known = found.angle[np.isfinite(found.angle)]
+    known = found.splitting.angle[np.isfinite(found.splitting.angle)]
     split = known.size > 0
     figure = make_subplots(rows=1, cols=1 + split, horizontal_spacing=0.3)
     not_all = "" if found.settled.all() else f" ({int(found.settled.sum())} of {len(found.settled)} settled)"
@@ -432,7 +445,9 @@ def _figure(found: CovariantVectors) -> "go.Figure":
     figure.update_yaxes(autorange="reversed", constrain="domain", scaleanchor="x", row=1, col=1)
     figure.update_xaxes(constrain="domain", row=1, col=1)
     if not split:
-        lines = textwrap.wrap(f"Covariant Lyapunov vectors{not_all}: {found._between()}", TITLE_WIDTH)
+        lines = textwrap.wrap(
+            f"Covariant Lyapunov vectors{not_all}: {found.splitting.summary(len(found.exponents))}", TITLE_WIDTH
+        )
         figure.update_layout(title={"text": "<br>".join(lines)}, margin={"t": 33 + 22 * len(lines)})
         return figure
     figure.update_xaxes(title_text="smallest angle, expanding<br>to contracting (degrees)", row=1, col=2)

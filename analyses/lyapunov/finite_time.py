@@ -6,7 +6,7 @@ window to window (Grassberger, Badii & Politi, J. Stat. Phys. 51, 1988).
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
@@ -49,14 +49,14 @@ class FiniteTimeExponents(Result):
         length: steps in each window; 0 where there is none.
         trial_label: the label of each trial, as a place in `label_names`.
         diverged_at: the step at which a trial's state was no longer finite; -1 for never.
-        label_names: of the labels; one empty name where trials are not told apart.
+        label_names: of the labels; one empty name where trials have no labels.
         state_size: of the map.
         dt: what a step is in units of time; None for a map proper.
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
-        noise: standard deviation of process noise.
-        seed: of starts, trials and noise.
         made: how they were found.
     """
+
+    rows: ClassVar[str] = "trial"
 
     exponents: Float[np.ndarray, "trial window exponent"]
     converged: Bool[np.ndarray, "trial window"]
@@ -68,8 +68,6 @@ class FiniteTimeExponents(Result):
     state_size: int
     dt: float | None
     drive: str
-    noise: float
-    seed: int
     made: Made | None = None
 
     @property
@@ -164,7 +162,7 @@ def finite_time_exponents(
             anything but a run, or with `input`, stretches of `n_steps` from random starts.
         n_trials: how many, where `inputs` does not say.
         n_steps, transient: length of such a stretch, and steps before it.
-        label: which of the task's labels (the `info` of its trials) to tell trials apart by.
+        label: which of the task's labels (the `info` of its trials) to group trials by.
         trial_labels: labels of one's own, one for each trial, (trial,).
         noise: standard deviation of process noise, added to every number of the state after each step.
         seed: for starts, trials and noise.
@@ -226,8 +224,6 @@ def finite_time_exponents(
         state_size=shown.state_map.state_size,
         dt=shown.state_map.dt,
         drive=shown.drive,
-        noise=noise,
-        seed=seed,
     )
 
 
@@ -241,7 +237,7 @@ class _Windows:
     valid: Bool[np.ndarray, "window time"]
 
     def product(self, vectors: np.ndarray, chosen: np.ndarray, i: int, forward: bool) -> np.ndarray:
-        """Of the i-th Jacobian of the chosen windows with their vectors, or of the i-th from the end, transposed."""
+        """The i-th Jacobian of the chosen windows times their vectors, or the i-th from the end, transposed."""
         t = i if forward else self.states.shape[1] - 1 - i
         moved = (self.state_map.jvp if forward else self.state_map.vjp)(
             self.states[chosen, t], self.inputs[chosen, t], vectors
@@ -265,7 +261,7 @@ def _log_singular_values(
 def _largest(
     windows: _Windows, k: int, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "window exponent"], Bool[np.ndarray, " window"]]:
-    """From what the whole product does to a space of more directions than wanted; exact where that is all of them."""
+    """Read them off what the whole product does to more directions than wanted; exact where these are all."""
     n_windows, n_steps, n = windows.states.shape
     deep = limits_of(windows.state_map).accepted  # a σ further below the largest is not read off the product
     width = n if n <= WHOLE else min(n, k + SPARE)
@@ -292,8 +288,8 @@ def _largest(
 def _all(
     windows: _Windows, k: int, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "window exponent"], Bool[np.ndarray, " window"]]:
-    """By subspace iteration, with the growth taken out at intervals: directions that shrink far below the first, where
-    the product itself holds nothing but rounding errors."""
+    """Find them by subspace iteration, with the growth taken out at intervals. This reaches directions that shrink far
+    below the first, where the product itself holds nothing but rounding errors."""
     n_windows, n_steps, n = windows.states.shape
     vectors = rng.standard_normal((n_windows, n, min(n, k + SPARE)))
     logs, agree, todo = np.full((n_windows, k), np.nan), np.zeros(n_windows, bool), np.arange(n_windows)

@@ -16,7 +16,7 @@ from rnnscope.cost import Number, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
-# Rounding, relative; that of a Jacobian by finite differences is larger, which its map tells as `jacobian_error`.
+# Rounding, relative; that of a Jacobian by finite differences is larger, which its map has as `jacobian_error`.
 ROUNDING = 1e-16
 # Between two reductions the ratio of the largest growth to the smallest, times the error of the Jacobian, is lost of
 # the smallest. The interval is chosen to keep this near the first; past the second only errors are left.
@@ -41,7 +41,8 @@ def growing_seconds(scale: Scale, settings: Settings, n_steps: Number) -> Number
 
 @dataclass(frozen=True)
 class Limits:
-    """Of the ratio of growths between two reductions, as logarithms: `accepted` of the chosen interval, and `lost`."""
+    """Limits of the ratio of growths between two reductions, as logarithms: up to `accepted` the interval may grow, and
+    past `lost` a direction is not resolved."""
 
     accepted: float
     lost: float
@@ -196,7 +197,7 @@ def next_interval(every: int, since: int, spread: float, limits: Limits) -> int:
 def check_jacobian(
     state_map: CompleteMap, states: Float[np.ndarray, "*batch state"], inputs: Float[np.ndarray, "*batch input"]
 ) -> None:
-    """That a vector is no longer a number where states go on being finite is no divergence.
+    """Refuse a Jacobian that is not a number where the map goes on to a finite state: this is no divergence.
 
     Raises:
         ValueError: the Jacobian is not a number at a state that the map takes to a finite one.
@@ -225,7 +226,7 @@ def _separation(
     last_twins: np.ndarray | None,
     alive: np.ndarray,
 ) -> float | None:
-    """Between each start and its twin, or between starts that are all shown the same."""
+    """How far each start is from its twin, or starts that are all shown the same from the first of them."""
     if first_twins is not None and last_twins is not None:
         before, after = first_twins - orbits.begin, last_twins - end
     elif orbits.shared and not orbits.noise and alive.sum() > 1:

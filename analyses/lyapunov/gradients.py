@@ -6,7 +6,7 @@ al., Front. Appl. Math. Stat. 8, 2022).
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -47,10 +47,10 @@ class GradientGrowth(Result):
         state_size: of the map.
         dt: what a step is in units of time; None for a map proper.
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
-        noise: standard deviation of process noise.
-        seed: of starts, trials, noise and directions.
         made: how it was found.
     """
+
+    rows: ClassVar[str] = "trial"
 
     log_norm: Float[np.ndarray, "trial lag"]
     lag: Integer[np.ndarray, " lag"]
@@ -60,8 +60,6 @@ class GradientGrowth(Result):
     state_size: int
     dt: float | None
     drive: str
-    noise: float
-    seed: int
     made: Made | None = None
 
     @property
@@ -85,9 +83,9 @@ class GradientGrowth(Result):
         verdict = ("explode" if rate > 0 else "vanish") if clear else "neither vanish nor explode clearly"
         last = int(np.flatnonzero(~np.isnan(self.log_norm).all(0))[-1])
         norms = self.log_norm[:, last][~np.isnan(self.log_norm[:, last])]
-        told = f" ± {error / scale:.4f}" if np.isfinite(error) else ""
+        error_bar = f" ± {error / scale:.4f}" if np.isfinite(error) else ""
         parts = [
-            f"gradients {verdict}: {rate / scale:.4f}{told} {rate_unit(self.dt)}",
+            f"gradients {verdict}: {rate / scale:.4f}{error_bar} {rate_unit(self.dt)}",
             f"{self.lag[last]} steps back their norm is {_power(np.median(norms))} (median of {len(norms)} trials)",
             f"{n - lost} trials, {self.drive}, {self.n_vectors} directions at the end of each",
             diverged,
@@ -182,8 +180,6 @@ def gradient_growth(
         state_size=size,
         dt=shown.state_map.dt,
         drive=shown.drive,
-        noise=noise,
-        seed=seed,
     )
 
 

@@ -44,7 +44,7 @@ class Orbits:
 
     def twins(self, rng: np.random.Generator) -> Float[np.ndarray, "start state"] | None:
         """Where each start is shown something else, or has noise of its own: another state beside each, to be shown the
-        same, which tells whether starts are forgotten. It is that of the next start, or a random one where these are
+        same, which shows whether starts are forgotten. It is that of the next start, or a random one where these are
         equal. None where there is no such need, where nothing drives the map, or states were given.
         """
         if self.drive not in DRIVEN or self.given is not None or (self.shared and not self.noise):
@@ -106,7 +106,7 @@ def orbits_of(
     if input is not None and inputs is not None:
         raise ValueError("both input (held constant) and inputs (a sequence) are given: choose one")
     if trajectory is not None and (starts is not None or noise):
-        raise ValueError("trajectory tells the states of all steps: leave out starts and noise")
+        raise ValueError("trajectory gives the states of all steps: leave out starts and noise")
     state_map = subject.map if input is None else HeldInput(subject.map, input)
     given = None if trajectory is None else _checked_trajectory(trajectory, state_map.state_size, total)
     begin = None if starts is None else checked_starts(starts, state_map.state_size)

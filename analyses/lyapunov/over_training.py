@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge
@@ -42,11 +42,12 @@ class LyapunovOverTraining(Result):
         loss: the training loss that was logged last before each checkpoint; NaN where none was.
         state_size: of the network.
         n_starts: trajectories at each checkpoint.
-        n_steps, transient: steps averaged, and steps before them.
+        n_steps: steps averaged.
         drive: what was shown: "task trials", "given inputs" or "constant input".
-        seed: of starts and trials, the same at every checkpoint.
         made: how they were found.
     """
+
+    rows: ClassVar[str] = "checkpoint"
 
     step: Integer[np.ndarray, " checkpoint"]
     exponents: Float[np.ndarray, "checkpoint exponent"]
@@ -59,9 +60,7 @@ class LyapunovOverTraining(Result):
     state_size: int
     n_starts: int
     n_steps: int
-    transient: int
     drive: str
-    seed: int
     made: Made | None = None
 
     def summary(self) -> str:
@@ -157,14 +156,12 @@ def lyapunov_over_training(
         converged=np.stack([each.converged for each in spectra]),
         kaplan_yorke=_numbers([each.kaplan_yorke for each in spectra]),
         entropy_rate=_numbers([each.entropy_rate for each in spectra]),
-        n_diverged=np.array([(each.diverged_at >= 0).sum() for each in spectra]),
+        n_diverged=np.array([(~each.starts.alive).sum() for each in spectra]),
         loss=_loss_at(subject.history, steps),
         state_size=spectra[0].state_size,
-        n_starts=len(spectra[0].diverged_at),
+        n_starts=len(spectra[0].starts.diverged_at),
         n_steps=n_steps,
-        transient=transient,
         drive=spectra[0].drive,
-        seed=seed,
     )
 
 

@@ -1,7 +1,7 @@
-"""Trajectories kept in memory, for what goes back along them, and labels that tell trials apart."""
+"""Trajectories kept in memory, for what goes back along them, and the labels of trials."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
@@ -123,7 +123,7 @@ def _free(
     states[diverged_at >= 0] = np.nan
     shown, valid = orbits.inputs[:, transient:-1], np.ones((n_trials, n_steps), bool)
     found = _recorded(orbits.state_map, states[:, transient:], shown, valid, {}, orbits.drive)
-    return Recorded(**{**vars(found), "diverged_at": diverged_at})
+    return replace(found, diverged_at=diverged_at)
 
 
 def _recorded(
@@ -134,7 +134,7 @@ def _recorded(
     info: Mapping[str, np.ndarray],
     drive: str,
 ) -> Recorded:
-    """From the states before and after all steps, one more than steps."""
+    """`states` are those before and after all steps, one more than there are steps."""
     reached = np.concatenate([valid[:, :1], valid], 1)
     bad = reached & ~np.isfinite(states).all(2)
     diverged_at = np.where(bad.any(1), bad.argmax(1), -1)

@@ -13,7 +13,8 @@ ZERO = 1e-9
 def standard_error(
     logs: Float[np.ndarray, "record start exponent"], ends: Integer[np.ndarray, " record"]
 ) -> Float[np.ndarray, " exponent"]:
-    """Of the mean growth per step: the larger of what starts say and what blocks of time say; NaN where neither does.
+    """The standard error of the mean growth per step: the larger of what starts and what blocks of time say; NaN where
+    neither does.
 
     Args:
         logs: growth up to each record.

@@ -3,10 +3,12 @@
 # ruff: noqa: I001 - analyses stand in this order under their heading
 from rnnscope.analyses.state_space.projection import StateSpace, project_chunks, project_states
 from rnnscope.analyses.state_space.conditions import ConditionTrajectories, condition_trajectories
-from rnnscope.analyses.state_space.demixing import DemixedStates, demix_states
+from rnnscope.analyses.state_space.demixing_result import DemixedStates
+from rnnscope.analyses.state_space.demixing import demix_states
 from rnnscope.analyses.state_space.subspaces import Subspaces, compare_subspaces
 from rnnscope.analyses.state_space.rotations import Rotations, find_rotations
-from rnnscope.analyses.state_space.flow_field import FlowField, flow_field
+from rnnscope.analyses.state_space.flow_result import FlowField
+from rnnscope.analyses.state_space.flow_field import flow_field
 
 __all__ = [
     "ConditionTrajectories",

@@ -1,20 +1,21 @@
 """How do conditions move through state space? Average trajectories of labelled trials, and the speed along them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.headings import STATE_SPACE
-from rnnscope.analyses.state_space.labelled import conditions_of, labelled_cost, labelled_states
+from rnnscope.analyses.state_space.labelled import Conditions, averages_of, labelled_cost, labelled_states
 from rnnscope.analyses.state_space.principal import components_seconds, principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
+from rnnscope.records.schema1 import FORMERLY
 from rnnscope.registry import analysis
 from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MOST_NAMED = 12  # conditions in a legend
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """How fast states move, |h(t+1) - h(t)| in units of the state per step.
+
+    Attributes:
+        averages: the speed of the averages.
+        trials: the mean speed of single trials: more than that of the averages where trials of a condition do not move
+            together.
+        error: the standard error of this mean; NaN for a condition of one trial.
+        step_time: the first of the two steps that a speed lies between.
+    """
+
+    averages: Float[np.ndarray, "condition step"] = field(metadata={FORMERLY: "speed"})
+    trials: Float[np.ndarray, "condition step"] = field(metadata={FORMERLY: "trial_speed"})
+    error: Float[np.ndarray, "condition step"] = field(metadata={FORMERLY: "trial_speed_error"})
+    step_time: Int64[np.ndarray, " step"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,20 +56,13 @@ class ConditionTrajectories(Result):
         mean: the mean of the averages, where all coordinates are 0.
         explained_variance_ratio: of the averages' variance, along every component.
         time: steps from the event that trials are aligned to.
-        speed: |h(t+1) - h(t)| of the averages, in units of the state per step.
-        trial_speed: the mean of the same over single trials: more than `speed` where trials of a condition do not
-            move together.
-        trial_speed_error: its standard error; NaN for a condition of one trial.
-        step_time: the first of the two steps that a speed lies between.
-        condition_labels: the level of every label in each condition, as a place in `levels`.
-        n_trials: of each condition.
-        conditions: what each is called.
-        label_names: the labels that make the conditions.
-        levels: the values of each label.
         align: the event at time 0.
-        noise, seed: the settings.
-        made: how it was found.
+        speed: how fast the averages and the single trials move.
+        conditions: which conditions there are.
+        made: how they were found.
     """
+
+    rows: ClassVar[str] = "condition"
 
     averages: Float[np.ndarray, "condition time unit"]
     trajectories: Float[np.ndarray, "condition time component"]
@@ -58,29 +70,22 @@ class ConditionTrajectories(Result):
     mean: Float[np.ndarray, " unit"]
     explained_variance_ratio: Float[np.ndarray, " rank"]
     time: Int64[np.ndarray, " time"]
-    speed: Float[np.ndarray, "condition step"]
-    trial_speed: Float[np.ndarray, "condition step"]
-    trial_speed_error: Float[np.ndarray, "condition step"]
-    step_time: Int64[np.ndarray, " step"]
-    condition_labels: Int64[np.ndarray, "condition label"]
-    n_trials: Int64[np.ndarray, " condition"]
-    conditions: tuple[str, ...]
-    label_names: tuple[str, ...]
-    levels: tuple[tuple[str, ...], ...]
     align: str
-    noise: float
-    seed: int
+    speed: Speeds
+    # Once there was a field of this name that held the titles alone.
+    conditions: Conditions = field(metadata={FORMERLY: "condition_labels"})
     made: Made | None = None
 
     def summary(self) -> str:
         held = self.explained_variance_ratio[: self.trajectories.shape[2]].sum()
-        peak = self.trial_speed.mean(0).argmax()
+        n_trials, of_trials = self.conditions.n_trials, self.speed.trials.mean(0)
+        peak = of_trials.argmax()
         return (
-            f"{len(self.conditions)} conditions by {', '.join(self.label_names)}, "
-            f"{self.n_trials.min()} to {self.n_trials.max()} trials each; "
+            f"{len(n_trials)} conditions by {', '.join(self.conditions.label_names)}, "
+            f"{n_trials.min()} to {n_trials.max()} trials each; "
             f"{self.trajectories.shape[2]} PCs hold {held:.1%} of the variance of their averages; "
-            f"trials are fastest at step {self.step_time[peak]} from {self.align} "
-            f"({self.trial_speed.mean(0)[peak]:.3g} per step, averages {self.speed.mean(0)[peak]:.3g})"
+            f"trials are fastest at step {self.speed.step_time[peak]} from {self.align} "
+            f"({of_trials[peak]:.3g} per step, averages {self.speed.averages.mean(0)[peak]:.3g})"
         )
 
     def figure(self) -> "go.Figure":
@@ -131,7 +136,8 @@ def condition_trajectories(
         seed: of trials, initial states and noise.
 
     Raises:
-        NotApplicable: nothing tells trials apart or what to show, the states diverge, or fewer than two conditions.
+        NotApplicable: the trials have no labels, there is nothing to show, the states diverge, or fewer than two
+            conditions.
         ValueError: a label or an event that there is not, labels that do not match the trials, a window that not
             all trials have.
 
@@ -140,7 +146,7 @@ def condition_trajectories(
         >>> sums = rs.FunctionMap(lambda h, u: h + u, state_size=2, input_size=2)
         >>> pushes = np.tile([[[1.0, 0.0]], [[0.0, 2.0]]], (1, 5, 1))
         >>> found = condition_trajectories(sums, inputs=pushes, trial_labels={"push": ["right", "up"]})
-        >>> found.conditions, found.speed[:, 0].tolist()
+        >>> found.conditions.titles, found.speed.averages[:, 0].tolist()
         (('push right', 'push up'), [1.0, 2.0])
     """
     shown = labelled_states(
@@ -154,38 +160,34 @@ def condition_trajectories(
         noise=noise,
         seed=seed,
     )
-    conditions = conditions_of(shown)
-    averages = conditions.averages
-    principal = principal_components(averages.reshape(-1, averages.shape[2]))
+    averages = averages_of(shown)
+    states = averages.states
+    principal = principal_components(states.reshape(-1, states.shape[2]))
     components = principal.components[:n_components]
     single = np.linalg.norm(np.diff(shown.states, axis=1), axis=2)
-    groups = [single[conditions.of_trial == c] for c in range(len(averages))]
+    groups = [single[averages.of_trial == c] for c in range(len(states))]
     error = [g.std(0, ddof=1) / np.sqrt(len(g)) if len(g) > 1 else np.full(g.shape[1], np.nan) for g in groups]
     return ConditionTrajectories(
-        averages=averages,
-        trajectories=(averages - principal.mean) @ components.T,
+        averages=states,
+        trajectories=(states - principal.mean) @ components.T,
         components=components,
         mean=principal.mean,
         explained_variance_ratio=principal.ratio,
         time=shown.time,
-        speed=np.linalg.norm(np.diff(averages, axis=1), axis=2),
-        trial_speed=np.stack([g.mean(0) for g in groups]),
-        trial_speed_error=np.stack(error),
-        step_time=shown.time[:-1],
-        condition_labels=conditions.labels,
-        n_trials=conditions.n_trials,
-        conditions=conditions.titles,
-        label_names=shown.names,
-        levels=shown.levels,
         align=shown.align,
-        noise=noise,
-        seed=seed,
+        speed=Speeds(
+            averages=np.linalg.norm(np.diff(states, axis=1), axis=2),
+            trials=np.stack([g.mean(0) for g in groups]),
+            error=np.stack(error),
+            step_time=shown.time[:-1],
+        ),
+        conditions=averages.conditions,
     )
 
 
-def condition_styles(labels: np.ndarray, levels: tuple[tuple[str, ...], ...]) -> list[dict[str, str]]:
+def condition_styles(conditions: Conditions) -> list[dict[str, str]]:
     """Line styles: the first label is the colour, all others together the dashes."""
-    colours = level_colours(len(levels[0]))
+    labels, colours = conditions.labels, level_colours(len(conditions.levels[0]))
     _, rest = np.unique(labels[:, 1:], axis=0, return_inverse=True)
     rest = rest.reshape(-1)
     return [{"color": colours[row[0]], "dash": DASHES[k % len(DASHES)]} for row, k in zip(labels, rest, strict=True)]
@@ -201,32 +203,27 @@ def level_colours(n: int) -> list[str]:
     return named[:n] if n <= len(named) else [str(c) for c in sample_colorscale(SEQUENTIAL, np.linspace(0, 0.95, n))]
 
 
-def add_condition_legend(
-    figure: "go.Figure", labels: np.ndarray, levels: tuple[tuple[str, ...], ...], names: tuple[str, ...]
-) -> None:
+def add_condition_legend(figure: "go.Figure", conditions: Conditions) -> None:
     """Below the figure: the conditions by name, or where they are many what colours and dashes mean."""
-    styles = condition_styles(labels, levels)
+    labels, levels, styles = conditions.labels, conditions.levels, condition_styles(conditions)
 
     def entry(name: str, style: dict[str, str], group: str | None = None) -> None:
         line = {**style, "width": 2}
         figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=name, legendgroup=group, showlegend=True)
 
-    def title(row: np.ndarray, first: int = 0) -> str:
-        return ", ".join(f"{names[i]} {levels[i][row[i]]}" for i in range(first, len(row)))
-
     if len(styles) <= MOST_NAMED:
         for c, (row, style) in enumerate(zip(labels, styles, strict=True)):
-            entry(title(row), style, str(c))
+            entry(conditions.title(row), style, str(c))
     else:
         first = np.unique(labels[:, 0])
         # Of a long scale of colours, its ends and some between.
         shown = first if len(first) <= MOST_NAMED else first[np.linspace(0, len(first) - 1, 6).astype(int)]
         colours = level_colours(len(levels[0]))
         for k in shown:
-            entry(f"{names[0]} {levels[0][k]}", {"color": colours[k], "dash": "solid"})
+            entry(f"{conditions.label_names[0]} {levels[0][k]}", {"color": colours[k], "dash": "solid"})
         rests = np.unique(labels[:, 1:], axis=0)
         for k, rest in enumerate(rests if len(rests) <= len(DASHES) and labels.shape[1] > 1 else rests[:0]):
-            entry(title(np.concatenate([[0], rest]), 1), {"color": "black", "dash": DASHES[k]})
+            entry(conditions.title(np.concatenate([[0], rest]), 1), {"color": "black", "dash": DASHES[k]})
     figure.update_layout(legend={"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top", "traceorder": "normal"})
     figure.update_layout(margin={"b": 130})
 
@@ -239,13 +236,13 @@ def _figure(found: ConditionTrajectories) -> "go.Figure":
     flat = found.trajectories.shape[2] == 1
     ratio = found.explained_variance_ratio
     figure = make_subplots(cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
-    by = ", ".join(found.label_names)
+    by, titles = ", ".join(found.conditions.label_names), found.conditions.titles
     figure.update_layout(template=TEMPLATE, title={"text": f"Average trajectories by {by}"})
-    styles = condition_styles(found.condition_labels, found.levels)
+    styles = condition_styles(found.conditions)
     for c, style in enumerate(styles):
         path = found.trajectories[c]
         x, y = (found.time, path[:, 0]) if flat else (path[:, 0], path[:, 1])
-        group = {"legendgroup": str(c), "name": found.conditions[c], "showlegend": False}
+        group = {"legendgroup": str(c), "name": titles[c], "showlegend": False}
         figure.add_scatter(
             x=x,
             y=y,
@@ -263,8 +260,8 @@ def _figure(found: ConditionTrajectories) -> "go.Figure":
             **group,
         )
         figure.add_scatter(
-            x=found.step_time,
-            y=found.trial_speed[c],
+            x=found.speed.step_time,
+            y=found.speed.trials[c],
             mode="lines",
             line={**style, "width": 2},
             row=1,
@@ -280,5 +277,5 @@ def _figure(found: ConditionTrajectories) -> "go.Figure":
         figure.update_yaxes(title_text=f"PC2 ({ratio[1]:.0%})", col=1)
     figure.update_xaxes(title_text=steps, col=2)
     figure.update_yaxes(title_text="speed of trials, |Δh| per step", rangemode="tozero", col=2)
-    add_condition_legend(figure, found.condition_labels, found.levels, found.label_names)
+    add_condition_legend(figure, found.conditions)
     return figure

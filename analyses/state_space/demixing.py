@@ -6,124 +6,32 @@ whole state (decoders) from which that part alone is best rebuilt (along encoder
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.headings import STATE_SPACE
-from rnnscope.analyses.state_space.demixing_figure import demixing_figure
-from rnnscope.analyses.state_space.labelled import Conditions, Labelled, conditions_of, labelled_cost, labelled_states
+from rnnscope.analyses.state_space.demixing_result import DemixedComponents, DemixedStates
+from rnnscope.analyses.state_space.labelled import (
+    Averages,
+    Conditions,
+    Labelled,
+    averages_of,
+    labelled_cost,
+    labelled_states,
+)
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
-from rnnscope.records.provenance import Made
-from rnnscope.records.results import Result
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 MOST_LABELS = 4  # there are 2^labels parts
 TIME = "time"
-
-
-@dataclass(frozen=True, repr=False)
-class DemixedStates(Result):
-    """Variance of the states by what it depends on, and the directions that carry it.
-
-    Variances are of condition averages, all conditions and steps with equal weight, summed over units, in squared
-    units of the state.
-
-    Attributes:
-        variance: of every part; they add up to the variance of the averages.
-        signal_variance: the same without what averages of few trials keep of the trials' noise (its expectation,
-            from the spread of trials about their averages); None where a condition has one trial.
-        noise_variance: of single trials about their condition's average; None where a condition has one trial.
-        decoders: readouts of the state less its mean, most important first within each part.
-        encoders: where in state space each readout goes; orthonormal within each part.
-        component_part: the part that each component was found for, as a place in `parts`.
-        component_share: variance of what a decoder reads, split by part; rows add up to 1. The share of its own part
-            is what Kobak et al. call demixing index.
-        explained: share of the averages' variance that each component rebuilds by itself.
-        explained_together: share that all components rebuild together.
-        pca_explained: share that as many principal components hold, the most that is possible.
-        projections: what the decoders read from the averages.
-        mean: the mean of the averages, over conditions and steps.
-        time: steps from the event that trials are aligned to.
-        condition_labels: the level of every label in each condition, as a place in `levels`.
-        n_trials: of each condition.
-        parts: what each part depends on: "time" for what all conditions share, else labels.
-        label_names: the labels.
-        levels: the values of each label.
-        align: the event at time 0.
-        regularisation, against_noise, noise, seed: the settings.
-        made: how it was found.
-    """
-
-    variance: Float[np.ndarray, " part"]
-    signal_variance: Float[np.ndarray, " part"] | None
-    noise_variance: float | None
-    decoders: Float[np.ndarray, "component unit"]
-    encoders: Float[np.ndarray, "component unit"]
-    component_part: Int64[np.ndarray, " component"]
-    component_share: Float[np.ndarray, "component part"]
-    explained: Float[np.ndarray, " component"]
-    explained_together: float
-    pca_explained: float
-    projections: Float[np.ndarray, "component condition time"]
-    mean: Float[np.ndarray, " unit"]
-    time: Int64[np.ndarray, " time"]
-    condition_labels: Int64[np.ndarray, "condition label"]
-    n_trials: Int64[np.ndarray, " condition"]
-    parts: tuple[str, ...]
-    label_names: tuple[str, ...]
-    levels: tuple[tuple[str, ...], ...]
-    align: str
-    regularisation: float
-    against_noise: bool
-    noise: float
-    seed: int
-    made: Made | None = None
-
-    @property
-    def variance_ratio(self) -> Float[np.ndarray, " part"]:
-        """Fractions of the averages' variance; they add up to 1."""
-        return self.variance / self.variance.sum()
-
-    @property
-    def demixing_index(self) -> Float[np.ndarray, " component"]:
-        """How much of what each decoder reads comes from its own part, from 0 to 1."""
-        return self.component_share[np.arange(len(self.component_part)), self.component_part]
-
-    def read(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch component"]:
-        """What the decoders read from other states."""
-        return (states - self.mean) @ self.decoders.T
-
-    def summary(self) -> str:
-        shares = ", ".join(f"{part} {share:.1%}" for part, share in zip(self.parts, self.variance_ratio, strict=True))
-        trials = f"{self.n_trials.min()} to {self.n_trials.max()} trials each"
-        if self.signal_variance is None:
-            caution = "a condition has one trial, so that noise is not known"
-        else:
-            leaked = 1 - self.signal_variance.sum() / self.variance.sum()
-            caution = f"{leaked:.1%} of it is noise that averaging left"
-        return (
-            f"variance of {len(self.n_trials)} condition averages ({trials}): {shares}; {caution}; "
-            f"{len(self.decoders)} demixed components {'of single trials ' if self.against_noise else ''}"
-            f"rebuild {self.explained_together:.1%} (PCA {self.pca_explained:.1%}), "
-            f"their median demixing index {np.median(self.demixing_index):.2f}"
-        )
-
-    def figure(self) -> "go.Figure":
-        """The first component of up to four parts over time, and the variance of all parts."""
-        return demixing_figure(self)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -180,8 +88,8 @@ def demix_states(
         seed: of trials, initial states and noise.
 
     Raises:
-        NotApplicable: nothing tells trials apart or what to show, the states diverge or do not move, or fewer than
-            two conditions.
+        NotApplicable: the trials have no labels, there is nothing to show, the states diverge or do not move, or fewer
+            than two conditions.
         ValueError: a label or an event that there is not, labels that do not match the trials, a combination of
             levels without a trial, a window that not all trials have.
 
@@ -206,13 +114,13 @@ def demix_states(
         seed=seed,
     )
     if len(shown.names) > MOST_LABELS:
-        raise ValueError(f"at most {MOST_LABELS} labels can be told apart, got {', '.join(shown.names)}")
+        raise ValueError(f"at most {MOST_LABELS} labels can be split, got {', '.join(shown.names)}")
     if TIME in shown.names:
         raise ValueError(f"a label cannot be called {TIME!r}, which names what all conditions share: rename it")
-    conditions = conditions_of(shown)
-    _check_complete(shown, conditions)
+    averaged = averages_of(shown)
+    _check_complete(averaged.conditions)
     n_units = shown.states.shape[2]
-    averages = conditions.averages
+    averages = averaged.states
     mean = averages.mean((0, 1))
     sets, marginals = _marginalise(averages - mean, [len(level) for level in shown.levels])
     variance = (marginals**2).sum(3).mean((1, 2))
@@ -220,9 +128,9 @@ def demix_states(
     if total <= (n_units * np.finfo(np.float64).eps * np.abs(averages).max()) ** 2:
         raise NotApplicable("the averages do not move and do not differ: there is no variance to split")
     with linalg.one_thread():
-        spread = _noise(shown, conditions)
-        leaked = None if spread is None else _leaked(spread, conditions, sets, shown)
-        within = _within(shown, conditions) if against_noise else np.zeros((n_units, n_units))
+        spread = _noise(shown, averaged)
+        leaked = None if spread is None else _leaked(spread, averaged.conditions, sets)
+        within = _within(shown, averaged) if against_noise else np.zeros((n_units, n_units))
         decoders, encoders = _regress(marginals, within, min(n_components, n_units), regularisation)
         together = _rebuilt(averages - mean, decoders.reshape(-1, n_units), encoders.reshape(-1, n_units))
     flat = decoders.reshape(-1, n_units)
@@ -237,40 +145,35 @@ def demix_states(
         variance=variance,
         signal_variance=None if leaked is None else np.maximum(variance - leaked, 0.0),
         noise_variance=None if spread is None else float(spread[0].mean()),
-        decoders=flat,
-        encoders=encoders.reshape(-1, n_units),
-        component_part=np.repeat(np.arange(len(sets)), decoders.shape[1]),
-        component_share=shares,
-        explained=np.array(single),
-        explained_together=together,
-        pca_explained=float(singular[: len(flat)].sum() / singular.sum()),
-        projections=read.sum(1),
-        mean=mean,
-        time=shown.time,
-        condition_labels=conditions.labels,
-        n_trials=conditions.n_trials,
         parts=tuple(" × ".join(shown.names[i] for i in s) or TIME for s in sets),
-        label_names=shown.names,
-        levels=shown.levels,
+        components=DemixedComponents(
+            decoders=flat,
+            encoders=encoders.reshape(-1, n_units),
+            of_part=np.repeat(np.arange(len(sets)), decoders.shape[1]),
+            share=shares,
+            explained=np.array(single),
+            explained_together=together,
+            pca_explained=float(singular[: len(flat)].sum() / singular.sum()),
+            projections=read.sum(1),
+            mean=mean,
+            against_noise=against_noise,
+        ),
+        time=shown.time,
         align=shown.align,
-        regularisation=regularisation,
-        against_noise=against_noise,
-        noise=noise,
-        seed=seed,
+        conditions=averaged.conditions,
     )
 
 
-def _check_complete(shown: Labelled, conditions: Conditions) -> None:
-    levels = [len(level) for level in shown.levels]
-    for name, n in zip(shown.names, levels, strict=True):
+def _check_complete(conditions: Conditions) -> None:
+    names, levels = conditions.label_names, [len(level) for level in conditions.levels]
+    for name, n in zip(names, levels, strict=True):
         if n < 2:
-            raise NotApplicable(f"{name} has one level in these trials: there is nothing that it could tell apart")
+            raise NotApplicable(f"{name} has one level in these trials: there is nothing that it could separate")
     missing = set(np.ndindex(*levels)) - set(map(tuple, conditions.labels.tolist()))
     if missing:
-        first = min(missing)
-        what = ", ".join(f"{n} {lev[i]}" for n, lev, i in zip(shown.names, shown.levels, first, strict=True))
+        what = conditions.title(np.array(min(missing)))
         raise ValueError(
-            f"{len(missing)} of {np.prod(levels)} combinations of {', '.join(shown.names)} have no trial, such as "
+            f"{len(missing)} of {np.prod(levels)} combinations of {', '.join(names)} have no trial, such as "
             f"{what}: show more trials, or use fewer labels"
         )
 
@@ -291,28 +194,30 @@ def _marginalise(
     return sets, np.stack(parts)
 
 
-def _noise(shown: Labelled, conditions: Conditions) -> tuple[np.ndarray, np.ndarray] | None:
-    """Of trials about their average, by condition: the variance (condition, time), and T times the variance of the
-    trials' means over time (condition,)."""
-    if conditions.n_trials.min() < 2:
+def _noise(shown: Labelled, averaged: Averages) -> tuple[np.ndarray, np.ndarray] | None:
+    """How trials scatter about the average of their condition: the variance (condition, time), and T times the variance
+    of the trials' means over time (condition,); None where a condition has one trial."""
+    n_trials, of_trial = averaged.conditions.n_trials, averaged.of_trial
+    if n_trials.min() < 2:
         return None
-    rest = shown.states - conditions.averages[conditions.of_trial]
+    rest = shown.states - averaged.states[of_trial]
     each, slow = (rest**2).sum(2), len(shown.time) * (rest.mean(1) ** 2).sum(1)
-    members = np.eye(len(conditions.n_trials))[conditions.of_trial].T / (conditions.n_trials - 1)[:, None]
+    members = np.eye(len(n_trials))[of_trial].T / (n_trials - 1)[:, None]
     return members @ each, members @ slow
 
 
-def _within(shown: Labelled, conditions: Conditions) -> Float[np.ndarray, "unit unit"]:
+def _within(shown: Labelled, averaged: Averages) -> Float[np.ndarray, "unit unit"]:
     """Mean square of trials about their average, all conditions with equal weight."""
-    rest = shown.states - conditions.averages[conditions.of_trial]
-    weight = 1 / (conditions.n_trials * len(conditions.n_trials) * len(shown.time))
-    weighted = rest * weight[conditions.of_trial][:, None, None]
+    n_trials = averaged.conditions.n_trials
+    rest = shown.states - averaged.states[averaged.of_trial]
+    weight = 1 / (n_trials * len(n_trials) * len(shown.time))
+    weighted = rest * weight[averaged.of_trial][:, None, None]
     n_units = rest.shape[2]
     return weighted.reshape(-1, n_units).T @ rest.reshape(-1, n_units)
 
 
 def _leaked(
-    spread: tuple[np.ndarray, np.ndarray], conditions: Conditions, sets: list[tuple[int, ...]], shown: Labelled
+    spread: tuple[np.ndarray, np.ndarray], conditions: Conditions, sets: list[tuple[int, ...]]
 ) -> Float[np.ndarray, " part"]:
     """The variance that the noise of averages brings to each part, in expectation: as many degrees of freedom as the
     part has of the conditions', and for time all but the mean over time."""
@@ -320,7 +225,7 @@ def _leaked(
     n_conditions, n_steps = variance.shape
     of_averages = (variance.sum(1) / conditions.n_trials).sum() / (n_conditions * n_steps)
     of_means = (slow / conditions.n_trials).sum() / (n_conditions * n_steps)
-    free = [np.prod([len(shown.levels[i]) - 1 for i in own]) / n_conditions for own in sets]
+    free = [np.prod([len(conditions.levels[i]) - 1 for i in own]) / n_conditions for own in sets]
     return np.array([f * (of_averages - (0 if own else of_means)) for f, own in zip(free, sets, strict=True)])
 
 

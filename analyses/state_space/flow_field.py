@@ -4,138 +4,29 @@ A plane through a space of many dimensions is not followed by the flow: what is 
 F(h) - h that lies within the plane, and how much does not is part of the result.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points import FixedPoints
 from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.known_points import KnownPoints
-from rnnscope.analyses.state_space.flow_figure import flow_figure
+from rnnscope.analyses.state_space.flow_result import FlowField, Plane, PointsBeside
 from rnnscope.analyses.state_space.principal import components_seconds, principal_components
 from rnnscope.analyses.state_space.projection import checked_points, inputs_of_points
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps import HeldInput
 from rnnscope.question import Axes, Count, InputVector, Level, Seed
-from rnnscope.records.provenance import Made
-from rnnscope.records.results import Result
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.starts import in_domain
 from rnnscope.subjects.subject import Subject
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 MARGIN = 0.15  # around what the view is made to hold, on each side
 AXES = "direction 1", "direction 2"
-
-
-@dataclass(frozen=True, repr=False)
-class FlowField(Result):
-    """One step of a map from the points of a grid in a plane.
-
-    Attributes:
-        origin: the point of the plane with coordinates 0, 0.
-        directions: the two axes of the plane, orthonormal.
-        x, y: coordinates of the grid along the two directions, in units of the state.
-        flow: the step F(h) - h along each of the two directions; NaN where it is not finite.
-        out_of_plane: length of what is left of the step, at right angles to the plane.
-        inside: whether the state is one that the network can be in (its `domain`), and the step from it is finite.
-        out_of_plane_share: of the squared length of all steps inside.
-        fixed_points: those at the held input, in the coordinates of the plane; none where none were given.
-        fixed_distance: their distances from the plane, in units of the state.
-        n_unstable: unstable directions of each; -1 at a kink of the map, where eigenvalues decide nothing.
-        n_elsewhere: fixed points that were given but are so at another input; they are left out.
-        near: distance up to which a fixed point is drawn.
-        input: the input that was held; empty for a map that takes none.
-        axis_names: of the two directions.
-        seed: of the trials whose states were visited.
-        made: how it was found.
-    """
-
-    origin: Float[np.ndarray, " unit"]
-    directions: Float[np.ndarray, "direction unit"]
-    x: Float[np.ndarray, " x"]
-    y: Float[np.ndarray, " y"]
-    flow: Float[np.ndarray, "y x direction"]
-    out_of_plane: Float[np.ndarray, "y x"]
-    inside: Bool[np.ndarray, "y x"]
-    out_of_plane_share: float
-    fixed_points: Float[np.ndarray, "point direction"]
-    fixed_distance: Float[np.ndarray, " point"]
-    n_unstable: Int64[np.ndarray, " point"]
-    n_elsewhere: int
-    near: float
-    input: Float[np.ndarray, " input"]
-    axis_names: tuple[str, ...]
-    seed: int
-    made: Made | None = None
-
-    @property
-    def speed(self) -> Float[np.ndarray, "y x"]:
-        """Length of the whole step, in and out of the plane, in units of the state per step."""
-        return np.sqrt((self.flow**2).sum(2) + self.out_of_plane**2)
-
-    @property
-    def drawn(self) -> Bool[np.ndarray, " point"]:
-        """Which fixed points are near the plane, and within the view."""
-        low, high = (np.array([self.x[k], self.y[k]]) for k in (0, -1))
-        seen = ((self.fixed_points >= low) & (self.fixed_points <= high)).all(1)
-        return seen & (self.fixed_distance <= self.near)
-
-    def nullcline(self, direction: int) -> Float[np.ndarray, "crossing 2"]:
-        """Where the flow along a direction (0 or 1) is 0: coordinates of its crossings of the grid's lines, by linear
-        interpolation. Where these curves cross, the flow within the plane stands still; the state does so only where
-        nothing leads out of the plane either."""
-        values = np.where(self.inside, self.flow[..., direction], np.nan)
-        x, y = np.meshgrid(self.x, self.y)
-        places = np.stack([x, y], -1)
-        found = []
-        for a, b, p, q in (
-            (values[:, :-1], values[:, 1:], places[:, :-1], places[:, 1:]),
-            (values[:-1], values[1:], places[:-1], places[1:]),
-        ):
-            crosses = (a * b < 0) | ((a == 0) & np.isfinite(b))
-            way = a[crosses] / (a[crosses] - b[crosses] + (a[crosses] == b[crosses]))
-            found.append(p[crosses] + way[:, None] * (q - p)[crosses])
-        return np.unique(np.concatenate(found), axis=0)
-
-    def project(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch 2"]:
-        """Other states in the coordinates of the plane."""
-        return (states - self.origin) @ self.directions.T
-
-    def summary(self) -> str:
-        speed = self.speed[self.inside]
-        size = f"{len(self.x)} x {len(self.y)} points"
-        if not len(speed):
-            return f"none of the {size} of this plane is a state that the network can be in"
-        close = int(self.drawn.sum())
-        points = f"; {close} of {len(self.fixed_distance)} fixed points within {self.near:.3g} of it" * bool(
-            len(self.fixed_distance)
-        )
-        points += f"; {self.n_elsewhere} fixed points at other inputs left out" * bool(self.n_elsewhere)
-        outside = f", {1 - self.inside.mean():.0%} of them outside the network's domain" * (not self.inside.all())
-        return (
-            f"flow on {size}{outside} in the {self._plane()}: "
-            f"{self.out_of_plane_share:.1%} of the squared flow leads out of the plane; "
-            f"speed {speed.min():.2g} to {speed.max():.2g} per step{points}"
-        )
-
-    def _plane(self) -> str:
-        """The axes, with what both are made of named once."""
-        first, second = (name.split(" of ", 1) for name in self.axis_names)
-        if len(first) == len(second) == 2 and first[1] == second[1]:
-            return f"{first[0]}-{second[0]} plane of {first[1]}"
-        return f"plane of {' and '.join(self.axis_names)}"
-
-    def figure(self) -> "go.Figure":
-        """Speed as colour, arrows along the flow in the plane, its nullclines, and the fixed points near."""
-        return flow_figure(self)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -181,17 +72,17 @@ def flow_field(
         origin: a state that the plane goes through, (state,); by default the mean of the states or points that
             `plane` names.
         input: the input to hold, (input,); zeros if None.
-        fixed_points: a `FixedPoints`, or `KnownPoints` of one's own. Where they tell their inputs, those at the held
+        fixed_points: a `FixedPoints`, or `KnownPoints` of one's own. Where their inputs are known, those at the held
             one count.
         extent: (left, right, bottom, top) of the view, in units of the state from the origin; if None it holds what
             the plane was made from.
         n_grid: points along the longer side.
         near: fixed points up to this far from the plane are drawn, as a fraction of the view's longer side.
-        n_trials: of the task, whose visited states tell where to look.
+        n_trials: of the task, whose visited states show where to look.
         seed: of those trials.
 
     Raises:
-        NotApplicable: nothing tells where the plane should be, as the states do not move or do not span one.
+        NotApplicable: where the plane should be is open, as the states do not move or do not span one.
         ValueError: directions or points that span no plane, sizes that do not fit.
 
     Example:
@@ -202,7 +93,7 @@ def flow_field(
         (0.0, True)
     """
     if directions is not None and through is not None:
-        raise ValueError("both directions and through tell what the plane is: choose one")
+        raise ValueError("both directions and through say what the plane is: choose one")
     state_map = HeldInput(subject.map, input)
     held, size = state_map.input, state_map.state_size
     if size < 2:
@@ -253,22 +144,21 @@ def flow_field(
     total = (step[inside] ** 2).sum()
     offset = points - middle
     return FlowField(
-        origin=middle,
-        directions=axes,
         x=x,
         y=y,
         flow=flow,
         out_of_plane=rest,
         inside=inside,
         out_of_plane_share=float((rest[inside] ** 2).sum() / total) if total else 0.0,
-        fixed_points=offset @ axes.T,
-        fixed_distance=np.linalg.norm(offset - offset @ axes.T @ axes, axis=1),
-        n_unstable=n_unstable,
-        n_elsewhere=n_elsewhere,
-        near=float(near * longer),
         input=held,
-        axis_names=names,
-        seed=seed,
+        plane=Plane(origin=middle, directions=axes, axis_names=names),
+        points=PointsBeside(
+            coordinates=offset @ axes.T,
+            distance=np.linalg.norm(offset - offset @ axes.T @ axes, axis=1),
+            n_unstable=n_unstable,
+            n_elsewhere=n_elsewhere,
+            near=float(near * longer),
+        ),
     )
 
 

@@ -1,13 +1,14 @@
-"""Trials that labels tell apart, on one time axis: what averages over conditions are made of."""
+"""Trials with labels, on one time axis: what averages over conditions are made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int64
 from numpy.typing import ArrayLike
 
 from rnnscope.cost import FLOAT, Expected, Scale, Settings
+from rnnscope.records.schema1 import FORMERLY
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import Trajectories
@@ -39,21 +40,43 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Averages over the trials of each condition, that is, of each combination of labels that occurs.
+    """Which conditions there are: each combination of labels that occurs.
 
     Attributes:
-        averages: of the states, every trial of a condition with equal weight.
+        labels: the level of every label in each condition, as a place in `levels`.
         n_trials: of each condition.
-        of_trial: the condition of each trial.
-        labels: the level of every label in each condition.
-        titles: "stimulus 1, match 0" and the like.
+        label_names: the labels that make the conditions.
+        levels: the values of each label.
     """
 
-    averages: Float[np.ndarray, "condition time unit"]
+    labels: Int64[np.ndarray, "condition label"] = field(metadata={FORMERLY: "condition_labels"})
     n_trials: Int64[np.ndarray, " condition"]
+    label_names: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What each is called: "stimulus 1, match 0" and the like."""
+        return tuple(self.title(row) for row in self.labels)
+
+    def title(self, row: Int64[np.ndarray, " label"], first: int = 0) -> str:
+        """What a row of `labels` is called, without the labels before the first."""
+        return ", ".join(f"{self.label_names[i]} {self.levels[i][row[i]]}" for i in range(first, len(row)))
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Averages over the trials of each condition.
+
+    Attributes:
+        states: the mean state, every trial of a condition with equal weight.
+        of_trial: the condition of each trial.
+        conditions: which there are.
+    """
+
+    states: Float[np.ndarray, "condition time unit"]
     of_trial: Int64[np.ndarray, " trial"]
-    labels: Int64[np.ndarray, "condition label"]
-    titles: tuple[str, ...]
+    conditions: Conditions
 
 
 def shown_states(
@@ -81,7 +104,7 @@ def shown_states(
 
 
 def labelled_cost(scale: Scale, settings: Settings) -> Expected:
-    """Of showing trials and telling them apart."""
+    """What it takes to show trials and to label them."""
     n_trials, n_steps, _ = scale.shown(settings)
     numbers = n_trials * n_steps * scale.n
     return Expected(scale.simulation(n_trials, n_steps) + 8 * numbers * scale.scan, FLOAT * 4 * numbers)
@@ -99,7 +122,7 @@ def labelled_states(
     noise: float = 0.0,
     seed: int = 0,
 ) -> Labelled:
-    """Show trials, tell them apart by labels, and cut all to the same steps.
+    """Show trials, label them, and cut all to the same steps.
 
     Args:
         subject: the network.
@@ -115,7 +138,7 @@ def labelled_states(
         seed: of trials, initial states and noise.
 
     Raises:
-        NotApplicable: nothing tells trials apart, or what to show; the states diverge.
+        NotApplicable: the trials have no labels, there is nothing to show, or the states diverge.
         ValueError: a label or an event that there is not, labels that do not match the trials, a window that not
             all trials have.
     """
@@ -125,7 +148,7 @@ def labelled_states(
     return Labelled(states, time, columns, names, levels, align)
 
 
-def conditions_of(labelled: Labelled, least: int = 2) -> Conditions:
+def averages_of(labelled: Labelled, least: int = 2) -> Averages:
     """Averages of every combination of labels that occurs.
 
     Raises:
@@ -139,12 +162,9 @@ def conditions_of(labelled: Labelled, least: int = 2) -> Conditions:
             f"{least} conditions are needed, and {what} makes {len(combinations)} of {len(of_trial)} trials: "
             "choose other labels, or show trials that differ in them"
         )
-    averages = np.stack([labelled.states[of_trial == c].mean(0) for c in range(len(combinations))])
-    titles = tuple(
-        ", ".join(f"{name} {levels[k]}" for name, levels, k in zip(labelled.names, labelled.levels, row, strict=True))
-        for row in combinations
-    )
-    return Conditions(averages, counts.astype(np.int64), of_trial.astype(np.int64), combinations, titles)
+    states = np.stack([labelled.states[of_trial == c].mean(0) for c in range(len(combinations))])
+    conditions = Conditions(combinations, counts.astype(np.int64), labelled.names, labelled.levels)
+    return Averages(states, of_trial.astype(np.int64), conditions)
 
 
 def target_labels(shown: Trajectories, task: Task | None) -> tuple[Int64[np.ndarray, " trial"], str]:
@@ -200,7 +220,7 @@ def _labels(
     known = ", ".join(map(repr, pool))
     if not chosen:
         raise NotApplicable(
-            "nothing tells trials apart: name labels= of the task, or give trial_labels= with one value a trial "
+            "the trials have no labels: name labels= of the task, or give trial_labels= with one value a trial "
             f"(there are {known})"
         )
     for name in chosen:

@@ -1,9 +1,9 @@
 """Where in state space does the network move? Principal components of the states that trials visit."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -23,6 +23,7 @@ from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
+from rnnscope.records.schema1 import FORMERLY
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import Trajectories
@@ -37,6 +38,37 @@ NEAR = 3.0  # fixed points are drawn up to this many times the extent of the tra
 MARKER = 7
 
 
+@dataclass(frozen=True)
+class ShownTrials:
+    """The trials that were projected.
+
+    Attributes:
+        valid: where a trial goes on; where trials were shown in chunks, of the first chunk.
+        label: the label of each trial, a whole number.
+        label_name: what the labels are; "" where there are none, and all are 0.
+        n_trials, n_states: how many trials and states the components were made of.
+    """
+
+    valid: Bool[np.ndarray, "trial time"]
+    label: Int64[np.ndarray, " trial"] = field(metadata={FORMERLY: "trial_label"})
+    label_name: str
+    n_trials: int
+    n_states: int
+
+
+@dataclass(frozen=True)
+class ProjectedPoints:
+    """The fixed points, in the coordinates of the trajectories; none where none were given.
+
+    Attributes:
+        coordinates: in the first components.
+        n_unstable: unstable directions of each; -1 at a kink of the map, where eigenvalues decide nothing.
+    """
+
+    coordinates: Float[np.ndarray, "point component"] = field(metadata={FORMERLY: "fixed_points"})
+    n_unstable: Int64[np.ndarray, " point"]
+
+
 @dataclass(frozen=True, repr=False)
 class StateSpace(Result):
     """States in the coordinates of their principal components.
@@ -48,35 +80,25 @@ class StateSpace(Result):
         explained_variance_ratio: the same as a fraction of the total; all 0 where the state never moves.
         trajectories: the states in the first components, where trials were shown in chunks those of the first
             chunk; NaN in the padding of short trials.
-        valid: where a trial goes on.
-        trial_label: what tells trials apart, one whole number each.
-        label_name: what the labels are; "" where nothing tells trials apart, and all are 0.
-        fixed_points: in the same coordinates; none where none were given.
-        n_unstable: unstable directions of each fixed point; -1 at a kink of the map, where eigenvalues decide nothing.
+        trials: the trials that were projected.
+        points: the fixed points in the same coordinates.
         participation_ratio: (sum of variances)^2 / sum of squared variances: the number of dimensions that the
             states fill, from 1 to the number of units (Gao et al. 2017); 0 where the state never moves.
         dimension_90: components that hold 90 % of the variance; 0 where the state never moves.
-        n_states, n_trials: what the components were made of.
-        noise, seed: the settings.
         made: how it was found; None for recorded states.
     """
+
+    rows: ClassVar[str] = "rank"
 
     components: Float[np.ndarray, "kept unit"]
     mean: Float[np.ndarray, " unit"]
     explained_variance: Float[np.ndarray, " rank"]
     explained_variance_ratio: Float[np.ndarray, " rank"]
     trajectories: Float[np.ndarray, "trial time component"]
-    valid: Bool[np.ndarray, "trial time"]
-    trial_label: Int64[np.ndarray, " trial"]
-    label_name: str
-    fixed_points: Float[np.ndarray, "point component"]
-    n_unstable: Int64[np.ndarray, " point"]
+    trials: ShownTrials
+    points: ProjectedPoints
     participation_ratio: float
     dimension_90: int
-    n_states: int
-    n_trials: int
-    noise: float
-    seed: int
     made: Made | None = None
 
     def project(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch component"]:
@@ -90,12 +112,12 @@ class StateSpace(Result):
     def summary(self) -> str:
         n_components = self.trajectories.shape[2]
         if not self.dimension_90:
-            return f"the state does not move in {self.n_trials} trials"
+            return f"the state does not move in {self.trials.n_trials} trials"
         held = self.explained_variance_ratio[:n_components].sum()
-        n_points = len(self.fixed_points)
+        n_points = len(self.points.coordinates)
         points = f"; {n_points} fixed point{'' if n_points == 1 else 's'}" if n_points else ""
         return (
-            f"{n_components} PCs hold {held:.1%} of the variance of {self.n_trials} trials; "
+            f"{n_components} PCs hold {held:.1%} of the variance of {self.trials.n_trials} trials; "
             f"90 % in {self.dimension_90}, participation ratio {self.participation_ratio:.2f}{points}"
         )
 
@@ -161,8 +183,8 @@ def project_states(
         first = next(chunks)
         principal = principal_components_of_chunks(shown.visited for shown in chain([first], chunks))
     labels, label_name = target_labels(first, subject.task)
-    settings = {"n_trials": total, "label_name": label_name, "noise": noise, "seed": seed}
-    return _state_space(principal, first.states, first.valid, labels, n_components, fixed_points, **settings)
+    trials = ShownTrials(first.valid, labels, label_name, total, principal.n_states)
+    return _state_space(principal, first.states, trials, n_components, fixed_points)
 
 
 def project_chunks(
@@ -190,7 +212,7 @@ def project_chunks(
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> found = project_chunks(rng.standard_normal((100, 50, 8)) for _ in range(20))
-        >>> found.n_states, found.n_trials
+        >>> found.trials.n_states, found.trials.n_trials
         (100000, 2000)
     """
     if n_components not in range(1, KEPT + 1):
@@ -208,9 +230,9 @@ def project_chunks(
             yield chunk[~np.isnan(chunk).any(-1)]
 
     principal = principal_components_of_chunks(visited())
-    settings = {"n_trials": n_trials, "label_name": "", "noise": 0.0, "seed": 0}
-    labels, valid = np.zeros(len(first), np.int64), np.asarray(~np.isnan(first).any(-1))
-    return _state_space(principal, first, valid, labels, n_components, fixed_points, **settings)
+    valid = np.asarray(~np.isnan(first).any(-1))
+    trials = ShownTrials(valid, np.zeros(len(first), np.int64), "", n_trials, principal.n_states)
+    return _state_space(principal, first, trials, n_components, fixed_points)
 
 
 def _checked_chunk(chunk: np.ndarray) -> np.ndarray:
@@ -243,16 +265,14 @@ def _simulated(
 def _state_space(
     principal: Principal,
     states: np.ndarray,
-    valid: np.ndarray,
-    labels: np.ndarray,
+    trials: ShownTrials,
     n_components: int,
     fixed_points: FixedPoints | KnownPoints | None,
-    **settings: Any,
 ) -> StateSpace:
     components = principal.components[:KEPT]
     axes = components[:n_components].T
     trajectories = (states - principal.mean) @ axes
-    trajectories[~valid] = np.nan
+    trajectories[~trials.valid] = np.nan
     points, n_unstable = checked_points(fixed_points, states.shape[-1])
     return StateSpace(
         components=components,
@@ -260,14 +280,10 @@ def _state_space(
         explained_variance=principal.variance,
         explained_variance_ratio=principal.ratio,
         trajectories=trajectories,
-        valid=valid,
-        trial_label=labels,
-        fixed_points=(points - principal.mean) @ axes,
-        n_unstable=n_unstable,
+        trials=trials,
+        points=ProjectedPoints((points - principal.mean) @ axes, n_unstable),
         participation_ratio=principal.participation_ratio,
         dimension_90=principal.dimension(),
-        n_states=principal.n_states,
-        **settings,
     )
 
 
@@ -289,7 +305,7 @@ def checked_points(
 def inputs_of_points(
     fixed_points: FixedPoints | KnownPoints | None, input_size: int
 ) -> Float[np.ndarray, "point input"] | None:
-    """The input at which each is a fixed point; None where that is not told."""
+    """The input at which each is a fixed point; None where that is not known."""
     held = None if fixed_points is None else fixed_points.inputs
     if held is not None and held.shape[1] != input_size:
         raise ValueError(
@@ -308,10 +324,10 @@ def _figure(result: StateSpace) -> "go.Figure":
     n_axes = min(3, result.trajectories.shape[-1])
     ratio = result.explained_variance_ratio
     titles = [f"PC{i + 1} ({_share(ratio[i])})" for i in range(n_axes)]
-    labels = np.unique(result.trial_label)
-    most = max(min(SHOWN_TRIALS, int(SHOWN_STEPS / result.valid.sum(1).mean())), min(len(labels), SHOWN_TRIALS))
-    trials = _spread(result.trial_label, most)
-    n_trials = result.n_trials
+    of_trial, valid, n_trials = result.trials.label, result.trials.valid, result.trials.n_trials
+    labels, label_name = np.unique(of_trial), result.trials.label_name
+    most = max(min(SHOWN_TRIALS, int(SHOWN_STEPS / valid.sum(1).mean())), min(len(labels), SHOWN_TRIALS))
+    trials = _spread(of_trial, most)
     some = f", {len(trials)} of {n_trials} trials" if len(trials) < n_trials else ""
     figure = new_figure(f"State space{some}: {_share(ratio[:n_axes].sum())} of the variance")
     many = len(labels) > len(COLOURS)
@@ -325,8 +341,8 @@ def _figure(result: StateSpace) -> "go.Figure":
 
     gap = np.full((1, n_axes), np.nan)
     for i, label in enumerate(labels):
-        members = [t for t in trials if result.trial_label[t] == label]
-        pieces = [np.concatenate([result.trajectories[t, result.valid[t], :n_axes], gap]) for t in members]
+        members = [t for t in trials if of_trial[t] == label]
+        pieces = [np.concatenate([result.trajectories[t, valid[t], :n_axes], gap]) for t in members]
         if not pieces:
             continue
         add(
@@ -334,21 +350,20 @@ def _figure(result: StateSpace) -> "go.Figure":
             mode="lines",
             line={"color": colours[i], "width": 2.5 if n_axes == 3 else 1.2},
             opacity=0.45,
-            name=str(label) if result.label_name else "trials",
+            name=str(label) if label_name else "trials",
             showlegend=not many,
             legendgroup="trials",
-            legendgrouptitle={"text": result.label_name or None},
+            legendgrouptitle={"text": label_name or None},
         )
     box = _box(result.trajectories[trials][..., :n_axes])
-    near = np.abs(result.fixed_points[:, :n_axes] - box.mean(0)).max(1, initial=0) <= NEAR * max(
-        np.ptp(box, 0).max(), 1e-12
-    )
+    coordinates, n_unstable = result.points.coordinates[:, :n_axes], result.points.n_unstable
+    near = np.abs(coordinates - box.mean(0)).max(1, initial=0) <= NEAR * max(np.ptp(box, 0).max(), 1e-12)
     for name, chosen, symbol in (
-        ("stable", result.n_unstable == 0, "circle"),
-        ("unstable", result.n_unstable > 0, "circle-open"),
-        ("at a kink", result.n_unstable < 0, "diamond-open"),
+        ("stable", n_unstable == 0, "circle"),
+        ("unstable", n_unstable > 0, "circle-open"),
+        ("at a kink", n_unstable < 0, "diamond-open"),
     ):
-        points = result.fixed_points[chosen & near][:, :n_axes]
+        points = coordinates[chosen & near]
         if not chosen.any():
             continue
         note = f", {int((chosen & ~near).sum())} out of view" if (chosen & ~near).any() else ""
@@ -357,13 +372,13 @@ def _figure(result: StateSpace) -> "go.Figure":
             points if len(points) else gap,
             mode="markers",
             marker={"symbol": symbol, "size": size, "color": "black", "line": {"width": 2.5, "color": "black"}},
-            hovertext=[name if n < 0 else f"{name}, {n} unstable directions" for n in result.n_unstable[chosen & near]],
+            hovertext=[name if n < 0 else f"{name}, {n} unstable directions" for n in n_unstable[chosen & near]],
             name=f"{name} ({int(chosen.sum())}{note})",
             legendgroup="points",
             legendgrouptitle={"text": "fixed points"},
         )
     if many:
-        bar = {"title": {"text": result.label_name}, "thickness": 14, "len": 0.6}
+        bar = {"title": {"text": label_name}, "thickness": 14, "len": 0.6}
         marker = {"color": [labels.min(), labels.max()], "colorscale": SEQUENTIAL, "showscale": True, "colorbar": bar}
         add(np.repeat(gap, 2, 0), mode="markers", marker=marker, showlegend=False)
     if n_axes == 3:

@@ -9,7 +9,7 @@ and its variance, and what is lost is how components go together.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, MultipleOf
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.state_space.conditions import add_condition_legend, condition_styles
-from rnnscope.analyses.state_space.labelled import conditions_of, labelled_cost, labelled_states
+from rnnscope.analyses.state_space.labelled import Conditions, averages_of, labelled_cost, labelled_states
 from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
@@ -34,6 +34,30 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+@dataclass(frozen=True)
+class RotationFit:
+    """How well a rotation fits, beside any linear map and beside surrogates.
+
+    Attributes:
+        r2_skew: share of the change of state, in the leading components, that the skew-symmetric fit explains.
+        r2_linear: the same for an unconstrained matrix, the most that any linear map explains.
+        null_r2_skew: of the surrogates.
+        null_r2_linear: of the surrogates.
+        p_value: share of surrogates (and of the data, counted as one more) with an `r2_skew` as large as the data's.
+    """
+
+    r2_skew: float
+    r2_linear: float
+    null_r2_skew: Float[np.ndarray, " surrogate"]
+    null_r2_linear: Float[np.ndarray, " surrogate"]
+    p_value: float
+
+    @property
+    def r2_ratio(self) -> float:
+        """R² of the skew-symmetric over that of the unconstrained fit: 1 for pure rotation, 0 for none."""
+        return self.r2_skew / self.r2_linear if self.r2_linear > 0 else 0.0
+
+
 @dataclass(frozen=True, repr=False)
 class Rotations(Result):
     """Planes in which condition averages rotate, the fastest first.
@@ -42,60 +66,40 @@ class Rotations(Result):
         planes: two orthonormal directions of each plane; states turn from the first to the second.
         frequency: cycles per step, from 0 to 1/2.
         variance_ratio: share of the averages' variance in each plane.
-        r2_skew: share of the change of state, in the leading components, that the skew-symmetric fit explains.
-        r2_linear: the same for an unconstrained matrix, the most that any linear map explains.
-        null_r2_skew: of the surrogates.
-        null_r2_linear: of the surrogates.
-        p_value: share of surrogates (and of the data, counted as one more) with an `r2_skew` as large as the data's.
         trajectories: averages in the coordinates of every plane.
         mean: where all coordinates are 0: the mean of what was fitted.
-        components_ratio: share of the variance that the leading components hold; the rest was not fitted.
+        n_components: leading components that were fitted.
+        components_ratio: share of the variance that they hold; the rest was not fitted.
         time: steps from the event that trials are aligned to.
-        condition_labels: the level of every label in each condition, as a place in `levels`.
-        n_trials: of each condition.
-        label_names: the labels that make the conditions.
-        levels: the values of each label.
         align: the event at time 0.
-        subtracted: whether the average over conditions was taken off at every step.
-        n_components, noise, seed: the settings.
-        made: how it was found.
+        fit: how well rotations fit.
+        conditions: which conditions there are.
+        made: how they were found.
     """
+
+    rows: ClassVar[str] = "plane"
 
     planes: Float[np.ndarray, "plane 2 unit"]
     frequency: Float[np.ndarray, " plane"]
     variance_ratio: Float[np.ndarray, " plane"]
-    r2_skew: float
-    r2_linear: float
-    null_r2_skew: Float[np.ndarray, " surrogate"]
-    null_r2_linear: Float[np.ndarray, " surrogate"]
-    p_value: float
     trajectories: Float[np.ndarray, "condition time plane 2"]
     mean: Float[np.ndarray, " unit"]
+    n_components: int
     components_ratio: float
     time: Int64[np.ndarray, " time"]
-    condition_labels: Int64[np.ndarray, "condition label"]
-    n_trials: Int64[np.ndarray, " condition"]
-    label_names: tuple[str, ...]
-    levels: tuple[tuple[str, ...], ...]
     align: str
-    subtracted: bool
-    n_components: int
-    noise: float
-    seed: int
+    fit: RotationFit
+    conditions: Conditions
     made: Made | None = None
-
-    @property
-    def r2_ratio(self) -> float:
-        """R² of the skew-symmetric over that of the unconstrained fit: 1 for pure rotation, 0 for none."""
-        return self.r2_skew / self.r2_linear if self.r2_linear > 0 else 0.0
 
     def summary(self) -> str:
         first = f"fastest plane {self.frequency[0]:.4f} cycles/step with {self.variance_ratio[0]:.1%} of the variance"
+        fit = self.fit
         return (
-            f"R² {self.r2_skew:.3f} by rotation, {self.r2_linear:.3f} by any linear map (ratio {self.r2_ratio:.2f}); "
-            f"surrogates {np.median(self.null_r2_skew):.3f}, p = {self.p_value:.3g}; {first}; "
-            f"{len(self.n_trials)} conditions in {self.n_components} components ({self.components_ratio:.1%} of the "
-            "variance)"
+            f"R² {fit.r2_skew:.3f} by rotation, {fit.r2_linear:.3f} by any linear map (ratio {fit.r2_ratio:.2f}); "
+            f"surrogates {np.median(fit.null_r2_skew):.3f}, p = {fit.p_value:.3g}; {first}; "
+            f"{len(self.conditions.n_trials)} conditions in {self.n_components} components "
+            f"({self.components_ratio:.1%} of the variance)"
         )
 
     def figure(self) -> "go.Figure":
@@ -155,8 +159,8 @@ def find_rotations(
         seed: of trials, initial states, noise and surrogates.
 
     Raises:
-        NotApplicable: nothing tells trials apart or what to show, the states diverge, fewer than three conditions (two
-            where their mean is not taken off), or averages that fill less than a plane.
+        NotApplicable: the trials have no labels, there is nothing to show, the states diverge, fewer than three
+            conditions (two where their mean is not taken off), or averages that fill less than a plane.
         ValueError: an odd number of components, a label or an event that there is not, labels that do not match the
             trials, a window that not all trials have.
 
@@ -166,7 +170,7 @@ def find_rotations(
         >>> start = lambda n, rng: rng.standard_normal((n, 2))
         >>> wheel = rs.FunctionMap(lambda h, u: h @ turn.T, state_size=2, input_size=1, initial=start)
         >>> found = find_rotations(wheel, inputs=np.zeros((8, 20, 1)), labels="trial")
-        >>> round(found.r2_skew, 6), round(2 * np.pi * float(found.frequency[0]), 6)
+        >>> round(found.fit.r2_skew, 6), round(2 * np.pi * float(found.frequency[0]), 6)
         (1.0, 0.3)
     """
     shown = labelled_states(
@@ -183,8 +187,8 @@ def find_rotations(
     if len(shown.time) < 3:
         raise ValueError(f"a rotation needs at least 3 steps, got {len(shown.time)}: choose a larger window")
     # Two conditions less their mean are mirror images, and so is every surrogate of theirs: the data once more.
-    conditions = conditions_of(shown, 3 if subtract_mean else 2)
-    averages = conditions.averages
+    averaged = averages_of(shown, 3 if subtract_mean else 2)
+    averages = averaged.states
     offset = averages.mean(0) if subtract_mean else np.zeros_like(averages[0])
     flat = (averages - offset).reshape(-1, averages.shape[2])
     principal = principal_components(flat)
@@ -206,24 +210,20 @@ def find_rotations(
         planes=planes,
         frequency=np.arctan(turns / 2) / np.pi,
         variance_ratio=(trajectories**2).sum((0, 1, 3)) / ((flat - principal.mean) ** 2).sum(),
-        r2_skew=r2_skew,
-        r2_linear=r2_linear,
-        null_r2_skew=null_skew,
-        null_r2_linear=null_linear,
-        p_value=float((1 + (null_skew >= r2_skew).sum()) / (1 + n_surrogates)),
         trajectories=trajectories,
         mean=principal.mean,
+        n_components=size,
         components_ratio=float(principal.ratio[:size].sum()),
         time=shown.time,
-        condition_labels=conditions.labels,
-        n_trials=conditions.n_trials,
-        label_names=shown.names,
-        levels=shown.levels,
         align=shown.align,
-        subtracted=subtract_mean,
-        n_components=size,
-        noise=noise,
-        seed=seed,
+        fit=RotationFit(
+            r2_skew=r2_skew,
+            r2_linear=r2_linear,
+            null_r2_skew=null_skew,
+            null_r2_linear=null_linear,
+            p_value=float((1 + (null_skew >= r2_skew).sum()) / (1 + n_surrogates)),
+        ),
+        conditions=averaged.conditions,
     )
 
 
@@ -281,9 +281,9 @@ def _figure(found: Rotations) -> "go.Figure":
     n = min(2, len(found.planes))
     titles = [f"plane {k + 1}: {found.frequency[k]:.3f} cycles/step, {found.variance_ratio[k]:.0%}" for k in range(n)]
     figure = make_subplots(cols=n + 1, subplot_titles=[*titles, "fit of surrogates"], horizontal_spacing=0.11)
-    figure.update_layout(template=TEMPLATE, title={"text": f"Rotations by {', '.join(found.label_names)}"})
+    figure.update_layout(template=TEMPLATE, title={"text": f"Rotations by {', '.join(found.conditions.label_names)}"})
     figure.update_annotations(font_size=12)
-    styles = condition_styles(found.condition_labels, found.levels)
+    styles = condition_styles(found.conditions)
     for plane in range(n):
         for c, style in enumerate(styles):
             path = found.trajectories[c, :, plane]
@@ -303,7 +303,7 @@ def _figure(found: Rotations) -> "go.Figure":
         figure.update_yaxes(scaleanchor=axis, row=1, col=plane + 1)
     figure.update_yaxes(title_text="direction 2", row=1, col=1)
     figure.add_histogram(
-        x=found.null_r2_skew,
+        x=found.fit.null_r2_skew,
         marker_color=NEUTRAL,
         histnorm="percent",
         nbinsx=25,
@@ -313,8 +313,8 @@ def _figure(found: Rotations) -> "go.Figure":
     )
     # The narrower line last: where the two are equal, both are seen.
     for value, colour, name, width in (
-        (found.r2_linear, "black", "any linear map", 6),
-        (found.r2_skew, COLOURS[1], "rotation", 2.5),
+        (found.fit.r2_linear, "black", "any linear map", 6),
+        (found.fit.r2_skew, COLOURS[1], "rotation", 2.5),
     ):
         figure.add_shape(
             type="line",
@@ -336,8 +336,8 @@ def _figure(found: Rotations) -> "go.Figure":
             row=1,
             col=n + 1,
         )
-    least = min(0.0, float(found.null_r2_skew.min()), found.r2_skew)
+    least = min(0.0, float(found.fit.null_r2_skew.min()), found.fit.r2_skew)
     figure.update_xaxes(title_text="R² of the change", range=[least - 0.02, 1.02], row=1, col=n + 1)
     figure.update_yaxes(title_text="surrogates (%)", row=1, col=n + 1)
-    add_condition_legend(figure, found.condition_labels, found.levels, found.label_names)
+    add_condition_legend(figure, found.conditions)
     return figure

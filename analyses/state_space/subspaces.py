@@ -7,9 +7,9 @@ the covariance of both groups: states that fill few dimensions overlap by chance
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -22,6 +22,7 @@ from rnnscope.numerics import linalg
 from rnnscope.question import Count, Level, Seed, TrialInputs
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
+from rnnscope.records.schema1 import FORMERLY
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject, as_subject
@@ -37,6 +38,22 @@ QUANTILES = (0.025, 0.5, 0.975)
 SHOWN_PAIRS = 6
 
 
+@dataclass(frozen=True)
+class Chance:
+    """What random subspaces have in common, drawn from the mean covariance of the two groups: the quantiles 0.025, 0.5
+    and 0.975.
+
+    Attributes:
+        angles, overlap, alignment: as of `Subspaces`.
+        n_random: random draws for each pair.
+    """
+
+    angles: Float[np.ndarray, "quantile group other angle"] = field(metadata={FORMERLY: "null_angles"})
+    overlap: Float[np.ndarray, "quantile group other"] = field(metadata={FORMERLY: "null_overlap"})
+    alignment: Float[np.ndarray, "quantile group other"] = field(metadata={FORMERLY: "null_alignment"})
+    n_random: int
+
+
 @dataclass(frozen=True, repr=False)
 class Subspaces(Result):
     """How the subspaces of several groups of states lie to one another.
@@ -48,48 +65,42 @@ class Subspaces(Result):
             they are orthogonal.
         alignment: variance of the group (row) within the subspace of the other (column), as a share of the most that
             so many dimensions could hold: from 0 to 1.
-        null_angles, null_overlap, null_alignment: the same for random subspaces, drawn from the mean covariance of
-            the two groups; the quantiles 0.025, 0.5 and 0.975.
+        chance: the same for random subspaces.
         dimension: of each group's subspace.
         held: share of its own variance that each subspace holds.
         n_states: of each group.
         groups: what each is called.
-        n_random: random draws for each pair.
-        noise, seed: the settings.
         made: how it was found.
     """
+
+    rows: ClassVar[str] = "group"
 
     angles: Float[np.ndarray, "group other angle"]
     overlap: Float[np.ndarray, "group other"]
     alignment: Float[np.ndarray, "group other"]
-    null_angles: Float[np.ndarray, "quantile group other angle"]
-    null_overlap: Float[np.ndarray, "quantile group other"]
-    null_alignment: Float[np.ndarray, "quantile group other"]
+    chance: Chance
     dimension: Int64[np.ndarray, " group"]
     held: Float[np.ndarray, " group"]
     n_states: Int64[np.ndarray, " group"]
     groups: tuple[str, ...]
-    n_random: int
-    noise: float
-    seed: int
     made: Made | None = None
 
     def summary(self) -> str:
         upper = np.triu_indices(len(self.groups), 1)
         low, high = (int(k) for k in (self.overlap[upper].argmin(), self.overlap[upper].argmax()))
-        below = int((self.overlap < self.null_overlap[0])[upper].sum())
-        above = int((self.overlap > self.null_overlap[2])[upper].sum())
+        below = int((self.overlap < self.chance.overlap[0])[upper].sum())
+        above = int((self.overlap > self.chance.overlap[2])[upper].sum())
 
         def pair(k: int) -> str:
             a, b = upper[0][k], upper[1][k]
-            chance = f"chance {self.null_overlap[1, a, b]:.2f}"
+            chance = f"chance {self.chance.overlap[1, a, b]:.2f}"
             return f"{self.groups[a]} and {self.groups[b]} {self.overlap[a, b]:.2f} ({chance})"
 
         pairs = f"overlap of {pair(0)}" if len(upper[0]) == 1 else f"overlap least of {pair(low)}, most of {pair(high)}"
         return (
             f"subspaces of {len(self.groups)} groups, {self.dimension.min()} to {self.dimension.max()} dimensions: "
             f"{pairs}; of {len(upper[0])} pairs {below} below and {above} above the 95 % range of chance "
-            f"({self.n_random} draws)"
+            f"({self.chance.n_random} draws)"
         )
 
     def figure(self) -> "go.Figure":
@@ -148,7 +159,7 @@ def compare_subspaces(
         seed: of trials, initial states, noise and random subspaces.
 
     Raises:
-        NotApplicable: nothing tells what to show, the states diverge, or fewer than two groups of states that move.
+        NotApplicable: there is nothing to show, the states diverge, or fewer than two groups of states that move.
         ValueError: networks of different sizes, an event that there is not, an epoch that is empty.
 
     Example:
@@ -185,7 +196,7 @@ def compare_subspaces(
         raise NotApplicable(
             f"two groups of states that move are needed, there is {len(found)}: give epochs= or others="
         )
-    return _compare(found, n_components, n_random, noise, seed)
+    return _compare(found, n_components, n_random, seed)
 
 
 def _epochs(
@@ -230,9 +241,7 @@ def network_names(networks: Sequence[Subject]) -> tuple[str, ...]:
     return names if len(set(names)) == len(names) else tuple(f"{name} ({k})" for k, name in enumerate(names))
 
 
-def _compare(
-    found: dict[str, Principal], n_components: int | None, n_random: int, noise: float, seed: int
-) -> Subspaces:
+def _compare(found: dict[str, Principal], n_components: int | None, n_random: int, seed: int) -> Subspaces:
     from scipy.linalg import subspace_angles
 
     rng = np.random.default_rng([seed, 0xA9])
@@ -268,16 +277,11 @@ def _compare(
         angles=angles,
         overlap=overlap,
         alignment=alignment,
-        null_angles=null_angles,
-        null_overlap=null_overlap,
-        null_alignment=null_alignment,
+        chance=Chance(null_angles, null_overlap, null_alignment, n_random),
         dimension=np.array(sizes, np.int64),
         held=np.array([p.ratio[:k].sum() for p, k in zip(every, sizes, strict=True)]),
         n_states=np.array([p.n_states for p in every], np.int64),
         groups=tuple(found),
-        n_random=n_random,
-        noise=noise,
-        seed=seed,
     )
 
 
@@ -305,7 +309,7 @@ def _figure(found: Subspaces) -> "go.Figure":
     figure.update_layout(template=TEMPLATE, title={"text": f"Subspaces of {n} groups of states"})
     figure.update_annotations(font_size=13)
     text = [
-        [f"{found.alignment[i, j]:.2f}<br>({found.null_alignment[1, i, j]:.2f})" if i != j else "" for j in range(n)]
+        [f"{found.alignment[i, j]:.2f}<br>({found.chance.alignment[1, i, j]:.2f})" if i != j else "" for j in range(n)]
         for i in range(n)
     ]
     figure.add_heatmap(
@@ -341,7 +345,7 @@ def _figure(found: Subspaces) -> "go.Figure":
         )
         figure.add_scatter(
             x=index,
-            y=found.null_angles[1, a, b, known],
+            y=found.chance.angles[1, a, b, known],
             mode="lines+markers",
             marker={"symbol": "circle-open", "size": 6},
             line={"color": colour, "width": 1.5, "dash": "dot"},

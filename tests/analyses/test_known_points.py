@@ -26,8 +26,8 @@ def test_they_are_shown_as_those_that_were_found():
     inputs = np.random.default_rng(1).standard_normal((4, 20, 1)) / 10
     for verb, settings in ((project_states, {"inputs": inputs}), (flow_field, {"directions": np.eye(2)})):
         by_hand, searched = (verb(wells, fixed_points=points, **settings) for points in (known, found))
-        np.testing.assert_allclose(by_hand.fixed_points, searched.fixed_points, atol=1e-9)
-        np.testing.assert_array_equal(by_hand.n_unstable, searched.n_unstable)
+        np.testing.assert_allclose(by_hand.points.coordinates, searched.points.coordinates, atol=1e-9)
+        np.testing.assert_array_equal(by_hand.points.n_unstable, searched.points.n_unstable)
 
 
 def test_what_is_not_told():

@@ -9,7 +9,7 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses import NotApplicable, local_linear
 from rnnscope.analyses.local_linear import LinearisationAlong, jacobians_along, linearise_along
-from rnnscope.records import results
+from rnnscope.records import result_files
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 
@@ -101,8 +101,8 @@ def test_padding_is_left_out():
 def test_it_survives_saving_and_draws(tmp_path):
     module, inputs = gru()
     found = linearise_along(module, inputs=inputs)
-    results.save_result(found, tmp_path / "l.zarr")
-    again = results.load_result(LinearisationAlong, tmp_path / "l.zarr")
+    result_files.save_result(found, tmp_path / "l.zarr")
+    again = result_files.load_result(LinearisationAlong, tmp_path / "l.zarr")
     assert again.summary() == found.summary()
     np.testing.assert_array_equal(again.eigenvalues, found.eigenvalues)
     assert {"|λ|, 8 of 16", "largest stretch", "input channel 2"} <= {trace.name for trace in again.figure().data}

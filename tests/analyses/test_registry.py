@@ -220,9 +220,9 @@ def test_analyse_keeps_results_tells_progress_and_hands_fixed_points_on(tmp_path
     points, space = run["fixed_points"], run["state_space"]
     assert isinstance(points, analyses.FixedPoints)
     assert isinstance(space, analyses.StateSpace)
-    assert len(space.fixed_points) == len(points.points) > 0
-    assert np.array_equal(space.n_unstable, points.n_unstable)
-    assert len(ANALYSES["state_space"].on(run, fixed_points=None).fixed_points) == 0
+    assert len(space.points.coordinates) == len(points.points) > 0
+    assert np.array_equal(space.points.n_unstable, points.n_unstable)
+    assert len(ANALYSES["state_space"].on(run, fixed_points=None).points.coordinates) == 0
 
 
 def test_all_analyses_of_a_run_load_its_checkpoint_and_make_its_task_once(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import rnnscope as rs
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.switching_linear import SwitchingLinear, switching_linear
-from rnnscope.records import results
+from rnnscope.records import result_files
 
 RNG = np.random.default_rng(0)
 WELLS = np.array([[1.0, 0.5, 0.0], [-1.0, -0.5, 0.0]])
@@ -51,14 +51,14 @@ def test_a_piecewise_linear_map_is_explained_fully(by):
     found = switching_linear(MAP, fixed_points=POINTS, inputs=pulses(), by=by)
     for name in ("r2", "r2_change", "r2_multi_step"):
         assert getattr(found, name) == pytest.approx(1, abs=1e-12), name
-    np.testing.assert_allclose(found.r2_point, 1)
-    np.testing.assert_allclose(found.r2_multi_step_point, 1)
+    np.testing.assert_allclose(found.points.r2_change, 1)
+    np.testing.assert_allclose(found.points.r2_multi_step, 1)
     states = rs.simulate(MAP, pulses()).states
     before = np.concatenate([np.zeros((40, 1, 3)), states[:, :-1]], 1)
     np.testing.assert_array_equal(found.assigned, basin(before), err_msg="each step to the well that pulled")
-    assert found.global_r2 < 0.95
-    assert found.global_r2_change < 0.95
-    assert found.global_r2_multi_step < found.global_r2 < found.r2
+    assert found.one_map.r2 < 0.95
+    assert found.one_map.r2_change < 0.95
+    assert found.one_map.r2_multi_step < found.one_map.r2 < found.r2
 
 
 def test_segments_dwell_times_and_transitions_are_those_of_the_assignment():
@@ -71,12 +71,12 @@ def test_segments_dwell_times_and_transitions_are_those_of_the_assignment():
         owners += [piece[0] for piece in pieces]
         for a, b in pairwise(pieces):
             moves[a[0], b[0]] += 1
-    np.testing.assert_array_equal(found.segment_length, lengths)
-    np.testing.assert_array_equal(found.segment_point, owners)
-    np.testing.assert_array_equal(found.transitions, moves)
-    np.testing.assert_allclose(found.dwell, [np.mean(np.array(lengths)[np.array(owners) == k]) for k in (0, 1)])
-    np.testing.assert_allclose(found.occupancy, [(found.assigned == k).mean() for k in (0, 1)])
-    assert found.occupancy.sum() == pytest.approx(1)
+    np.testing.assert_array_equal(found.segments.length, lengths)
+    np.testing.assert_array_equal(found.segments.point, owners)
+    np.testing.assert_array_equal(found.points.transitions, moves)
+    np.testing.assert_allclose(found.points.dwell, [np.mean(np.array(lengths)[np.array(owners) == k]) for k in (0, 1)])
+    np.testing.assert_allclose(found.points.occupancy, [(found.assigned == k).mean() for k in (0, 1)])
+    assert found.points.occupancy.sum() == pytest.approx(1)
 
 
 def test_a_linear_map_is_explained_by_one_point_and_by_the_baseline():
@@ -85,8 +85,8 @@ def test_a_linear_map_is_explained_by_one_point_and_by_the_baseline():
     origin = KnownPoints(points=np.zeros((1, 3)), n_unstable=np.array([0]))
     found = switching_linear(linear, fixed_points=origin, inputs=pulses())
     assert found.r2_multi_step == pytest.approx(1, abs=1e-8)
-    assert found.global_r2_multi_step == pytest.approx(1, abs=1e-8)
-    assert found.segment_length.tolist() == [60] * 40
+    assert found.one_map.r2_multi_step == pytest.approx(1, abs=1e-8)
+    assert found.segments.length.tolist() == [60] * 40
 
 
 def test_the_baseline_predicts_trials_that_it_was_not_fitted_to():
@@ -96,7 +96,7 @@ def test_the_baseline_predicts_trials_that_it_was_not_fitted_to():
         lambda h: np.tanh(h @ weights.T), state_size=10, initial=lambda n, rng: rng.standard_normal((n, 10))
     )
     origin = KnownPoints(points=np.zeros((1, 10)), n_unstable=np.array([1]))
-    assert switching_linear(squash, fixed_points=origin, inputs=np.zeros((2, 4, 0))).global_r2 < 0.9
+    assert switching_linear(squash, fixed_points=origin, inputs=np.zeros((2, 4, 0))).one_map.r2 < 0.9
 
 
 def test_a_single_trial_is_predicted_by_what_was_fitted_to_its_other_half():
@@ -111,13 +111,13 @@ def test_a_single_trial_is_predicted_by_what_was_fitted_to_its_other_half():
         maps.append(np.linalg.lstsq(rows[others], after[others], rcond=None)[0])
         wrong.append(((rows[own] @ maps[-1] - after[own]) ** 2).sum())
     spread = ((after - after.mean(0)) ** 2).sum()
-    assert found.global_r2 == pytest.approx(1 - sum(wrong) / spread)
+    assert found.one_map.r2 == pytest.approx(1 - sum(wrong) / spread)
     state, errors, owner = before[0], 0.0, found.assigned[0]
     for t in range(40):
         state = before[t] if t and owner[t] != owner[t - 1] else state
         state = np.concatenate([state, inputs[0, t], [1.0]]) @ maps[t >= 20]
         errors += ((state - after[t]) ** 2).sum()
-    assert found.global_r2_multi_step == pytest.approx(1 - errors / spread)
+    assert found.one_map.r2_multi_step == pytest.approx(1 - errors / spread)
 
 
 def test_the_nearest_point_is_the_default_and_the_best_is_reported_beside_it():
@@ -137,11 +137,11 @@ def test_the_nearest_point_is_the_default_and_the_best_is_reported_beside_it():
     before = np.concatenate([states.initial[:, None], states.states[:, :-1]], 1)
     far = np.linalg.norm(before[:, :, None] - anywhere.points, axis=3)
     np.testing.assert_array_equal(near.assigned, far.argmin(2))
-    assert near.best_r2_change == pytest.approx(best.r2_change)
-    assert near.best_r2 == pytest.approx(best.r2)
+    assert near.best.r2_change == pytest.approx(best.r2_change)
+    assert near.best.r2 == pytest.approx(best.r2)
     assert 1 - best.r2_change < (1 - near.r2_change) / 3, "a choice among a hundred flatters"
     assert "steps to the nearest" in near.summary()
-    assert f"the best point of each step {near.best_r2_change:.3f}" in near.summary()
+    assert f"the best point of each step {near.best.r2_change:.3f}" in near.summary()
     assert "chosen after the fact" in best.summary()
 
 
@@ -156,8 +156,8 @@ def test_the_search_finds_all_fixed_points_of_a_map_that_is_no_run():
     )
     kicks = 4.0 * np.random.default_rng(0).choice([-1, 0, 0, 0, 1], (16, 30, 3))
     found = switching_linear(bits, inputs=kicks)
-    assert len(found.points) == 27
-    assert np.bincount(found.n_unstable).tolist() == [8, 12, 6, 1]
+    assert len(found.points.states) == 27
+    assert np.bincount(found.points.n_unstable).tolist() == [8, 12, 6, 1]
 
 
 def test_every_point_has_its_own_input():
@@ -201,10 +201,10 @@ def test_an_unstable_map_followed_for_long_is_wrong_but_not_unknown():
 def test_fixed_points_are_searched_for_where_none_are_given(tmp_path):
     found = switching_linear(MAP, inputs=pulses())
     assert found.r2 > 0.999
-    results.save_result(found, tmp_path / "s.zarr")
-    again = results.load_result(SwitchingLinear, tmp_path / "s.zarr")
+    result_files.save_result(found, tmp_path / "s.zarr")
+    again = result_files.load_result(SwitchingLinear, tmp_path / "s.zarr")
     assert again.summary() == found.summary()
-    np.testing.assert_array_equal(again.transitions, found.transitions)
+    np.testing.assert_array_equal(again.points.transitions, found.points.transitions)
     assert again.figure().layout.title.text
     drift = rs.FunctionMap(lambda h, u: h + 1, state_size=1, input_size=1, domain=(-10, 10))
     with pytest.raises(NotApplicable, match="no fixed points"):
@@ -216,7 +216,7 @@ def test_points_at_a_kink_are_told_apart():
     half = rs.FunctionMap(lambda h, u: np.maximum(h, 0) / 2 + u, state_size=1, input_size=1)
     known = KnownPoints(points=np.array([[0.0], [2.0]]), n_unstable=np.array([0, 0]), smooth=np.array([False, True]))
     found = switching_linear(half, fixed_points=known, inputs=np.random.default_rng(0).random((4, 9, 1)))
-    assert found.n_unstable.tolist() == [-1, 0]
+    assert found.points.n_unstable.tolist() == [-1, 0]
 
 
 def test_padding_is_left_out():
@@ -225,7 +225,7 @@ def test_padding_is_left_out():
     origin = KnownPoints(points=np.zeros((1, 1)), n_unstable=np.array([0]))
     found = switching_linear(lag, fixed_points=origin, inputs=trials)
     np.testing.assert_array_equal(found.assigned == -1, ~found.valid)
-    np.testing.assert_array_equal(found.segment_length, trials.info["length"])
+    np.testing.assert_array_equal(found.segments.length, trials.info["length"])
 
 
 def test_what_does_not_fit_is_refused():

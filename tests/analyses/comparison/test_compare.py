@@ -11,7 +11,7 @@ import rnnscope as rs
 from rnnscope.analyses import KnownPoints, NotApplicable, find_fixed_points, lyapunov_spectrum
 from rnnscope.analyses.comparison import Comparison, compare_networks, stability
 from rnnscope.analyses.comparison.similarity import conjugation_distance, delay_coordinates, fitted_dynamics
-from rnnscope.records import results
+from rnnscope.records import result_files
 from rnnscope.tasks import FlipFlop
 
 ELSEWHERE = KnownPoints(np.zeros((1, 3)), n_unstable=np.zeros(1, int))
@@ -127,11 +127,11 @@ def test_conjugate_linear_systems_move_alike_and_look_different():
     time = np.zeros((60, 20, 0))
     moves = compare_networks(systems, method="dsa", inputs=time, seed=1)
     looks = compare_networks(systems, method="procrustes", inputs=time, seed=1)
-    assert moves.rank == 3
+    assert moves.dynamics.rank == 3
     assert moves.distance[0, 1] < 1e-6
     assert moves.distance[0, 2] > 0.3
     assert looks.distance[0, 1] > 0.3
-    np.testing.assert_allclose(moves.explained, 1)
+    np.testing.assert_allclose(moves.dynamics.explained, 1)
 
 
 def test_noise_has_a_floor():
@@ -185,7 +185,7 @@ def test_fixed_points_tell_skeletons_apart():
         return rs.FunctionMap(lambda h: np.tanh(gain * h), state_size=1, domain=(-1, 1))
 
     found = compare_networks([wells(0.5), wells(2.0), wells(3.0)], method="fixed_points")
-    assert found.n_fixed_points.tolist() == [[1, 0], [2, 1], [2, 1]]
+    assert found.fixed_points.counts.tolist() == [[1, 0], [2, 1], [2, 1]]
     assert found.distance[1, 2] == 0
     assert found.distance[0, 1] == pytest.approx(2 / 4), "1 and 0 against 2 and 1"
     np.testing.assert_allclose(found.floor, 0)
@@ -197,11 +197,11 @@ def test_fixed_points_at_a_held_input_and_who_joins_whom(short):
     spread = lambda n, rng: rng.uniform(-1, 1, (n, 1))  # noqa: E731
     maps = [rs.FunctionMap(m.step, state_size=1, input_size=1, domain=(-1, 1), initial=spread) for m in maps]
     found = compare_networks(maps, method="fixed_points")
-    assert found.n_fixed_points.tolist() == [[2, 1]] * 2
-    assert found.n_connections.tolist() == [[[0, 0], [2, 0]]] * 2
+    assert found.fixed_points.counts.tolist() == [[2, 1]] * 2
+    assert found.fixed_points.connections.tolist() == [[[0, 0], [2, 0]]] * 2
     held = compare_networks(maps, method="fixed_points", input=[3.0])
-    assert held.n_fixed_points.tolist() == [[1]] * 2
-    assert held.n_connections.tolist() == [[[0]]] * 2
+    assert held.fixed_points.counts.tolist() == [[1]] * 2
+    assert held.fixed_points.connections.tolist() == [[[0]]] * 2
 
 
 def test_exponents_and_fixed_points_stand_beside_any_distance(short):
@@ -213,7 +213,7 @@ def test_exponents_and_fixed_points_stand_beside_any_distance(short):
     for k, state_map in enumerate(maps):
         points = find_fixed_points(state_map, n_starts=100, seed=7)  # other starts, and more
         np.testing.assert_array_equal(
-            found.n_fixed_points[k][points.n_unstable], np.bincount(points.n_unstable)[points.n_unstable]
+            found.fixed_points.counts[k][points.n_unstable], np.bincount(points.n_unstable)[points.n_unstable]
         )
     assert [a.text for a in found.figure().layout.annotations][2:] == ["Lyapunov exponents", "fixed points"]
 
@@ -233,8 +233,8 @@ def test_results_that_are_there_are_shown_beside_any_distance():
     kink = KnownPoints(np.zeros((3, 8)), n_unstable=np.array([0, 1, 2]), smooth=np.array([True, True, False]))
     found = compare_networks([network(0), network(1)], inputs=INPUTS, exponents=spectra, fixed_points=[kink, kink])
     np.testing.assert_allclose(found.exponents[:, 1], np.log(np.finfo(float).eps), err_msg="forgotten is forgotten")
-    assert found.n_fixed_points.tolist() == [[1, 1]] * 2
-    assert found.n_kinks.tolist() == [1, 1]
+    assert found.fixed_points.counts.tolist() == [[1, 1]] * 2
+    assert found.fixed_points.kinks.tolist() == [1, 1]
     assert {"stable", "at a kink", "network 0"} <= {trace.name for trace in found.figure().data}
     only = compare_networks([network(0), network(1)], method="fixed_points", fixed_points=[kink, kink])
     assert np.isnan(only.floor).all(), "these do not tell which start found what"
@@ -267,11 +267,11 @@ def test_networks_of_a_run_see_its_task_and_may_differ_in_size(tmp_path):
     runs = [run(rs.cells.Vanilla(6), "small"), run(rs.cells.GRU(9), "gated")]
     found = compare_networks(runs, method="dsa", n_trials=60, groups=["tanh", "gru"], rank=4)
     assert found.names == ("small", "gated")
-    assert found.rank == 4
+    assert found.dynamics.rank == 4
     assert (found.floor > 1e-4).all(), "the rotated copies saw other trials"
     assert found.distance[0, 1] > found.floor.max()
-    results.save_result(found, tmp_path / "c.zarr")
-    again = results.load_result(Comparison, tmp_path / "c.zarr")
+    result_files.save_result(found, tmp_path / "c.zarr")
+    again = result_files.load_result(Comparison, tmp_path / "c.zarr")
     assert again.summary() == found.summary()
     assert again.exponents is None
     np.testing.assert_array_equal(again.distance, found.distance)

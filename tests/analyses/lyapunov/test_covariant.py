@@ -58,8 +58,8 @@ def test_those_of_a_linear_map_are_its_eigenvectors(n):
     np.testing.assert_allclose(found.pair_angle, np.degrees(np.arccos(np.minimum(1, cosines))), atol=1e-3)
     (one, _), (other, _) = np.linalg.qr(vectors[:, :2]), np.linalg.qr(vectors[:, 2:4])
     between = np.degrees(np.arccos(np.linalg.svd(one.T @ other)[1].max()))
-    assert found.n_expanding == 2
-    np.testing.assert_allclose(found.angle, between, atol=1e-5)
+    assert found.splitting.n_expanding == 2
+    np.testing.assert_allclose(found.splitting.angle, between, atol=1e-5)
 
 
 def test_the_cat_map_has_directions_at_right_angles():
@@ -75,7 +75,7 @@ def test_the_cat_map_has_directions_at_right_angles():
     expanding, contracting = np.array([golden, 1]), np.array([1, -golden])
     assert sine(found.vectors[..., 0], expanding / np.linalg.norm(expanding)).max() < 1e-7
     assert sine(found.vectors[..., 1], contracting / np.linalg.norm(contracting)).max() < 1e-7
-    np.testing.assert_allclose(found.angle, 90, atol=1e-6)
+    np.testing.assert_allclose(found.splitting.angle, 90, atol=1e-6)
 
 
 def test_skew_product_whose_second_direction_is_known():
@@ -121,8 +121,8 @@ def test_henon_tangent_to_the_unstable_and_the_stable_manifold():
     assert sine(np.swapaxes(moved, 2, 3), np.swapaxes(vectors[:, 1:], 2, 3)).max() < 1e-6
     assert found.exponents.sum() == pytest.approx(np.log(0.3), abs=1e-10)
     np.testing.assert_allclose(found.covariant_exponents, found.exponents, atol=0.1)
-    assert found.angle.min() > 0
-    assert found.angle.min() < 10, "the Henon map is not hyperbolic"
+    assert found.splitting.angle.min() > 0
+    assert found.splitting.angle.min() < 10, "the Henon map is not hyperbolic"
 
 
 def test_vectors_that_have_no_time_to_settle_say_so():
@@ -160,20 +160,22 @@ def test_the_neutral_direction_of_a_flow_is_told_apart_and_is_that_of_the_flow(s
     found = covariant_lyapunov_vectors(
         state_map, starts=starts, n_steps=900, transient=300, settling=600, n_times=10, seed=seed
     )
-    assert (found.n_expanding, found.n_neutral) == (1, 1), f"{found.exponents} +- {found.standard_error}"
+    assert (found.splitting.n_expanding, found.splitting.n_neutral) == (1, 1), (
+        f"{found.exponents} +- {found.standard_error}"
+    )
     assert found.settled.all()
     along = flow(found.states)
     along /= np.linalg.norm(along, axis=-1, keepdims=True)
     assert sine(along, found.vectors[..., 1]).max() < 0.02
     between = np.degrees(np.arcsin(sine(found.vectors[..., 0], found.vectors[..., 2])))
-    np.testing.assert_allclose(found.angle, between, atol=1e-3)  # without the neutral one
+    np.testing.assert_allclose(found.splitting.angle, between, atol=1e-3)  # without the neutral one
     assert "1 direction expands, 1 direction is neutral, 1 direction contracts, " in found.summary()
     assert f"at least {between.min():.3g}°" in found.summary()
 
 
 def test_where_all_is_neutral_nothing_expands():
     found = covariant_lyapunov_vectors(linear(np.eye(2)), n_steps=20, transient=5, settling=5)
-    assert (found.n_expanding, found.n_neutral) == (0, 2)
+    assert (found.splitting.n_expanding, found.splitting.n_neutral) == (0, 2)
     assert found.degenerate.tolist() == [False, True]
     assert "1 settled, 1 NOT: 1 of (nearly) equal exponents" in found.summary()
     assert "no direction expands, 2 directions are neutral" in found.summary()
@@ -193,7 +195,7 @@ def test_a_complex_pair_has_no_vectors_of_its_own_but_its_plane_has_an_angle():
     plane = np.linalg.qr(basis[:, 1:])[0]
     line = basis[:, 0] / np.linalg.norm(basis[:, 0])
     truth = np.degrees(np.arcsin(np.linalg.norm(line - plane @ (plane.T @ line))))
-    np.testing.assert_allclose(found.angle, truth, atol=1e-6)
+    np.testing.assert_allclose(found.splitting.angle, truth, atol=1e-6)
     assert f"{truth:.3g}° from those that expand (median), at least {truth:.3g}°" in found.summary()
 
 
@@ -201,21 +203,21 @@ def test_angles_that_have_not_settled_are_withheld():
     tilted = np.array([[1.2, 0.3, 0.5], [0, 1.001, 0.4], [0, 0, 0.5]])
     settings = {"starts": np.zeros((1, 3)), "n_steps": 20, "n_times": 3}
     found = covariant_lyapunov_vectors(linear(tilted), transient=60, settling=2, **settings)
-    assert found.angle_discrepancy > 0.01
-    assert np.isnan(found.angle).all()
+    assert found.splitting.discrepancy > 0.01
+    assert np.isnan(found.splitting.angle).all()
     assert "at angles that have NOT settled" in found.summary()
     assert "that longer settling may help" in found.summary()
     assert "NOT settled" in found.figure().layout.title.text
     longer = covariant_lyapunov_vectors(linear(tilted), transient=400, settling=80, **settings)
-    assert longer.angle_discrepancy < 1e-6
-    assert np.isfinite(longer.angle).all()
+    assert longer.splitting.discrepancy < 1e-6
+    assert np.isfinite(longer.splitting.angle).all()
 
 
 def test_one_time_has_the_exponents_of_all_steps():
     one, many = (covariant_lyapunov_vectors(henon(), n_steps=60, n_times=n) for n in (1, 5))
     assert one.vectors.shape[1] == 1
     np.testing.assert_allclose(one.exponents, many.exponents, atol=1e-9)
-    assert one.n_expanding == 1
+    assert one.splitting.n_expanding == 1
 
 
 def test_directions_that_are_forgotten_have_no_vectors():
@@ -247,8 +249,8 @@ def test_a_network_under_input():
     settings = {"n_steps": 50, "transient": 50, "seed": 1}
     found = covariant_lyapunov_vectors(torch.nn.GRU(2, 6), inputs=inputs, settling=50, n_starts=2, **settings)
     assert found.drive == "given inputs"
-    assert found.n_expanding == 0
-    assert np.isnan(found.angle).all()
+    assert found.splitting.n_expanding == 0
+    assert np.isnan(found.splitting.angle).all()
     assert "no direction expands" in found.summary()
     spectrum = lyapunov_spectrum(torch.nn.GRU(2, 6), inputs=inputs, n_starts=2, n_steps=50, transient=50, seed=1)
     assert spectrum.exponents.shape == found.exponents.shape

@@ -61,9 +61,9 @@ def test_a_linear_map_gives_the_moduli_of_its_eigenvalues(n, qr_every):
     found = lyapunov_spectrum(linear(matrix), n_steps=200, transient=200, n_starts=2, qr_every=qr_every)
     np.testing.assert_allclose(found.exponents[:4], np.log(np.abs(values[:4])), atol=1e-6)
     assert found.exponents.sum() == pytest.approx(np.log(np.abs(values)).sum(), rel=1e-9)
-    assert found.time[-1] == 200
-    np.testing.assert_allclose(found.convergence[-1], found.exponents)
-    assert found.resolved.all()
+    assert found.convergence.time[-1] == 200
+    np.testing.assert_allclose(found.convergence.running[-1], found.exponents)
+    assert found.reductions.resolved.all()
 
 
 def test_elimination_and_qr_give_the_same_spectrum_along_a_stored_trajectory(monkeypatch):
@@ -85,13 +85,13 @@ def test_elimination_and_qr_give_the_same_spectrum_along_a_stored_trajectory(mon
         logs += np.log(np.abs(np.diagonal(r, axis1=1, axis2=2)))
     settings = {"trajectory": trajectory, "inputs": np.zeros((100, 1)), "n_steps": 100, "transient": 0}
     found = lyapunov_spectrum(module, **settings)
-    assert found.qr_every > 1
-    np.testing.assert_allclose(np.sort(found.per_start), np.sort(logs / 100), atol=1e-6)
+    assert found.reductions.qr_every > 1
+    np.testing.assert_allclose(np.sort(found.starts.exponents), np.sort(logs / 100), atol=1e-6)
 
     monkeypatch.setattr(frames, "ILL", 0.0)  # every frame is called badly conditioned
     by_qr = lyapunov_spectrum(module, **settings)
-    np.testing.assert_allclose(np.sort(by_qr.per_start), np.sort(logs / 100), atol=1e-6)
-    assert not np.array_equal(by_qr.per_start, found.per_start), "the other way was not taken"
+    np.testing.assert_allclose(np.sort(by_qr.starts.exponents), np.sort(logs / 100), atol=1e-6)
+    assert not np.array_equal(by_qr.starts.exponents, found.starts.exponents), "the other way was not taken"
 
 
 def test_the_first_exponent_is_the_growth_of_a_small_perturbation():
@@ -119,7 +119,7 @@ def test_a_driven_contraction_forgets_where_it_started():
     assert found.exponents[0] == pytest.approx(np.log(factors[100:]).mean(), abs=1e-12)
     assert found.drive == "given inputs"
     assert found.echo_state is True
-    assert found.separation < 1e-6
+    assert found.starts.separation < 1e-6
     assert "starts are forgotten (echo state property)" in found.summary()
     assert found.standard_error[0] > 0, "starts that are driven alike agree, and yet the mean has an error"
 
@@ -158,8 +158,8 @@ def test_a_run_is_driven_by_whole_trials_of_its_task():
     run = rs.Subject(net, Halves())
     found = lyapunov_spectrum(run, n_steps=100, transient=20, n_starts=3)
     assert found.drive == "task trials"
-    np.testing.assert_allclose(found.per_start, np.log(0.5))
-    assert found.separation < 1e-30, "a second state beside each start is shown the same"
+    np.testing.assert_allclose(found.starts.exponents, np.log(0.5))
+    assert found.starts.separation < 1e-30, "a second state beside each start is shown the same"
     assert lyapunov_spectrum(run, input=[0.25], n_steps=50).exponents[0] == pytest.approx(np.log(0.25))
 
 
@@ -172,7 +172,7 @@ def test_trials_that_are_given_are_shown_without_their_padding():
     assert found.drive == "task trials"
     np.testing.assert_allclose(found.exponents, (2 * np.log(0.5) + 5 * np.log(0.25) + 8 * np.log(0.125)) / 15)
     orders = lyapunov_spectrum(net, inputs=shown, n_steps=5, transient=0, n_starts=8)
-    assert np.unique(orders.per_start.round(6)).size > 1, "each start has an order of its own"
+    assert np.unique(orders.starts.exponents.round(6)).size > 1, "each start has an order of its own"
     with pytest.raises(ValueError, match=r"inputs must have shape \(time, 2\).*got \(4, 100, 1\)"):
         lyapunov_spectrum(torch.nn.RNN(2, 3), inputs=shown, n_steps=80, transient=20, n_starts=4)
     with pytest.raises(ValueError, match="needs the inputs that drove it"):
@@ -214,10 +214,10 @@ def test_the_first_few_are_the_first_of_all():
 def test_the_qr_interval_is_chosen_from_the_stretching_seen():
     gentle = lyapunov_spectrum(linear(np.diag([0.9, 0.8])), n_steps=50, n_starts=1)
     fierce = lyapunov_spectrum(linear(np.diag([1.0, 1e-7])), n_steps=50, n_starts=1)
-    assert gentle.qr_every == 10
-    assert fierce.qr_every == 1
+    assert gentle.reductions.qr_every == 10
+    assert fierce.reductions.qr_every == 1
     np.testing.assert_allclose(fierce.exponents, np.log([1.0, 1e-7]), atol=1e-9)
-    assert fierce.spread == pytest.approx(1e7)
+    assert fierce.reductions.spread == pytest.approx(1e7)
 
     def sudden(x):  # gentle in the transient, fierce after it
         return np.where(x[..., 2:] > 100, 1e-4, 0.8) ** np.arange(3) * x * [1, 1, 0] + [0, 0, 1] * (x + 1)
@@ -231,7 +231,7 @@ def test_the_qr_interval_is_chosen_from_the_stretching_seen():
     found = lyapunov_spectrum(
         rs.FunctionMap(sudden, jacobian=sudden_jacobian, state_size=3), starts=[[1.0, 1, 0]], n_steps=300, transient=50
     )
-    assert found.qr_every == 1
+    assert found.reductions.qr_every == 1
     truth = np.array([0, 1, 2]) * (51 * np.log(0.8) + 249 * np.log(1e-4)) / 300
     np.testing.assert_allclose(found.exponents, truth, atol=0.01)
 
@@ -240,15 +240,15 @@ def test_an_interval_that_is_too_long_says_which_exponents_it_spoils():
     settings = {"transient": 40, "n_starts": 1, "qr_every": 20}
     with pytest.warns(UserWarning, match="qr_every=20 is too long: the last exponent is lost.*; leave it out"):
         found = lyapunov_spectrum(linear(np.diag([1.0, 0.5, 1e-3])), n_steps=100, **settings)
-    assert found.resolved.tolist() == [True, True, False]
+    assert found.reductions.resolved.tolist() == [True, True, False]
     assert found.converged.tolist() == [True, True, False]
     np.testing.assert_allclose(found.exponents[:2], np.log([1.0, 0.5]), atol=1e-9)
     assert "3 of 3 exponents, 2 converged; qr_every=20 is too long: the last exponent is lost" in found.summary()
-    assert found.qr_every == 5, "the records asked for reductions every 5 steps"
-    assert found.qr_asked == 20
+    assert found.reductions.qr_every == 5, "the records asked for reductions every 5 steps"
+    assert found.reductions.qr_asked == 20
     whole = lyapunov_spectrum(linear(np.diag([1.0, 0.5, 0.25])), n_steps=1000, **settings)
-    assert whole.qr_every == 20
-    assert whole.resolved.all()
+    assert whole.reductions.qr_every == 20
+    assert whole.reductions.resolved.all()
 
 
 def test_the_warning_of_a_long_interval_names_just_the_exponents_that_it_spoils(monkeypatch):
@@ -260,14 +260,14 @@ def test_the_warning_of_a_long_interval_names_just_the_exponents_that_it_spoils(
         module.weight_ih_l0.zero_()
     settings = {"starts": data["initial_states"][:1], "n_steps": 200, "transient": 0}
     fine = lyapunov_spectrum(module, qr_every=1, **settings)
-    assert fine.resolved.all()
+    assert fine.reductions.resolved.all()
     with pytest.warns(UserWarning, match="qr_every=10 is too long"):
         coarse = lyapunov_spectrum(module, qr_every=10, **settings)
     # The states are the same: what differs is lost in the interval.
     error = np.abs(coarse.exponents - fine.exponents)
-    assert error[~coarse.resolved].max() > 0.1
-    assert error[coarse.resolved].max() < 0.01
-    assert f"the last {(~coarse.resolved).sum()} exponents are lost" in coarse.summary()
+    assert error[~coarse.reductions.resolved].max() > 0.1
+    assert error[coarse.reductions.resolved].max() < 0.01
+    assert f"the last {(~coarse.reductions.resolved).sum()} exponents are lost" in coarse.summary()
 
 
 def test_a_direction_that_is_forgotten_at_once_does_not_hide_that_the_first_has_converged():
@@ -275,7 +275,7 @@ def test_a_direction_that_is_forgotten_at_once_does_not_hide_that_the_first_has_
     assert found.exponents[0] == pytest.approx(np.log(0.5))
     assert found.exponents[2] == -np.inf
     assert found.converged.tolist() == [True, True, False]
-    assert found.resolved.tolist() == [True, True, False]
+    assert found.reductions.resolved.tolist() == [True, True, False]
     assert found.kaplan_yorke == 0.0
     assert found.summary().startswith("λ₁ = -0.6931 ± 0.0000 nats per step (converged); 3 of 3 exponents, 2 converged")
     assert "1 forgotten within a step" in found.summary()
@@ -307,16 +307,16 @@ def test_of_few_exponents_none_is_left_out_of_the_figure():
 def test_trajectories_that_diverge_say_when_and_leave_the_others_alone():
     starts = np.array([[0.1, 0.1], [50.0, 0.0], [0.0, 0.2]])
     found = lyapunov_spectrum(henon(), starts=starts, n_steps=100, transient=50)
-    assert found.diverged_at[[0, 2]].tolist() == [-1, -1]
-    assert 3 <= found.diverged_at[1] <= 12
+    assert found.starts.diverged_at[[0, 2]].tolist() == [-1, -1]
+    assert 3 <= found.starts.diverged_at[1] <= 12
     assert np.isfinite(found.exponents).all()
-    assert np.isnan(found.per_start[1]).all()
+    assert np.isnan(found.starts.exponents[1]).all()
     assert "1 of 3 starts diverged, the first at step" in found.summary()
     alone = lyapunov_spectrum(henon(), starts=starts[[0, 2]], n_steps=100, transient=50)
     np.testing.assert_allclose(found.exponents.sum(), alone.exponents.sum(), atol=1e-12)
 
     gone = lyapunov_spectrum(rs.FunctionMap(lambda x: 1 + x**2, state_size=1), n_steps=50, n_starts=2)
-    assert (gone.diverged_at > 0).all()
+    assert (gone.starts.diverged_at > 0).all()
     assert np.isnan(gone.exponents).all()
     assert gone.kaplan_yorke is None
     assert gone.summary().startswith("no Lyapunov exponents: 2 of 2 starts diverged")
@@ -331,11 +331,11 @@ def test_a_trajectory_that_is_given_is_followed_and_may_end():
     given = lyapunov_spectrum(henon(), trajectory=trajectory, n_steps=150, transient=50)
     walked = lyapunov_spectrum(henon(), starts=trajectory[:, 0], n_steps=150, transient=50)
     # The frame begins elsewhere in the random sequence of neither.
-    np.testing.assert_allclose(given.per_start, walked.per_start, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(given.starts.exponents, walked.starts.exponents, rtol=0, atol=1e-9)
     trajectory[1, 100:] = np.nan
     ended = lyapunov_spectrum(henon(), trajectory=trajectory, n_steps=150, transient=50)
-    assert ended.diverged_at.tolist() == [-1, 100]
-    np.testing.assert_allclose(ended.per_start[0], given.per_start[0], rtol=0, atol=1e-9)
+    assert ended.starts.diverged_at.tolist() == [-1, 100]
+    np.testing.assert_allclose(ended.starts.exponents[0], given.starts.exponents[0], rtol=0, atol=1e-9)
 
 
 def test_noise_and_seed():
@@ -351,7 +351,7 @@ def test_too_short_a_run_has_not_converged():
     found = lyapunov_spectrum(henon(), n_steps=1, transient=0, n_starts=2)
     assert not found.converged.any()
     assert "NOT converged: too short" in found.summary()
-    assert np.isnan(found.drift).all()
+    assert np.isnan(found.convergence.drift).all()
     hardly = lyapunov_spectrum(henon(), n_steps=20, n_starts=2, tolerance=1e-3)
     assert not hardly.converged[0]
     assert "λ₁ not converged" in hardly.figure().layout.title.text
@@ -388,7 +388,7 @@ def test_a_step_in_units_of_time():
 def test_results_survive_xarray():
     found = lyapunov_spectrum(henon(), n_steps=300)
     dataset = to_xarray(found)
-    assert dataset["convergence"].dims == ("time", "exponent")
+    assert dataset["convergence/running"].dims == ("time", "exponent")
     back = from_xarray(LyapunovSpectrum, dataset)
     assert back.summary() == found.summary()
     assert "Kaplan-Yorke dimension 1.2" in found.figure().layout.title.text

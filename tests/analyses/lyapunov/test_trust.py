@@ -62,17 +62,17 @@ def test_several_attractors_are_no_echo_state_however_they_are_driven(settings):
     given = "inputs" in settings
     kept = lyapunov_spectrum(memory() if given else run_of(memory()), **shorter)
     assert kept.sign == -1
-    assert kept.echo_state is False, f"separation {kept.separation}"
+    assert kept.echo_state is False, f"separation {kept.starts.separation}"
     assert "starts are not forgotten" in kept.summary()
     forgotten = lyapunov_spectrum(contraction() if given else run_of(contraction()), **shorter)
-    assert forgotten.echo_state is True, f"separation {forgotten.separation}"
-    assert forgotten.separation < 1e-30
+    assert forgotten.echo_state is True, f"separation {forgotten.starts.separation}"
+    assert forgotten.starts.separation < 1e-30
 
 
 def test_the_state_beside_each_start_leaves_its_exponents_alone():
     starts = np.array([[-0.9], [-0.3], [0.2], [0.7]])
     found = lyapunov_spectrum(memory(), inputs=WEAK, starts=starts, n_steps=100, transient=20)
-    for h, inputs, exponent in zip(starts, WEAK, found.per_start, strict=True):
+    for h, inputs, exponent in zip(starts, WEAK, found.starts.exponents, strict=True):
         logs = []
         for u in inputs:
             h = np.tanh(2 * h + u)
@@ -96,15 +96,15 @@ def test_starts_that_escape_are_not_forgotten():
     inside = lyapunov_spectrum(square, starts=[[0.1], [0.5]], **settings)
     assert inside.echo_state is True
     found = lyapunov_spectrum(square, starts=[[0.1], [0.5], [1.5], [2.0]], **settings)
-    assert (found.diverged_at >= 0).tolist() == [False, False, True, True]
+    assert (found.starts.diverged_at >= 0).tolist() == [False, False, True, True]
     assert found.echo_state is False
     assert "starts are not forgotten; 2 of 4 starts diverged" in found.summary()
     # Each start stays under its own inputs, but the second would escape under those of the first.
     pushed = np.zeros((2, 120, 1))
     pushed[0, 0] = 30.0
     beside = lyapunov_spectrum(square, starts=[[0.1], [0.9]], **{**settings, "inputs": pushed})
-    assert (beside.diverged_at < 0).all()
-    assert beside.separation == np.inf
+    assert (beside.starts.diverged_at < 0).all()
+    assert beside.starts.separation == np.inf
     assert beside.echo_state is False
 
 
@@ -122,12 +122,12 @@ def test_starts_on_several_attractors_disagree():
     # Beside its strange attractor the map has a stable fixed point, with complex eigenvalues of modulus .9: λ = ln .9.
     starts = np.random.default_rng(0).uniform(-3, 7, (30, 2))
     found = lyapunov_spectrum(ikeda(), starts=starts, n_steps=300)
-    first = found.per_start[:, 0]
+    first = found.starts.exponents[:, 0]
     calm, wild = first < 0, first > 0.3
     assert (calm | wild).all()
     np.testing.assert_allclose(first[calm], np.log(0.9), atol=0.01)
     assert found.sign == 0, "the mean is the exponent of no attractor"
-    assert not found.agree[0]
+    assert not found.convergence.agree[0]
     assert not found.converged[0]
     assert f"starts disagree, 2 groups: {calm.sum()} near -0.10" in found.summary()
     near = re.search(rf", {wild.sum()} near ([.\d]+)\)", found.summary())
@@ -136,7 +136,7 @@ def test_starts_on_several_attractors_disagree():
     assert float(near[1]) == pytest.approx(0.507, abs=0.1)
     for group, sign in ((calm, -1), (wild, 1)):
         alone = lyapunov_spectrum(ikeda(), starts=starts[group], n_steps=300)
-        assert alone.agree.all()
+        assert alone.convergence.agree.all()
         assert alone.sign == sign
 
 
@@ -144,7 +144,9 @@ def test_starts_on_one_attractor_agree():
     logistic = rs.FunctionMap(
         lambda x: 4 * x * (1 - x), jacobian=lambda x: (4 - 8 * x)[..., None], state_size=1, domain=(0, 1)
     )
-    found = [lyapunov_spectrum(logistic, n_steps=n, transient=20, seed=n).agree[0] for n in range(20, 220, 20)]
+    found = [
+        lyapunov_spectrum(logistic, n_steps=n, transient=20, seed=n).convergence.agree[0] for n in range(20, 220, 20)
+    ]
     assert all(found)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import rnnscope as rs
 from rnnscope.analyses.state_space import ConditionTrajectories, condition_trajectories
-from rnnscope.records import results
+from rnnscope.records import result_files
 
 SUMS = rs.FunctionMap(lambda h, u: h + u, state_size=3, input_size=3)
 
@@ -16,13 +16,11 @@ def test_speed_of_averages_and_of_trials():
     inputs[0, :, 0], inputs[1, :, 0] = 2.0, -2.0
     inputs[2:, :, 1] = [[1.0], [3.0]]
     found = condition_trajectories(SUMS, inputs=inputs, trial_labels={"kind": ["apart", "apart", "along", "along"]})
-    assert found.conditions == ("kind along", "kind apart")
-    np.testing.assert_allclose(found.speed, [[2.0] * 5, [0.0] * 5], atol=1e-12)
-    np.testing.assert_allclose(found.trial_speed, 2.0)
-    np.testing.assert_allclose(
-        found.trial_speed_error, [[1.0] * 5, [0.0] * 5], err_msg="of 1 and 3: std sqrt(2) / sqrt(2)"
-    )
-    assert found.step_time.tolist() == [0, 1, 2, 3, 4]
+    assert found.conditions.titles == ("kind along", "kind apart")
+    np.testing.assert_allclose(found.speed.averages, [[2.0] * 5, [0.0] * 5], atol=1e-12)
+    np.testing.assert_allclose(found.speed.trials, 2.0)
+    np.testing.assert_allclose(found.speed.error, [[1.0] * 5, [0.0] * 5], err_msg="of 1 and 3: std sqrt(2) / sqrt(2)")
+    assert found.speed.step_time.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_trajectories_are_projections_of_the_averages():
@@ -33,20 +31,20 @@ def test_trajectories_are_projections_of_the_averages():
     np.testing.assert_allclose(found.averages, wanted)
     np.testing.assert_allclose(found.trajectories @ found.components + found.mean, wanted, err_msg="3 of 3 components")
     assert found.explained_variance_ratio.sum() == pytest.approx(1)
-    np.testing.assert_allclose(found.speed, np.linalg.norm(np.diff(wanted, axis=1), axis=2))
+    np.testing.assert_allclose(found.speed.averages, np.linalg.norm(np.diff(wanted, axis=1), axis=2))
 
 
 def test_it_survives_saving_and_draws_every_condition(tmp_path):
     inputs = np.random.default_rng(0).standard_normal((60, 8, 3))
     labels = {"side": np.arange(60) % 3, "go": np.arange(60) % 2 == 0}
     found = condition_trajectories(SUMS, inputs=inputs, trial_labels=labels)
-    results.save_result(found, tmp_path / "c.zarr")
-    again = results.load_result(ConditionTrajectories, tmp_path / "c.zarr")
+    result_files.save_result(found, tmp_path / "c.zarr")
+    again = result_files.load_result(ConditionTrajectories, tmp_path / "c.zarr")
     assert again.summary() == found.summary()
-    assert again.levels == (("0", "1", "2"), ("False", "True"))
+    assert again.conditions.levels == (("0", "1", "2"), ("False", "True"))
     figure = again.figure()
     assert len([trace for trace in figure.data if trace.xaxis == "x2"]) == 6
-    assert [t.name for t in figure.data if t.showlegend] == list(found.conditions)
+    assert [t.name for t in figure.data if t.showlegend] == list(found.conditions.titles)
     many = condition_trajectories(SUMS, inputs=inputs, labels="trial").figure()
     assert [t.name for t in many.data if t.showlegend] == [f"trial {k}" for k in (0, 11, 23, 35, 47, 59)]
     single = rs.FunctionMap(lambda h, u: h + u, state_size=1, input_size=1)

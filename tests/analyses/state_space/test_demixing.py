@@ -6,7 +6,7 @@ import pytest
 import rnnscope as rs
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.state_space import DemixedStates, demix_states
-from rnnscope.records import results
+from rnnscope.records import result_files
 
 SIZE, STEPS = 8, 20
 SHOW = rs.FunctionMap(lambda h, u: u, state_size=SIZE, input_size=SIZE)
@@ -48,18 +48,21 @@ def test_variance_of_every_part_is_the_one_that_was_put_in():
     assert found.variance_ratio.sum() == pytest.approx(1)
     assert found.signal_variance is None, "one trial a condition says nothing of noise"
     assert found.noise_variance is None
-    np.testing.assert_allclose(found.mean, inputs.mean((0, 1)))
+    np.testing.assert_allclose(found.components.mean, inputs.mean((0, 1)))
 
 
 def test_without_noise_each_decoder_reads_its_own_part_alone():
     inputs, labels = trials(1, 0.0)
     found = demix_states(SHOW, inputs=inputs, trial_labels=labels, n_components=1, regularisation=0.0)
-    np.testing.assert_allclose(found.demixing_index, 1, atol=1e-9)
-    np.testing.assert_allclose(found.component_share.sum(1), 1)
-    assert found.explained_together == pytest.approx(1)
-    np.testing.assert_allclose(found.explained, found.variance_ratio, err_msg="each rebuilds its part, and no other")
-    assert found.read(inputs).shape == (*inputs.shape[:2], 4)
-    np.testing.assert_allclose(found.projections[0].std(0), 0, atol=1e-9, err_msg="time is the same in all conditions")
+    demixed = found.components
+    np.testing.assert_allclose(demixed.demixing_index, 1, atol=1e-9)
+    np.testing.assert_allclose(demixed.share.sum(1), 1)
+    assert demixed.explained_together == pytest.approx(1)
+    np.testing.assert_allclose(demixed.explained, found.variance_ratio, err_msg="each rebuilds its part, and no other")
+    assert demixed.read(inputs).shape == (*inputs.shape[:2], 4)
+    np.testing.assert_allclose(
+        demixed.projections[0].std(0), 0, atol=1e-9, err_msg="time is the same in all conditions"
+    )
 
 
 @pytest.mark.parametrize("slow", [False, True])
@@ -100,18 +103,22 @@ def test_decoders_solve_the_reduced_rank_regression_of_single_trials():
         x, y = np.hstack([centred, ridge]), np.hstack([target, np.zeros((SIZE, SIZE))])
         full = np.linalg.lstsq(x.T, y.T, rcond=None)[0].T
         u = np.linalg.svd(full @ x)[0][:, :2]
-        own = found.component_part == index
-        np.testing.assert_allclose(found.encoders[own].T @ found.decoders[own], u @ u.T @ full, atol=1e-10)
-        np.testing.assert_allclose(found.encoders[own] @ found.encoders[own].T, np.eye(2), atol=1e-12)
+        own = found.components.of_part == index
+        np.testing.assert_allclose(
+            found.components.encoders[own].T @ found.components.decoders[own], u @ u.T @ full, atol=1e-10
+        )
+        np.testing.assert_allclose(
+            found.components.encoders[own] @ found.components.encoders[own].T, np.eye(2), atol=1e-12
+        )
 
 
 def test_it_survives_saving_and_draws(tmp_path):
     inputs, labels = trials(4, 0.5)
     found = demix_states(SHOW, inputs=inputs, trial_labels=labels)
-    results.save_result(found, tmp_path / "d.zarr")
-    again = results.load_result(DemixedStates, tmp_path / "d.zarr")
+    result_files.save_result(found, tmp_path / "d.zarr")
+    again = result_files.load_result(DemixedStates, tmp_path / "d.zarr")
     assert again.summary() == found.summary()
-    np.testing.assert_array_equal(again.decoders, found.decoders)
+    np.testing.assert_array_equal(again.components.decoders, found.components.decoders)
     bars = {trace.name: trace for trace in again.figure().data if trace.type == "bar"}
     both = np.add(bars["signal"].y, bars["noise left in averages"].y)
     np.testing.assert_allclose(both, 100 * found.variance_ratio)
@@ -124,8 +131,8 @@ def test_it_survives_saving_and_draws(tmp_path):
 def test_it_works_on_a_single_trial_each_saved(tmp_path):
     inputs, labels = trials(1, 0.0)
     found = demix_states(SHOW, inputs=inputs, trial_labels=labels)
-    results.save_result(found, tmp_path / "d.zarr")
-    again = results.load_result(DemixedStates, tmp_path / "d.zarr")
+    result_files.save_result(found, tmp_path / "d.zarr")
+    again = result_files.load_result(DemixedStates, tmp_path / "d.zarr")
     assert again.signal_variance is None
     assert "noise is not known" in again.summary()
     assert again.figure().data

@@ -6,8 +6,8 @@ import pytest
 import rnnscope as rs
 from rnnscope.analyses import KnownPoints, NotApplicable
 from rnnscope.analyses.state_space import FlowField, flow_field
-from rnnscope.analyses.state_space.flow_figure import _ticks
-from rnnscope.records import results
+from rnnscope.analyses.state_space.flow_result import _ticks
+from rnnscope.records import result_files
 
 VIEW = {"directions": np.eye(2), "origin": np.zeros(2), "extent": (-2.0, 2.0, -2.0, 2.0)}
 
@@ -64,18 +64,18 @@ def test_fixed_points_near_the_plane_and_how_far():
     found = flow_field(
         fall, directions=np.eye(3)[:2], origin=np.zeros(3), extent=(-2.0, 2.0, -2.0, 2.0), fixed_points=points, near=0.1
     )
-    np.testing.assert_allclose(found.fixed_points, points.points[:, :2])
-    np.testing.assert_allclose(found.fixed_distance, [0, 0.3, 5.0, 0])
-    assert found.near == pytest.approx(0.4), "a tenth of a side of 4"
+    np.testing.assert_allclose(found.points.coordinates, points.points[:, :2])
+    np.testing.assert_allclose(found.points.distance, [0, 0.3, 5.0, 0])
+    assert found.points.near == pytest.approx(0.4), "a tenth of a side of 4"
     assert found.drawn.tolist() == [True, True, False, False], "one is too far off, one out of view"
-    assert found.n_unstable.tolist() == [0, 1, 2, -1]
+    assert found.points.n_unstable.tolist() == [0, 1, 2, -1]
     names = [trace.name for trace in found.figure().data if getattr(trace, "mode", "") == "markers"]
     assert names == ["1 stable fixed point within 0.4 of the plane", "1 unstable fixed point within 0.4 of the plane"]
     assert "2 of 4 fixed points within 0.4" in found.summary()
     wide = flow_field(fall, plane="fixed_points", fixed_points=points)
     spread = points.points - points.points.mean(0)
     kept = np.linalg.svd(spread, full_matrices=False)[2][:2]
-    np.testing.assert_allclose(np.abs(wide.directions @ kept.T), np.eye(2), atol=1e-9)
+    np.testing.assert_allclose(np.abs(wide.plane.directions @ kept.T), np.eye(2), atol=1e-9)
 
 
 def test_fixed_points_at_other_inputs_do_not_belong_here():
@@ -83,7 +83,7 @@ def test_fixed_points_at_other_inputs_do_not_belong_here():
     inputs = np.array([[0.0, 0.0], [0.5, 0.5]])
     points = KnownPoints(points=2 * inputs, n_unstable=np.array([0, 0]), inputs=inputs)
     found = flow_field(push, fixed_points=points, input=[0.5, 0.5], **VIEW)
-    np.testing.assert_allclose(found.fixed_points, [[1.0, 1.0]])
+    np.testing.assert_allclose(found.points.coordinates, [[1.0, 1.0]])
     assert "1 of 1 fixed points" in found.summary()
     assert found.summary().endswith("1 fixed points at other inputs left out")
     at = np.unravel_index(found.speed.argmin(), found.speed.shape)
@@ -91,7 +91,7 @@ def test_fixed_points_at_other_inputs_do_not_belong_here():
         [found.x[at[1]], found.y[at[0]]], [1.0, 1.0], err_msg="that is where the flow stands still"
     )
     one = KnownPoints(points=2 * inputs, n_unstable=np.array([0, 0]), inputs=np.zeros((2, 2)))
-    assert len(flow_field(push, fixed_points=one, **VIEW).fixed_points) == 2
+    assert len(flow_field(push, fixed_points=one, **VIEW).points.coordinates) == 2
     with pytest.raises(NotApplicable, match="all 2 given are at other inputs"):
         flow_field(push, fixed_points=one, input=[1.0, 1.0], plane="fixed_points")
 
@@ -100,11 +100,12 @@ def test_a_plane_through_three_points_holds_them():
     three = np.random.default_rng(0).standard_normal((3, 6))
     fall = rs.FunctionMap(lambda h: 0.5 * h, state_size=6)
     found = flow_field(fall, through=three)
-    np.testing.assert_allclose(found.project(three) @ found.directions + found.origin, three)
-    np.testing.assert_allclose(found.project(three[0]), 0, atol=1e-12)
-    assert found.project(three[1])[1] == pytest.approx(0), "the first axis leads to the second point"
-    assert found.project(three[2])[1] > 0
-    inside = (found.project(three) > [found.x[0], found.y[0]]) & (found.project(three) < [found.x[-1], found.y[-1]])
+    np.testing.assert_allclose(found.plane.project(three) @ found.plane.directions + found.plane.origin, three)
+    np.testing.assert_allclose(found.plane.project(three[0]), 0, atol=1e-12)
+    assert found.plane.project(three[1])[1] == pytest.approx(0), "the first axis leads to the second point"
+    assert found.plane.project(three[2])[1] > 0
+    places = found.plane.project(three)
+    inside = (places > [found.x[0], found.y[0]]) & (places < [found.x[-1], found.y[-1]])
     assert inside.all()
 
 
@@ -117,17 +118,17 @@ def test_visited_states_tell_the_plane_and_the_view():
         lambda h: h @ turn.T, state_size=4, initial=lambda n, rng: np.broadcast_to(start, (n, 4)).copy()
     )
     found = flow_field(wheel)
-    np.testing.assert_allclose(found.directions[:, [0, 3]], 0, atol=1e-9)
+    np.testing.assert_allclose(found.plane.directions[:, [0, 3]], 0, atol=1e-9)
     steps = angle * np.arange(1, 201)
     path = np.stack([3 * np.cos(steps), np.sin(steps)], 1)
-    path = (path - path.mean(0)) @ found.directions[:, 1:3].T
+    path = (path - path.mean(0)) @ found.plane.directions[:, 1:3].T
     view = [found.x[0], found.y[0]], [found.x[-1], found.y[-1]]
     margin = 0.15 * np.ptp(path, 0)
     np.testing.assert_allclose(view, [path.min(0) - margin, path.max(0) + margin], err_msg="15 % on all sides")
     assert found.out_of_plane_share < 1e-12
     swapped = flow_field(wheel, components=(2, 1))
-    np.testing.assert_allclose(swapped.directions, found.directions[::-1])
-    assert swapped.axis_names == ("PC2 of visited states", "PC1 of visited states")
+    np.testing.assert_allclose(swapped.plane.directions, found.plane.directions[::-1])
+    assert swapped.plane.axis_names == ("PC2 of visited states", "PC1 of visited states")
 
 
 def test_states_that_the_network_cannot_be_in_are_told_apart():
@@ -153,10 +154,10 @@ def test_the_input_is_held():
 def test_it_survives_saving_and_draws(tmp_path):
     linear = rs.FunctionMap(lambda h: h * np.array([0.5, 0.9]), state_size=2)
     found = flow_field(linear, **VIEW)
-    results.save_result(found, tmp_path / "f.zarr")
-    again = results.load_result(FlowField, tmp_path / "f.zarr")
+    result_files.save_result(found, tmp_path / "f.zarr")
+    again = result_files.load_result(FlowField, tmp_path / "f.zarr")
     assert again.summary() == found.summary()
-    assert again.axis_names == ("direction 1", "direction 2")
+    assert again.plane.axis_names == ("direction 1", "direction 2")
     names = [trace.name for trace in again.figure().data if trace.type == "contour"]
     assert names == ["no flow along first axis", "no flow along second axis"]
     explosive = rs.FunctionMap(lambda h: np.exp(h), state_size=2)

@@ -1,5 +1,7 @@
 """State space: variances known by construction, fixed points in place, labels from the task."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from rnnscope.analyses import KnownPoints
 from rnnscope.analyses.fixed_points import find_fixed_points
 from rnnscope.analyses.state_space import StateSpace, project_chunks, project_states
 from rnnscope.network import Network
-from rnnscope.records import results
+from rnnscope.records import result_files
 
 SHOW = rs.FunctionMap(lambda h, u: u, state_size=5, input_size=5)  # the state is the input
 
@@ -39,7 +41,7 @@ def test_coordinates_and_fixed_points_are_projections():
     points = KnownPoints(points=inputs[0, :4], n_unstable=np.array([0, 1, 0, 2]))
     found = project_states(SHOW, inputs=inputs, fixed_points=points)
     assert found.project(inputs) == pytest.approx(found.trajectories)
-    assert found.fixed_points == pytest.approx(found.trajectories[0, :4])
+    assert found.points.coordinates == pytest.approx(found.trajectories[0, :4])
     names = [trace.name for trace in found.figure().data]
     assert "stable (2)" in names
     assert "unstable (2)" in names
@@ -66,20 +68,20 @@ def test_task_trials_have_padding_and_labels(tmp_path):
     network = Network(cells.Leaky(12), task.input_size, task.output_size)
     trials = task.sample(60, np.random.default_rng(1))
     found = project_states(network, inputs=trials)
-    assert np.array_equal(np.isnan(found.trajectories).any(-1), ~found.valid)
+    assert np.array_equal(np.isnan(found.trajectories).any(-1), ~found.trials.valid)
     last = trials.targets[np.arange(60), trials.info["length"] - 1, 0]
-    assert np.array_equal(found.trial_label, last)
-    assert found.label_name == "target at the end"
+    assert np.array_equal(found.trials.label, last)
+    assert found.trials.label_name == "target at the end"
     lines = [trace for trace in found.figure().data if trace.mode == "lines"]
     assert [trace.name for trace in lines] == ["0", "1"]
     assert sum(int(np.isnan(trace.x).sum()) for trace in lines) <= 40  # one gap a trial
-    results.save_result(found, tmp_path / "s.zarr")
-    assert results.load_result(StateSpace, tmp_path / "s.zarr").summary() == found.summary()
+    result_files.save_result(found, tmp_path / "s.zarr")
+    assert result_files.load_result(StateSpace, tmp_path / "s.zarr").summary() == found.summary()
 
 
 def test_many_labels_get_a_scale_in_place_of_a_legend():
     found = project_states(SHOW, inputs=gaussian([3.0, 2.0, 1.0, 1.0, 1.0]))
-    many = StateSpace(**{**vars(found), "trial_label": np.arange(100), "label_name": "delay"})
+    many = replace(found, trials=replace(found.trials, label=np.arange(100), label_name="delay"))
     figure = many.figure()
     assert not any(trace.showlegend for trace in figure.data)
     assert figure.data[-1].marker.showscale
@@ -123,7 +125,7 @@ def test_a_fixed_point_at_a_kink_is_not_drawn_as_stable():
     assert not origin.smooth.any()
     inputs = np.random.default_rng(1).standard_normal((4, 20, 2))
     space = project_states(network, inputs=inputs, fixed_points=origin)
-    assert space.n_unstable.tolist() == [-1] * len(origin)
+    assert space.points.n_unstable.tolist() == [-1] * len(origin)
     names = [trace.name for trace in space.figure().data]
     assert f"at a kink ({len(origin)})" in names
     assert not any(name and name.startswith("stable") for name in names)
@@ -140,8 +142,8 @@ def test_chunks_give_what_one_piece_gives():
         project_chunks(states[k : k + 7] for k in range(0, 60, 7)),
         project_chunks(lambda: list(states)),  # one trial a chunk, fewer states than it takes for a first fit
     ):
-        assert chunked.n_states == whole.n_states == 2400
-        assert chunked.n_trials == 60
+        assert chunked.trials.n_states == whole.trials.n_states == 2400
+        assert chunked.trials.n_trials == 60
         scale = whole.explained_variance[0]
         np.testing.assert_allclose(chunked.explained_variance, whole.explained_variance, rtol=0, atol=1e-12 * scale)
         np.testing.assert_allclose(chunked.mean, whole.mean, rtol=1e-12)
@@ -168,10 +170,10 @@ def test_chunks_of_task_trials_have_padding_and_the_labels_of_the_first():
     weights = np.random.default_rng(2).standard_normal((12, 13)) / 3
     squash = rs.FunctionMap(lambda h, u: np.tanh(np.concatenate([h, u], -1) @ weights.T), state_size=12, input_size=1)
     whole, chunked = (project_states(squash, inputs=trials, chunk_size=size) for size in (None, 16))
-    assert whole.n_states == chunked.n_states == trials.info["length"].sum()
+    assert whole.trials.n_states == chunked.trials.n_states == trials.info["length"].sum()
     np.testing.assert_allclose(chunked.explained_variance, whole.explained_variance, atol=1e-12)
-    np.testing.assert_array_equal(chunked.trial_label, whole.trial_label[:16])
-    np.testing.assert_array_equal(chunked.valid, whole.valid[:16])
+    np.testing.assert_array_equal(chunked.trials.label, whole.trials.label[:16])
+    np.testing.assert_array_equal(chunked.trials.valid, whole.trials.valid[:16])
 
 
 def test_chunks_of_a_runs_own_task_are_not_the_same_trials_again():
@@ -179,8 +181,8 @@ def test_chunks_of_a_runs_own_task_are_not_the_same_trials_again():
     run = rs.Subject(network.map(), tasks.FlipFlop(2, length=5))
     found = project_states(run, n_trials=40, chunk_size=20)
     first = project_states(run, n_trials=20)
-    assert (found.n_trials, found.n_states) == (40, 200)
-    np.testing.assert_array_equal(found.trial_label, first.trial_label)
+    assert (found.trials.n_trials, found.trials.n_states) == (40, 200)
+    np.testing.assert_array_equal(found.trials.label, first.trials.label)
     assert not np.allclose(found.mean, first.mean), "the second chunk has trials of its own"
 
 

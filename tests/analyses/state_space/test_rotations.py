@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 import rnnscope as rs
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.state_space import Rotations, find_rotations
-from rnnscope.records import results
+from rnnscope.records import result_files
 
 SIZE = 20
 
@@ -32,8 +32,8 @@ def test_a_planted_rotation_is_found_with_its_frequency(angle):
     wheel, basis = linear(turn(angle))
     found = find_rotations(wheel, inputs=np.zeros((10, 30, 1)), labels="trial")
     assert found.n_components == 2
-    assert found.r2_skew == pytest.approx(1)
-    assert found.r2_ratio == pytest.approx(1)
+    assert found.fit.r2_skew == pytest.approx(1)
+    assert found.fit.r2_ratio == pytest.approx(1)
     assert 2 * np.pi * found.frequency[0] == pytest.approx(angle)
     assert found.variance_ratio.sum() == pytest.approx(1)
     np.testing.assert_allclose(
@@ -49,16 +49,16 @@ def test_a_planted_rotation_is_found_with_its_frequency(angle):
 def test_surrogates_of_a_rotation_do_not_rotate():
     wheel, _ = linear(turn(0.3))
     found = find_rotations(wheel, inputs=np.zeros((12, 40, 1)), labels="trial", n_surrogates=100)
-    assert found.p_value == pytest.approx(1 / 101), "no surrogate as rotational as the data"
-    assert np.median(found.null_r2_skew) < 0.2
-    assert found.null_r2_skew.max() < 0.9
+    assert found.fit.p_value == pytest.approx(1 / 101), "no surrogate as rotational as the data"
+    assert np.median(found.fit.null_r2_skew) < 0.2
+    assert found.fit.null_r2_skew.max() < 0.9
 
 
 def test_several_planes_the_fastest_first():
     wheels, _ = linear(turn(0.2), turn(0.7), turn(0.4))
     found = find_rotations(wheels, inputs=np.zeros((30, 60, 1)), labels="trial", subtract_mean=False)
     np.testing.assert_allclose(2 * np.pi * found.frequency, [0.7, 0.4, 0.2])
-    assert found.r2_skew == pytest.approx(1)
+    assert found.fit.r2_skew == pytest.approx(1)
     states = np.einsum("ctpd,pdu->ctu", found.trajectories, found.planes) + found.mean
     np.testing.assert_allclose(np.diff(np.linalg.norm(states, axis=2), axis=1), 0, atol=1e-8, err_msg="planes span all")
 
@@ -66,8 +66,8 @@ def test_several_planes_the_fastest_first():
 def test_decay_is_no_rotation():
     decay, _ = linear(np.diag([0.9, 0.8]))
     found = find_rotations(decay, inputs=np.zeros((10, 20, 1)), labels="trial")
-    assert found.r2_linear == pytest.approx(1)
-    assert found.r2_ratio < 0.05
+    assert found.fit.r2_linear == pytest.approx(1)
+    assert found.fit.r2_ratio < 0.05
 
 
 def test_smooth_noise_does_not_pass_for_rotation():
@@ -77,7 +77,7 @@ def test_smooth_noise_does_not_pass_for_rotation():
     p_values = []
     for _ in range(12):
         smooth = gaussian_filter1d(rng.standard_normal((8, 60, SIZE)), 5, axis=1)[:, 15:45]
-        p_values.append(find_rotations(show, inputs=smooth, labels="trial", n_surrogates=60).p_value)
+        p_values.append(find_rotations(show, inputs=smooth, labels="trial", n_surrogates=60).fit.p_value)
     assert min(p_values) > 0.02
     assert np.mean(p_values) > 0.25
 
@@ -99,14 +99,14 @@ def test_the_fit_is_the_best_skew_symmetric_one():
             one[i, j], one[j, i] = 1, -1
             columns.append((middle @ one.T).ravel())
     _, rest, _, _ = np.linalg.lstsq(np.stack(columns, 1), change.ravel(), rcond=None)
-    assert found.r2_skew == pytest.approx(1 - rest[0] / (change**2).sum())
+    assert found.fit.r2_skew == pytest.approx(1 - rest[0] / (change**2).sum())
     free = np.linalg.lstsq(middle, change, rcond=None)[1].sum()
-    assert found.r2_linear == pytest.approx(1 - free / (change**2).sum())
-    assert found.r2_skew < found.r2_linear
+    assert found.fit.r2_linear == pytest.approx(1 - free / (change**2).sum())
+    assert found.fit.r2_skew < found.fit.r2_linear
 
 
 def test_what_all_conditions_share_is_taken_off():
-    """A rotation that is the same in all conditions is none of what tells conditions apart."""
+    """A rotation that is the same in all conditions is none of what differs between them."""
     time = np.arange(30)
     shared = np.stack([np.cos(0.4 * time), np.sin(0.4 * time)], 1)
     own = np.random.default_rng(0).standard_normal((6, 30, 2)) * 0.1
@@ -114,16 +114,16 @@ def test_what_all_conditions_share_is_taken_off():
     show = rs.FunctionMap(lambda h, u: u, state_size=4, input_size=4)
     kept = find_rotations(show, inputs=inputs, labels="trial", subtract_mean=False, n_components=2)
     assert 2 * np.pi * kept.frequency[0] == pytest.approx(0.4, rel=2e-2)
-    assert kept.r2_skew > 0.98
-    assert find_rotations(show, inputs=inputs, labels="trial", n_components=2).r2_skew < 0.1
+    assert kept.fit.r2_skew > 0.98
+    assert find_rotations(show, inputs=inputs, labels="trial", n_components=2).fit.r2_skew < 0.1
 
 
 def test_it_survives_saving_and_draws(tmp_path):
     wheel, _ = linear(turn(0.3), turn(0.1))
     inputs, sides = np.zeros((12, 20, 1)), {"side": np.arange(12) % 3}
     found = find_rotations(wheel, inputs=inputs, trial_labels=sides, n_surrogates=20)
-    results.save_result(found, tmp_path / "r.zarr")
-    again = results.load_result(Rotations, tmp_path / "r.zarr")
+    result_files.save_result(found, tmp_path / "r.zarr")
+    again = result_files.load_result(Rotations, tmp_path / "r.zarr")
     assert again.summary() == found.summary()
     np.testing.assert_array_equal(again.planes, found.planes)
     assert len([trace for trace in again.figure().data if trace.xaxis == "x2" and trace.type == "scatter"]) >= 3

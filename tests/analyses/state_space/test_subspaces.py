@@ -7,7 +7,7 @@ import rnnscope as rs
 from rnnscope import tasks
 from rnnscope.analyses import NotApplicable
 from rnnscope.analyses.state_space import Subspaces, compare_subspaces
-from rnnscope.records import results
+from rnnscope.records import result_files
 
 SIZE = 10
 SHOW = rs.FunctionMap(lambda h, u: u, state_size=SIZE, input_size=SIZE)
@@ -61,13 +61,13 @@ def test_chance_is_that_of_random_subspaces():
     rng = np.random.default_rng(2)
     states = rng.standard_normal((200, 40, SIZE))
     found = compare_subspaces(SHOW, inputs=states, epochs={"a": (0, 20), "b": (20, 40)}, n_components=3, n_random=2000)
-    assert found.null_overlap[1, 0, 1] == pytest.approx(0.3, abs=0.02)
-    assert found.null_alignment[1, 0, 1] * found.held[0] == pytest.approx(0.3, abs=0.02)
+    assert found.chance.overlap[1, 0, 1] == pytest.approx(0.3, abs=0.02)
+    assert found.chance.alignment[1, 0, 1] * found.held[0] == pytest.approx(0.3, abs=0.02)
     draws = np.linalg.qr(rng.standard_normal((2, 2000, SIZE, 3)))[0]
     cosines = np.linalg.svd(draws[0].swapaxes(1, 2) @ draws[1], compute_uv=False)
     wanted = np.median(np.degrees(np.arccos(cosines)), axis=0)
-    np.testing.assert_allclose(found.null_angles[1, 0, 1], wanted, atol=2)
-    low, _, high = found.null_overlap[:, 0, 1]
+    np.testing.assert_allclose(found.chance.angles[1, 0, 1], wanted, atol=2)
+    low, _, high = found.chance.overlap[:, 0, 1]
     assert low < found.overlap[0, 1] < high, "the subspaces of isotropic noise are random"
 
 
@@ -75,7 +75,7 @@ def test_groups_that_share_few_dimensions_overlap_by_chance():
     """Both fill the same 2 of 10 dimensions: chance is 1, not 2 / 10."""
     inputs, epochs = two_epochs(np.zeros(2))
     found = compare_subspaces(SHOW, inputs=inputs, epochs=epochs)
-    np.testing.assert_allclose(found.null_overlap[:, 0, 1], 1)
+    np.testing.assert_allclose(found.chance.overlap[:, 0, 1], 1)
 
 
 def test_epochs_of_a_task_and_thirds_of_other_trials():
@@ -111,13 +111,13 @@ def test_networks_are_compared_on_the_same_trials():
 def test_it_survives_saving_and_draws(tmp_path):
     inputs, epochs = two_epochs(np.array([30.0, 60.0]))
     found = compare_subspaces(SHOW, inputs=inputs, epochs=epochs)
-    results.save_result(found, tmp_path / "s.zarr")
-    again = results.load_result(Subspaces, tmp_path / "s.zarr")
+    result_files.save_result(found, tmp_path / "s.zarr")
+    again = result_files.load_result(Subspaces, tmp_path / "s.zarr")
     assert again.summary() == found.summary()
-    np.testing.assert_array_equal(again.null_angles, found.null_angles)
+    np.testing.assert_array_equal(again.chance.angles, found.chance.angles)
     assert {trace.name for trace in again.figure().data if trace.name} == {"one – two"}
     again = compare_subspaces(SHOW, inputs=inputs, epochs=epochs)
-    np.testing.assert_array_equal(again.null_overlap, found.null_overlap, err_msg="same seed, same draws")
+    np.testing.assert_array_equal(again.chance.overlap, found.chance.overlap, err_msg="same seed, same draws")
 
 
 def test_what_does_not_fit_is_refused():

@@ -68,7 +68,7 @@ def test_another_process_needs_nothing_but_the_run(whole):
 def test_analyses_take_the_run(whole):
     assert find_fixed_points(whole, n_starts=8).points.shape[1] == 6
     shown = project_states(whole, n_trials=20)
-    assert shown.label_name == "target at the end"
+    assert shown.trials.label_name == "target at the end"
 
 
 def test_metrics_are_those_of_the_trials_held_out(whole):

@@ -1,31 +1,163 @@
-"""The figure of a comparison of networks: names stand once, beside the distances; elsewhere networks are numbers."""
+"""Distances between networks beside what is no difference, what else is known of them, and the figure: names stand
+once, beside the distances; elsewhere networks are numbers."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from rnnscope.records.provenance import Made
+from rnnscope.records.results import Result
+from rnnscope.records.schema1 import FORMERLY
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+UNITS = {
+    "procrustes": "Procrustes angle (rad)",
+    "cka": "arccos CKA (rad)",
+    "kernel_cka": "arccos kernel CKA (rad)",
+    "dsa": "dynamical distance",
+    "lyapunov": "difference of exponents (nats per step)",
+    "fixed_points": "difference of fixed points (share)",
+}
+FEW_HELD = 0.9  # of the variance: "dsa" that looks at less says so
 MOST_WRITTEN = 8  # networks whose distances are written into the picture
 FEW = 5  # networks whose connections are written above their fixed points
 MOST_NUMBERED = 40  # networks whose numbers stand beside their points
 LONGEST = 22  # letters of a name
 
 
-def comparison_figure(found: Any) -> "go.Figure":
-    """Of a `Comparison`."""
+@dataclass(frozen=True)
+class FittedDynamics:
+    """The linear dynamics that "dsa" compares, and the search for the best rotation between them.
+
+    Attributes:
+        explained: the variance that each network's fitted linear dynamics explain one step ahead.
+        held: the share of each network's variance (of delay coordinates) within the `rank` compared.
+        rank: dimensions that were compared.
+        agreement: the share of searches for the best rotation that ended at the distance given. Where it is low, the
+            distance may be smaller than found.
+    """
+
+    explained: Float[np.ndarray, " network"]
+    held: Float[np.ndarray, " network"]
+    rank: int
+    agreement: Float[np.ndarray, "network other"]
+
+    def summary(self) -> str:
+        agreement = float(np.median(self.agreement[np.triu_indices(len(self.held), 1)]))
+        few = ", too little: ask for more" if self.held.min() < FEW_HELD else ""
+        return (
+            f"rank {self.rank} holds {self.held.min():.1%} of the variance or more{few}; half of the searches agree to "
+            f"{agreement:.0%}"
+        )
+
+
+@dataclass(frozen=True)
+class FixedPointCounts:
+    """How many fixed points each network has.
+
+    Attributes:
+        counts: by unstable directions (0, 1, ...).
+        kinks: those at a kink of the map, which have no count of unstable directions.
+        connections: how many pairs of fixed points an orbit joins, by the unstable directions of the point that it
+            leaves and of that where it ends (see `connect_fixed_points`); None where that is not known.
+    """
+
+    counts: Int64[np.ndarray, "network n_unstable"] = field(metadata={FORMERLY: "n_fixed_points"})
+    kinks: Int64[np.ndarray, " network"] = field(metadata={FORMERLY: "n_kinks"})
+    connections: Int64[np.ndarray, "network n_unstable to_unstable"] | None = field(
+        metadata={FORMERLY: "n_connections"}
+    )
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison(Result):
+    """Distances between networks, the floor below which they mean nothing, and a map of the networks.
+
+    Attributes:
+        distance: between every two networks, see `compare_networks`.
+        floor: of each network: the distance below which 95 % of its rotated copies lie from one another. Nothing
+            differs between these but what is drawn at random: noise, trials, starts of a search. Never below what
+            rounding leaves; NaN where it is not known.
+        floor_median: the median of these distances.
+        positions: of the networks in a plane, where distances are as like `distance` as can be (metric
+            multidimensional scaling).
+        stress: how unlike: root of the squared error of all distances relative to their squared sum; 0 is exact.
+        dynamics: for "dsa" what was compared; None for other methods.
+        exponents: Lyapunov exponents of each, the largest first, where they were asked for or given.
+        fixed_points: those of each, where they were asked for or given.
+        names: of the networks.
+        groups: what each network belongs to; "" where that was not given.
+        method: one of "procrustes", "cka", "kernel_cka", "dsa", "lyapunov", "fixed_points".
+        made: how it was found; the origin is that of the first network.
+    """
+
+    rows: ClassVar[str] = "network"
+
+    distance: Float[np.ndarray, "network other"]
+    floor: Float[np.ndarray, " network"]
+    floor_median: Float[np.ndarray, " network"]
+    positions: Float[np.ndarray, "network axis"]
+    stress: float
+    dynamics: FittedDynamics | None
+    exponents: Float[np.ndarray, "network exponent"] | None
+    fixed_points: FixedPointCounts | None
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    method: str
+    made: Made | None = None
+
+    @property
+    def above(self) -> Bool[np.ndarray, "network other"]:
+        """Whether two networks are farther apart than the larger of their floors; False where neither is known."""
+        return self.distance > np.fmax(self.floor[:, None], self.floor)
+
+    @property
+    def unit(self) -> str:
+        """What the distance is."""
+        return UNITS[self.method]
+
+    def summary(self) -> str:
+        upper = np.triu_indices(len(self.names), 1)
+        pairs = self.distance[upper]
+        near, far = (int(k) for k in (pairs.argmin(), pairs.argmax()))
+
+        def pair(k: int) -> str:
+            return f"{self.names[upper[0][k]]} and {self.names[upper[1][k]]} ({pairs[k]:.3g})"
+
+        ends = f"nearest {pair(near)}, farthest {pair(far)}" if len(pairs) > 1 else pair(0)
+        parts = (
+            f"{len(self.names)} networks by {self.unit}: {ends}",
+            self._floor(f"{int(self.above[upper].sum())} of {len(pairs)} pairs above it"),
+            "" if self.dynamics is None else self.dynamics.summary(),
+            f"map with stress {self.stress:.2f}",
+        )
+        return "; ".join(part for part in parts if part)
+
+    def _floor(self, above: str) -> str:
+        if not np.isfinite(self.floor).any():
+            return "noise floor not known"
+        return f"noise floor {np.nanmedian(self.floor_median):.2g} (95 % up to {np.nanmax(self.floor):.2g}), {above}"
+
+    def figure(self) -> "go.Figure":
+        """All distances, the map of the networks, and side by side their exponents and fixed points where known."""
+        return _figure(self)
+
+
+def _figure(found: Comparison) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import SEQUENTIAL, TEMPLATE
 
     n = len(found.names)
-    known_extras = {"exponents": found.exponents, "n_fixed_points": found.n_fixed_points}
-    extras = [kind for kind, values in known_extras.items() if values is not None]
+    exponents, fixed_points = found.exponents, found.fixed_points
+    extras = ["Lyapunov exponents"] * (exponents is not None) + ["fixed points"] * (fixed_points is not None)
     known = found.floor[np.isfinite(found.floor)]
     floor = f"noise floor {known.max():.2g}" if len(known) else "noise floor not known"
-    titles = [found.unit, f"map (stress {found.stress:.2f})"]
-    titles += ["Lyapunov exponents" if kind == "exponents" else "fixed points" for kind in extras]
+    titles = [found.unit, f"map (stress {found.stress:.2f})", *extras]
     # With one more panel all stand in a row; with two, these stand below one another.
     columns, rows = 2 + bool(extras), max(1, len(extras))
     first: list[Any] = [{"rowspan": rows}, {"rowspan": rows}, *[{}] * bool(extras)]
@@ -79,8 +211,10 @@ def comparison_figure(found: Any) -> "go.Figure":
     )
     colours = _colours(found)
     _add_map(figure, found, numbers, colours)
-    for place, kind in enumerate(extras):
-        (_add_exponents if kind == "exponents" else _add_points)(figure, found, numbers, colours, place + 1)
+    if exponents is not None:
+        _add_exponents(figure, exponents, found.names, colours, 1)
+    if fixed_points is not None:
+        _add_points(figure, fixed_points, numbers, rows)
     figure.update_layout(
         barmode="stack",
         legend={
@@ -95,7 +229,7 @@ def comparison_figure(found: Any) -> "go.Figure":
     return figure
 
 
-def _colours(found: Any) -> list[str]:
+def _colours(found: Comparison) -> list[str]:
     """One colour for every group, or without groups for every network."""
     from rnnscope.analyses.state_space.conditions import level_colours
 
@@ -104,7 +238,7 @@ def _colours(found: Any) -> list[str]:
     return [palette[kind] for kind in (found.groups if any(found.groups) else found.names)]
 
 
-def _add_map(figure: "go.Figure", found: Any, numbers: list[str], colours: list[str]) -> None:
+def _add_map(figure: "go.Figure", found: Comparison, numbers: list[str], colours: list[str]) -> None:
     from rnnscope.figures import NEUTRAL
 
     texts = _texts(numbers, found.positions)
@@ -167,8 +301,14 @@ def _texts(numbers: list[str], positions: np.ndarray) -> list[str]:
     return texts
 
 
-def _add_exponents(figure: "go.Figure", found: Any, numbers: list[str], colours: list[str], row: int) -> None:
-    for name, colour, values in zip(found.names, colours, found.exponents, strict=True):
+def _add_exponents(
+    figure: "go.Figure",
+    exponents: Float[np.ndarray, "network exponent"],
+    names: tuple[str, ...],
+    colours: list[str],
+    row: int,
+) -> None:
+    for name, colour, values in zip(names, colours, exponents, strict=True):
         figure.add_scatter(
             x=np.arange(1, len(values) + 1),
             y=values,
@@ -180,7 +320,7 @@ def _add_exponents(figure: "go.Figure", found: Any, numbers: list[str], colours:
             row=row,
             col=3,
         )
-    n = found.exponents.shape[1]
+    n = exponents.shape[1]
     figure.update_xaxes(
         range=[0.5, n + 0.5],
         dtick=1 if n <= 6 else None,
@@ -191,27 +331,27 @@ def _add_exponents(figure: "go.Figure", found: Any, numbers: list[str], colours:
     figure.update_yaxes(title={"text": "λ (nats/step)", "font": {"size": 13}}, nticks=5, row=row, col=3)
 
 
-def _add_points(figure: "go.Figure", found: Any, numbers: list[str], colours: list[str], row: int) -> None:
+def _add_points(figure: "go.Figure", points: FixedPointCounts, numbers: list[str], row: int) -> None:
     from plotly.colors import sample_colorscale
 
     # Shades of grey: colours are networks and groups.
-    used = [k for k in range(found.n_fixed_points.shape[1]) if found.n_fixed_points[:, k].any()]
+    used = [k for k in range(points.counts.shape[1]) if points.counts[:, k].any()]
     shades = [str(c) for c in sample_colorscale("Greys_r", np.linspace(0.15, 0.8, len(used)))]
-    links = found.n_connections
+    links = points.connections
     hover = ["" if links is None else f"{int(links[k].sum())} connections" for k in range(len(numbers))]
     bars: list[tuple[str, np.ndarray, dict[str, Any]]] = [
         (
             "stable" if k == 0 else f"{k} unstable direction{'' if k == 1 else 's'}",
-            found.n_fixed_points[:, k],
+            points.counts[:, k],
             {"color": c},
         )
         for k, c in zip(used, shades, strict=True)
     ]
-    if found.n_kinks.any():
-        bars.append(("at a kink", found.n_kinks, {"color": "white", "line": {"color": "black", "width": 1}}))
+    if points.kinks.any():
+        bars.append(("at a kink", points.kinks, {"color": "white", "line": {"color": "black", "width": 1}}))
     for name, counts, marker in bars:
         figure.add_bar(x=numbers, y=counts, marker=marker, name=name, hovertext=hover, row=row, col=3)
-    total = found.n_fixed_points.sum(1) + found.n_kinks
+    total = points.counts.sum(1) + points.kinks
     written = len(numbers) <= FEW
     if links is not None and written:
         shown = [f"{int(links[k].sum())}↝" for k in range(len(numbers))]
