@@ -1,23 +1,22 @@
 """What a notebook shows of a result: its summary, the first rows of its table, and its figure, folded.
 
-The figure is drawn when it is unfolded, by the copy of plotly.js that Python's plotly brings along: no network is asked.
+The figure is drawn when it is unfolded, by the copy of plotly.js that Python's plotly brings along, without network.
 That copy is two megabytes, packed, so that one cell of a notebook holds it for all others. There is no script in the
-page: all stands in attributes, which a notebook that is not trusted loses without leaving a trace in the text.
+page: all stands in attributes of <div> and <span>, which a notebook that is not trusted loses without a trace in the
+text.
 """
 
 import base64
 import functools
 import gzip
 import html
+import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rnnscope.records.rows import table_of
-
-if TYPE_CHECKING:
-    from rnnscope.records.results import Result
 
 ROWS, COLUMNS, LETTERS = 5, 9, 40  # of the table that is shown; a longer text is cut
 _HOLDER = "rnnscope-plotly"
@@ -31,7 +30,7 @@ def is_notebook() -> bool:
     return type(_shell()).__name__ in ("ZMQInteractiveShell", "Shell")  # the latter is Google Colab's
 
 
-def result_page(result: "Result") -> str:
+def result_page(result: Any) -> str:
     """The result as HTML. Whatever fails is left out, and said."""
     parts = [f"<p><b>{type(result).__name__}</b><br>{html.escape(_summary(result))}</p>"]
     for part in (_table, _figure):
@@ -43,7 +42,7 @@ def result_page(result: "Result") -> str:
     return f'<div style="max-width: 80em">{"".join(parts)}</div>'
 
 
-def _summary(result: "Result") -> str:
+def _summary(result: Any) -> str:
     try:
         return result.summary()
     except Exception as error:  # noqa: BLE001
@@ -54,7 +53,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
-def _table(result: "Result") -> str:
+def _table(result: Any) -> str:
     """The first rows, and the columns that say most: those that are not unfolded."""
     frame = result.to_dataframe()
     if frame.empty:
@@ -68,7 +67,8 @@ def _table(result: "Result") -> str:
     more = f"{columns} columns" if columns > len(order) else ""
     whole = ", ".join(filter(None, (what, more)))
     note = f"<p><small>{html.escape(whole)}: <code>.to_dataframe()</code> has all.</small></p>" if whole else ""
-    return shown.to_html(border=0, index_names=True) + note
+    table = shown.rename_axis(index=None, columns=frame.index.name).to_html(border=0)
+    return f'<div style="overflow-x: auto; white-space: nowrap">{table}</div>{note}'
 
 
 def _entry(value: Any) -> str:
@@ -84,10 +84,11 @@ def _entry(value: Any) -> str:
 
 # --- the figure ------------------------------------------------------------------------------------------------------
 
-# What unfolding does. `this` is the element that was unfolded.
+# What a click on the element around the fold does; the fold itself opens right after it.
 _DRAW = """
-const place = this.querySelector("div");
-if (this.open && !place.dataset.state) (async () => {
+const place = this.querySelector("details > div");
+if (!place.dataset.state) setTimeout(async () => {
+  if (!this.querySelector("details").open) return;
   place.dataset.state = "drawing";
   try {
     if (!window.Plotly) {
@@ -112,16 +113,18 @@ if (this.open && !place.dataset.state) (async () => {
     await window.Plotly.newPlot(place, figure.data, figure.layout, look);
     place.dataset.state = "drawn";
   } catch (error) { place.textContent = "The figure cannot be drawn: " + error; }
-})();
+});
 """
+_WAITING = "The figure is drawn once this notebook is trusted, or the cell is run."
 
 
-def _figure(result: "Result") -> str:
+def _figure(result: Any) -> str:
     figure = result.figure()
     code = _DRAW.replace("HOLDER", _HOLDER).replace("HEIGHT", str(_HEIGHT))
-    attributes = f"ontoggle='{_quoted(code)}' data-figure='{_quoted(str(figure.to_json()))}'"
-    waiting = "The figure is drawn once this notebook is trusted, or the cell is run."
-    return f"{_library()}<details {attributes}><summary>Figure</summary><div>{waiting}</div></details>"
+    attributes = f"onclick='{_quoted(code)}' data-figure='{_quoted(str(figure.to_json()))}'"
+    title = re.sub(r"<[^>]*>", " ", figure.layout.title.text or "")
+    fold = f"<summary>Figure{': ' * bool(title)}{html.escape(title)}</summary><div>{_WAITING}</div>"
+    return f"{_library()}<div {attributes}><details>{fold}</details></div>"
 
 
 def _library() -> str:

@@ -86,6 +86,9 @@ class Question:
     settings: Mapping[str, Setting]
     model: type[BaseModel]
 
+    def __repr__(self) -> str:
+        return f"Question {self.name}: {', '.join(self.settings)}"
+
     @classmethod
     def of(cls, function: Callable[..., Any], name: str) -> "Question":
         """Of a function's keyword-only arguments."""

@@ -84,6 +84,9 @@ class Analysis:
     wide: bool = False
     cost: Cost | None = None
 
+    def __repr__(self) -> str:
+        return f"Analysis {self.name}: {self.verb.__name__}(system, {', '.join(self.question.settings)})"
+
     @property
     def figures(self) -> dict[str, Drawing]:
         """All that there is to draw of a result, by the names of files and cards: {name}, and {name}-{drawing}."""

@@ -48,6 +48,11 @@ class Kept:
         """What sets it apart from the analysis under its default settings, in words: "" for that itself."""
         return self.made.label if self.made else ""
 
+    def __repr__(self) -> str:
+        where = "" if self.made is None else f", {self.made.origin}"
+        why = "" if self.reason is None else f", does not apply: {self.reason}"
+        return f"Kept {self.analysis}{f' ({self.label})' * bool(self.label)}{where}{why}"
+
     def load(self) -> Result:
         """Read the result.
 

@@ -44,7 +44,9 @@ class Result(Protocol):
         that are single numbers and no settings."""
         settings = self.made.settings if self.made else {}
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in settings}
-        return {name: value for name, value in values.items() if isinstance(value, Real) and not isinstance(value, bool)}
+        return {
+            name: value for name, value in values.items() if isinstance(value, Real) and not isinstance(value, bool)
+        }
 
     def to_dataframe(self) -> "pd.DataFrame":
         """The result as a table with one row per point, exponent, state ..., for `rows` says which. Arrays with at most
