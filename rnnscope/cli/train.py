@@ -47,7 +47,7 @@ def train(
     changes = given_settings(context, set_, TABLES)
     base = None if preset is None else rs.preset(preset)
     task_config = named_config(changes["task"], task, base and base.task, "task", TASKS)
-    chosen_task = task_from_config(task_config, {} if data is None else read_arrays(data))
+    chosen_task = task_from_config(task_config, {} if data is None else read_arrays(data.read_bytes(), data))
     chosen_cell = cell_from_config(named_config(changes["cell"], cell, base and base.cell, "cell", CELLS))
     training = rs.default_training(chosen_task) if base is None else base.training
     run = rs.train(
