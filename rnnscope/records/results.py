@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from rnnscope.records import labelled, rows
@@ -44,9 +43,7 @@ class Result(Protocol):
         that are single numbers and no settings."""
         settings = self.made.settings if self.made else {}
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in settings}
-        return {
-            name: value for name, value in values.items() if isinstance(value, Real) and not isinstance(value, bool)
-        }
+        return {name: value for name, value in values.items() if type(value) in (int, float)}
 
     def to_dataframe(self) -> "pd.DataFrame":
         """The result as a table with one row per point, exponent, state ..., for `rows` says which. Arrays with at most
