@@ -7,8 +7,9 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Integer, Num
+from typing_extensions import TypeAliasType
 
-LossKind = Literal["cross_entropy", "mse", "sinkhorn"]
+LossKind = TypeAliasType("LossKind", Literal["cross_entropy", "mse", "sinkhorn"])
 MOST_SIGNS = 62  # that one int64 holds as bits
 
 

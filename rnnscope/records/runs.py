@@ -29,7 +29,7 @@ import safetensors
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict
 
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.settings import Training
@@ -48,7 +48,7 @@ from rnnscope.version import __version__
 # 1: before digests, and before several results of one analysis stood beside one another.
 SCHEMA = 2
 ARRAYS = "task.npz"
-Status = Literal["training", "learned", "finished", "diverged"]
+Status = TypeAliasType("Status", Literal["training", "learned", "finished", "diverged"])
 
 
 class _Record(TypedDict):
