@@ -134,3 +134,8 @@ __all__ = [
     "redo",
     "switching_linear",
 ]
+
+
+def __dir__() -> list[str]:
+    """What Tab shows: the verbs. Classes and the registry can be imported all the same."""
+    return [name for name in __all__ if name.islower()]

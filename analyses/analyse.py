@@ -24,6 +24,10 @@ class Analysed:
     results: Mapping[str, Result]
     skipped: Mapping[str, str]
 
+    def __repr__(self) -> str:
+        skipped = f"; {', '.join(self.skipped)} skipped" if self.skipped else ""
+        return f"Analysed: {', '.join(self.results) or 'nothing'}{skipped}"
+
 
 def analyse(
     run: Run,

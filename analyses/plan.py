@@ -36,6 +36,10 @@ class Plan:
 
     rows: tuple[Planned, ...]
 
+    def __repr__(self) -> str:
+        names = ", ".join(row.analysis for row in self.rows)
+        return f"Plan: {names}; {_number(self.seconds)} processor s, {_number(self.memory / 1e6)} MB in all"
+
     @property
     def seconds(self) -> float:
         """Of the processor, of all that state a cost."""

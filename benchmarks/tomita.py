@@ -48,7 +48,7 @@ def work(job: Job) -> Row:
     preset = rs.preset(f"tomita-{job.language}-{job.cell}")
     run = rs.train(
         preset.task, preset.cell, preset.training, seed=job.seed, folder=job.folder,
-        name=f"tomita-{job.language}-{job.cell}-{job.seed}", resume=True, progress=False,
+        name=f"tomita-{job.language}-{job.cell}-{job.seed}", exists="resume", progress=False,
     )  # fmt: skip
     rng = np.random.default_rng(job.seed)
     trials = preset.task.sample_held_out(N_WORDS, LENGTH, rng)

@@ -25,7 +25,7 @@ def main() -> None:
         Vanilla(32),
         folder=options.out,
         name=f"{options.bits}-bits",
-        resume=True,
+        exists="resume",
         steps=options.steps,
     )
     points = find_fixed_points(run)

@@ -22,7 +22,7 @@ def main() -> None:
     options = parser.parse_args()
 
     task = NextSymbol(options.process)
-    run = rs.train(task, GRU(32), folder=options.out, name=options.process, resume=True, steps=options.steps)
+    run = rs.train(task, GRU(32), folder=options.out, name=options.process, exists="resume", steps=options.steps)
     found = extract_automaton(run, n_words=options.words)
     print(run, run.metrics)
     print(found.summary())

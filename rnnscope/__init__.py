@@ -1,6 +1,7 @@
 """Take recurrent neural networks apart: train on small tasks, dissect the dynamics, see the mechanism."""
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from rnnscope import cells, tasks
 from rnnscope.compiled import compile_machine
@@ -14,6 +15,10 @@ from rnnscope.records import kinds
 from rnnscope.records.runs import NoResultError, Run, RunError, list_runs, load_run
 from rnnscope.subjects import NotApplicable, Subject, Trajectories, as_subject, simulate
 from rnnscope.version import __version__
+
+if TYPE_CHECKING:
+    from rnnscope import analyses
+    from rnnscope.records.table import table
 
 # What declares the analyses is loaded when a run opens its first result.
 kinds.fill_with(lambda: importlib.import_module("rnnscope.analyses"))
@@ -35,6 +40,7 @@ __all__ = [
     "TrainingDiverged",
     "Trajectories",
     "__version__",
+    "analyses",
     "as_subject",
     "cells",
     "compile_machine",
@@ -44,7 +50,21 @@ __all__ = [
     "load_run",
     "preset",
     "simulate",
+    "table",
     "tasks",
     "train",
     "wrap",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What is loaded when it is asked for: it takes longer than all the rest."""
+    if name == "analyses":
+        return importlib.import_module("rnnscope.analyses")
+    if name == "table":
+        return importlib.import_module("rnnscope.records.table").table
+    raise AttributeError(f"module 'rnnscope' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -43,6 +43,9 @@ class Network(nn.Module):
         for parameter in self.readout.parameters():
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
+    def __repr__(self) -> str:
+        return f"Network({self.settings!r}, input_size={self.input_size}, output_size={self.output_size})"
+
     def states(
         self,
         inputs: Float[Tensor, "trial time input"],

@@ -1,12 +1,16 @@
 """Progress bars: live ones in a terminal or a notebook, a line now and then in a log."""
 
 import contextlib
+import html
 import sys
 import time
 from collections.abc import Callable, Iterator
 
+from rnnscope.notebook import is_notebook
+
 Advance = Callable[[int, str], None]
 _SECONDS_BETWEEN_LINES = 5.0
+_SECONDS_BETWEEN_PICTURES = 0.2
 
 
 @contextlib.contextmanager
@@ -19,11 +23,19 @@ def progress_bar(title: str, total: int) -> Iterator[Advance]:
 @contextlib.contextmanager
 def progress_bars() -> Iterator[Callable[[str, int], Advance]]:
     """Several bars at once: yield `add(title, total) -> advance`."""
+    if is_notebook():  # rich would ask for ipywidgets there
+        bars: list[_Displayed] = []
+        try:
+            yield lambda title, total: bars.append(_Displayed(title, total)) or bars[-1].advance
+        finally:
+            for bar in bars:
+                bar.show()
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    if not console.is_terminal and not console.is_jupyter:
+    if not console.is_terminal:
         yield _lines
         return
     columns = [
@@ -33,11 +45,11 @@ def progress_bars() -> Iterator[Callable[[str, int], Advance]]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[words]}"),
     ]
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=console) as live:
 
         def add(title: str, total: int) -> Advance:
-            bar = bars.add_task(title, total=total, words="")
-            return lambda done, words: bars.update(bar, completed=done, words=words)
+            bar = live.add_task(title, total=total, words="")
+            return lambda done, words: live.update(bar, completed=done, words=words)
 
         yield add
 
@@ -52,3 +64,33 @@ def _lines(title: str, total: int) -> Advance:
             print(f"{title}: {done}/{total} {words}", file=sys.stderr, flush=True)
 
     return advance
+
+
+class _Displayed:
+    """A bar in the output of a cell, shown anew a few times a second; the last one stays."""
+
+    def __init__(self, title: str, total: int) -> None:
+        from IPython.display import DisplayHandle
+
+        self.title, self.total, self.done, self.words = title, total, 0, ""
+        self.began = self.shown = time.monotonic()
+        self.place = DisplayHandle()
+        self.place.display(self._content(), raw=True)
+
+    def advance(self, done: int, words: str) -> None:
+        self.done, self.words = done, words
+        if time.monotonic() - self.shown >= _SECONDS_BETWEEN_PICTURES:
+            self.show()
+
+    def show(self) -> None:
+        self.shown = time.monotonic()
+        self.place.update(self._content(), raw=True)
+
+    def _content(self) -> dict[str, str]:
+        told = f"{self.done} of {self.total}, {time.monotonic() - self.began:.1f} s"
+        told = ", ".join(filter(None, (told, self.words)))
+        bar = f'<progress max="{self.total}" value="{self.done}" style="margin: 0 .7em"></progress>'
+        return {
+            "text/plain": f"{self.title}: {told}",
+            "text/html": f"<div>{html.escape(self.title)}{bar}{html.escape(told)}</div>",
+        }

@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic import create_model as _create_model
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
 from rnnscope.records.provenance import recorded
 
@@ -39,19 +40,20 @@ class Axes(NamedTuple):
     names: str
 
 
-# What a setting may be. Bounds of its own go beside a type: Annotated[int, Ge(5)].
-Count = Annotated[int, Ge(1)]
-Whole = Annotated[int, Ge(0)]  # a number of steps or of restarts that may be none
-Seed = Annotated[int, Ge(0)]
-Level = Annotated[float, Ge(0)]  # a standard deviation, a distance
-Positive = Annotated[float, Gt(0)]  # a tolerance
-Share = Annotated[float, Ge(0), Le(1)]
-Part = Annotated[float, Gt(0), Lt(1)]  # of a scale: more than nothing, less than all of it
+# What a setting may be. Bounds of its own go beside a type: Annotated[int, Ge(5)]. Those with a name are printed by it.
+Count = TypeAliasType("Count", Annotated[int, Ge(1)])
+Whole = TypeAliasType("Whole", Annotated[int, Ge(0)])  # a number of steps or of restarts that may be none
+Seed = TypeAliasType("Seed", Annotated[int, Ge(0)])
+Level = TypeAliasType("Level", Annotated[float, Ge(0)])  # a standard deviation, a distance
+Positive = TypeAliasType("Positive", Annotated[float, Gt(0)])  # a tolerance
+Share = TypeAliasType("Share", Annotated[float, Ge(0), Le(1)])
+# Of a scale: more than nothing, less than all of it.
+Part = TypeAliasType("Part", Annotated[float, Gt(0), Lt(1)])
 
-InputVector = Annotated[ArrayLike, Axes("input")]
-InputRows = Annotated[ArrayLike, Axes("condition input")]
-TrialInputs = Annotated[ArrayLike, Axes("trial time input")]
-StateRows = Annotated[ArrayLike, Axes("state unit")]
+InputVector = TypeAliasType("InputVector", Annotated[ArrayLike, Axes("input")])
+InputRows = TypeAliasType("InputRows", Annotated[ArrayLike, Axes("condition input")])
+TrialInputs = TypeAliasType("TrialInputs", Annotated[ArrayLike, Axes("trial time input")])
+StateRows = TypeAliasType("StateRows", Annotated[ArrayLike, Axes("state unit")])
 
 
 class Setting(NamedTuple):
@@ -85,6 +87,9 @@ class Question:
     name: str
     settings: Mapping[str, Setting]
     model: type[BaseModel]
+
+    def __repr__(self) -> str:
+        return f"Question {self.name}: {', '.join(self.settings)}"
 
     @classmethod
     def of(cls, function: Callable[..., Any], name: str) -> "Question":
@@ -161,6 +166,8 @@ class Question:
 
 def _field(annotation: Any) -> Any:
     """What pydantic checks in place of an annotation."""
+    if isinstance(annotation, TypeAliasType):
+        return _field(annotation.__value__)
     origin, parts = get_origin(annotation), get_args(annotation)
     if annotation == ArrayLike:
         return Any  # of numbers or of words: the verb looks itself
@@ -188,11 +195,15 @@ def _field(annotation: Any) -> Any:
 
 
 def _has_axes(annotation: Any) -> bool:
+    if isinstance(annotation, TypeAliasType):
+        return _has_axes(annotation.__value__)
     return isinstance(annotation, Axes) or any(_has_axes(part) for part in get_args(annotation))
 
 
 def _told(annotation: Any) -> tuple[str, bool]:
     """What a setting may be in words, and whether it can be given as plain values."""
+    if isinstance(annotation, TypeAliasType):
+        return _told(annotation.__value__)
     origin, parts = get_origin(annotation), get_args(annotation)
     if annotation == ArrayLike:
         return "an array", True

@@ -4,6 +4,7 @@
 """
 
 import functools
+import inspect
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,7 @@ from rnnscope.question import Question
 from rnnscope.records import kinds
 from rnnscope.records.provenance import Made, recorded
 from rnnscope.records.results import Result
+from rnnscope.signature import printed_signature
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject, as_subject
 from rnnscope.version import __version__
@@ -83,6 +85,9 @@ class Analysis:
     drawings: tuple[Drawing, ...] = ()
     wide: bool = False
     cost: Cost | None = None
+
+    def __repr__(self) -> str:
+        return f"Analysis {self.name}: {self.verb.__name__}(system, {', '.join(self.question.settings)})"
 
     @property
     def figures(self) -> dict[str, Drawing]:
@@ -159,6 +164,7 @@ def analysis(
         def verb(system: Any, /, *none: Any, **settings: Any) -> Any:
             return _asked(function, question, as_subject, system, none, settings)
 
+        _print_as(verb, printed_signature(function, "system"))
         entry = Analysis(name, title, group, verb, _results_of(function), question, uses, quick, drawings, wide, cost)
         _declare(_DECLARED, entry)
         return verb
@@ -183,6 +189,7 @@ def comparison(
         def verb(systems: Any, /, *none: Any, **settings: Any) -> Any:
             return _asked(function, question, subjects, systems, none, settings)
 
+        _print_as(verb, printed_signature(function, "systems"))
         _declare(_COMPARISONS, Analysis(name, title, group, verb, _results_of(function), question, quick=quick))
         return verb
 
@@ -232,6 +239,10 @@ def _made(question: Question, given: dict[str, Any], subject: Any, seconds: floa
     defaults = question.record({})
     changed = tuple(name for name, value in settings.items() if value != defaults[name])
     return Made(question.name, settings, first, __version__, seconds, changed, tuple(others), used)
+
+
+def _print_as(verb: Any, signature: inspect.Signature) -> None:
+    verb.__signature__ = signature
 
 
 def _results_of(function: Callable[..., Any]) -> tuple[type[Any], ...]:

@@ -66,3 +66,7 @@ __all__ = [
     "task_from_config",
     "to_config",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

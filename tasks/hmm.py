@@ -87,6 +87,9 @@ class HMM:
     def start_distribution(self) -> Float64[np.ndarray, " state"]:
         return np.full(self.n_states, 1 / self.n_states) if self.start is None else np.array(self.start)
 
+    def __repr__(self) -> str:
+        return f"HMM(n_states={self.n_states}, n_symbols={self.n_symbols})"
+
     @property
     def n_states(self) -> int:
         return len(self.transitions)

@@ -77,6 +77,9 @@ class Machine:
     def __hash__(self) -> int:
         return hash(self.to_json())
 
+    def __repr__(self) -> str:
+        return f"Machine({self.kind}, n_states={self.n_states}, n_symbols={self.n_symbols}, n_heads={self.n_heads})"
+
     @property
     def kind(self) -> str:
         """ "DFA", "Moore", "Mealy" or "probabilistic"."""

@@ -77,6 +77,9 @@ class Process:
     def array(self) -> Float64[np.ndarray, "symbol state next_state"]:
         return np.array(self.matrices)
 
+    def __repr__(self) -> str:
+        return f"Process(n_states={self.n_states}, n_symbols={self.n_symbols})"
+
     @property
     def n_symbols(self) -> int:
         return len(self.matrices)

@@ -7,8 +7,9 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Integer, Num
+from typing_extensions import TypeAliasType
 
-LossKind = Literal["cross_entropy", "mse", "sinkhorn"]
+LossKind = TypeAliasType("LossKind", Literal["cross_entropy", "mse", "sinkhorn"])
 MOST_SIGNS = 62  # that one int64 holds as bits
 
 
@@ -32,6 +33,11 @@ class Trials:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def __repr__(self) -> str:
+        n_trials, n_steps, n_inputs = self.inputs.shape
+        sizes = f"n_steps={n_steps}, n_inputs={n_inputs}, n_targets={self.targets.shape[-1]}"
+        return f"Trials(n_trials={n_trials}, {sizes}, info={list(self.info)})"
 
 
 @dataclass(frozen=True)

@@ -47,3 +47,7 @@ __all__ = [
     "Vanilla",
     "cell_from_config",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -79,7 +79,7 @@ def _trained(name: str, preset: rs.Preset, steps: int | None, folder: Path) -> r
     """The run of a preset, also where its training diverged, which is told."""
     training = preset.training if steps is None else change_settings(preset.training, {"steps": steps})
     try:
-        return rs.train(preset.task, preset.cell, training, name=name, folder=folder, resume=True)
+        return rs.train(preset.task, preset.cell, training, name=name, folder=folder, exists="resume")
     except rs.TrainingDiverged as error:
         say(f"  {one_line(error)}")
         return error.run

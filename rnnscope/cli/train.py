@@ -57,7 +57,7 @@ def train(
         seed=seed,
         name=name,
         folder=folder,
-        resume=resume,
+        exists="resume" if resume else "error",
         device=device,
         progress=not quiet,
     )

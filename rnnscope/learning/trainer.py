@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from rnnscope.records.runs import Run, RunError
 from rnnscope.tasks import TASKS, to_config
 from rnnscope.tasks.task import Task
 
+# There is no third way that returns what is there and trains nothing: a run that is over is never trained on anyway.
+Exists = Literal["error", "resume"]
+
 
 def train(
     task: Task,
@@ -33,7 +36,7 @@ def train(
     seed: int = 0,
     name: str | None = None,
     folder: str | os.PathLike[str] = "runs",
-    resume: bool = False,
+    exists: Exists = "error",
     device: str = "cpu",
     progress: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
@@ -48,15 +51,19 @@ def train(
             the same weights, bit for bit.
         name: of the run, a folder in `folder`; None makes one from task, cell and seed.
         folder: where runs lie.
-        resume: go on with an interrupted run, and return a complete one as it is. The weights end bit-identical to
-            those of an uninterrupted run.
+        exists: what to do where there is a run of this name already. "error" refuses, and leaves it alone. "resume"
+            goes on with it where it was interrupted, and the weights end bit-identical to those of an uninterrupted
+            run; one that is over is returned as it is, in a moment, also one that diverged (`run.status` says so). So
+            a notebook or a script with "resume" can be run twice. Task, cell, training and seed must be those that
+            the run was begun with.
         device: "cpu", "cuda" or "cuda:0" ...
         progress: whether to show a progress bar; `on_progress` replaces it.
         **settings: single settings of `Training` to change, such as `steps=500`.
 
     Raises:
-        FileExistsError: the run exists, and `resume` is not set.
-        RunError: another process trains this run; or it was begun with other settings; or its files are damaged.
+        FileExistsError: there is something of this name, and `exists` is "error".
+        RunError: another process trains this run; or it was begun with other settings, of which the message names the
+            first; or its files are damaged.
         ValueError: a setting is refused. TrainingDiverged: see there.
 
     Example:
@@ -68,6 +75,8 @@ def train(
     training = default_training(task) if training is None else training
     if settings:
         training = change_settings(training, settings)
+    if exists not in get_args(Exists):
+        raise ValueError(f"exists must be {' or '.join(map(repr, get_args(Exists)))}, got {exists!r}")
     _check_device(device)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
@@ -82,7 +91,7 @@ def train(
     with _writable(path):
         lock = writing.lock_run(path)
         try:
-            run = _open(path, task, cell, training, seed, resume)
+            run = _open(path, task, cell, training, seed, exists == "resume")
             if run.status != "training":
                 return run
             with _reporter(run, training, progress, on_progress) as report, _threads(training.threads):

@@ -20,6 +20,7 @@ from rnnscope.maps.state_map import (
     check_states,
     check_vectors,
     frozen_double,
+    sizes_of,
     tensor,
 )
 from rnnscope.numerics.bounds import Ball, Bounded
@@ -55,6 +56,9 @@ class CellMap:
         ends = np.cumsum([layer.state_size for layer in layers])
         self._slices = [slice(end - layer.state_size, end) for end, layer in zip(ends, layers, strict=True)]
         self.domain: Float[np.ndarray, "2 state"] | None = _domain(self._layers)
+
+    def __repr__(self) -> str:
+        return sizes_of(self)
 
     @property
     def layers(self) -> tuple[CellModule, ...]:

@@ -16,6 +16,7 @@ from rnnscope.maps.state_map import (
     check_sequence,
     check_sizes,
     check_vectors,
+    sizes_of,
 )
 from rnnscope.numerics.bounds import Ball, Bounded
 
@@ -55,6 +56,9 @@ class Completed:
         self._in_pieces = map if isinstance(map, _InPieces) else None
         self._provable = map if isinstance(map, _Provable) else None
         self._digested = map if isinstance(map, _Digested) else None
+
+    def __repr__(self) -> str:
+        return repr(self.map) if type(self.map).__repr__ is not object.__repr__ else sizes_of(self.map)
 
     def step(self, states: States, inputs: Inputs) -> States:
         return self.map.step(states, inputs)

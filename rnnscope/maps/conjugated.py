@@ -6,7 +6,16 @@ from jaxtyping import Float
 from rnnscope.maps.complete import complete
 from rnnscope.maps.digest import digest_of_parts
 from rnnscope.maps.piecewise_linear import LinearPieces
-from rnnscope.maps.state_map import Inputs, StateMap, States, Vectors, check_sequence, check_sizes, check_vectors
+from rnnscope.maps.state_map import (
+    Inputs,
+    StateMap,
+    States,
+    Vectors,
+    check_sequence,
+    check_sizes,
+    check_vectors,
+    sizes_of,
+)
 from rnnscope.numerics.bounds import Ball, Bounded
 
 
@@ -33,6 +42,9 @@ class Conjugated:
         self.map, self.turn = complete(map), np.array(turn, np.float64)
         self.state_size, self.input_size, self.readout_size = size, map.input_size, self.map.readout_size
         self.dt, self.jacobian_error = self.map.dt, self.map.jacobian_error
+
+    def __repr__(self) -> str:
+        return sizes_of(self)
 
     def digest(self) -> str | None:
         return digest_of_parts("conjugated", self.map.digest(), self.turn)

@@ -20,6 +20,7 @@ from rnnscope.maps.state_map import (
     checked_derivative,
     directional_differences,
     repeat,
+    sizes_of,
 )
 from rnnscope.numerics.bounds import UNIT, Ball, Bounded, affine, exactly, linearised, mixed, norm_bound, two_slopes
 
@@ -98,6 +99,9 @@ class FunctionMap:
         self.domain: Float[np.ndarray, "2 state"] | None = None
         if domain is not None:
             self.domain = np.stack([np.broadcast_to(np.asarray(b, float), (state_size,)) for b in domain])
+
+    def __repr__(self) -> str:
+        return sizes_of(self)
 
     def _call(self, function: Callable[..., Array], states: Array, inputs: Array) -> Array:
         check_sizes(self, states, inputs)

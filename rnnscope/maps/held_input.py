@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from rnnscope.maps.complete import complete
 from rnnscope.maps.digest import digest_of_parts
 from rnnscope.maps.piecewise_linear import LinearPieces
-from rnnscope.maps.state_map import Array, Inputs, StateMap, States, Vectors, check_sequence, check_sizes
+from rnnscope.maps.state_map import Array, Inputs, StateMap, States, Vectors, check_sequence, check_sizes, sizes_of
 from rnnscope.numerics.bounds import Ball, Bounded
 
 
@@ -30,6 +30,9 @@ class HeldInput:
         self.state_size, self.input_size = self.map.state_size, 0
         self.domain, self.readout_size = self.map.domain, self.map.readout_size
         self.dt, self.jacobian_error = self.map.dt, self.map.jacobian_error
+
+    def __repr__(self) -> str:
+        return sizes_of(self)
 
     def digest(self) -> str | None:
         return digest_of_parts("held input", self.map.digest(), self.input)

@@ -18,6 +18,7 @@ from rnnscope.maps.state_map import (
     check_states,
     check_vectors,
     frozen_double,
+    sizes_of,
 )
 from rnnscope.numerics.bounds import Ball, Bounded
 
@@ -45,6 +46,9 @@ class ModuleMap:
         self._readout = frozen_double(readout) if isinstance(readout, torch.nn.Module) else readout
         self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
         self._start = np.zeros(state_size) if start is None else start
+
+    def __repr__(self) -> str:
+        return sizes_of(self)
 
     def _flat(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         check_sizes(self, states, inputs)

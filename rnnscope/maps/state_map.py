@@ -49,6 +49,11 @@ class StateMap(Protocol):
         ...
 
 
+def sizes_of(map: StateMap) -> str:
+    """The kind of a map, with its sizes: how a map prints."""
+    return f"{type(map).__name__}(state_size={map.state_size}, input_size={map.input_size})"
+
+
 @runtime_checkable
 class CompleteMap(StateMap, Protocol):
     """A map with all that analyses ask of one. Every map of ours is one, and `complete` makes one of any other.

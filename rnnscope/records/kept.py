@@ -18,7 +18,7 @@ from rnnscope.records.files import sweep, write_atomically
 from rnnscope.records.kinds import kinds_of
 from rnnscope.records.labelled import rebuilt
 from rnnscope.records.provenance import Made
-from rnnscope.records.result_files import SUFFIX, read_attributes, read_result, save_result
+from rnnscope.records.result_files import HEADLINE, SUFFIX, read_attributes, read_result, save_result
 from rnnscope.records.results import Result
 
 FOLDER = "results"
@@ -47,6 +47,23 @@ class Kept:
     def label(self) -> str:
         """What sets it apart from the analysis under its default settings, in words: "" for that itself."""
         return self.made.label if self.made else ""
+
+    def __repr__(self) -> str:
+        where = "" if self.made is None else f", {self.made.origin}"
+        why = "" if self.reason is None else f", does not apply: {self.reason}"
+        return f"Kept {self.analysis}{f' ({self.label})' * bool(self.label)}{where}{why}"
+
+    def headline(self) -> dict[str, float]:
+        """The numbers that stand for the result, as it had them when it was kept: without reading its arrays.
+
+        Raises:
+            FileNotFoundError: it is gone. ValueError: it is damaged, or there is only a reason.
+        """
+        if self.path.name.endswith(SUFFIX):
+            found = read_attributes(self.path, whole=True).get(HEADLINE)
+            if found is not None:
+                return found
+        return dict(self.load().headline())
 
     def load(self) -> Result:
         """Read the result.

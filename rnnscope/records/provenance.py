@@ -28,6 +28,10 @@ class Origin:
     weights: str | None = None
     interventions: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        at = "" if self.checkpoint is None else f" at step {self.checkpoint}"
+        return ", ".join([f"{self.run or 'a network'}{at}", *self.interventions])
+
     def is_same(self, other: "Origin") -> bool:
         """Whether what was found of one holds for the other: the same weights, changed in the same way. What has no
         digest is the same as nothing."""
@@ -73,6 +77,10 @@ class Made:
         own = [f"{name}={_short(self.settings[name])}" for name in self.changed if name not in self.used]
         of = [f"{name} of {used.label}" for name, used in self.used.items() if used.label]
         return ", ".join([*own, *self.origin.interventions, *of])
+
+    def __repr__(self) -> str:
+        asked = f", {self.label}" if self.label else ""
+        return f"Made by {self.analysis} of {self.origin}{asked} in {self.seconds:.2g} s, rnnscope {self.version}"
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -13,6 +13,7 @@ import os
 import time
 import zipfile
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,10 +21,12 @@ import numpy as np
 
 from rnnscope.records.files import write_atomically
 from rnnscope.records.labelled import Labelled, axes_of, from_attributes, labelled, rebuilt
+from rnnscope.records.results import Result
 
 R = TypeVar("R")
 
 SUFFIX = ".zarr.zip"
+HEADLINE = "headline"  # the name under which a file holds the numbers that stand for the result
 # The comment at the end of the zip: this, and the digest in hexadecimal.
 _MARK, _DIGITS = b"blake2b ", 64
 # What zipfile, zarr and json raise of damaged content. A digest stands before them; these are for files without one.
@@ -36,7 +39,11 @@ def save_result(result: Any, path: str | os.PathLike[str]) -> None:
     Raises:
         TypeError: a field cannot be saved.
     """
-    content = _content(labelled(result))
+    found = labelled(result)
+    if isinstance(result, Result):  # beside its fields, so that a table of many runs need not read them
+        numbers = result.headline().items()
+        found.values[HEADLINE] = {name: int(n) if isinstance(n, Integral) else float(n) for name, n in numbers}
+    content = _content(found)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)
@@ -74,14 +81,19 @@ def read_result(path: Path) -> Labelled:
         raise ValueError(f"the result at {path} is damaged ({error}): delete it and redo the analysis") from None
 
 
-def read_attributes(path: Path) -> dict[str, Any]:
+def read_attributes(path: Path, *, whole: bool = False) -> dict[str, Any]:
     """What of a result is no array, without its parts, in a fraction of a millisecond: enough for a list of results.
-    Only this piece of the file is checked.
+
+    Args:
+        path: the file.
+        whole: whether all of the file is checked; else only this piece is.
 
     Raises:
         FileNotFoundError: there is none. ValueError: it is damaged.
     """
     try:
+        if whole:
+            _check(_whole(path))
         with zipfile.ZipFile(path) as archive:
             attributes = json.loads(archive.read("zarr.json"))["attributes"]
         return from_attributes(attributes, {}, {}).values

@@ -29,7 +29,7 @@ import safetensors
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict
 
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.settings import Training
@@ -48,7 +48,7 @@ from rnnscope.version import __version__
 # 1: before digests, and before several results of one analysis stood beside one another.
 SCHEMA = 2
 ARRAYS = "task.npz"
-Status = Literal["training", "learned", "finished", "diverged"]
+Status = TypeAliasType("Status", Literal["training", "learned", "finished", "diverged"])
 
 
 class _Record(TypedDict):
@@ -162,7 +162,7 @@ class Run:
         steps = self.checkpoints
         if self.status == "training" and step is None:
             named = f", or name a checkpoint ({', '.join(map(str, steps))})" if steps else ""
-            raise RunError(f"the training of {self.path} is not over: go on with resume=True (--resume){named}")
+            raise RunError(f"the training of {self.path} is not over: go on with exists='resume' (--resume){named}")
         if not steps:
             raise RunError(f"{self.path} has lost its checkpoints: restore them from a copy, or train the run anew")
         if step is None:
@@ -288,6 +288,13 @@ class Run:
     def __str__(self) -> str:
         return f"{self.name} ({self.status})"
 
+    def __repr__(self) -> str:
+        task, cell = self.record["task"], self.record["cell"]
+        parts = [f"{task['kind']} with {cell.get('units', '')} {cell['kind']} units, seed {self.seed}"]
+        parts.append(f"{self.status} after {self.record['steps_done']} steps")
+        parts += [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:2]]
+        return f"Run {str(self.path)!r}: {', '.join(parts)}"
+
 
 def load_run(path: str | os.PathLike[str]) -> Run:
     """Open a run folder.
@@ -351,7 +358,7 @@ def task_arrays(path: Path, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
         RunError: they are missing, damaged, or others.
     """
     wanted, file = described_arrays(config), path / ARRAYS
-    remedy = "restore it from a copy, or go on with resume=True and the same arrays, which writes it anew"
+    remedy = "restore it from a copy, or go on with exists='resume' and the same arrays, which writes it anew"
     try:
         found = read_arrays(manifest.read_file(path, ARRAYS), file) if wanted else {}
     except manifest.DamagedError as error:

@@ -51,7 +51,7 @@ def create_run(path: Path, task: Task, cell: Cell, training: Mapping[str, Any], 
     # Hidden files are the lock, and what a crash may leave before there is a run.
     if path.exists() and (not path.is_dir() or any(not p.name.startswith(".") for p in path.iterdir())):
         raise FileExistsError(
-            f"{path} exists already: go on with resume=True (--resume), or choose another name or folder"
+            f"{path} exists already: go on with exists='resume' (--resume), or choose another name or folder"
         )
     path.mkdir(parents=True, exist_ok=True)
     arrays = {ARRAYS: array_bytes(task.arrays)} if task.arrays else {}

@@ -56,6 +56,12 @@ class Subject:
     _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
     _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        step = "" if self.checkpoint is None else f" at step {self.checkpoint}"
+        task = "no task" if self.task is None else f"task {type(self.task).__name__}"
+        return f"Subject{name}{step}: {self.map!r}, {task}"
+
     @cached_property
     def origin(self) -> Origin:
         """Where what is found of it comes from."""

@@ -28,6 +28,10 @@ class Trajectories:
     valid: Bool[np.ndarray, "trial time"]
     trials: Trials | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        n_trials, n_steps, n_units = self.states.shape
+        return f"Trajectories(n_trials={n_trials}, n_steps={n_steps}, state_size={n_units})"
+
     @property
     def visited(self) -> Float[np.ndarray, "point state"]:
         """All states within trials, one below the other."""

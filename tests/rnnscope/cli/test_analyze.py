@@ -123,7 +123,7 @@ def test_an_unfinished_run_is_not_analysed(run_cli, train, tmp_path):
     update_run(run, status="training", steps_done=3)
     code, _, err = run_cli("analyze", run.path)
     assert (code, err.count("\n")) == (2, 1), err
-    assert "is not over: go on with resume=True (--resume)" in err
+    assert "is not over: go on with exists='resume' (--resume)" in err
     assert run.results == []
 
 

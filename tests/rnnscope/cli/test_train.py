@@ -29,7 +29,7 @@ def test_an_existing_run_or_figure_folder_is_kept(run_cli, train, fast, tmp_path
     before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
     code, _, err = run_cli("train", "parity", "--quiet", "--folder", tmp_path, "--name", "run", *fast)
     assert (code, err.count("\n")) == (2, 1), err
-    assert "exists already: go on with resume=True (--resume)" in err
+    assert "exists already: go on with exists='resume' (--resume)" in err
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "mine.txt").write_text("mine")
     code, _, err = run_cli("figures", run.path, "--out", tmp_path / "figures", "--format", "html")

@@ -130,7 +130,7 @@ def test_the_unbiased_loss_begins_at_its_step_and_resumes_bit_for_bit(tmp_path):
     assert (whole.history["loss"][after] != biased.history["loss"][after]).all()
     with pytest.raises(KeyboardInterrupt):
         run("cut", unbiased_from=5, on_progress=stop)
-    resumed = run("cut", unbiased_from=5, resume=True)
+    resumed = run("cut", unbiased_from=5, exists="resume")
     np.testing.assert_array_equal(resumed.history["loss"], whole.history["loss"])
     for name, value in resumed.network().state_dict().items():
         assert torch.equal(value, whole.network().state_dict()[name]), f"{name} differs after resuming"

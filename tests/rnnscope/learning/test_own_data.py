@@ -90,7 +90,7 @@ def test_resumed_training_ends_with_the_same_bits(whole, tmp_path):
 
     with pytest.raises(Stop):
         trained(tmp_path, on_progress=stop)
-    resumed = trained(tmp_path, resume=True)
+    resumed = trained(tmp_path, exists="resume")
     for name, value in whole.network().state_dict().items():
         assert (value == resumed.network().state_dict()[name]).all(), name
 
@@ -105,7 +105,7 @@ def test_resumed_training_ends_with_the_same_bits(whole, tmp_path):
 )
 def test_going_on_with_other_data_is_refused(copy, task, message):
     with pytest.raises(rs.RunError, match=message):
-        trained(copy.path.parent, task, resume=True)
+        trained(copy.path.parent, task, exists="resume")
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "garbage", "a number", "a folder", "other", "pickle"])
@@ -127,13 +127,15 @@ def test_lost_or_damaged_data_is_told_and_written_again(copy, damage):
             np.savez(file, **{**recording().arrays, "targets": recording(change=1.0).targets})
         case "pickle":
             np.savez(file, **{**recording().arrays, "targets": np.array([Path("/")], object)})
-    with pytest.raises(rs.RunError, match=r"task\.npz .*: restore it from a copy, or go on with resume=True") as caught:
+    with pytest.raises(
+        rs.RunError, match=r"task\.npz .*: restore it from a copy, or go on with exists='resume'"
+    ) as caught:
         _ = rs.load_run(copy.path).task
     assert "\n" not in str(caught.value)
     assert rs.list_runs(copy.path.parent), "the run is still listed"
     if damage == "a folder":
         file.rmdir()
-    assert trained(copy.path.parent, resume=True).status == copy.status
+    assert trained(copy.path.parent, exists="resume").status == copy.status
     assert rs.load_run(copy.path).task == recording()
 
 

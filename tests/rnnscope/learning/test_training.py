@@ -141,7 +141,7 @@ def test_resumed_anywhere_ends_with_the_same_bits(tmp_path, stop_at, optimiser):
     more = {"optimiser": optimiser, "momentum": 0.1, "noise": 0.05, "decay": rs.Decay("cosine", warmup=5)}
     whole = quick(tmp_path, name="whole", more=more)
     interrupt(stop_at, tmp_path, name="cut", more=more)
-    resumed = quick(tmp_path, name="cut", more=more, resume=True)
+    resumed = quick(tmp_path, name="cut", more=more, exists="resume")
     assert resumed.status == whole.status
     assert_same_weights(whole, resumed)
     for name, column in whole.history.items():
@@ -156,7 +156,7 @@ def test_resumed_across_the_stages_of_a_curriculum(tmp_path, stop_at):
     whole = quick(tmp_path, task=task, name="whole", more=more)
     assert whole.history["stage"].max() > 1, "the test does not cross a stage"
     interrupt(stop_at, tmp_path, task=task, name="cut", more=more)
-    resumed = quick(tmp_path, task=task, name="cut", more=more, resume=True)
+    resumed = quick(tmp_path, task=task, name="cut", more=more, exists="resume")
     assert_same_weights(whole, resumed)
     np.testing.assert_array_equal(whole.history["stage"], resumed.history["stage"])
 
@@ -166,7 +166,7 @@ import sys, rnnscope as rs
 training = rs.Training(steps=800, batch_size=16, evaluation_trials=64, evaluate_every=20, log_every=5,
                        curriculum=rs.Curriculum(every=10), stop_when_learned=False)
 run = rs.train(rs.tasks.Parity([2, 3]), rs.cells.Leaky(8), training, folder=sys.argv[1], name="run",
-               progress=False, resume=True)
+               progress=False, exists="resume")
 """
 
 
@@ -185,7 +185,7 @@ def test_kill_9_then_resume_gives_the_same_bits(tmp_path):
             process.send_signal(signal.SIGKILL)
             process.wait()
         assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "training"
-    resumed = rs.train(*arguments, folder=tmp_path, name="run", progress=False, resume=True)
+    resumed = rs.train(*arguments, folder=tmp_path, name="run", progress=False, exists="resume")
     whole = rs.train(*arguments, folder=tmp_path, name="whole", progress=False)
     assert resumed.record["steps_done"] == whole.record["steps_done"] == 800
     assert_same_weights(whole, resumed)
@@ -199,7 +199,7 @@ def _rows(run: Path) -> int:
 def test_a_complete_run_is_returned_as_it_is(tmp_path):
     run = quick(tmp_path)
     before = (run.path / "run.json").stat().st_mtime_ns
-    again = quick(tmp_path, resume=True)
+    again = quick(tmp_path, exists="resume")
     assert again.record == run.record
     assert (run.path / "run.json").stat().st_mtime_ns == before
 
@@ -207,7 +207,7 @@ def test_a_complete_run_is_returned_as_it_is(tmp_path):
 def test_an_existing_run_is_not_touched(tmp_path):
     run = quick(tmp_path)
     before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
-    with pytest.raises(FileExistsError, match="resume=True"):
+    with pytest.raises(FileExistsError, match="exists='resume'"):
         quick(tmp_path, seed=9)
     assert {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()} == before
 
@@ -215,9 +215,9 @@ def test_an_existing_run_is_not_touched(tmp_path):
 def test_going_on_with_other_settings_is_refused(tmp_path):
     quick(tmp_path)
     with pytest.raises(rs.RunError, match="steps = 60, now steps = 61"):
-        quick(tmp_path, resume=True, more={"steps": 61})
+        quick(tmp_path, exists="resume", more={"steps": 61})
     with pytest.raises(rs.RunError, match="units = 8, now units = 9"):
-        quick(tmp_path, resume=True, cell=rs.cells.Leaky(9))
+        quick(tmp_path, exists="resume", cell=rs.cells.Leaky(9))
 
 
 def test_the_second_process_on_a_run_is_refused(tmp_path):
@@ -364,7 +364,7 @@ def test_resuming_a_folder_that_is_no_run_is_refused(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")
     with pytest.raises(rs.RunError, match="nothing to go on with"):
-        quick(tmp_path, resume=True)
+        quick(tmp_path, exists="resume")
 
 
 def test_a_curriculum_on_a_task_without_heads_is_refused(tmp_path):
@@ -399,7 +399,7 @@ def test_a_full_disk_in_the_middle_keeps_what_was_saved(tmp_path, monkeypatch):
         quick(tmp_path)
     monkeypatch.undo()
     assert not [p for p in (tmp_path / "run").rglob(".*") if p.name != ".lock"], "half-written files are left"
-    assert_same_weights(whole, quick(tmp_path, resume=True))
+    assert_same_weights(whole, quick(tmp_path, exists="resume"))
 
 
 def test_threads_are_given_back(tmp_path):

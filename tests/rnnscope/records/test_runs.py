@@ -170,7 +170,7 @@ def test_a_damaged_resume_file_is_told(tmp_path):
     with pytest.raises(Stop):
         rs.train(*arguments, folder=tmp_path, name="run", on_progress=stop)
     interrupted = rs.load_run(tmp_path / "run")
-    with pytest.raises(rs.RunError, match=r"is not over: go on with resume=True .* or name a checkpoint \(0\)"):
+    with pytest.raises(rs.RunError, match=r"is not over: go on with exists='resume' .* or name a checkpoint \(0\)"):
         rs.as_subject(interrupted)
     assert interrupted.network(0) is not None
     file = tmp_path / "run" / "resume.safetensors"
@@ -179,16 +179,16 @@ def test_a_damaged_resume_file_is_told(tmp_path):
     moments = {name: value for name, value in tensors.items() if "exp_avg" not in name}
     manifest.write_files(file.parent, {file.name: tensor_bytes(moments, metadata)})
     with pytest.raises(rs.RunError, match=r"does not fit this run .*exp_avg"):
-        rs.train(*arguments, folder=tmp_path, name="run", resume=True, progress=False)
+        rs.train(*arguments, folder=tmp_path, name="run", exists="resume", progress=False)
     for place in ("[1, 2]", '{"stage": 0}', "{"):
         manifest.write_files(file.parent, {file.name: tensor_bytes(tensors, {"place": place})})
         with pytest.raises(rs.RunError, match="does not fit this run"):
-            rs.train(*arguments, folder=tmp_path, name="run", resume=True, progress=False)
+            rs.train(*arguments, folder=tmp_path, name="run", exists="resume", progress=False)
     file.write_bytes(whole[:-10])
     with pytest.raises(rs.RunError, match=r"resume.safetensors is damaged .*: delete it, and the run starts again"):
-        rs.train(*arguments, folder=tmp_path, name="run", resume=True, progress=False)
+        rs.train(*arguments, folder=tmp_path, name="run", exists="resume", progress=False)
     file.unlink()
-    assert rs.train(*arguments, folder=tmp_path, name="run", resume=True, progress=False).record["steps_done"] == 40
+    assert rs.train(*arguments, folder=tmp_path, name="run", exists="resume", progress=False).record["steps_done"] == 40
 
 
 def test_atomic_writing_leaves_the_old_or_the_new(tmp_path, monkeypatch):
