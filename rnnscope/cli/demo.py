@@ -9,15 +9,16 @@ from typing import Annotated, Any
 import typer
 
 import rnnscope as rs
-from rnnscope.analyses import ANALYSES, analyse
-from rnnscope.cli.analyze import say_progress
+from rnnscope.analyses import ANALYSES, Analysis, analyse
+from rnnscope.cli.answers import kept_answer
 from rnnscope.cli.figures import figures_of
 from rnnscope.cli.lines import one_line, say, say_error
 from rnnscope.cli.settings import Port, settings_file, split_commas
 from rnnscope.cli.train import say_run
 from rnnscope.learning.trainer import change_settings
 
-PRESETS = ("parity", "dms", "hmm-2")
+# The first has most to see, and is there within seconds; the last takes longer than the others together.
+PRESETS = ("flip-flop", "parity", "dms", "hmm-2")
 
 
 def demo(
@@ -31,7 +32,7 @@ def demo(
     steps: Annotated[int | None, typer.Option(help="Fewer training steps, for a quick look.")] = None,
     config: Annotated[Path | None, settings_file()] = None,
 ) -> None:
-    """The main job, end to end: train three networks, analyse them, draw the figures, serve the explorer.
+    """The main job, end to end: train four networks, analyse them, draw the figures, serve the explorer.
 
     Run again, it goes on where it was: what is trained and analysed already is taken as it is. A network whose
     training diverges is told, and the others go on; the exit code is then 1.
@@ -50,11 +51,9 @@ def demo(
         if run.status == "diverged":
             diverged.append(name)
             continue
-        analyse(run, missing=True, on_progress=say_progress)
-        for analysis in [analysis for analysis in ANALYSES if analysis in run]:
-            say(f"  {analysis}: {run[analysis].summary()}")
-        for analysis, reason in run.skipped.items():
-            say(f"  {analysis}: not done: {reason}")
+        analyse(run, missing=True, on_progress=_say_progress)
+        for shown in filter(None, map(run.shown, ANALYSES)):
+            say(f"  {kept_answer(shown).line}")
         drawn.update({f"{name}-{which}": figure for which, figure in figures_of(run)[0].items()})
     say(f"drawing {len(drawn)} figures ...")
     try:
@@ -73,6 +72,10 @@ def demo(
         say(f"look at them: {_own_command()} app {out / 'runs'}")
     if diverged:
         raise typer.Exit(1)
+
+
+def _say_progress(analysis: Analysis, done: int, total: int) -> None:
+    say(f"  {analysis.title} ... ({done + 1} of {total})")
 
 
 def _trained(name: str, preset: rs.Preset, steps: int | None, folder: Path) -> rs.Run:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,8 +13,9 @@ from rnnscope.cli.app import app
 from rnnscope.cli.compare import compare
 from rnnscope.cli.demo import demo
 from rnnscope.cli.figures import figures
-from rnnscope.cli.lines import one_line, say_error
+from rnnscope.cli.lines import one_line, say, say_error
 from rnnscope.cli.list import list_
+from rnnscope.cli.show import show
 from rnnscope.cli.train import train
 
 INTERRUPTED = 130
@@ -30,6 +31,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command(train, "the training goes on with --resume"),
     "analyze": Command(analyze, "what was found is kept, and the same command goes on with --missing"),
+    "show": Command(show),
     "figures": Command(figures),
     "compare": Command(compare),
     "app": Command(app),
@@ -52,6 +54,23 @@ and arguments, and `set` may be written as tables such as `[training]`.
 A mistake is told in one line. Is it no mistake of yours? `RNNSCOPE_DEBUG=1` shows where it comes from.
 """,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        say(f"rnnscope {rs.__version__}")
+        raise typer.Exit
+
+
+@application.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 for _name, _command in COMMANDS.items():
     application.command(_name)(_command.run)
 

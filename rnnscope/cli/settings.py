@@ -20,6 +20,9 @@ Formats = Annotated[
     list[str] | None,
     typer.Option("--format", "-f", help="png, svg, pdf, html: comma-separated, or repeated.", show_default="png"),
 ]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON for programs and nothing else; what is no finite number is null.")
+]
 Overwrite = Annotated[bool, typer.Option(help="Write into a folder that has files already.")]
 Port = Annotated[int, typer.Option(help="Of 127.0.0.1.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random: the same seed gives the same result.")]
