@@ -56,10 +56,11 @@ A mistake is told in one line. Is it no mistake of yours? `RNNSCOPE_DEBUG=1` sho
 )
 
 
-def _say_version(wanted: bool) -> None:
+def _say_version(wanted: bool) -> bool:
     if wanted:
         say(f"rnnscope {rs.__version__}")
         raise typer.Exit
+    return wanted
 
 
 @application.callback()
