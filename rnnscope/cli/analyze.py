@@ -33,7 +33,8 @@ def analyze(
         list[str] | None, typer.Option(help="An analysis (`rnnscope list analyses`); comma-separated, or repeated.")
     ] = None,
     missing: Annotated[
-        bool, typer.Option("--missing", help="Only what the run keeps no result of, and no reason why there is none.")
+        bool,
+        typer.Option("--missing", help="Leave out what the run keeps a result of, or why there is none."),
     ] = False,
     jobs: Annotated[
         int,
@@ -46,7 +47,7 @@ def analyze(
         ),
     ] = 1,
     plan_: Annotated[
-        bool, typer.Option("--plan", help="Say what it would take, in seconds and memory, and do nothing.")
+        bool, typer.Option("--plan", help="Report what it would take, in seconds and memory, and run nothing.")
     ] = False,
     set_: Set = None,
     seed: Seed = 0,

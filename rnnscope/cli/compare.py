@@ -37,7 +37,9 @@ def compare(
             show_default="procrustes,dsa",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where to; must be new or empty.")] = Path("comparison"),
+    out: Annotated[Path, typer.Option(help="The folder for the results; it must be new or empty.")] = Path(
+        "comparison"
+    ),
     format_: Formats = None,
     overwrite: Overwrite = False,
     set_: Set = None,
@@ -45,7 +47,7 @@ def compare(
     json_: Json = False,
     config: Annotated[Path | None, settings_file(TABLES)] = None,
 ) -> None:
-    """Compare networks: the distances between them beside the noise floor, and a map of all.
+    """Compare networks: report the distances between them beside the noise floor, and draw a map of all.
 
     `rnnscope compare runs/* --by dsa,procrustes --set comparison.beside=fixed_points`
 

@@ -25,7 +25,7 @@ _TRAINING = "training"
 
 def figures(
     runs: Runs,
-    out: Annotated[Path, typer.Option(help="Where to; must be new or empty.")] = Path("figures"),
+    out: Annotated[Path, typer.Option(help="The folder for the figures; it must be new or empty.")] = Path("figures"),
     format_: Formats = None,
     overwrite: Overwrite = False,
     only: Annotated[
@@ -38,7 +38,7 @@ def figures(
     height: Annotated[int, typer.Option(help="In CSS pixels, from 200 to 8000; HTML fills its window.")] = 620,
     config: Annotated[Path | None, settings_file()] = None,
 ) -> None:
-    """Draw every figure of many runs in one go: training, and all of each analysis that was run.
+    """Draw the figures of one or many runs: the course of the training, and all figures of every result that is kept.
 
     `rnnscope figures runs/* --out figures --format png,svg,pdf,html`
 

@@ -31,7 +31,7 @@ def _finite(value: Any) -> Any:
 
 
 def one_line(error: object) -> str:
-    """An error without its line breaks, and where it says less than it could, with how to see more."""
+    """Put an error in one line. Where the message does not say where the error comes from, add how to see that."""
     if isinstance(error, TypeError):  # a wrong argument, or a slip of ours
         return f"{' '.join(str(error).split())} (RNNSCOPE_DEBUG=1 shows where)"
     if isinstance(error, OSError) and error.strerror:
@@ -41,5 +41,5 @@ def one_line(error: object) -> str:
 
 
 def say_error(text: str) -> None:
-    """What is wrong, apart from what was asked for."""
+    """Print what is wrong to the standard error, apart from what was asked for."""
     print(f"rnnscope: {text}", file=sys.stderr)

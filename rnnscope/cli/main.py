@@ -1,4 +1,4 @@
-"""The console script: the commands together, and every mistake in one line."""
+"""The console script: it joins the commands and reports every mistake in one line."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ INTERRUPTED = 130
 
 
 class Command(NamedTuple):
-    """A command, and what becomes of the work when it is interrupted."""
+    """A command, and what happens to the work when the command is interrupted."""
 
     run: Callable[..., None]
     interrupted: str = ""
@@ -51,7 +51,7 @@ Start with `rnnscope demo`, or: `rnnscope train parity-2-5`, `rnnscope analyze r
 Every option can also stand in a TOML or YAML file, given with `--config`: its keys are the names of the options
 and arguments, and `set` may be written as tables such as `[training]`.
 
-A mistake is told in one line. Is it no mistake of yours? `RNNSCOPE_DEBUG=1` shows where it comes from.
+A mistake is reported in one line. Where it is no mistake of yours, `RNNSCOPE_DEBUG=1` shows where it comes from.
 """,
 )
 
