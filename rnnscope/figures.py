@@ -25,8 +25,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 SEQUENTIAL = "Cividis"
 STABLE, UNSTABLE, NEUTRAL = COLOURS[0], COLOURS[1], "#7F7F7F"
 FORMATS = ("png", "svg", "pdf", "html")
-# Of a side, in CSS pixels. Below, the margins leave no room for axes; above, a PNG of twice as many pixels does not fit
-# the canvas of a browser (16384). Plotly itself draws 0 and negative ones at sizes of its own choice.
+# The least and the greatest side in CSS pixels. Below, the margins leave no room for axes; above, a PNG of twice as many
+# pixels does not fit the canvas of a browser (16384). Plotly itself draws 0 and negative ones at sizes of its choice.
 LEAST, MOST = 200, 8000
 
 _AXIS = {
@@ -107,7 +107,7 @@ def training_figure(run: "Run") -> go.Figure:
 
 
 class CannotDraw(ValueError):
-    """What PNG, SVG and PDF need is not there, or does not run; HTML needs nothing."""
+    """The browser that PNG, SVG and PDF need is not there, or does not run; HTML needs none."""
 
 
 def browser_path() -> str | None:
@@ -123,7 +123,7 @@ def browser_path() -> str | None:
 
 
 def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
-    """The formats, checked.
+    """Check the formats, and leave out those named twice.
 
     Raises:
         ValueError: an unknown format.
@@ -174,13 +174,13 @@ def write_figures(
 
     Args:
         figures: file name without ending -> figure.
-        folder: where to; made if missing.
+        folder: the folder to write to, which is made if it is missing.
         formats: "png", "svg", "pdf", "html" (stands alone, needs no network).
         width, height: in CSS pixels, from 200 to 8000; `scale` multiplies the pixels of a PNG.
 
     Raises:
         ValueError: an unknown format, or a size that cannot be drawn.
-        CannotDraw: no browser that runs.
+        CannotDraw: there is no browser that runs.
     """
     formats = check_formats(formats)
     check_size(width, height)

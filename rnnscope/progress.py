@@ -1,4 +1,4 @@
-"""Progress bars: live ones in a terminal or a notebook, a line now and then in a log."""
+"""Progress bars, which are live in a terminal or a notebook and become a line now and then in a log."""
 
 import contextlib
 import sys
