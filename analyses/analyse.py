@@ -37,6 +37,7 @@ def analyse(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     missing: bool = False,
     on_progress: Callable[[Analysis, int, int], None] | None = None,
+    on_answer: Callable[[Analysis, Result | NotApplicable], None] | None = None,
 ) -> Analysed:
     """Run several analyses on a run, each below those whose results it uses, and keep each result with it.
 
@@ -54,6 +55,7 @@ def analyse(
         missing: only those of which the run keeps no result for its present weights, whatever the settings, and no
             reason why there is none.
         on_progress: called before each as on_progress(analysis, how many are done, how many there are).
+        on_answer: called after each as on_answer(analysis, the result, or why there is none), when it is kept already.
 
     Raises:
         TypeError, ValueError: a name that there is not, or a setting that an analysis refuses.
@@ -78,9 +80,12 @@ def analyse(
             skipped[entry.name] = str(error)
             if error.made is not None:
                 run.save_skipped(error.made, str(error))
+            answer: Result | NotApplicable = error
         else:
             run.save_result(found)
-            results[entry.name] = found
+            results[entry.name] = answer = found
+        if on_answer is not None:
+            on_answer(entry, answer)
     return Analysed(results, skipped)
 
 

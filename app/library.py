@@ -27,7 +27,7 @@ def read_runs(folder: Path) -> dict[str, Run | RunError]:
 
 
 def unshowable(place: Path, error: Exception) -> RunError:
-    """What to tell about a run whose `run.json` is JSON, and not what it should be."""
+    """Return the message about a run whose `run.json` is JSON, and not what it should be."""
     if isinstance(error, RunError):
         return error
     return RunError(
@@ -42,7 +42,7 @@ def find_run(folder: Path, name: str) -> Run | None:
         # Compared with what is there: no name can lead out of the folder.
         place = next((place for place in folder.iterdir() if place.name == name), None)
         return None if place is None else load_run(place)
-    except Exception:  # noqa: BLE001 - the list of runs tells what is wrong with it
+    except Exception:  # noqa: BLE001 - the list of runs shows what is wrong with it
         return None
 
 
@@ -65,7 +65,7 @@ def draw(run: Run, card: Card) -> Drawn | Missing:
         return Missing(f"There is no such figure of this result: {error}.", applies=False)
     except Exception as error:  # noqa: BLE001 - a file that is damaged may raise anything, and costs only its own card
         reason = " ".join(str(error).split())
-        if str(run.path) in reason:  # it tells already which file it is about
+        if str(run.path) in reason:  # it names the file already
             return Missing(reason)
         return Missing(f"{place} cannot be drawn ({_words(error)}): {card.remedy}")
 

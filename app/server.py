@@ -1,4 +1,4 @@
-"""The explorer as a web server: on this machine alone, unless it is told otherwise."""
+"""The explorer as a web server: on this machine alone, unless another host is named."""
 
 import errno
 import ipaddress
@@ -99,7 +99,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    if ":" in host:  # Werkzeug cannot tell which IPv6 addresses in a Host header to trust
+    if ":" in host:  # Werkzeug cannot check IPv6 addresses in a Host header
         raise ValueError(f"host must be a name or an IPv4 address, got {host}: use 127.0.0.1")
     if not 0 <= port <= 65535:
         raise ValueError(f"port must be from 0 to 65535, got {port}: 8050 is the usual one")

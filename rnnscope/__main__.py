@@ -1,4 +1,4 @@
-"""`python -m rnnscope` is the command line."""
+"""Run the command line as `python -m rnnscope`."""
 
 from rnnscope.cli import main
 

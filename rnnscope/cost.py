@@ -1,6 +1,7 @@
-"""What an analysis will take: counts of operations, which each analysis states, times what they take on this machine.
+"""How long an analysis will take, and how much memory: the operations that each analysis counts, times what they take on
+this machine.
 
-Nothing of it is exact. How many steps a search takes is known once it is done; until then it is what such searches took
+None of this is exact. How many steps a search takes is known once it is done; until then it is what such searches took
 on the networks of the demo.
 """
 
@@ -44,7 +45,7 @@ class Expected(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """Processor seconds of an operation on a batch."""
+    """The processor seconds of an operation on a batch."""
 
     call: float
     each: float
@@ -56,8 +57,8 @@ class Rate(NamedTuple):
 
 @dataclass(frozen=True)
 class Scale:
-    """What costs grow with: sizes of a subject, and how long it takes here. Each rate is measured when it is first
-    asked for, in a few hundredths of a second.
+    """What costs grow with: the sizes of a subject, and how long its operations take on this machine. Each rate is
+    measured when it is first asked for, in a few hundredths of a second.
 
     Attributes:
         subject: the network.
@@ -114,7 +115,7 @@ class Scale:
         return n_trials * self._sampled[2] + self.unroll.of(1, n_trials * n_steps)
 
     def around(self, seconds: Number, memory: Number) -> Expected:
-        """With what surrounds every analysis."""
+        """Add what surrounds every analysis."""
         return Expected(seconds + AROUND * self.numpy_call, memory + AROUND_BYTES)
 
     # --- rates ---------------------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ class Cost:
     Attributes:
         kind: "light" analyses may be started without asking: a second or so for a network of 64 units.
         grows: what it grows with, in words.
-        expected: of a subject's scale and all settings, the defaults too.
+        expected: a function of a subject's scale and of all settings, the defaults too.
     """
 
     kind: Literal["light", "heavy"]

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
+from rnnscope.records.files import write_atomically
+
 if TYPE_CHECKING:
     from rnnscope.records.runs import Run
 
@@ -23,6 +25,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 SEQUENTIAL = "Cividis"
 STABLE, UNSTABLE, NEUTRAL = COLOURS[0], COLOURS[1], "#7F7F7F"
 FORMATS = ("png", "svg", "pdf", "html")
+# The least and the greatest side in CSS pixels. Below, the margins leave no room for axes; above, a PNG of twice as
+# many pixels does not fit the canvas of a browser (16384). Plotly itself draws 0 and negative ones at sizes of its choice.
+LEAST, MOST = 200, 8000
 
 _AXIS = {
     "showline": True,
@@ -102,7 +107,7 @@ def training_figure(run: "Run") -> go.Figure:
 
 
 class CannotDraw(ValueError):
-    """What PNG, SVG and PDF need is not there, or does not run; HTML needs nothing."""
+    """The browser that PNG, SVG and PDF need is not there, or does not run; HTML needs none."""
 
 
 def browser_path() -> str | None:
@@ -118,7 +123,7 @@ def browser_path() -> str | None:
 
 
 def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
-    """The formats, checked.
+    """Check the formats, and leave out those named twice.
 
     Raises:
         ValueError: an unknown format.
@@ -140,7 +145,20 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
             f"{', '.join(drawn)} need Chromium or Chrome, and none was found: install one (apt-get install chromium), "
             "set BROWSER_PATH to it, or ask for html"
         )
-    return formats
+    return tuple(dict.fromkeys(formats))
+
+
+def check_size(width: int, height: int) -> None:
+    """Check the size of a figure.
+
+    Raises:
+        ValueError: a side is too small or too large to be drawn.
+    """
+    for name, value in (("width", width), ("height", height)):
+        if not LEAST <= value <= MOST:
+            why = "the axes need that much room" if value < LEAST else "a browser can draw no more"
+            remedy = "; SVG and PDF can be enlarged without loss" if value > MOST else ""
+            raise ValueError(f"{name} is in CSS pixels and must be from {LEAST} to {MOST}, got {value}: {why}{remedy}")
 
 
 def write_figures(
@@ -152,19 +170,20 @@ def write_figures(
     height: int = 620,
     scale: float = 2.0,
 ) -> list[Path]:
-    """Write every figure in every format, through one browser for all of them.
+    """Write every figure in every format, through one browser for all of them. Each file is put in place whole.
 
     Args:
         figures: file name without ending -> figure.
-        folder: where to; made if missing.
+        folder: the folder to write to, which is made if it is missing.
         formats: "png", "svg", "pdf", "html" (stands alone, needs no network).
-        width, height: in CSS pixels; `scale` multiplies the pixels of a PNG.
+        width, height: in CSS pixels, from 200 to 8000; `scale` multiplies the pixels of a PNG.
 
     Raises:
-        ValueError: an unknown format.
-        CannotDraw: no browser that runs.
+        ValueError: an unknown format, or a size that cannot be drawn.
+        CannotDraw: there is no browser that runs.
     """
     formats = check_formats(formats)
+    check_size(width, height)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -172,7 +191,8 @@ def write_figures(
     if "html" in formats:
         for name, figure in figures.items():
             path = folder / f"{name}.html"
-            figure.write_html(path, include_plotlyjs=True, include_mathjax=False)
+            page = figure.to_html(include_plotlyjs=True, include_mathjax=False)
+            write_atomically(path, page.encode())
             written.append(path)
     if drawn and figures:
         options = [{"format": f, "width": width, "height": height, "scale": scale} for f in drawn]
@@ -194,7 +214,7 @@ async def _draw(figures: Mapping[str, go.Figure], folder: Path, options: list[An
             for name, figure in figures.items():
                 for each in options:
                     path = folder / f"{name}.{each['format']}"
-                    path.write_bytes(await browser.calc_fig(figure, opts=each))
+                    write_atomically(path, await browser.calc_fig(figure, opts=each))
                     written.append(path)
     except BrowserFailedError as error:
         raise CannotDraw(

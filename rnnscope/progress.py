@@ -1,4 +1,4 @@
-"""Progress bars: live ones in a terminal or a notebook, a line now and then in a log."""
+"""Progress bars, which are live in a terminal or a notebook and become a line now and then in a log."""
 
 import contextlib
 import html
@@ -70,7 +70,7 @@ class _Displayed:
     """A bar in the output of a cell, shown anew a few times a second; the last one stays."""
 
     def __init__(self, title: str, total: int) -> None:
-        from IPython.display import DisplayHandle
+        from IPython.display import DisplayHandle  # type: ignore[import-not-found] - there in a notebook alone
 
         self.title, self.total, self.done, self.words = title, total, 0, ""
         self.began = self.shown = time.monotonic()

@@ -32,7 +32,7 @@ TASKS: dict[str, type[Task]] = {
 
 
 def task_from_config(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Task:
-    """The task that `to_config` described: `{"kind": "Parity", "n": 3}`.
+    """Make the task that `to_config` described: `{"kind": "Parity", "n": 3}`.
 
     Args:
         arrays: the task's own `arrays`, which the config only describes.

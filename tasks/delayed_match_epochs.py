@@ -62,7 +62,7 @@ class DelayedMatchEpochs(Task):
 
     def __post_init__(self) -> None:
         check_count("n_stimuli", self.n_stimuli, 2)
-        check_count("n_channels", self.n_channels, 3)  # two opposite curves cannot tell left from right
+        check_count("n_channels", self.n_channels, 3)  # two opposite curves do not distinguish left from right
         check_count("fixation_steps", self.fixation_steps, 0)
         check_count("sample_steps", self.sample_steps)
         check_count("test_steps", self.test_steps)

@@ -36,7 +36,7 @@ def _plain(value: str | Machine) -> str | dict[str, Any]:
 
 @dataclass(frozen=True, config=SETTINGS)
 class FormalLanguage(Task):
-    """Read a word symbol by symbol, one-hot, and tell after each whether what was read so far is in the language.
+    """Read a word symbol by symbol, one-hot, and say after each whether what was read so far is in the language.
 
     By default every trial opens with a step without a symbol, all zeros, after which the empty word is asked for.
     A share `balance` of the words is in the language, all words of a length equally likely; of the others a share

@@ -1,4 +1,4 @@
-"""Trials of one's own: recorded, or made elsewhere, and given as arrays."""
+"""A task made of trials that a user recorded, or made elsewhere, and gives as arrays."""
 
 import json
 from collections.abc import Mapping

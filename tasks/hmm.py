@@ -129,7 +129,7 @@ class HMM:
             sequence, t = impossible[0]
             raise ValueError(
                 f"the model cannot emit sequence {sequence} beyond step {t} (symbol {symbols[sequence, t]}), and "
-                "no belief is defined there; log_likelihood tells such sequences by -inf"
+                "no belief is defined there; log_likelihood gives -inf for such sequences"
             )
         return beliefs
 

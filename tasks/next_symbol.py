@@ -141,8 +141,8 @@ class NextSymbol(Task):
         true = self.best(trials)
         with np.errstate(invalid="ignore"):  # outputs of a network that diverged: the divergence is NaN
             logits = outputs - outputs.max(-1, keepdims=True).astype(np.float64)
-        told = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-        each = np.where(true > 0, true * (np.log(np.maximum(true, 1e-300)) - told), 0.0).sum(-1)
+        found = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        each = np.where(true > 0, true * (np.log(np.maximum(true, 1e-300)) - found), 0.0).sum(-1)
         symbols = trials.targets[..., 0]
         return {
             "divergence": float(each.mean()),

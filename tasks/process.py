@@ -55,8 +55,8 @@ class Process:
             and next states. Arrays or nested lists.
 
     Raises:
-        ValueError: no such probabilities, or a process that ends in one of several sets of states, whose long run is
-            not told by the matrices.
+        ValueError: no such probabilities, or a process that ends in one of several sets of states, whose long run
+            the matrices do not fix.
 
     Example:
         >>> import numpy as np
@@ -71,7 +71,7 @@ class Process:
     matrices: Annotated[Matrices, PlainValidator(_checked), PlainSerializer(lambda matrices: matrices)]
 
     def __post_init__(self) -> None:
-        _ = self.stationary  # several are told now
+        _ = self.stationary  # a process with several is refused now
 
     @cached_property
     def array(self) -> Float64[np.ndarray, "symbol state next_state"]:
@@ -90,7 +90,7 @@ class Process:
 
     @property
     def is_unifilar(self) -> bool:
-        """Whether state and symbol tell the next state."""
+        """Whether state and symbol determine the next state."""
         return bool(((self.array > 0).sum(2) <= 1).all())
 
     @cached_property
@@ -197,7 +197,7 @@ def golden_mean() -> Process:
 
 def even() -> Process:
     """Zeros at random between runs of ones of even length: between ones that are a pair, and inside a pair. No finite
-    number of symbols before tells which it is."""
+    number of symbols before says which it is."""
     return Process([[[0.5, 0], [0, 0]], [[0, 0.5], [1, 0]]])  # type: ignore[arg-type]
 
 

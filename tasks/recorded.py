@@ -146,8 +146,8 @@ def checked_held_out(held_out: Any, n_trials: int) -> float | np.ndarray:
 
 
 def held_out_trials(held_out: float | np.ndarray, n_trials: int) -> Bool[np.ndarray, " trial"]:
-    """Which trials are held out. A share of them is drawn with a seed of its own, which need not be a setting: who
-    wants other trials names them."""
+    """Return which trials are held out. A share of them is drawn with a seed of its own, which need not be a setting:
+    users who want other trials name them."""
     if isinstance(held_out, np.ndarray):
         return held_out
     n_held = min(max(round(held_out * n_trials), 1), n_trials - 1) if held_out else 0

@@ -15,7 +15,7 @@ T = TypeVar("T")
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")  # pydantic's names of a setting that there is not
 
 # Used as @dataclass(frozen=True, config=SETTINGS) with pydantic's dataclass: a name that is no setting, and a value
-# that is not finite, are mistakes to be told.
+# that is not finite, are mistakes to be reported.
 SETTINGS = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 

@@ -35,9 +35,9 @@ class Card:
     """One figure of a run.
 
     Attributes:
-        name: tells it from all others; part of the ids of the page.
-        title: for people.
-        heading: that it stands under.
+        name: its own name among all cards, which is part of the ids of the page.
+        title: the title that people read.
+        heading: the heading that it stands under.
         file: run -> what it is drawn from, None where there is nothing yet: it is drawn anew when this was written
             anew.
         draw: what `read` gives -> the figure; raises NotApplicable where there is none of this kind.

@@ -117,7 +117,7 @@ def _bare_row(name: str) -> dict[str, Any]:
 def _row(name: str, run: Run) -> dict[str, Any]:
     try:
         return _full_row(name, run)
-    except Exception:  # noqa: BLE001 - a run.json with anything in it costs its own row; choosing it tells why
+    except Exception:  # noqa: BLE001 - a run.json with anything in it costs its own row; choosing it shows why
         return _bare_row(name)
 
 

@@ -25,7 +25,7 @@ CELLS: dict[str, type[Cell]] = {
 
 
 def cell_from_config(config: Mapping[str, Any]) -> Cell:
-    """The cell that a dict such as `{"kind": "Leaky", "units": 64}` describes.
+    """Make the cell that a dict such as `{"kind": "Leaky", "units": 64}` describes.
 
     Raises:
         ValueError: an unknown kind or setting, or a value that the cell refuses.

@@ -69,12 +69,12 @@ class Dynamics(Protocol):
         ...
 
     def linear_pieces(self, input: Float[Tensor, " input"]) -> "Pieces | None":
-        """What the step is made of at a constant input, where it is piecewise linear; None where it is curved."""
+        """The linear pieces of the step at a constant input, where it is piecewise linear; None where it is curved."""
         return None
 
     def fixed_point_equation(self, state: Signal, input: Signal) -> tuple[Bounded, ...] | None:
         """An equation that is zero exactly where the step leaves the state as it is, written with the bounds of
-        `rnnscope.numerics.bounds`: fixed points are proven with it. None where there is none, and nothing is proven."""
+        `rnnscope.numerics.bounds`. Fixed points are proven with it; where it is None, none can be proven."""
         return None
 
 
@@ -96,9 +96,9 @@ class CellModule(Protocol):
     """A cell with parameters. Every implementation is a final `torch.nn.Module`.
 
     Attributes:
-        input_size: channels in.
-        state_size: numbers that make up the state; twice the units for an LSTM.
-        n_units: what a readout sees, the first `n_units` of the state.
+        input_size: the number of input channels.
+        state_size: how many numbers make up the state; twice the units for an LSTM.
+        n_units: a readout sees the first `n_units` numbers of the state.
     """
 
     input_size: int
@@ -125,7 +125,8 @@ class CellModule(Protocol):
         ...
 
     def project(self) -> None:
-        """Bring the parameters back to where they have meaning (time constants >= 1); called after each update."""
+        """Move the parameters back to where they have a meaning (time constants >= 1); training calls this after each
+        update."""
         ...
 
 
@@ -135,7 +136,7 @@ class Cell(Protocol):
     two settings and others of its own, needs `build`; `examples` too, where other settings are required.
 
     Attributes:
-        units: how many; what a readout sees.
+        units: the number of units, which are what a readout sees.
         start: where trials start; see `InitialState`.
     """
 
@@ -149,8 +150,8 @@ class Cell(Protocol):
 
     @classmethod
     def examples(cls) -> "tuple[Cell, ...]":
-        """Small cells of this kind that differ in what their settings change: to try it with, and what the tests that
-        all cells share run on. By default two with their default settings that start otherwise."""
+        """Small cells of this kind with different settings, to try it with; the tests that all cells share run on
+        them. By default there are two with default settings, which start trials in different ways."""
         smallest = ({"units": 5}, {"units": 4, "start": "random"})
         return tuple(validated(cls, settings, f"cell {cls.__name__}") for settings in smallest)
 

@@ -18,7 +18,7 @@ class LowRank(Cell):
     Args:
         units: the number of units.
         rank: the rank of the connectivity, at most `units`.
-        tau: the time constant shared by all units, in steps, >= 1; 1 is no leak.
+        tau: the time constant shared by all units, in steps, at least 1; with 1 there is no leak.
         nonlinearity: f.
         start: where trials start.
     """

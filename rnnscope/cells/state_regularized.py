@@ -36,8 +36,8 @@ class StateRegularized(Cell):
 
     Args:
         units: the number of units.
-        n_centroids: how many centroids; at most so many states an automaton read from them has.
-        temperature: how soft the choice among the centroids is; near 0 a state is a centroid.
+        n_centroids: the number of centroids; an automaton that is read from them has at most as many states.
+        temperature: how soft the choice among the centroids is; near 0 every state is a centroid.
         inner: the cell that proposes u.
         start: where trials start; see `InitialState`.
 

@@ -1,13 +1,28 @@
 """rnnscope analyze."""
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated, no_type_check
+from typing import Annotated, Any, no_type_check
 
 import typer
 
-from rnnscope.analyses import ANALYSES, Analysis, analyse, plan
-from rnnscope.cli.lines import say
-from rnnscope.cli.settings import Runs, Seed, Set, given_settings, known_names, load_runs, settings_file
+import rnnscope as rs
+from rnnscope.analyses import ANALYSES, plan
+from rnnscope.cli.answers import as_plain
+from rnnscope.cli.in_processes import in_processes
+from rnnscope.cli.job import Job, Report, work
+from rnnscope.cli.lines import say, say_aside, say_json
+from rnnscope.cli.settings import (
+    Json,
+    Runs,
+    Seed,
+    Set,
+    given_settings,
+    known_names,
+    load_runs,
+    settings_file,
+    split_commas,
+)
 
 
 @no_type_check
@@ -15,45 +30,120 @@ def analyze(
     context: typer.Context,
     runs: Runs,
     only: Annotated[
-        list[str] | None, typer.Option(help="One analysis (`rnnscope list analyses`); may be repeated.")
+        list[str] | None, typer.Option(help="An analysis (`rnnscope list analyses`); comma-separated, or repeated.")
     ] = None,
     missing: Annotated[
-        bool, typer.Option("--missing", help="Only what the run keeps no result of, and no reason why there is none.")
+        bool,
+        typer.Option("--missing", help="Leave out what the run keeps a result of, or why there is none."),
     ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="How many runs are analysed at once, each in a process of its own with one BLAS thread. One run is "
+            "analysed by one process, whatever the number.",
+        ),
+    ] = 1,
     plan_: Annotated[
-        bool, typer.Option("--plan", help="Say what it would take, in seconds and memory, and do nothing.")
+        bool, typer.Option("--plan", help="Report what it would take, in seconds and memory, and run nothing.")
     ] = False,
     set_: Set = None,
     seed: Seed = 0,
+    json_: Json = False,
     config: Annotated[Path | None, settings_file(ANALYSES)] = None,
 ) -> None:
     """Run analyses on runs and keep the results with them.
 
-    `rnnscope analyze runs/* --only lyapunov --set lyapunov.n_steps=5000`
+    `rnnscope analyze runs/* --jobs 2 --only lyapunov --set lyapunov.n_steps=5000`
 
     Keys of --set begin with the name of an analysis. Each result is kept as soon as it is found: after an
-    interruption the same command with --missing goes on. What all of it would take, about, --plan says beforehand.
+    interruption the same command with --missing goes on. --plan says beforehand about how long all of it would take.
+    An error ends the analyses of its run; the other runs go on, and the exit code is 2.
+
+    With --json, progress goes to the standard error, and the output is a list with an object for each run: `run` (its
+    name), `path`, `error` (null if there was none) and `answers`, a list of objects: `analysis`, `label` (what sets it
+    apart from the default settings), `checkpoint`, `seconds`, `file`, and one of `summary`, `not_applicable` (the
+    reason) and `unreadable`, the others being null. With --plan as well, `answers` is `plan` instead: `analysis`,
+    `kind`, `grows`, `seconds` and `memory` (in bytes).
     """
-    changes = given_settings(context, set_, ANALYSES)
-    names = None if only is None else known_names(only, ANALYSES, "analysis")
+    changes = {name: given for name, given in given_settings(context, set_, ANALYSES).items() if given}
+    names = None if only is None else known_names(split_commas(only), ANALYSES, "analysis")
+    if names == []:
+        raise ValueError(f"--only names no analysis; known: {', '.join(ANALYSES)}")
     settings = {name: ANALYSES[name].question.read(given) for name, given in changes.items()}
-    for label, run in load_runs(runs).items():
-        say(label)
+    loaded = load_runs(runs)
+    if plan_:
+        _plan(loaded, json_, names=names, seed=seed, settings=settings, missing=missing)
+        return
+    asked = [Job(label, str(run.path), names, seed, changes, missing) for label, run in loaded.items()]
+    reports = _together(asked, jobs, json_) if jobs > 1 and len(asked) > 1 else _in_turn(asked, jobs, json_)
+    if json_:
+        say_json([_plain(report) for report in reports])
+    failed = [f"{report.job.label}: {report.error}" for report in reports if report.error is not None]
+    if len(failed) > 1:
+        raise ValueError(f"{len(failed)} of {len(reports)} runs failed: {'; '.join(failed)}")
+    if failed:
+        raise ValueError(failed[0])
+
+
+def _in_turn(asked: list[Job], jobs: int, quiet: bool) -> list[Report]:
+    """One run after another, in this process. Each answer is said when it is found."""
+    progress = say_aside if quiet else say
+    if jobs > 1:
+        progress(f"there is one run, which is analysed by one process: --jobs {jobs} changes nothing")
+    reports = []
+    for job in asked:
+        progress(job.label)
+        report = work(
+            job, lambda line: progress(f"  {line}"), lambda answer: None if quiet else say(f"  {answer.line}")
+        )
+        reports.append(report)
+        if not quiet:
+            _say_end(report)
+    return reports
+
+
+def _together(asked: list[Job], jobs: int, quiet: bool) -> list[Report]:
+    """Several runs at once. How far each is, is said at once; what was found, run by run in the order given."""
+    progress = say_aside if quiet else say
+    reports: list[Report] = []
+
+    def finish(report: Report) -> None:
+        reports.append(report)
+        if not quiet:
+            say(report.job.label)
+            for answer in report.answers:
+                say(f"  {answer.line}")
+            _say_end(report)
+
+    in_processes(asked, jobs, lambda job, line: progress(f"  {job.label}: {line}"), finish)
+    return reports
+
+
+def _say_end(report: Report) -> None:
+    if report.error is not None:
+        say(f"  failed: {report.error}")
+    elif report.job.missing and not report.answers:
+        say("  nothing is missing")
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    answers = [as_plain(answer) for answer in report.answers]
+    return {"run": report.job.label, "path": report.job.path, "error": report.error, "answers": answers}
+
+
+def _plan(loaded: dict[str, rs.Run], as_json: bool, **asked: Any) -> None:
+    rows = []
+    for label, run in loaded.items():
         try:
-            if plan_:
-                say(plan(run, names, seed=seed, settings=settings, missing=missing).summary())
-                continue
-            done = analyse(run, names, seed=seed, settings=settings, missing=missing, on_progress=say_progress)
+            found = plan(run, **asked)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{label}: {error}") from error
-        for name, result in done.results.items():
-            say(f"  {name}: {result.summary()}")
-        for name, reason in done.skipped.items():
-            say(f"  {name}: not done: {reason}")
-        if missing and not done.results and not done.skipped:
-            say("  nothing is missing")
-
-
-def say_progress(analysis: Analysis, done: int, total: int) -> None:
-    """Before each analysis."""
-    say(f"  {analysis.title} ... ({done + 1} of {total})")
+        rows.append({"run": label, "path": str(run.path), "plan": [dataclasses.asdict(row) for row in found.rows]})
+        if not as_json:
+            say(label)
+            say(found.summary())
+    if as_json:
+        say_json(rows)

@@ -17,5 +17,5 @@ def app(
     from rnnscope.app import serve
 
     if not folder.is_dir():
-        raise ValueError(f"no folder {folder}: train a run first (rnnscope train parity), or give another folder")
+        raise ValueError(f"no folder {folder}: train a run first (rnnscope train parity), or name another folder")
     serve(folder, port=port)

@@ -9,38 +9,39 @@ from typing import Annotated, Any
 import typer
 
 import rnnscope as rs
-from rnnscope.analyses import ANALYSES, analyse
-from rnnscope.cli.analyze import say_progress
+from rnnscope.analyses import ANALYSES, Analysis, analyse
+from rnnscope.cli.answers import kept_answer
 from rnnscope.cli.figures import figures_of
 from rnnscope.cli.lines import one_line, say, say_error
 from rnnscope.cli.settings import Port, settings_file, split_commas
 from rnnscope.cli.train import say_run
 from rnnscope.learning.trainer import change_settings
 
-PRESETS = ("parity", "dms", "hmm-2")
+# The first has most to see, and is there within seconds; the last takes longer than the others together.
+PRESETS = ("flip-flop", "parity", "dms", "hmm-2")
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where runs and figures go.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="The folder for runs and figures.")] = Path("demo"),
     port: Port = 8050,
     serve: Annotated[bool, typer.Option(help="Serve the explorer at the end.")] = True,
     presets: Annotated[
         list[str] | None,
-        typer.Option(help="Presets: comma-separated, or repeated.", show_default=",".join(PRESETS)),
+        typer.Option(help="The presets to train: comma-separated, or repeated.", show_default=",".join(PRESETS)),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Fewer training steps, for a quick look.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps of each network, for a quick look.")] = None,
     config: Annotated[Path | None, settings_file()] = None,
 ) -> None:
-    """The main job, end to end: train three networks, analyse them, draw the figures, serve the explorer.
+    """Train four networks, analyse them, draw the figures and serve the explorer.
 
-    Run again, it goes on where it was: what is trained and analysed already is taken as it is. A network whose
-    training diverges is told, and the others go on; the exit code is then 1.
+    Run again, it goes on where it was: what is trained and analysed already is taken as it is. If the training of a
+    network diverges, the demo reports it and goes on with the others; the exit code is then 1.
     """
     from rnnscope.figures import CannotDraw, write_figures
 
     chosen = {name: rs.preset(name) for name in (PRESETS if presets is None else split_commas(presets))}
     if not chosen:
-        raise ValueError(f"--presets names none; known: {', '.join(rs.PRESETS)}")
+        raise ValueError(f"--presets names no preset; known: {', '.join(rs.PRESETS)}")
     drawn: dict[str, Any] = {}
     diverged: list[str] = []
     for number, (name, preset) in enumerate(chosen.items(), 1):
@@ -50,11 +51,9 @@ def demo(
         if run.status == "diverged":
             diverged.append(name)
             continue
-        analyse(run, missing=True, on_progress=say_progress)
-        for kept in [kept for kept in map(run.shown, ANALYSES) if kept is not None and kept.reason is None]:
-            say(f"  {kept.analysis}: {kept.load().summary()}")
-        for analysis, reason in run.skipped.items():
-            say(f"  {analysis}: not done: {reason}")
+        analyse(run, missing=True, on_progress=_say_progress)
+        for shown in filter(None, map(run.shown, ANALYSES)):
+            say(f"  {kept_answer(shown).line}")
         drawn.update({f"{name}-{which}": figure for which, figure in figures_of(run)[0].items()})
     say(f"drawing {len(drawn)} figures ...")
     try:
@@ -75,8 +74,12 @@ def demo(
         raise typer.Exit(1)
 
 
+def _say_progress(analysis: Analysis, done: int, total: int) -> None:
+    say(f"  {analysis.title} ... ({done + 1} of {total})")
+
+
 def _trained(name: str, preset: rs.Preset, steps: int | None, folder: Path) -> rs.Run:
-    """The run of a preset, also where its training diverged, which is told."""
+    """Train the run of a preset; where the training diverges, say so and return the run nevertheless."""
     training = preset.training if steps is None else change_settings(preset.training, {"steps": steps})
     try:
         return rs.train(preset.task, preset.cell, training, name=name, folder=folder, exists="resume")
@@ -86,7 +89,7 @@ def _trained(name: str, preset: rs.Preset, steps: int | None, folder: Path) -> r
 
 
 def _own_command() -> str:
-    """How this program was called, if its folder is not on the PATH: .venv/bin/rnnscope after `make demo`."""
+    """Return how this program can be called again: after `make demo` it may be as .venv/bin/rnnscope."""
     if shutil.which("rnnscope"):
         return "rnnscope"
     called = os.path.relpath(sys.argv[0])

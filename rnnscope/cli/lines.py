@@ -1,6 +1,10 @@
-"""What users read: one line for each thing."""
+"""What users read, one line for each thing; and what programs read, one JSON document."""
 
+import json
+import math
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 
 def say(text: str) -> None:
@@ -8,8 +12,26 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def say_aside(text: str) -> None:
+    """How far it is, where what is asked for is meant for a program: on the standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_json(document: Any) -> None:
+    """Print all that a command says, for a program to read. JSON has no NaN and no infinity: they become null."""
+    say(json.dumps(_finite(document), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _finite(part) for name, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
+
+
 def one_line(error: object) -> str:
-    """An error without its line breaks, and where it says less than it could, with how to see more."""
+    """Put an error in one line. Where the message does not say where the error comes from, add how to see that."""
     if isinstance(error, TypeError):  # a wrong argument, or a slip of ours
         return f"{' '.join(str(error).split())} (RNNSCOPE_DEBUG=1 shows where)"
     if isinstance(error, OSError) and error.strerror:
@@ -19,5 +41,5 @@ def one_line(error: object) -> str:
 
 
 def say_error(text: str) -> None:
-    """What is wrong, apart from what was asked for."""
+    """Print what is wrong to the standard error, apart from what was asked for."""
     print(f"rnnscope: {text}", file=sys.stderr)

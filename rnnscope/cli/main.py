@@ -1,9 +1,9 @@
-"""The console script: the commands together, and every mistake in one line."""
+"""The console script: it joins the commands and reports every mistake in one line."""
 
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,9 +13,10 @@ from rnnscope.cli.app import app
 from rnnscope.cli.compare import compare
 from rnnscope.cli.demo import demo
 from rnnscope.cli.figures import figures
-from rnnscope.cli.lines import one_line, say_error
+from rnnscope.cli.lines import one_line, say, say_error
 from rnnscope.cli.list import list_
 from rnnscope.cli.repair import repair
+from rnnscope.cli.show import show
 from rnnscope.cli.train import train
 from rnnscope.cli.verify import verify
 
@@ -23,7 +24,7 @@ INTERRUPTED = 130
 
 
 class Command(NamedTuple):
-    """A command, and what becomes of the work when it is interrupted."""
+    """A command, and what happens to the work when the command is interrupted."""
 
     run: Callable[..., None]
     interrupted: str = ""
@@ -32,6 +33,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command(train, "the training goes on with --resume"),
     "analyze": Command(analyze, "what was found is kept, and the same command goes on with --missing"),
+    "show": Command(show),
     "figures": Command(figures),
     "compare": Command(compare),
     "app": Command(app),
@@ -53,9 +55,27 @@ Start with `rnnscope demo`, or: `rnnscope train parity-2-5`, `rnnscope analyze r
 Every option can also stand in a TOML or YAML file, given with `--config`: its keys are the names of the options
 and arguments, and `set` may be written as tables such as `[training]`.
 
-A mistake is told in one line. Is it no mistake of yours? `RNNSCOPE_DEBUG=1` shows where it comes from.
+A mistake is reported in one line. Where it is no mistake of yours, `RNNSCOPE_DEBUG=1` shows where it comes from.
 """,
 )
+
+
+def _say_version(wanted: bool) -> bool:
+    if wanted:
+        say(f"rnnscope {rs.__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@application.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 for _name, _command in COMMANDS.items():
     application.command(_name)(_command.run)
 

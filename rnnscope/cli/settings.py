@@ -1,4 +1,4 @@
-"""What users write on the command line and in settings files, as plain values for the commands."""
+"""Read what users write on the command line and in settings files, as plain values for the commands."""
 
 import dataclasses
 import json
@@ -19,23 +19,33 @@ from rnnscope.tasks import to_config
 Folder = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
 Formats = Annotated[
     list[str] | None,
-    typer.Option("--format", "-f", help="png, svg, pdf, html: comma-separated, or repeated.", show_default="png"),
+    typer.Option(
+        "--format",
+        "-f",
+        help="png, svg, pdf or html; several comma-separated, or repeated.",
+        show_default="png",
+    ),
 ]
-Overwrite = Annotated[bool, typer.Option(help="Write into a folder that has files already.")]
-Port = Annotated[int, typer.Option(help="Of 127.0.0.1.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random: the same seed gives the same result.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON for programs and nothing else; what is no finite number is null.")
+]
+Overwrite = Annotated[bool, typer.Option(help="Write into the folder even if it holds files already.")]
+Port = Annotated[int, typer.Option(help="The port of 127.0.0.1 where the explorer is served.")]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of everything random; the same seed gives the same result.")]
 Runs = Annotated[list[Path], typer.Argument(help="Run folders, as `rnnscope train` makes them.", metavar="RUN...")]
 RunFolders = Annotated[
     list[Path], typer.Argument(help="Runs, or folders that hold runs; they need not be whole.", metavar="RUNS...")
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="One setting; may be repeated. VALUE is JSON or plain text."),
+    typer.Option(
+        "--set", "-s", metavar="KEY=VALUE", help="Change one setting (repeatable). VALUE is JSON or plain text."
+    ),
 ]
 
 
 def settings_file(tables: Iterable[str] = ()) -> Any:
-    """The option --config of a command: what the file says becomes the default of the command's other options.
+    """Make the option --config of a command: what the file says becomes the default of the command's other options.
 
     Args:
         tables: names under which the file may hold tables of settings; `given_settings` reads them.
@@ -64,13 +74,13 @@ def settings_file(tables: Iterable[str] = ()) -> Any:
         return path
 
     return typer.Option(
-        help="A TOML or YAML file with settings; options given here go before it.", callback=read, is_eager=True
+        help="A TOML or YAML file with settings; options on the command line override it.", callback=read, is_eager=True
     )
 
 
 @no_type_check
 def given_settings(context: typer.Context, pairs: list[str] | None, tables: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Table -> what is set in it, by a file and by --set, which goes before."""
+    """Table -> what a file and --set set in it; --set overrides the file."""
     return merge(context.meta.get("tables", {}), parse_settings(pairs, tables))
 
 
@@ -91,15 +101,15 @@ def parse_settings(pairs: list[str] | None, tables: Iterable[str]) -> dict[str, 
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise ValueError(f"--set {pair}: {parent} is set as a whole too; choose one")
+                raise ValueError(f"--set {pair}: {parent} is also set as a whole; choose one of the two")
         if last in place and isinstance(place[last], dict) != isinstance(value, dict):
-            raise ValueError(f"--set {pair}: {last} is set in part and as a whole; choose one")
+            raise ValueError(f"--set {pair}: {last} is set in part and as a whole; choose one of the two")
         place.update(merge(place, {last: value}))
     return found
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` goes before `under`, at every depth."""
+    """Join two tables; `over` overrides `under`, at every depth."""
     merged = dict(under)
     for name, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(name), dict)
@@ -110,7 +120,7 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def named_config(
     changes: Mapping[str, Any], kind: str | None, base: Any, what: str, kinds: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The config of a task or cell: the preset's, changed; or a kind's, with what was set."""
+    """Make the config of a task or cell: that of the preset with what was set, or that of a kind with what was set."""
     kind = kind or changes.get("kind")
     config: dict[str, Any] = {} if base is None else to_config(base)
     if kind is not None and kind != config.get("kind"):
@@ -126,13 +136,13 @@ def split_commas(values: Iterable[str]) -> list[str]:
 
 def check_folder(out: Path, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file: give a folder with --out")
+        raise ValueError(f"{out} is a file: name a folder with --out")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise ValueError(f"{out} has files already: give another --out, or --overwrite to replace what is in it")
+        raise ValueError(f"{out} has files already: name another folder with --out, or replace them with --overwrite")
 
 
 def load_runs(paths: Iterable[Path]) -> dict[str, rs.Run]:
-    """The runs by name; those of one name with the folders above as well, as far as it takes to tell them apart."""
+    """The runs by name. Runs that share a name are labelled with as many of the folders above as distinguish them."""
     runs = {run.path.resolve(): run for run in (rs.load_run(path) for path in paths)}
     depths = dict.fromkeys(runs, 1)
     while True:
@@ -164,7 +174,7 @@ def known_names(names: list[str], known: Iterable[str], what: str) -> list[str]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """What a settings file holds."""
+    """Read the content of a settings file."""
     try:
         text = path.read_text()
         if path.suffix not in (".toml", ".yaml", ".yml"):
@@ -187,7 +197,7 @@ def _check_keys(table: Mapping[Any, Any], path: Path) -> None:
 
 
 def _value(value: Any, takes_several: bool, where: str) -> Any:
-    """What an option gets from a file."""
+    """Check the value that a file gives to an option."""
     values = value if isinstance(value, list) and takes_several else [value]
     if not all(isinstance(each, str | int | float | None) for each in values):
         kind = "plain values" if takes_several else "one plain value"

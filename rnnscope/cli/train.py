@@ -19,16 +19,20 @@ TABLES = ("task", "cell", "training")
 @no_type_check
 def train(
     context: typer.Context,
-    preset: Annotated[str | None, typer.Argument(help="A preset (`rnnscope list presets`); others set it up.")] = None,
+    preset: Annotated[
+        str | None, typer.Argument(help="A preset of task, cell and training (`rnnscope list presets`).")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="A task (`rnnscope list tasks`).")] = None,
     cell: Annotated[str | None, typer.Option(help="A cell (`rnnscope list cells`).")] = None,
     set_: Set = None,
     seed: Seed = 0,
-    name: Annotated[str | None, typer.Option(help="Of the run; made from task, cell and seed if not given.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The name of the run; by default made of task, cell and seed.")
+    ] = None,
     folder: Folder = Path("runs"),
     resume: Annotated[bool, typer.Option(help="Go on with this run if it was begun before.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
-    quiet: Annotated[bool, typer.Option(help="No progress bar.")] = False,
+    device: Annotated[str, typer.Option(help="The device to train on: cpu, cuda, cuda:1 ...")] = "cpu",
+    quiet: Annotated[bool, typer.Option(help="Show no progress bar.")] = False,
     data: Annotated[
         Path | None, typer.Option(help="A .npz file with the trials of --task FromArrays: inputs, targets, mask ...")
     ] = None,
@@ -65,7 +69,7 @@ def train(
 
 
 def say_run(run: rs.Run) -> None:
-    """How a training ended."""
+    """Print how a training ended."""
     parts = [f"{run.status} after {run.record['steps_done']} steps, {run.record['seconds']:.1f} s"]
     parts += [f"{c.metric} {run.metrics[c.metric]:.4g}" for c in run.task.criterion if c.metric in run.metrics]
     if run.status != "learned":

@@ -1,4 +1,4 @@
-"""How to train a task of which nothing is said: settings under the names that tasks give (`Task.default_training`)."""
+"""Default settings of training, under the names by which tasks ask for them (`Task.default_training`)."""
 
 from rnnscope.learning.schedules import Curriculum, Decay
 from rnnscope.learning.settings import Training
@@ -54,10 +54,10 @@ TRAININGS: dict[str, Training] = {
 
 
 def default_training(task: Task) -> Training:
-    """The settings that the task names.
+    """Return the settings that the task names.
 
     Raises:
-        ValueError: there are none of that name.
+        ValueError: there are no settings of that name.
     """
     if task.default_training not in TRAININGS:
         raise ValueError(

@@ -32,7 +32,7 @@ class Decay:
         return self
 
     def factor(self, step: int, n_steps: int) -> float:
-        """The factor at a step (from 0) of a training of `n_steps`."""
+        """Return the factor at a step (counted from 0) of a training of `n_steps`."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         progress = min(1.0, (step - self.warmup) / max(1, n_steps - 1 - self.warmup))
@@ -84,6 +84,6 @@ class Curriculum:
         return [heads[max(0, end - width) : end] for end in range(first, len(heads) + 1)]
 
     def passed(self, metrics: dict[str, float], newest: int) -> bool:
-        """Whether the metrics of a stage's task let it pass."""
+        """Return whether a stage is passed, given the metrics of its task."""
         # Each by itself: the minimum of a number and NaN depends on their order, and NaN passes nothing.
         return all(metrics[name] > self.advance_at for name in ("accuracy", f"accuracy_n{newest}"))

@@ -1,4 +1,4 @@
-"""How to train: the settings of a training, validated and JSON-ready."""
+"""The settings of a training, validated and JSON-ready."""
 
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass
@@ -16,19 +16,19 @@ class Training:
     """How to train.
 
     Args:
-        steps: gradient steps at most.
-        batch_size: trials a step.
+        steps: the number of gradient steps at most.
+        batch_size: the number of trials in a step.
         optimiser: "adam", or "sgd" with Nesterov momentum.
-        learning_rate: the first value; `decay` says how it falls.
-        betas: Adam's.
-        momentum: of "sgd".
+        learning_rate: its value at the start; `decay` says how it falls.
+        betas: those of Adam, the decay rates of its two averages.
+        momentum: the momentum of "sgd".
         decay: the learning rate's schedule.
         clip: gradients are scaled down to this norm; None leaves them.
         noise: standard deviation of process noise during training.
         curriculum: the schedule of heads of a multi-head task; None trains all of them from the start.
-        unbiased_from: of emission, the step from which the loss is the minibatch energy distance between independent
-            halves of the batch (Salimans et al., ICLR 2018; see `sinkhorn_energy`) in place of the Sinkhorn divergence,
-            whose least value for finite batches is not at the true distribution; None keeps the divergence.
+        unbiased_from: for a task of emission, the step from which the loss is the minibatch energy distance between
+            independent halves of the batch (Salimans et al., ICLR 2018; see `sinkhorn_energy`) in place of the Sinkhorn
+            divergence, whose least value for finite batches is not at the true distribution; None keeps the divergence.
         readout_bias: whether the readout has a bias.
         evaluate_every: steps between evaluations on fresh trials, and between saves.
         evaluation_trials: trials in an evaluation.

@@ -220,7 +220,7 @@ class Trainer:
         return {runs.checkpoint_name(self.step): writing.tensor_bytes(self.network.state_dict())}
 
     def _save(self) -> None:
-        """Everything that going on needs. The history first: on the way back its later rows are cut off."""
+        """Write everything that going on needs. The history comes first: its later rows are cut off on the way back."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for index, parameter in enumerate(self.parameters):
             for key in _OPTIMISER_KEYS[self.training.optimiser]:
@@ -282,7 +282,7 @@ class Trainer:
         )
 
     def _stop_diverged(self, trouble: str) -> Run:
-        """Leave the run with its last good weights as its last checkpoint: all that were kept were looked at."""
+        """Leave the run with its last good weights as its last checkpoint; all that were kept have been checked."""
         files, kept = self._history(), max(self.record.checkpoints, default=-1)
         if (self.record.path / _RESUME).exists():
             tensors, metadata = writing.read_tensors(self.record.path, _RESUME)

@@ -46,11 +46,11 @@ def train(
 
     Args:
         task, cell: what to learn, and with what.
-        training: how; None takes what suits the task (`rs.default_training`).
-        seed: of the weights, the trials and the noise. The same seed, settings, machine and number of threads give
-            the same weights, bit for bit.
-        name: of the run, a folder in `folder`; None makes one from task, cell and seed.
-        folder: where runs lie.
+        training: the settings of training; None takes those that suit the task (`rs.default_training`).
+        seed: the seed of the weights, the trials and the noise. The same seed, settings, machine and number of
+            threads give the same weights, bit for bit.
+        name: the name of the run, which is a folder in `folder`; None makes one from task, cell and seed.
+        folder: the folder that holds the runs.
         exists: what to do where there is a run of this name already. "error" refuses, and leaves it alone. "resume"
             goes on with it where it was interrupted, and the weights end bit-identical to those of an uninterrupted
             run; one that is over is returned as it is, in a moment, also one that diverged (`run.status` says so). So
@@ -113,7 +113,7 @@ def evaluate(
 
 
 def default_name(task: Task, cell: Cell, seed: int) -> str:
-    """A readable folder name: task, cell, seed; four letters tell apart settings that are not the defaults."""
+    """A readable folder name: task, cell, seed; four letters distinguish settings that are not the defaults."""
     parts = []
     sizes: list[list[int]] = [list(task.ns), [cell.units]]
     for thing, size in zip((task, cell), sizes, strict=True):
@@ -196,7 +196,7 @@ def _threads(n_threads: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _writable(path: Path) -> Iterator[None]:
-    """Say what could not be written, and what to do; what is on disk stays as it was."""
+    """Report what could not be written, and what to do about it; what is on disk stays as it was."""
     try:
         yield
     except (FileExistsError, BrokenPipeError):
@@ -225,7 +225,7 @@ def _reporter(
 
 
 def describe(progress: Progress) -> str:
-    """A few words on how far a training is."""
+    """Describe in a few words how far a training is."""
     parts = [f"loss {progress.loss:.4g}"] if math.isfinite(progress.loss) else []
     if progress.stage:
         parts.append(progress.stage)

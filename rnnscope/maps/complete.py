@@ -22,7 +22,8 @@ from rnnscope.numerics.bounds import Ball, Bounded
 
 
 def complete(map: StateMap) -> CompleteMap:
-    """The map itself, or with what it lacks made from what it has. Nothing else asks what a map can do."""
+    """Return the map itself if it has all members, else one whose missing members are made from those that it has.
+    Nothing else asks what a map can do."""
     if type(map) in _COMPLETE:
         return cast(CompleteMap, map)
     if not isinstance(map, CompleteMap):
@@ -39,8 +40,8 @@ _COMPLETE: set[type] = set()
 
 
 class Completed:
-    """A map of one's own with all members: those that it has, and for the others what can be made of `step`,
-    `jacobian` and `input_jacobian`, or that there is no such thing."""
+    """A user's map with all members: its own where it has them; the others are made from `step`, `jacobian` and
+    `input_jacobian`, or say that there is no such thing."""
 
     def __init__(self, map: StateMap) -> None:
         self.map = map
@@ -109,7 +110,7 @@ class Completed:
 def unroll_by_steps(
     map: StateMap, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
 ) -> Float[np.ndarray, "trial time state"]:
-    """The states after each input, a step for each: for maps that know no faster way."""
+    """Return the states after each input, taking one step at a time: for maps that have no faster way."""
     check_sequence(map, states, inputs)
     check_sizes(map, np.broadcast_to(states[:, None], (*inputs.shape[:2], map.state_size)), inputs)
     found = np.empty((inputs.shape[1], len(inputs), map.state_size))  # every step writes one block

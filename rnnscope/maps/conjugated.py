@@ -22,8 +22,8 @@ from rnnscope.numerics.bounds import Ball, Bounded
 class Conjugated:
     """The same map where every state h is turned to Q h, with Q orthogonal: the same dynamics in other coordinates.
 
-    A domain, which is a box, is none after the turn, and there is none. Nor is there an equation to prove fixed points
-    with: Q is orthogonal up to rounding only, and a proof would be one of another map.
+    The turned map has no domain, because a box is no box after the turn. Nor does it have an equation to prove fixed
+    points with: Q is orthogonal only up to rounding, and a proof would be about another map.
 
     Args:
         map: the map.

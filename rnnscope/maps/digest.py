@@ -1,4 +1,4 @@
-"""What tells one network from another: a digest of its weights and of the equation that they stand in."""
+"""A digest of a network's weights and of the equation that they stand in, by which networks are distinguished."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ import torch
 
 
 def digest_of_modules(modules: Iterable[torch.nn.Module], *parts: Any) -> str | None:
-    """Of modules whose code is torch's or ours: their kinds, their settings, and every number in them. None where
-    something in them cannot be told from something else: code of one's own, hooks, an attribute of another kind.
+    """Return the digest of modules whose code is torch's or ours: of their kinds, their settings, and every number in
+    them. It is None where something in them has no digest: a user's own code, hooks, an attribute of another kind.
 
     Args:
         modules: in order.
@@ -43,7 +43,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def digest_of_parts(kind: str, digest: str | None, *parts: Any) -> str | None:
-    """Of a map that is made of another one; None where that has none."""
+    """Return the digest of a map that is made of another one; None where that one has none."""
     if digest is None:
         return None
     found = hashlib.sha256(f"{kind} {digest}".encode())

@@ -75,16 +75,16 @@ class CompleteMap(StateMap, Protocol):
     def jacobian_error(self) -> float: ...
 
     def digest(self) -> str | None:
-        """Of weights and equation, by which what was found of this map is told from what was found of another; None
-        where it cannot be made, as of a python function."""
+        """The digest of weights and equation, which distinguishes results of this map from those of others; None where
+        there is none, as for a python function."""
         ...
 
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
-        """J V: where small displacements of the states, the columns of V, are after a step."""
+        """J V: small displacements of the states, the columns of V, carried through a step."""
         ...
 
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
-        """J^T V: the gradients before a step, of what has the gradients V after it."""
+        """J^T V: gradients with respect to the states after a step, the columns of V, carried back through it."""
         ...
 
     def unroll(
@@ -98,8 +98,8 @@ class CompleteMap(StateMap, Protocol):
         ...
 
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
-        """What a piecewise-linear map is made of at a constant input; None where it is none, or not with one layer of
-        gates (a stack of ReLU layers has gates behind gates)."""
+        """The pieces of a piecewise-linear map at a constant input; None where the map is not piecewise linear, or has
+        more than one layer of gates (a stack of ReLU layers has gates behind gates)."""
         ...
 
     def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
@@ -135,7 +135,7 @@ def check_sizes(map: Any, states: Array, inputs: Array) -> None:
 
 
 def check_sequence(map: Any, states: Array, inputs: Array) -> None:
-    """One state for each trial of a sequence."""
+    """Check that there is one state for each trial of a sequence."""
     if states.shape != (len(inputs), map.state_size):
         wanted = len(inputs), map.state_size
         raise ValueError(f"inputs of shape {inputs.shape} need states of shape {wanted}, got {states.shape}")

@@ -1,4 +1,4 @@
-"""From a network that users bring to a map."""
+"""Make a map of a network that users bring."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,7 +21,7 @@ def wrap(
     input_size: int | None = None,
     initial: ArrayLike | None = None,
 ) -> CompleteMap:
-    """Bring your own network.
+    """Make a map of your own network.
 
     Args:
         module: torch's `nn.RNN`, `nn.GRU`, `nn.LSTM` (several layers too) or one of their cells; or any object with
@@ -59,7 +59,9 @@ def wrap(
     sizes = {}
     for name, size in (("state_size", state_size), ("input_size", input_size)):
         if not isinstance(size, int | np.integer):
-            raise ValueError(f"{type(module).__name__} does not tell its {name}: rs.wrap(module, {name}=...) does")
+            raise ValueError(
+                f"{type(module).__name__} does not say its {name}: give it, as in rs.wrap(module, {name}=...)"
+            )
         sizes[name] = int(size)
     outputs = _readout_size(readout, sizes["state_size"])
     start = _start(initial, sizes["state_size"])

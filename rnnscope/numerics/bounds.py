@@ -316,7 +316,7 @@ def linearised(
     n = matrix.shape[-1]
     slope = norm_bound(matrix, (-2, -1)) + change
     reach = np.where(slope == 0, 0.0, slope * ball.radii)[..., None] * (1 + 4 * UNIT)
-    # A multiple of 1 stands for every matrix of that norm: no bound that depends on the norm alone can tell.
+    # A multiple of 1 stands for every matrix of that norm: no bound that depends on the norm alone distinguishes them.
     rest = np.broadcast_to(change[..., None], (*change.shape, n))
     return Bounded(
         value.widened(reach),

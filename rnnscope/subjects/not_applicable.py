@@ -1,10 +1,10 @@
-"""What an analysis raises that has nothing to say about a network."""
+"""The exception that an analysis raises when it does not apply to a network."""
 
 from rnnscope.records.provenance import Made
 
 
 class NotApplicable(ValueError):
-    """The question makes no sense for this network: it has no symbols to read, or its states diverge.
+    """The analysis makes no sense for this network, which has no symbols to read, say, or whose states diverge.
 
     No setting is wrong, so a series of analyses goes on without this one. A setting that is refused is a plain
     ValueError.

@@ -29,15 +29,15 @@ def simulate(
         system: a Run, Network, torch module, StateMap or Subject.
         inputs: what to show, or a task's trials. None: zeros for `n_steps` steps, where these are given; else trials of
             the run's own task.
-        n_trials: how many trials, where `inputs` does not say.
-        n_steps: how many steps without inputs.
+        n_trials: the number of trials, where `inputs` does not fix it.
+        n_steps: the number of steps without inputs.
         initial: the states to start from; the map's own initial states if None.
         noise: standard deviation of process noise, added to every number of the state after each step.
         seed: for trials, initial states and noise.
 
     Raises:
         TypeError, ValueError: a setting is refused; sizes that do not fit, inputs or initial states that are not
-            finite, nothing to show, or a number of steps that nothing tells.
+            finite, nothing to show, or an unknown number of steps.
     """
     given = {"n_trials": n_trials, "n_steps": n_steps, "initial": initial, "noise": noise, "seed": seed}
     _question().check(given)

@@ -1,4 +1,4 @@
-"""Where searches and trajectories begin, where nobody says: at states that the network visits, or at random."""
+"""Default starts of searches and trajectories: states that the network visits, or states drawn at random."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -7,12 +7,12 @@ from numpy.typing import ArrayLike
 from rnnscope.maps import CompleteMap
 from rnnscope.subjects.not_applicable import NotApplicable
 
-# Standard deviation of the noise on the map's own initial states, where no domain tells how far states spread.
+# Standard deviation of the noise on the map's own initial states, where no domain says how far states spread.
 SPREAD = 0.1
 
 
 def checked_starts(starts: ArrayLike, state_size: int) -> Float[np.ndarray, "start unit"]:
-    """The user's own, as a copy.
+    """Check the starts that a user gave, and copy them.
 
     Raises:
         ValueError: another shape, no row, or numbers that are not finite.
@@ -35,7 +35,7 @@ def starts_near(
     random_share: float,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "start unit"]:
-    """Visited states with noise, a part of them at random in the domain instead.
+    """Draw starts: visited states with noise, and a share at random in the domain.
 
     Args:
         map: the map.
@@ -56,7 +56,7 @@ def starts_near(
     if not deviation.any() and not bounded.any():
         where = np.array2string(visited[0][:4], precision=3, separator=", ") + (" ..." if map.state_size > 4 else "")
         raise NotApplicable(
-            f"nothing tells where to start: the map has no finite domain, and stays at {where} "
+            f"it is not known where to start: the map has no finite domain, and stays at {where} "
             "from its own initial states; give starts, (start, state)"
         )
     chosen = visited[rng.choice(len(visited), n_starts, replace=len(visited) < n_starts)]

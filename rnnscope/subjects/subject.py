@@ -41,7 +41,7 @@ class Subject:
 
     Attributes:
         map: the map, with all members.
-        task: what the network was trained on; None where nothing tells.
+        task: what the network was trained on; None where that is not known.
         name: of the run; "" for what has none.
         run: the run that it comes from, if any.
         checkpoint: the training step of its weights, of a run.
@@ -64,7 +64,7 @@ class Subject:
 
     @cached_property
     def origin(self) -> Origin:
-        """Where what is found of it comes from."""
+        """What a result of this subject records of where it comes from."""
         return Origin(run=self.name or None, checkpoint=self.checkpoint, weights=self.map.digest())
 
     @property
@@ -78,7 +78,7 @@ class Subject:
         return {} if self.run is None else self.run.history
 
     def at(self, step: int) -> "Subject":
-        """The same at another checkpoint of its training, loaded once.
+        """Return the same subject at another checkpoint of its training, which is loaded once.
 
         Raises:
             ValueError: it is no run, or has no such checkpoint.
@@ -93,7 +93,7 @@ class Subject:
         return self._shared["at", step]
 
     def trials(self, n_trials: int, seed: int) -> Trials:
-        """Trials of its own task.
+        """Draw trials of its own task.
 
         Raises:
             NotApplicable: it has no task.
@@ -109,7 +109,7 @@ class Subject:
         noise: float = 0.0,
         seed: int = 0,
     ) -> Trajectories:
-        """What it does when it is shown inputs, or trials of its own task if None; as `rs.simulate`.
+        """Run it on inputs, or on trials of its own task if None; as `rs.simulate` does.
 
         Raises:
             NotApplicable: no inputs, and no task.
@@ -122,8 +122,8 @@ class Subject:
         return follow(self.map, checked_inputs(inputs, self.map.input_size), trials, initial, noise, rng)
 
     def visited(self, n_trials: int = 128, seed: int = 0) -> Visited:
-        """States visited on trials of its own task; without a task, in 200 steps from 64 initial states, with no input.
-        States before a trajectory goes to infinity count.
+        """Return states visited on trials of its own task; without a task, in 200 steps from 64 initial states, with no
+        input. Of a trajectory that goes to infinity, the states before that count.
 
         Raises:
             NotApplicable: none of them is finite.
@@ -149,7 +149,7 @@ class Subject:
         """(trials, the state of the random generator after them)"""
         if self.task is None:
             raise NotApplicable(
-                "nothing tells what to show the network: give inputs= as (trial, time, input), or a task's trials"
+                "it is not known what to show the network: give inputs= as (trial, time, input), or a task's trials"
             )
         key = "trials", id(self.task), n_trials, seed
         if key not in self._shared:
@@ -162,7 +162,7 @@ class Subject:
         return self._shared[key][:2]
 
     def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What was made for these weights before under this name, or is made now."""
+        """Return what was made for these weights under this name before; make it if it was not."""
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]
@@ -177,7 +177,7 @@ def as_subject(system: Any, *, step: int | None = None) -> Subject:
         step: of a run, the checkpoint whose weights count; the last if None.
 
     Raises:
-        TypeError: nothing in `system` tells what its state is; the message says what to supply.
+        TypeError: `system` has no state that is known; the message says what to supply.
         ValueError: a step of something that is no run.
         rnnscope.records.runs.RunError: the run cannot be read, or has no such checkpoint.
 

@@ -71,7 +71,7 @@ def follow(
 
 
 def checked_inputs(inputs: ArrayLike | Trials, input_size: int) -> Float[np.ndarray, "trial time input"]:
-    """What is shown, as a copy in float64.
+    """Check what is to be shown, and copy it in float64.
 
     Raises:
         ValueError: no numbers, another shape, nothing to show, or numbers within a trial that are not finite.

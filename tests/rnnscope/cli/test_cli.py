@@ -31,7 +31,7 @@ HEAVY = {"scipy", "sklearn", "plotly", "dash", "xarray", "zarr", "pandas"}
          "curriculum is set in part and as a whole"),
         (["train", "parity", "--set", "training.decay.finl=1"], "unknown setting 'decay.finl'"),
         (["demo", "--presets", "parity,,party"], "unknown preset 'party'"),
-        (["demo", "--presets", ","], "--presets names none"),
+        (["demo", "--presets", ","], "--presets names no preset"),
         (["train", "parity", "--set", "task.n=0"], "n = 0"),
         (["train", "parity", "--set", "cell.units=0"], "units must be at least 1, got 0"),
         (["train", "parity", "--set", "training.setps=3"], "unknown setting 'setps'"),

@@ -138,7 +138,7 @@ def test_a_submodule_is_no_way_to_the_state(name: str):
 
 
 class Step(nn.Module):
-    """A user's own cell: float32, and no attribute tells its sizes."""
+    """A user's own cell: float32, and no attribute says its sizes."""
 
     def __init__(self):
         super().__init__()
@@ -168,9 +168,13 @@ def test_an_object_with_step(batch: tuple[int, ...], input_size: int):
 
 
 def test_sizes_that_nothing_tells():
-    with pytest.raises(ValueError, match=r"Step does not tell its state_size: rs\.wrap\(module, state_size=\.\.\.\)"):
+    with pytest.raises(
+        ValueError, match=r"Step does not say its state_size: give it, as in rs\.wrap\(module, state_size=\.\.\.\)"
+    ):
         rs.wrap(Step(), input_size=2)
-    with pytest.raises(ValueError, match=r"Step does not tell its input_size: rs\.wrap\(module, input_size=\.\.\.\)"):
+    with pytest.raises(
+        ValueError, match=r"Step does not say its input_size: give it, as in rs\.wrap\(module, input_size=\.\.\.\)"
+    ):
         rs.as_subject(rs.wrap(Step(), state_size=3))
     module = Step()
     module.state_size, module.input_size = np.int64(3), 2

@@ -105,7 +105,7 @@ def test_what_has_no_task_is_seen_in_a_free_run():
     assert source == "free run"
     assert states.shape == (64 * 200, 1)
     assert states.max() < 0.5
-    with pytest.raises(NotApplicable, match="nothing tells what to show"):
+    with pytest.raises(NotApplicable, match="it is not known what to show"):
         decay.trials(3, 0)
     growing = rs.FunctionMap(lambda h: 10 * h, state_size=1, initial=lambda n, rng: np.ones((n, 1)))
     assert rs.as_subject(growing).visited().states.max() < 1e6, "states on their way to infinity are none of it"

@@ -1,0 +1,74 @@
+"""rnnscope figures: which are drawn, at which size, and that none is ever half there."""
+
+import os
+
+import pytest
+
+from rnnscope import figures
+from rnnscope.cli.figures import figures_of
+from rnnscope.figures import check_size, new_figure, write_figures
+
+
+@pytest.mark.parametrize("option", ["--width", "--height"])
+@pytest.mark.parametrize("size", [0, -900, 199, 8001])
+def test_a_size_that_cannot_be_drawn_is_refused_before_anything_is_read(run_cli, tmp_path, option, size):
+    code, _, err = run_cli("figures", "nowhere", option, size, "--out", tmp_path / "f", "--format", "html")
+    assert (code, err.count("\n")) == (2, 1), err
+    name = option.removeprefix("--")
+    assert err.startswith(f"rnnscope: {name} is in CSS pixels and must be from 200 to 8000, got {size}: ")
+    assert not (tmp_path / "f").exists()
+
+
+def test_sizes_at_the_bounds():
+    check_size(figures.LEAST, figures.MOST)
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [
+        (["second"], {"run-second"}),
+        (["training"], {"run-training"}),
+        (["training,third", "--only", "third"], {"run-training", "run-third"}),
+    ],
+)
+def test_only_what_is_asked_for_is_drawn(run_cli, train, tmp_path, toys, only, names):
+    run = train(tmp_path)
+    run_cli("analyze", run.path)
+    code, _, err = run_cli("figures", run.path, "--out", tmp_path / "f", "--format", "html", "--only", *only)
+    assert code == 0, err
+    assert {path.stem for path in (tmp_path / "f").iterdir()} == names
+
+
+def test_a_figure_of_an_analysis_by_its_name(train, tmp_path, run_cli):
+    run = train(tmp_path)
+    run_cli("analyze", run.path, "--only", "lyapunov", "--set", "lyapunov.n_steps=20")
+    assert set(figures_of(run, {"lyapunov"})[0]) == {"lyapunov"}
+    code, _, err = run_cli("figures", run.path, "--only", "automaton-states", "--out", tmp_path / "f", "-f", "html")
+    assert code == 2
+    assert f"nothing to draw: rnnscope analyze {run.path} makes the results" in err
+
+
+@pytest.mark.parametrize("name", ["secnod", ""])
+def test_a_figure_that_there_is_not(run_cli, toys, name):
+    code, _, err = run_cli("figures", "nowhere", "--format", "html", "--only", name)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "known: training, first, second, third" in err
+
+
+@pytest.mark.parametrize("format", ["html", "svg"])
+def test_a_figure_is_there_whole_or_not_at_all(tmp_path, monkeypatch, format):
+    """The old one stays where writing the new one fails at its last step."""
+    (tmp_path / f"a.{format}").write_text("old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_figures({"a": new_figure("one")}, tmp_path, [format])
+    assert [path.name for path in tmp_path.iterdir()] == [f"a.{format}"]
+    assert (tmp_path / f"a.{format}").read_text() == "old"
+
+
+def test_a_format_named_twice_is_drawn_once(tmp_path):
+    assert write_figures({"a": new_figure("one")}, tmp_path, ["html", "html"]) == [tmp_path / "a.html"]
