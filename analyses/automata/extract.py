@@ -84,8 +84,8 @@ def extract_automaton(
     Reading symbols (the task has an alphabet, or one is given), by `method`: "queries" asks what the network shows
     after chosen words (`query_machine`); "states" clusters its states by their futures (`state_machine`); "refined"
     does both, and puts every word that tells the two machines apart to the network; "auto" asks, and clusters too
-    where that leaves any answer wrong. Of all machines tried the one is kept that tells the network's answers most
-    briefly (`choice`): neither more words nor a larger budget buy states for its rare errors.
+    where that leaves any answer wrong. Of all machines tried the one is kept that describes the network's answers
+    most briefly (`choice`): neither more words nor a larger budget buy states for its rare errors.
     Predicting (the task's `predicts_next`, or this argument): the outputs are logits of the next symbol, before the
     first one too, and the network reads the symbol that comes. Visited states are clustered by their futures and
     merged; the number of states is that at which another one would win less than 5e-6 nats a symbol, so that it does
@@ -102,7 +102,7 @@ def extract_automaton(
         labels: outputs (..., output) -> whole numbers (..., head), the decisions of the network. None: the
             task's; without a task, whether a single output is positive, or which of several is the largest.
         predicts_next: whether outputs are logits of the next symbol; of a network without a task, or in place of what
-            its task says (None). Its alphabet is of one-hot vectors if nothing tells another.
+            its task says (None). Its alphabet is of one-hot vectors if nothing says otherwise.
         method: see above; for networks that read symbols and decide.
         n_clusters: numbers of clusters to try. None: 8, 32, 128 and 256 (moore), 8, 16, 24 and 32 (emitter). Not
             for a predictor, which is clustered more finely than it has states.
@@ -126,7 +126,7 @@ def extract_automaton(
         seed: of words, noise, initial states and k-means.
 
     Raises:
-        NotApplicable: nothing tells the symbols, or the network has no readout, one that does not fit the symbols that
+        NotApplicable: the symbols are not known, or the network has no readout, one that does not fit the symbols that
             it predicts, or diverges.
         ValueError: a setting is impossible; or `labels`, `n_clusters` or `n_states` are given for a kind of network
             that has none. (Other settings of another kind change nothing.)

@@ -1,1 +1,1 @@
-"""Networks that count: what tells them, and a stack or a counter in place of a finite machine."""
+"""Networks that count: how they are recognised, and a stack or a counter in place of a finite machine."""

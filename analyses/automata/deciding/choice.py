@@ -3,8 +3,8 @@
 Description length (Rissanen, "Modeling by shortest data description", Automatica 1978) of `DESCRIBED` symbols of
 behaviour: the machine itself, and where it is wrong. The number of symbols is fixed and the rate of errors is measured,
 so that more test words measure that rate better, and do not buy more states. Every wrong prefix counts, or a machine
-that goes astray for good would cost no more than one that errs once. What is told need not be exact: while errors are
-rare each costs one bit, less than it takes to tell its place, so that a network's own slips are not made into states;
+that goes astray for good would cost no more than one that errs once. No description need be exact: while errors are
+rare each costs one bit, less than it takes to say where it is, so that a network's own slips are not made into states;
 the more there are, the more each costs.
 """
 
@@ -35,7 +35,7 @@ def slip_rate(agrees: Bool[np.ndarray, "word prefix"]) -> float:
 
 
 def machine_bits(n_states: int, machine: Machine) -> float:
-    """Bits that tell a machine of so many states, with the symbols and outputs of this one, per symbol described."""
+    """Bits for a machine of so many states, with the symbols and outputs of this one, per symbol described."""
     n_outputs = max(2, len(np.unique(machine.outputs, axis=0)))
     arrows = n_states * machine.n_symbols * np.log2(max(n_states, 1))
     return float(arrows + n_states * np.log2(n_outputs)) / DESCRIBED

@@ -42,17 +42,17 @@ def myhill_nerode(reader: Reader, machine: Machine, n_pairs: int, length: int, r
     one, other = rng.permutation(len(words)), rng.permutation(len(words))
     same = np.flatnonzero((state[one] == state[other]) & (one != other))[:n_pairs]
     differ = np.flatnonzero(state[one] != state[other])[:n_pairs]
-    told, meant = [], []
+    found_at, meant = [], []
     depth = max(1, int(np.log(MAX_SUFFIXES) / np.log(max(machine.n_symbols, 2)) + 1e-9))
     for level in range(depth + 1):
         shown, known = reader.show(network), machine.outputs[state]
         per_word = [each.reshape(-1, len(words), machine.n_heads) for each in (shown, known)]
-        for side, kept in zip(per_word, (told, meant), strict=True):
+        for side, kept in zip(per_word, (found_at, meant), strict=True):
             kept.append((side[:, one] != side[:, other]).any(-1))  # (suffix, pair)
         if level < depth:
             network, state = reader.step_all(network), machine.transitions[state].T.ravel()
-    compression = float((~np.concatenate(told)[:, same].any(0)).mean()) if len(same) else None
-    found, true = (np.concatenate(_first_differences(each, machine.n_symbols))[:, differ] for each in (told, meant))
+    compression = float((~np.concatenate(found_at)[:, same].any(0)).mean()) if len(same) else None
+    found, true = (np.concatenate(_first_differences(each, machine.n_symbols))[:, differ] for each in (found_at, meant))
     both, n_found, n_true = (found & true).sum(0), found.sum(0), true.sum(0)
     has = n_true > 0
     if not has.any():
@@ -64,8 +64,8 @@ def myhill_nerode(reader: Reader, machine: Machine, n_pairs: int, length: int, r
 
 
 def _first_differences(levels: list[np.ndarray], n_symbols: int) -> list[np.ndarray]:
-    """Of the suffixes of each length, (suffix, pair), those that tell a pair apart while no beginning
-    of them does. The newest symbol of a suffix counts most in its number: its beginnings come again and again."""
+    """Of the suffixes of each length, (suffix, pair), those that tell a pair apart while none of their
+    beginnings does. The newest symbol of a suffix counts most in its number: its beginnings come again and again."""
     found, before = [], np.zeros_like(levels[0])
     for level in levels:
         before = before if level.shape == before.shape else np.tile(before, (n_symbols, 1))

@@ -13,7 +13,7 @@ from rnnscope.records.schema1 import FORMERLY
 from rnnscope.tasks import Task
 from rnnscope.tasks.machine import Machine
 
-SPREAD_WORDS = 64  # that tell how far the network's states spread
+SPREAD_WORDS = 64  # to measure how far the network's states spread
 LONGEST_PUMPED = 4
 RARE_OF = 5  # times as many trials, of which the rarest are read
 APART = 0.1  # in spreads of the network's states: a state so far from all others is another one

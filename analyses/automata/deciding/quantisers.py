@@ -2,7 +2,7 @@
 
 A state-regularised network (`cells.StateRegularized`) chooses a centroid at every step (Wang, Lawrence and Niepert,
 "State-Regularized Recurrent Neural Networks to Extract Automata and Explain Predictions", IEEE TPAMI 2023); where it
-does so softly, the state is a mixture of several, and the one that weighs most does not tell it: the weights count, in
+does so softly, the state is a mixture of several, and the one that weighs most does not say it all: weights count, in
 steps of `SHARE`. A piecewise-linear network is linear in each region of its state space, and which gates are open is a
 symbol for the state (Brenner et al., "Almost-Linear RNNs Yield Highly Interpretable Symbolic Codes in Dynamical Systems
 Reconstruction", NeurIPS 2024).
@@ -33,7 +33,7 @@ Quantiser = Callable[
 def quantiser(
     clusterer: Clusterer, state_map: CompleteMap, alphabet: Float[np.ndarray, "symbol input"]
 ) -> Quantiser | None:
-    """Where a network's own clusters are wanted, what tells them; None for those that are fitted.
+    """Where a network's own clusters are wanted, what assigns them; None for those that are fitted.
 
     Raises:
         NotApplicable: the network has no centroids, or no linear regions.

@@ -6,7 +6,7 @@ words, and has its hypotheses refuted by counterexamples. Here both kinds of que
 once and remembered.
 
 A trained network is not exactly a finite machine: now and then it slips. Learned as if it were true, each slip costs
-states, and the more one tests the worse the machine gets. So states have a price, that of being told (`choice`).
+states, and the more one tests the worse the machine gets. So states have a price, that of being described (`choice`).
 """
 
 from dataclasses import dataclass, replace
@@ -37,8 +37,8 @@ class Learned:
     """What questions led to.
 
     Attributes:
-        machine: the hypothesis that is told most briefly; but one that nothing refutes, however much is tried, is taken
-            at any length.
+        machine: the hypothesis of the briefest description; but one that nothing refutes, however much is tried, is
+            taken at any length.
         rate: share of all prefixes of the test words on which it and the network differ.
         machines, rates: each hypothesis on the way.
         n_words: words whose answer was asked for, each counted once, the test words left out.
@@ -184,7 +184,7 @@ class _Trial:
         self.settled = False
 
     def explored(self, short: Int64[np.ndarray, "word time"]) -> bool:
-        """Walk through the network's states; whether that tells its machine: nothing refutes it, or it is much the same
+        """Walk through the network's states; whether that gives its machine: nothing refutes it, or it is much the same
         as the network's, and the same however near states are taken for one. How near is measured by the spread of the
         states after short words and all that these begin with."""
         visited, depth = self.reader.visit(self.reader.alphabet[short], self.rng), short.shape[1]
@@ -231,7 +231,7 @@ class _Trial:
         if machine.n_states > self.max_states or (machine.n_states == self.max_states and rate):
             self.out_of_budget = True
             return None
-        # Hypotheses only grow, so that none to come can be told more briefly than the machine of one state more.
+        # Hypotheses only grow, so that none to come can be described more briefly than the machine of one state more.
         larger = machine_bits(machine.n_states + 1, machine)
         too_large = larger >= min(description_length(*each) for each in self.hypotheses)
         if too_large and rate:
@@ -307,7 +307,7 @@ class _Trial:
         return filled
 
     def chosen(self) -> Learned:
-        """The hypothesis that is told most briefly."""
+        """The hypothesis that is described most briefly."""
         allowed = [each for each in self.hypotheses if each[0].n_states <= self.max_states]
         found, last = min(allowed, key=lambda each: description_length(*each)), self.hypotheses[-1]
         self.unrefuted &= last is allowed[-1]

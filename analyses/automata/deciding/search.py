@@ -32,7 +32,7 @@ class Search:
         length: their length.
         max_states: the most states of the machine.
         budget: the most words whose answer may be asked for.
-        quantiser: tells clusters in place of the clusterer.
+        quantiser: assigns clusters in place of the clusterer.
         of_task: draws words of the network's task, to be among all words.
     """
 
@@ -84,7 +84,7 @@ class Found:
         self.agreements.append(1 - rate)
 
     def choose(self, max_states: int, exam: "Exam") -> "Found":
-        """Of all that were tried and are small enough, what is told most briefly. Where that errs on the task's words,
+        """Of all that were tried and are small enough, the briefest description. Where that errs on the task's words,
         a smaller one that never does is preferred: what it gets wrong the task does not show."""
         costs = [
             description_length(machine, rate) if machine.n_states <= max_states else np.inf
@@ -103,7 +103,7 @@ class Found:
 
 
 def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Found:
-    """The machine by `search.method`; of several, the one that tells the network's answers most briefly."""
+    """The machine by `search.method`; of several, the one that describes the network's answers most briefly."""
     wanted, search = search.n_words, replace(search, n_words=min(search.n_words, search.budget))
     if search.method == "states":
         found = Found(_constant(reader, rng), "states", out_of_budget=search.n_words < wanted)
@@ -188,7 +188,7 @@ def _from_states(
     rng: np.random.Generator,
 ) -> Machine | None:
     """Try numbers of clusters, from few to many, until two in a row give the same machine and it is never wrong, or two
-    in a row are not told more briefly; returns the one of them that is. None where too few words are left to ask."""
+    in a row are no briefer to describe; returns the one of them that is. None where too few words are left to ask."""
     if found.n_questions + search.n_words > search.budget:
         found.out_of_budget = True
         return None
@@ -217,7 +217,7 @@ def _refined(
     rng: np.random.Generator,
 ) -> Found:
     """Questions and states against each other: the shortest word that tells their machines apart is put to the
-    network, and goes to both as a counterexample; what comes of it stays only where it is told more briefly, so that
+    network, and goes to both as a counterexample; what comes of it stays only where it is briefer to describe, so that
     a split which does not recur often enough is dropped."""
     asked = learned.machine
     also: list[tuple[int, ...]] = []

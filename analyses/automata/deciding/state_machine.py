@@ -2,7 +2,7 @@
 
 States visited while reading words are clustered by their futures, the outputs now and after every short word, and a
 little by where they lie: two states are alike when they behave alike, however far apart they lie, and where the futures
-looked at are too short to tell, the place does. Or the network tells clusters itself (`quantisers`). Every cluster
+looked at are too short to tell, the place does. Or the network has clusters of its own (`quantisers`). Every cluster
 goes, under each symbol, where most of its states go.
 What is too fine is merged again by minimisation, which knows behaviour only.
 

@@ -38,7 +38,7 @@ def baum_welch(
     Args:
         prior: observations that the prior counts for, in each state; 0 is plain likelihood.
         tolerance: gain per iteration, in nats a symbol, below which iterations end; `max_iterations` ends them too,
-            and `converged` tells which it was.
+            and `converged` says which it was.
     """
     model, n_iterations = start, 0
     likelihood, first, moves, shown = _expected_counts(model, symbols)
