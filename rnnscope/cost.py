@@ -1,5 +1,5 @@
-"""How long an analysis will take, and how much memory: the operations that each analysis counts, times what they take on
-this machine.
+"""How long an analysis will take, and how much memory: the operations that each analysis counts, times what they take
+on this machine.
 
 None of this is exact. How many steps a search takes is known once it is done; until then it is what such searches took
 on the networks of the demo.
