@@ -38,7 +38,7 @@ class Result(Protocol):
         """The result in one line, with how far it can be trusted."""
         ...
 
-    def headline(self) -> Mapping[str, float]:
+    def headline(self) -> Mapping[str, float | int]:
         """The few numbers that stand for the result in a table of many runs (`rs.table`). By default all of its fields
         that are single numbers and no settings."""
         settings = self.made.settings if self.made else {}
