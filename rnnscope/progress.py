@@ -29,7 +29,7 @@ def progress_bars() -> Iterator[Callable[[str, int], Advance]]:
             yield lambda title, total: bars.append(_Displayed(title, total)) or bars[-1].advance
         finally:
             for bar in bars:
-                bar.show()
+                bar.show(over=True)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -82,14 +82,15 @@ class _Displayed:
         if time.monotonic() - self.shown >= _SECONDS_BETWEEN_PICTURES:
             self.show()
 
-    def show(self) -> None:
+    def show(self, over: bool = False) -> None:
         self.shown = time.monotonic()
-        self.place.update(self._content(), raw=True)
+        self.place.update(self._content(over), raw=True)
 
-    def _content(self) -> dict[str, str]:
+    def _content(self, over: bool = False) -> dict[str, str]:
         told = f"{self.done} of {self.total}, {time.monotonic() - self.began:.1f} s"
         told = ", ".join(filter(None, (told, self.words)))
-        bar = f'<progress max="{self.total}" value="{self.done}" style="margin: 0 .7em"></progress>'
+        # A training that has learned its task ends long before its last step: a bar would look as if it hung.
+        bar = ": " if over else f'<progress max="{self.total}" value="{self.done}" style="margin: 0 .7em"></progress>'
         return {
             "text/plain": f"{self.title}: {told}",
             "text/html": f"<div>{html.escape(self.title)}{bar}{html.escape(told)}</div>",

@@ -53,7 +53,7 @@ class Kept:
         why = "" if self.reason is None else f", does not apply: {self.reason}"
         return f"Kept {self.analysis}{f' ({self.label})' * bool(self.label)}{where}{why}"
 
-    def headline(self) -> dict[str, float]:
+    def headline(self) -> dict[str, int | float]:
         """The numbers that stand for the result, as it had them when it was kept: without reading its arrays.
 
         Raises:

@@ -41,12 +41,19 @@ def save_result(result: Any, path: str | os.PathLike[str]) -> None:
     """
     found = labelled(result)
     if isinstance(result, Result):  # beside its fields, so that a table of many runs need not read them
-        numbers = result.headline().items()
-        found.values[HEADLINE] = {name: int(n) if isinstance(n, Integral) else float(n) for name, n in numbers}
+        found.values.update(_headline(result))
     content = _content(found)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)
+
+
+def _headline(result: Result) -> dict[str, dict[str, int | float]]:
+    try:
+        numbers = result.headline().items()
+    except Exception:  # noqa: BLE001 - what took an hour to find is kept; the table says what is wrong
+        return {}
+    return {HEADLINE: {name: int(value) if isinstance(value, Integral) else float(value) for name, value in numbers}}
 
 
 def load_result(cls: type[R], path: str | os.PathLike[str]) -> R:

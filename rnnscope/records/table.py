@@ -101,10 +101,10 @@ def _row(run: Run, differing: set[str], analyses: Sequence[str] | None) -> tuple
     )
 
 
-def _headlines(run: Run, analyses: Sequence[str] | None) -> tuple[dict[str, float], list[str]]:
+def _headlines(run: Run, analyses: Sequence[str] | None) -> tuple[dict[str, int | float], list[str]]:
     """(the numbers, what cannot be read)"""
     last = max(run.checkpoints, default=None)
-    numbers: dict[str, float] = {}
+    numbers: dict[str, int | float] = {}
     problems = []
     for kept in sorted(run.kept(), key=lambda kept: (kept.analysis, bool(kept.label))):
         old = kept.made is not None and kept.made.origin.checkpoint not in (None, last)
