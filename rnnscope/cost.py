@@ -1,5 +1,5 @@
-"""How long an analysis will take, and how much memory: counts of operations, which each analysis states, times what they
-take on this machine.
+"""Time and memory that an analysis will take: counts of operations, which each analysis states, times what these take
+on this machine.
 
 None of this is exact. How many steps a search takes is known once it is done; until then it is what such searches took
 on the networks of the demo.
@@ -57,8 +57,8 @@ class Rate(NamedTuple):
 
 @dataclass(frozen=True)
 class Scale:
-    """What costs grow with: the sizes of a subject, and how long its operations take on this machine. Each rate is measured when it is first
-    asked for, in a few hundredths of a second.
+    """What costs grow with: the sizes of a subject, and how long its operations take on this machine. Each rate is
+    measured when it is first asked for, in a few hundredths of a second.
 
     Attributes:
         subject: the network.

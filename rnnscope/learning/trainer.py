@@ -44,8 +44,8 @@ def train(
     Args:
         task, cell: what to learn, and with what.
         training: the settings of training; None takes those that suit the task (`rs.default_training`).
-        seed: the seed of the weights, the trials and the noise. The same seed, settings, machine and number of threads give
-            the same weights, bit for bit.
+        seed: the seed of the weights, the trials and the noise. The same seed, settings, machine and number of
+            threads give the same weights, bit for bit.
         name: the name of the run, which is a folder in `folder`; None makes one from task, cell and seed.
         folder: the folder that holds the runs.
         resume: go on with an interrupted run, and return a complete one as it is. The weights end bit-identical to

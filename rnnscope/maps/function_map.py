@@ -39,7 +39,7 @@ class FunctionMap:
         domain: (low, high) bounds, broadcast to the state.
         initial: draws n starting states, initial(n, rng); zeros if None.
         pieces: what a piecewise-linear map is made of, for analyses that solve it region by region; where the map
-            takes inputs, a function of the (constant) input that returns it.
+            takes inputs, a function that returns it for a (constant) input.
         dt: what a step is in units of time, for the time step of a flow; None for a map proper.
         jacobian_lipschitz: L with |J(h) - J(k)| <= L |h - k| in the 2-norm, at every input, for proofs that there is
             a fixed point: a number if it holds everywhere, or a function of (states, radii), (point, state) and
@@ -48,8 +48,8 @@ class FunctionMap:
             (1 + its size + the state's largest number). The default allows for some hundred operations without
             cancellation.
 
-    The functions are given float64 copies, which they may write to. A function has no digest, so a result of one is never
-    used for another.
+    The functions are given float64 copies, which they may write to. A function has no digest, so a result of one
+    is never used for another.
 
     Example:
         >>> import numpy as np, rnnscope as rs
