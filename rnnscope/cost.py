@@ -1,4 +1,4 @@
-"""How long an analysis will take, and how much memory: the operations that each analysis counts, times what they take
+"""Time and memory that an analysis will take: counts of operations, which each analysis states, times what these take
 on this machine.
 
 None of this is exact. How many steps a search takes is known once it is done; until then it is what such searches took

@@ -26,7 +26,7 @@ SEQUENTIAL = "Cividis"
 STABLE, UNSTABLE, NEUTRAL = COLOURS[0], COLOURS[1], "#7F7F7F"
 FORMATS = ("png", "svg", "pdf", "html")
 # The least and the greatest side in CSS pixels. Below, the margins leave no room for axes; above, a PNG of twice as
-# many pixels does not fit the canvas of a browser (16384). Plotly itself draws 0 and negative ones at its own sizes.
+# many pixels does not fit the canvas of a browser (16384). Plotly draws 0 and negative ones at sizes of its choice.
 LEAST, MOST = 200, 8000
 
 _AXIS = {

@@ -127,7 +127,7 @@ class Machine:
     def predictions(self, words: Integer[np.ndarray, "word time"]) -> Float64[np.ndarray, "word time symbol"]:
         """The distribution of each symbol given those before it. Raises ValueError where the machine only reads."""
         if self.emission is None:
-            raise ValueError(f"only a probabilistic automaton predicts what comes next, this is a {self.kind} machine")
+            raise ValueError(f"prediction needs a probabilistic automaton, this is a {self.kind} machine")
         before = np.column_stack([np.full(len(words), self.initial), self.run(words)])[:, : words.shape[1]]
         return self.emission[before]
 

@@ -54,7 +54,7 @@ class GRUDynamics(Dynamics):
         return new + update * (state - new)
 
     def _row_factors(self, state: Tensor, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return what multiplies the rows of each gate's weights in the derivative, and the gates themselves."""
+        """Return the factors of the rows of each gate's weights in the derivative, and the gates needed besides."""
         reset, update, new, hidden = self._gates(state, input)
         through_new = (1 - update) * (1 - new * new)
         through_update = (state - new) * update * (1 - update)

@@ -50,7 +50,7 @@ application = typer.Typer(
     help="""Take recurrent neural networks apart: **train** on a small task, **dissect** the dynamics, **see** the
 mechanism.
 
-Start with `rnnscope demo`, or: `rnnscope train parity-2-5`, `rnnscope analyze runs/*`, `rnnscope app`.
+Start with `rnnscope demo`, or: `rnnscope train parity`, `rnnscope analyze runs/*`, `rnnscope app`.
 
 Every option can also stand in a TOML or YAML file, given with `--config`: its keys are the names of the options
 and arguments, and `set` may be written as tables such as `[training]`.

@@ -26,9 +26,10 @@ class Training:
         clip: gradients are scaled down to this norm; None leaves them.
         noise: standard deviation of process noise during training.
         curriculum: the schedule of heads of a multi-head task; None trains all of them from the start.
-        unbiased_from: for a task of emission, the step from which the loss is the minibatch energy distance between
-            independent halves of the batch (Salimans et al., ICLR 2018; see `sinkhorn_energy`) in place of the Sinkhorn
-            divergence, whose least value for finite batches is not at the true distribution; None keeps the divergence.
+        unbiased_from: for tasks of emission, the step from which the loss is the minibatch energy distance between
+            independent halves of the batch (Salimans et al., ICLR 2018; see `sinkhorn_energy`) in place of the
+            Sinkhorn divergence, whose least value for finite batches is not at the true distribution; None keeps the
+            divergence.
         readout_bias: whether the readout has a bias.
         evaluate_every: steps between evaluations on fresh trials, and between saves.
         evaluation_trials: trials in an evaluation.

@@ -282,7 +282,7 @@ class Trainer:
         )
 
     def _stop_diverged(self, trouble: str) -> Run:
-        """Leave the run with its last good weights as its last checkpoint; all that were kept have been checked."""
+        """Leave the run with its last good weights as its last checkpoint; all weights that are kept were checked."""
         files, kept = self._history(), max(self.record.checkpoints, default=-1)
         if (self.record.path / _RESUME).exists():
             tensors, metadata = writing.read_tensors(self.record.path, _RESUME)

@@ -20,7 +20,6 @@ from rnnscope.maps.state_map import (
     checked_derivative,
     directional_differences,
     repeat,
-    sizes_of,
 )
 from rnnscope.numerics.bounds import UNIT, Ball, Bounded, affine, exactly, linearised, mixed, norm_bound, two_slopes
 
@@ -40,7 +39,7 @@ class FunctionMap:
         domain: (low, high) bounds, broadcast to the state.
         initial: draws n starting states, initial(n, rng); zeros if None.
         pieces: what a piecewise-linear map is made of, for analyses that solve it region by region; where the map
-            takes inputs, a function of the (constant) input that returns it.
+            takes inputs, a function that returns it for a (constant) input.
         dt: what a step is in units of time, for the time step of a flow; None for a map proper.
         jacobian_lipschitz: L with |J(h) - J(k)| <= L |h - k| in the 2-norm, at every input, for proofs that there is
             a fixed point: a number if it holds everywhere, or a function of (states, radii), (point, state) and
@@ -49,8 +48,8 @@ class FunctionMap:
             (1 + its size + the state's largest number). The default allows for some hundred operations without
             cancellation.
 
-    The functions are given float64 copies, which they may write to. A function has no digest, so a result of one is
-    never used for another.
+    The functions are given float64 copies, which they may write to. A function has no digest, so a result of one
+    is never used for another.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -99,9 +98,6 @@ class FunctionMap:
         self.domain: Float[np.ndarray, "2 state"] | None = None
         if domain is not None:
             self.domain = np.stack([np.broadcast_to(np.asarray(b, float), (state_size,)) for b in domain])
-
-    def __repr__(self) -> str:
-        return sizes_of(self)
 
     def _call(self, function: Callable[..., Array], states: Array, inputs: Array) -> Array:
         check_sizes(self, states, inputs)

@@ -26,7 +26,7 @@ HEAVY = {"scipy", "sklearn", "plotly", "dash", "xarray", "zarr", "pandas"}
         (["train", "parity", "--seed", "-1"], "--seed"),
         (["train", "parity", "--set", "task.self=1"], "self"),
         (["train", "parity", "--set", "training.curriculum=null", "--set", "training.curriculum.every=5"],
-         "curriculum is set as a whole too"),
+         "curriculum is also set as a whole"),
         (["train", "parity", "--set", "training.curriculum.every=5", "--set", "training.curriculum=null"],
          "curriculum is set in part and as a whole"),
         (["train", "parity", "--set", "training.decay.finl=1"], "unknown setting 'decay.finl'"),

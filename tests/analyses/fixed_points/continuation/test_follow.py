@@ -361,7 +361,7 @@ def test_searches_along_a_parameter_begin_where_the_task_of_what_is_returned_lea
     def gained(gain):
         return rs.Subject(rs.FunctionMap(lambda h, u: gain * h + u, state_size=3, input_size=3), task)
 
-    with pytest.raises(NotApplicable, match="nothing tells where to start"):
+    with pytest.raises(NotApplicable, match="it is not known where to start"):
         follow_parameter(lambda gain: still, values=[0.5, 0.8], n_searches=2)
     found = follow_parameter(gained, values=[0.5, 0.8], n_searches=2, n_starts=16)
     assert len(found) == 1
@@ -464,7 +464,7 @@ def test_bad_input_is_named(system, arguments, error, words):
         (lambda p: MODULE, {"values": [0.0, 1.0], "input": np.zeros(3)}, ValueError, r"\(2,\).*\(3,\)"),
         (lambda p: scalar(np.tanh), {"values": [0.0, 1.0], "n_starts": 0}, ValueError, "n_starts must be at least 1"),
         (lambda p: scalar(np.tanh), {"values": [0.0, 1.0], "max_step": 0.3}, ValueError, "max_step must be at most"),
-        (lambda p: scalar(lambda x: p * x), {"values": [0.5, 1.5]}, NotApplicable, "nothing tells where to start"),
+        (lambda p: scalar(lambda x: p * x), {"values": [0.5, 1.5]}, NotApplicable, "it is not known where to start"),
     ],
 )
 def test_bad_input_along_a_parameter_is_named(function, arguments, error, words):

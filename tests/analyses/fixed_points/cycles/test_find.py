@@ -416,7 +416,7 @@ WRONG = rs.FunctionMap(lambda x: x / 2, state_size=1, pieces=tent().linear_piece
         (NAN, {}, "NaN or infinite weights"),
         (NAN_RELU, {}, "not finite: look for NaN or infinite weights"),
         (WRONG, {}, "pieces of this map are not its step: they differ by up to"),
-        (rs.FunctionMap(lambda x: x / 2, state_size=2), {}, "nothing tells where to start"),
+        (rs.FunctionMap(lambda x: x / 2, state_size=2), {}, "it is not known where to start"),
     ],
 )
 def test_bad_input_is_named(system, arguments, words):

@@ -217,7 +217,7 @@ def test_a_map_without_a_domain_is_sampled_from_a_free_run():
     found = basin_fractions(spread, n_starts=100)
     assert found.starts.drawn_from == "states of a free run"
     assert found.count.sum() == 100
-    with pytest.raises(NotApplicable, match=r"nothing tells where to start.*give starts"):
+    with pytest.raises(NotApplicable, match=r"it is not known where to start.*give starts"):
         basin_fractions(rs.FunctionMap(lambda x: x / 2, state_size=2))
     halved = rs.FunctionMap(lambda x: x / 2, state_size=2, domain=([-1, -np.inf], [1, np.inf]))
     assert np.ptp(basin_fractions(halved, n_starts=100).starts.states, axis=0).tolist() == pytest.approx(

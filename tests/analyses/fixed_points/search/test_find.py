@@ -214,7 +214,7 @@ with torch.no_grad():
         (torch.nn.RNN(2, 4), {"distance": -1.0}, "distance must be above 0, got"),
         (torch.nn.RNN(2, 4), {"noise": -1.0}, "noise must be at least 0, got"),
         (torch.nn.RNN(2, 4), {"max_iterations": 0}, "max_iterations must be at least 1"),
-        (linear(np.eye(2) / 2, [0, 0]), {}, "nothing tells where to start.*give starts"),
+        (linear(np.eye(2) / 2, [0, 0]), {}, "it is not known where to start.*give starts"),
     ],
 )
 def test_bad_input_is_named(system, arguments, words):
