@@ -114,7 +114,8 @@ def kept(run: Path, analysis: str | None = None) -> list[Kept]:
     """What a run keeps of one analysis, or of all; by analysis, and the one asked last comes last. A file that cannot
     be read is there too, without saying how it was made: loading it says why."""
     folders = sorted((run / FOLDER).glob(analysis or "[!.]*"))
-    found = [_read(path) for folder in folders if folder.is_dir() for path in _by_age(folder)]
+    folders = [folder for folder in folders if folder.is_dir() and folder.suffix != schema1.SUFFIX]
+    found = [_read(path) for folder in folders for path in _by_age(folder)]
     # What the same question had for an answer before, and a process that was killed has left, does not count.
     found = [*_old(run, analysis, {each.analysis for each in found if each is not None}), *found]
     last = {(each.analysis, each.made.key if each.made else each.path): each for each in found if each is not None}
