@@ -115,7 +115,12 @@ class Made:
             "origins": [
                 [each.weights, each.checkpoint, list(each.interventions)] for each in (self.origin, *self.others)
             ],
-            "used": {name: used._asked() for name, used in self.used.items()},
+            # Another result counts where it says more than what the analysis would find by itself.
+            "used": {
+                name: used._asked()
+                for name, used in self.used.items()
+                if used.label or not used.origin.is_same(self.origin)
+            },
         }
 
 
