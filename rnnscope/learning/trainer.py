@@ -24,8 +24,7 @@ from rnnscope.records.runs import Run, RunError
 from rnnscope.tasks import TASKS, to_config
 from rnnscope.tasks.task import Task
 
-# There is no third way that returns what is there and trains nothing: a run that is over is never trained on anyway.
-Exists = Literal["error", "resume"]
+Exists = Literal["error", "resume", "reuse"]
 
 
 def train(
@@ -53,8 +52,9 @@ def train(
         folder: the folder that holds the runs.
         exists: what to do where there is a run of this name already. "error" refuses, and leaves it alone. "resume"
             goes on with it where it was interrupted, and the weights end bit-identical to those of an uninterrupted
-            run; one that is over is returned as it is, in a moment, also one that diverged (`run.status` says so). So
-            a notebook or a script with "resume" can be run twice. Task, cell, training and seed must be those that
+            run; one that is over is returned as it is, in a moment, also one that diverged (`run.status` says so).
+            "reuse" returns what is there in any case, also while another process trains it, and writes nothing. With
+            either of these a notebook or a script can be run twice; task, cell, training and seed must be those that
             the run was begun with.
         device: "cpu", "cuda" or "cuda:0" ...
         progress: whether to show a progress bar; `on_progress` replaces it.
@@ -88,6 +88,8 @@ def train(
     path = Path(folder) / (name or default_name(task, cell, seed))
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file: choose another name or folder for the run")
+    if exists == "reuse" and (path / "run.json").exists():
+        return _begun_alike(path, task, cell, training, seed)
     with _writable(path):
         lock = writing.lock_run(path)
         try:
@@ -135,13 +137,19 @@ def default_name(task: Task, cell: Cell, seed: int) -> str:
 
 
 def _open(path: Path, task: Task, cell: Cell, training: Training, seed: int, resume: bool) -> Run:
-    plain = {k: v for k, v in to_config(training).items() if k != "kind"}
     if resume and not (path / "run.json").exists() and any(not p.name.startswith(".") for p in path.iterdir()):
         raise RunError(f"{path} has files but no run.json, so there is nothing to go on with: choose another name")
     if not (resume and (path / "run.json").exists()):
-        return writing.create_run(path, task, cell, plain, seed)
+        return writing.create_run(path, task, cell, _plain(training), seed)
+    run = _begun_alike(path, task, cell, training, seed)
+    writing.keep_arrays(path, task)  # what a crash, or a user, took away
+    return run
+
+
+def _begun_alike(path: Path, task: Task, cell: Cell, training: Training, seed: int) -> Run:
+    """The run that is there; raises RunError if it was begun with other settings."""
     run = runs.load_run(path)
-    asked = {"task": to_config(task), "cell": to_config(cell), "seed": seed, "training": plain}
+    asked = {"task": to_config(task), "cell": to_config(cell), "seed": seed, "training": _plain(training)}
     for part, value in asked.items():
         if run.record[part] != value:
             then, now = _first_difference(run.record[part], value)
@@ -149,8 +157,11 @@ def _open(path: Path, task: Task, cell: Cell, training: Training, seed: int, res
                 f"cannot go on with {path}: it was begun with {part} {then}, now {now} is asked for; "
                 "use the settings that it was begun with, or another name"
             )
-    writing.keep_arrays(path, task)  # what a crash, or a user, took away
     return run
+
+
+def _plain(training: Training) -> dict[str, Any]:
+    return {k: v for k, v in to_config(training).items() if k != "kind"}
 
 
 def _first_difference(then: Any, now: Any) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from rnnscope import analyses, cells, registry, tasks
 from rnnscope.analyses import ANALYSES, COMPARISONS, NotApplicable, analyse, find_fixed_points, groups
 from rnnscope.question import Count, InputVector, Seed
 from rnnscope.records import manifest, runs
+from rnnscope.records.labelled import part_of
 from rnnscope.records.provenance import Made
 from rnnscope.records.result_files import load_result, save_result
 from rnnscope.records.results import Result
@@ -204,6 +205,23 @@ def test_origin_and_settings_are_on_disk(tmp_path):
     assert back.made.settings["input"] == [0.25]
     assert back.made.origin.is_same(rs.as_subject(run).origin)
     assert json.loads(found.to_xarray().attrs["made"])["settings"]["n_starts"] == 8
+
+
+def parts_of(cls: type) -> list[type]:
+    parts = [part for field in dataclasses.fields(cls) if (part := part_of(cls, field.name)) is not None]
+    return [cls, *(below for part in parts for below in parts_of(part))]
+
+
+@pytest.mark.parametrize("name", [*ANALYSES, *COMPARISONS])
+def test_results_are_composed_of_parts(name):
+    """What has more than fifteen fields is not understood in one reading."""
+    entry = ANALYSES[name] if name in ANALYSES else COMPARISONS[name]
+    for result in entry.results:
+        for part in parts_of(result):
+            names = [field.name for field in dataclasses.fields(part)]
+            assert len(names) <= 15, f"{part.__name__} of {name} has {len(names)} fields: {names}"
+            assert part.__doc__, part.__name__
+            assert not part.__doc__.startswith(f"{part.__name__}("), f"{part.__name__} has no docstring"
 
 
 # --- several analyses ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.records.writing import lock_run
+from rnnscope.records.writing import lock_run, update_run
 
 SMALL = {"batch_size": 16, "evaluation_trials": 64, "evaluate_every": 20, "log_every": 5}
 
@@ -202,6 +202,24 @@ def test_a_complete_run_is_returned_as_it_is(tmp_path):
     again = quick(tmp_path, exists="resume")
     assert again.record == run.record
     assert (run.path / "run.json").stat().st_mtime_ns == before
+
+
+def test_a_run_that_is_there_is_reused_also_while_it_is_trained(tmp_path):
+    """Nothing is written, nothing locked; without one it is trained."""
+    run = quick(tmp_path, exists="reuse")
+    interrupted = update_run(run, status="training", steps_done=20)
+    before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
+    lock = lock_run(run.path)
+    try:
+        again = quick(tmp_path, exists="reuse")
+    finally:
+        lock.release()
+    assert again.record == interrupted.record
+    assert {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()} == before
+    with pytest.raises(rs.RunError, match="steps = 60, now steps = 61"):
+        quick(tmp_path, exists="reuse", more={"steps": 61})
+    with pytest.raises(ValueError, match="exists must be 'error' or 'resume' or 'reuse', got 'again'"):
+        quick(tmp_path, exists="again")
 
 
 def test_an_existing_run_is_not_touched(tmp_path):
