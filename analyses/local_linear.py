@@ -28,6 +28,7 @@ from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
 BLOCK = 4_000_000  # numbers in the Jacobians that are held at once: 32 MB
@@ -78,6 +79,41 @@ class LinearisationAlong(Result):
             return 0.0
         gain = self.input_gain[self.valid][:, 0]
         return float(gain.std() / gain.mean()) if gain.any() else 0.0
+
+    def headline(self) -> dict[str, float | int]:
+        """Over all steps: the median spectral radius, the share of steps where it is above 1, how much the input gain
+        varies, and the median jump of eigenvalues."""
+        radius = self.spectral_radius[self.valid]
+        return {
+            "spectral_radius": float(np.median(radius)),
+            "expanding_share": float((radius > 1).mean()),
+            "gain_variation": self.gain_variation,
+            "median_jump": self.median_jump,
+        }
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """One row per trial: its steps, the mean and the largest spectral radius, the share of steps where it is above
+        1, the largest stretch, and the mean of the largest input gain. `to_xarray` has every step."""
+        import pandas as pd
+
+        steps = self.valid.sum(1)
+
+        def mean(values: np.ndarray) -> np.ndarray:
+            return np.where(self.valid, values, 0.0).sum(1) / np.where(steps, steps, np.nan)
+
+        def largest(values: np.ndarray) -> np.ndarray:
+            return np.where(self.valid, values, 0.0).max(1, initial=0.0)
+
+        columns = {
+            "n_steps": steps,
+            "spectral_radius": mean(self.spectral_radius),
+            "largest_radius": largest(self.spectral_radius),
+            "expanding_share": mean(self.spectral_radius > 1),
+            "largest_stretch": largest(self.stretch),
+        }
+        if self.input_gain.shape[2]:
+            columns["input_gain"] = mean(self.input_gain[..., 0])
+        return pd.DataFrame(columns, index=pd.RangeIndex(len(steps), name=self.rows))
 
     def summary(self) -> str:
         radius, gain = self.spectral_radius[self.valid], self.input_gain[self.valid]

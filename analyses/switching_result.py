@@ -115,6 +115,16 @@ class SwitchingLinear(Result):
     segments: Segments
     made: Made | None = None
 
+    def headline(self) -> dict[str, float | int]:
+        """How many fixed points are in use; R² of the change in one step, by them and by one linear map; R² over
+        segments."""
+        return {
+            "n_used": int((self.points.occupancy > 0).sum()),
+            "r2_change": float(self.r2_change),
+            "one_map_r2_change": float(self.one_map.r2_change),
+            "r2_multi_step": float(self.r2_multi_step),
+        }
+
     def summary(self) -> str:
         points, segments, one_map = self.points, self.segments, self.one_map
         used = int((points.occupancy > 0).sum())

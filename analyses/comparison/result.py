@@ -120,6 +120,18 @@ class Comparison(Result):
         """What the distance is."""
         return UNITS[self.method]
 
+    def headline(self) -> dict[str, float | int]:
+        """Of all pairs: the median and the largest distance, and the share that is above the floor; the floor is the
+        largest of those known, NaN where none is."""
+        upper = np.triu_indices(len(self.names), 1)
+        known = self.floor[np.isfinite(self.floor)]
+        return {
+            "median_distance": float(np.median(self.distance[upper])),
+            "largest_distance": float(self.distance[upper].max()),
+            "floor": float(known.max()) if len(known) else np.nan,
+            "share_above": float(self.above[upper].mean()),
+        }
+
     def summary(self) -> str:
         upper = np.triu_indices(len(self.names), 1)
         pairs = self.distance[upper]

@@ -125,6 +125,15 @@ class CovariantVectors(Result):
         error = 2 * np.hypot(self.standard_error[1:], self.standard_error[:-1])
         return ~self.settled & np.append(False, -np.diff(self.exponents) <= np.fmax(error, ZERO))
 
+    def headline(self) -> dict[str, float | int]:
+        """The last is the median angle in degrees of expanding and contracting directions; NaN where none is known."""
+        known = self.splitting.angle[np.isfinite(self.splitting.angle)]
+        return {
+            "n_expanding": int(self.splitting.n_expanding),
+            "n_settled": int(self.settled.sum()),
+            "angle": float(np.median(known)) if known.size else np.nan,
+        }
+
     def summary(self) -> str:
         n, lost = len(self.diverged_at), int((self.diverged_at >= 0).sum())
         diverged = f"{lost} of {n} starts diverged" if lost else ""

@@ -27,6 +27,7 @@ from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Trials
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
 # The way there or back is repeated until ln σ changes by less than this, at most so many times. Where two σ are
@@ -83,6 +84,38 @@ class FiniteTimeExponents(Result):
         if not there.any():
             return np.full(self.exponents.shape[2], np.nan)
         return np.average(self.exponents[there], axis=0, weights=self.length[there])
+
+    def headline(self) -> dict[str, float | int]:
+        """Of the first exponent over windows: its mean and standard deviation in nats per step, and the share of
+        windows that expand. NaN where there is no window; no deviation where one forgets altogether."""
+        first = self.exponents[self.known][:, 0]
+        return {
+            "lambda_1": float(self.mean[0]),
+            "lambda_1_deviation": float(first.std()) if len(first) and np.isfinite(first).all() else np.nan,
+            "expanding_share": float((first > 0).mean()) if len(first) else np.nan,
+        }
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """One row per trial: how many windows it has, and the mean and the largest of their first exponents, in nats
+        per step, NaN where there is none; whether all converged, its label, and where it diverged. `to_xarray` has
+        every window."""
+        import pandas as pd
+
+        first, length = self.exponents[..., 0], np.where(self.known, self.length, 0)
+        n_windows, n_steps = self.known.sum(1), length.sum(1)
+        mean = (np.where(self.known, first, 0.0) * length).sum(1) / np.where(n_steps, n_steps, np.nan)
+        largest = np.where(self.known, first, -np.inf).max(1, initial=-np.inf)
+        return pd.DataFrame(
+            {
+                "n_windows": n_windows,
+                "lambda_1": mean,
+                "largest_lambda_1": np.where(n_windows, largest, np.nan),
+                "converged": (self.converged | ~self.known).all(1),
+                "label": [self.label_names[i] for i in self.trial_label],
+                "diverged_at": self.diverged_at,
+            },
+            index=pd.RangeIndex(len(first), name=self.rows),
+        )
 
     def summary(self) -> str:
         there, lost = self.known, int((self.diverged_at >= 0).sum())

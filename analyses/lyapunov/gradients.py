@@ -72,6 +72,11 @@ class GradientGrowth(Result):
             return float(known.mean()), np.nan
         return float(known.mean()), float(known.std(ddof=1) / np.sqrt(len(known)))
 
+    def headline(self) -> dict[str, float | int]:
+        """The mean rate in nats per step, and its standard error."""
+        rate, error = self.mean_rate
+        return {"rate": float(rate), "rate_error": float(error)}
+
     def summary(self) -> str:
         n, lost = len(self.rate), int((self.diverged_at >= 0).sum())
         diverged = f"{lost} of {n} trials diverged" if lost else ""

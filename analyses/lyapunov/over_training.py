@@ -63,6 +63,16 @@ class LyapunovOverTraining(Result):
     drive: str
     made: Made | None = None
 
+    def headline(self) -> dict[str, float | int]:
+        """The first exponent in nats per step at the first and at the last checkpoint; NaN where all starts diverged.
+        The dimension is that of the last."""
+        return {
+            "lambda_1_begin": float(self.exponents[0, 0]),
+            "lambda_1_end": float(self.exponents[-1, 0]),
+            "lambda_1_end_error": float(self.standard_error[-1, 0]),
+            "kaplan_yorke_end": float(self.kaplan_yorke[-1]),
+        }
+
     def summary(self) -> str:
         first, n = self.exponents[:, 0], len(self.step)
         known = np.flatnonzero(np.isfinite(first))

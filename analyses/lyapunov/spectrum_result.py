@@ -209,6 +209,16 @@ class LyapunovSpectrum(Result):
         long_enough = self.exponents[0] * (self.starts.transient + self.starts.n_steps) < 2 * np.log(MERGED)
         return False if long_enough else None
 
+    def headline(self) -> dict[str, float | int]:
+        """In nats per step; NaN for what is not known, as where more exponents are needed."""
+        dimension, entropy = self.kaplan_yorke, self.entropy_rate
+        return {
+            "lambda_1": float(self.exponents[0]),
+            "lambda_1_error": float(self.standard_error[0]),
+            "kaplan_yorke": np.nan if dimension is None else float(dimension),
+            "entropy_rate": np.nan if entropy is None else float(entropy),
+        }
+
     def summary(self) -> str:
         starts, n_alive = self.starts, int(self.starts.alive.sum())
         if not n_alive:

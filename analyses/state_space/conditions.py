@@ -76,6 +76,14 @@ class ConditionTrajectories(Result):
     conditions: Conditions = field(metadata={FORMERLY: "condition_labels"})
     made: Made | None = None
 
+    def headline(self) -> dict[str, float | int]:
+        """The last is the largest speed of single trials, in units of the state per step."""
+        return {
+            "n_conditions": len(self.conditions.n_trials),
+            "variance_held": float(self.explained_variance_ratio[: self.trajectories.shape[2]].sum()),
+            "peak_speed": float(self.speed.trials.mean(0).max()),
+        }
+
     def summary(self) -> str:
         held = self.explained_variance_ratio[: self.trajectories.shape[2]].sum()
         n_trials, of_trials = self.conditions.n_trials, self.speed.trials.mean(0)

@@ -94,6 +94,15 @@ class DemixedStates(Result):
         """Fractions of the averages' variance; they add up to 1."""
         return self.variance / self.variance.sum()
 
+    def headline(self) -> dict[str, float | int]:
+        """The share of variance that all components rebuild, that as many principal components hold, and the median
+        demixing index."""
+        return {
+            "explained": float(self.components.explained_together),
+            "pca_explained": float(self.components.pca_explained),
+            "demixing_index": float(np.median(self.components.demixing_index)),
+        }
+
     def summary(self) -> str:
         shares = ", ".join(f"{part} {share:.1%}" for part, share in zip(self.parts, self.variance_ratio, strict=True))
         n_trials, components = self.conditions.n_trials, self.components

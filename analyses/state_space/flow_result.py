@@ -121,6 +121,16 @@ class FlowField(Result):
             found.append(p[crosses] + way[:, None] * (q - p)[crosses])
         return np.unique(np.concatenate(found), axis=0)
 
+    def headline(self) -> dict[str, float | int]:
+        """How much of the squared flow leads out of the plane, the median speed of the points inside, and how many
+        fixed points are near."""
+        speed = self.speed[self.inside]
+        return {
+            "out_of_plane_share": float(self.out_of_plane_share),
+            "median_speed": float(np.median(speed)) if len(speed) else np.nan,
+            "n_near": int(self.drawn.sum()),
+        }
+
     def summary(self) -> str:
         speed = self.speed[self.inside]
         size = f"{len(self.x)} x {len(self.y)} points"

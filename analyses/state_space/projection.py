@@ -109,6 +109,13 @@ class StateSpace(Result):
         """Some trajectories (up to 40) in the first three components, or all of fewer; the fixed points."""
         return _figure(self)
 
+    def headline(self) -> dict[str, float | int]:
+        return {
+            "participation_ratio": float(self.participation_ratio),
+            "dimension_90": int(self.dimension_90),
+            "variance_held": float(self.explained_variance_ratio[: self.trajectories.shape[2]].sum()),
+        }
+
     def summary(self) -> str:
         n_components = self.trajectories.shape[2]
         if not self.dimension_90:

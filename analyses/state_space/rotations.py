@@ -92,6 +92,16 @@ class Rotations(Result):
     conditions: Conditions
     made: Made | None = None
 
+    def headline(self) -> dict[str, float | int]:
+        """How well rotations fit, and any linear map; the frequency is that of the fastest plane, in cycles per
+        step."""
+        return {
+            "r2_skew": float(self.fit.r2_skew),
+            "r2_linear": float(self.fit.r2_linear),
+            "p_value": float(self.fit.p_value),
+            "frequency": float(self.frequency[0]),
+        }
+
     def summary(self) -> str:
         first = f"fastest plane {self.frequency[0]:.4f} cycles/step with {self.variance_ratio[0]:.1%} of the variance"
         fit = self.fit

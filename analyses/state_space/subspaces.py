@@ -85,6 +85,18 @@ class Subspaces(Result):
     groups: tuple[str, ...]
     made: Made | None = None
 
+    def headline(self) -> dict[str, float | int]:
+        """The overlap of the two groups that share least and most, and how many pairs are out of the 95 % range of
+        chance."""
+        upper = np.triu_indices(len(self.groups), 1)
+        overlap, low, high = (each[upper] for each in (self.overlap, self.chance.overlap[0], self.chance.overlap[2]))
+        return {
+            "least_overlap": float(overlap.min()),
+            "most_overlap": float(overlap.max()),
+            "n_below_chance": int((overlap < low).sum()),
+            "n_above_chance": int((overlap > high).sum()),
+        }
+
     def summary(self) -> str:
         upper = np.triu_indices(len(self.groups), 1)
         low, high = (int(k) for k in (self.overlap[upper].argmin(), self.overlap[upper].argmax()))

@@ -153,6 +153,18 @@ class Acceptor(Result):
         """Agreement with the network against the length of words, and, of a network that counts, against depth."""
         return agreement_figure(self.fidelity, self.counting)
 
+    def headline(self) -> dict[str, float | int]:
+        """Fidelity is the share of words of the usual length, of the kind with the least, at every prefix of which
+        machine and network agree; accuracy the machine's on the task's trials; equivalent 1 where it is the task's
+        true machine, else 0. NaN for what the task does not have."""
+        accuracy = None if self.on_task is None else self.on_task.accuracy
+        return {
+            "n_states": self.n_states,
+            "fidelity": float(self.fidelity.words[self.fidelity.worst, 0]),
+            "accuracy": np.nan if accuracy is None else float(accuracy.machine),
+            "equivalent": np.nan if self.truth is None else int(self.truth.equivalent),
+        }
+
     def summary(self) -> str:
         """What was found and how far it is to be trusted, in a few sentences."""
         n, fidelity = self.n_states, self.fidelity

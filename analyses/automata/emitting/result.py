@@ -85,6 +85,15 @@ class Emitter(Result):
         """The likelihood of the network's sequences against the number of states, beside other models."""
         return likelihood_figure(self.n_states, self.fidelity, self.truth, self.rivals, self.front)
 
+    def headline(self) -> dict[str, float | int]:
+        """The log likelihood of the network's sequences in nats a symbol, and by how much it falls short of the true
+        model's on the true model's own, as a part of the entropy rate; NaN where the task has no true model."""
+        return {
+            "n_states": self.n_states,
+            "log_likelihood": float(self.fidelity.log_likelihood),
+            "shortfall": np.nan if self.truth is None else float(self.truth.shortfall),
+        }
+
     def summary(self) -> str:
         """What was found and how far it is to be trusted, in a few sentences."""
         found, truth = self.fidelity, self.truth

@@ -113,6 +113,15 @@ class Predictor(Result):
         states as decoded."""
         return divergence_figure(self.machine(), self.fidelity, self.search, self.rivals, self.beliefs)
 
+    def headline(self) -> dict[str, float | int]:
+        """The divergence of the automaton from the network in nats a symbol, and what the automaton is by itself."""
+        return {
+            "n_states": self.n_states,
+            "divergence": float(self.fidelity.divergence),
+            "entropy_rate": float(self.entropy_rate),
+            "statistical_complexity": float(self.statistical_complexity),
+        }
+
     def summary(self) -> str:
         """What was found and how far it is to be trusted, in a few sentences."""
         found, n, limit = self.fidelity, self.n_states, self.search.max_states

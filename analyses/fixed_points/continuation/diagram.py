@@ -123,6 +123,14 @@ class BifurcationDiagram(Result):
             raise ValueError(f"no points were asked for at {value:g}; the nearest of `along.values` is {nearest:g}")
         return np.flatnonzero(self.value == nearest)
 
+    def headline(self) -> dict[str, float | int]:
+        return {
+            "n_branches": len(self),
+            "n_events": len(self.events),
+            "n_lost": self.branches.n_lost,
+            "n_not_followed": int(self.searches.n_not_followed),
+        }
+
     def summary(self) -> str:
         n, low, high = len(self), self.along.values.min(), self.along.values.max()
         parts = [

@@ -73,6 +73,15 @@ class Cycles(Result):
         bits = self.regions[self.cycle_of_point == index]
         return tuple("".join("01"[int(bit)] for bit in region) for region in bits)
 
+    def headline(self) -> dict[str, float | int]:
+        """Of cycles with a period above 1; fixed points do not count. The longest period is 0 where there is none."""
+        true_cycles = self.period > 1
+        return {
+            "n": int(true_cycles.sum()),
+            "n_stable": int((true_cycles & self.stable & self.smooth).sum()),
+            "longest_period": int(self.period[true_cycles].max(initial=0)),
+        }
+
     def summary(self) -> str:
         parts, none = [], []
         for k in self.search.periods:

@@ -60,6 +60,18 @@ class Linearisation(Result):
         """Rotation in cycles per step, from -1/2 to 1/2."""
         return frequencies(self.eigenvalues)
 
+    def headline(self) -> dict[str, float | int]:
+        """Where the Jacobian is finite: the least distance to the unit circle, the median non-normality, and the
+        largest transient growth; NaN where it is finite nowhere."""
+        finite = np.isfinite(self.eigenvalues).all(1)
+        known = bool(finite.any())
+        return {
+            "n": len(self),
+            "distance_to_circle": float(self.distance_to_circle[finite].min()) if known else np.nan,
+            "non_normality": float(np.median(self.growth.non_normality[finite])) if known else np.nan,
+            "transient_growth": float(self.growth.transient[finite].max()) if known else np.nan,
+        }
+
     def summary(self) -> str:
         if not len(self):
             return "no point to linearise at"

@@ -82,6 +82,15 @@ class MarginalManifolds(Result):
         """What is slower than this, per step, is rounding error."""
         return NO_DRIFT * self.scale
 
+    def headline(self) -> dict[str, float | int]:
+        """How many there are; of the longest, its length and largest drift, NaN where there is none."""
+        return {
+            "n": len(self),
+            "n_attracting": int(self.attracting.sum()),
+            "length": float(self.length[0]) if len(self) else np.nan,
+            "largest_drift": float(self.largest_drift[0]) if len(self) else np.nan,
+        }
+
     def summary(self) -> str:
         seeds = self.seeds
         alone = seeds.directions[(seeds.directions > 0) & (seeds.manifold < 0)]

@@ -109,6 +109,17 @@ class Basins(Result):
         """Fixed points that starts came upon and the list does not have."""
         return (self.listed < 0) & (self.period == 1)
 
+    def headline(self) -> dict[str, float | int]:
+        """How many attractors were reached, how many of them are cycles, and the shares of all starts that the largest
+        basin takes and that settled at all."""
+        reached = self.count > 0
+        return {
+            "n_attractors": int(reached.sum()),
+            "n_cycles": int((reached & (self.period > 1)).sum()),
+            "largest_share": float(self.fraction.max(initial=0.0)),
+            "settled_share": float((self.starts.attractor >= 0).mean()),
+        }
+
     def summary(self) -> str:
         starts, n = self.starts, len(self.starts)
         reached = self.count > 0

@@ -91,6 +91,14 @@ class Connections(Result):
                 found[saddle] = tuple(sorted(set(self.target[rows].tolist())))
         return found
 
+    def headline(self) -> dict[str, float | int]:
+        return {
+            "n_branches": len(self),
+            "n_at_points": int((self.end == AT_POINT).sum()),
+            "n_on_cycles": int((self.end == ON_CYCLE).sum()),
+            "n_agreed": int(self.trust.agreed.sum()),
+        }
+
     def summary(self) -> str:
         kinks = int((~self.smooth & (self.n_unstable > 0)).sum())
         left_out = [f"{_plural(kinks, 'point')} at a kink of the map not followed"] if kinks else []

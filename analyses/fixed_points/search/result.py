@@ -88,6 +88,14 @@ class FixedPoints(Result):
         """The rows of `points` found at one of the `held_inputs`."""
         return np.nonzero(self.point_input == condition)[0]
 
+    def headline(self) -> dict[str, float | int]:
+        return {
+            "n": len(self),
+            "n_stable": int((self.stable & self.smooth).sum()),
+            "n_certified": int(self.certificates.certified.sum()),
+            "n_slow": len(self.slow),
+        }
+
     def summary(self) -> str:
         n_inputs, starts = len(self.held_inputs), self.starts
         slow = f"{len(self.slow)} slow point{'' if len(self.slow) == 1 else 's'}"

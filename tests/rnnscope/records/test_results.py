@@ -9,19 +9,14 @@ from typing import Optional
 
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 import zarr
 from jaxtyping import Bool, Complex, Float, Integer
 
-import rnnscope as rs
-from rnnscope import analyses, cells
 from rnnscope.analyses import ANALYSES
-from rnnscope.network import Network
 from rnnscope.records.labelled import from_xarray, to_xarray
 from rnnscope.records.result_files import load_result, read_attributes, save_result
 from rnnscope.records.results import Result
-from rnnscope.tasks import Parity
 
 
 @dataclass(frozen=True)
@@ -131,41 +126,6 @@ def assert_same(found: object, wanted: object):
             assert a.flags.writeable, f"{field.name} came back read-only"
         else:
             assert a == b, field.name
-
-
-@pytest.fixture(scope="module")
-def of_analyses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    """A small result of every analysis."""
-    task, three = Parity(2), {"trial_labels": {"kind": [0, 1, 2, 2, 1, 0, 1, 2]}}
-    run = rs.train(task, cells.Vanilla(4), steps=2, folder=tmp_path_factory.mktemp("runs"), progress=False)
-    network = Network(cells.Vanilla(8), task.input_size, task.output_size, generator=torch.Generator().manual_seed(0))
-    network.requires_grad_(False)
-    points = analyses.find_fixed_points(network, n_starts=16)
-    trials = task.sample(4, np.random.default_rng(0))
-    shown = np.random.default_rng(1).integers(2, size=(8, 12, 1)).astype(float)
-    return {
-        "fixed_points": points,
-        "linearisation": analyses.linearise(network, fixed_points=points),
-        "connections": analyses.connect_fixed_points(network, fixed_points=points),
-        "basins": analyses.basin_fractions(network, fixed_points=points, n_starts=20),
-        "manifolds": analyses.marginal_manifolds(network, fixed_points=points),
-        "cycles": analyses.find_cycles(network, n_starts=16, periods=2),
-        "bifurcations": analyses.follow_fixed_points(network, inputs=np.array([[0.0], [0.5]]), n_starts=16),
-        "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
-        "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
-        "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
-        "gradients": analyses.gradient_growth(network, inputs=shown),
-        "lyapunov_over_training": analyses.lyapunov_over_training(run, n_steps=20, transient=5),
-        "state_space": analyses.project_states(network, inputs=trials, fixed_points=points),
-        "conditions": analyses.condition_trajectories(network, inputs=shown, **three),
-        "demixing": analyses.demix_states(network, inputs=shown, **three),
-        "subspaces": analyses.compare_subspaces(network, inputs=shown),
-        "rotations": analyses.find_rotations(network, inputs=shown, **three),
-        "flow_field": analyses.flow_field(network, fixed_points=points, n_grid=9),
-        "local_linear": analyses.linearise_along(network, inputs=shown),
-        "switching_linear": analyses.switching_linear(network, inputs=shown, fixed_points=points),
-        "automaton": analyses.extract_automaton(network, task=task, n_test_words=20),
-    }
 
 
 @pytest.mark.parametrize("name", ANALYSES)

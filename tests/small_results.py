@@ -1,0 +1,79 @@
+"""Results as small as can be, of every analysis."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import rnnscope as rs
+from rnnscope import analyses, cells, tasks
+from rnnscope.analyses import extract_automaton
+from rnnscope.network import Network
+from rnnscope.records.results import Result
+from rnnscope.tasks import Parity
+
+FEW: dict[str, Any] = {"n_words": 10, "length": 12, "n_test_words": 10, "compare": False}
+
+
+def predictor(with_process: bool) -> Any:
+    last = rs.FunctionMap(
+        lambda h, u: u[..., :1],
+        state_size=1,
+        input_size=2,
+        readout=lambda h: np.log(np.where(h > 0.5, [1e-9, 1.0], [0.5, 0.5])),
+        readout_size=2,
+    )
+    task = tasks.NextSymbol("golden-mean", opening_step=False) if with_process else None
+    return extract_automaton(last, task=task, predicts_next=True, **FEW)
+
+
+def emitter() -> Any:
+    network = rs.FunctionMap(
+        lambda h, u: np.tanh(3 * h + 1.5 * u),
+        state_size=1,
+        input_size=1,
+        readout=lambda h: np.concatenate([-4 * h, 4 * h], -1),
+        readout_size=2,
+    )
+    truth = tasks.HMM([[0.98, 0.02], [0.02, 0.98]], [[0.99, 0.01], [0.01, 0.99]])  # type: ignore[arg-type]
+    return extract_automaton(network, task=tasks.HMMEmission(truth, noise_size=1, length=20), n_clusters=4, **FEW)
+
+
+def every_result(folder: Path) -> dict[str, Result]:
+    """One of every analysis, of the other two kinds of automaton, and of a comparison; runs are made in the folder."""
+    task, three = Parity(2), {"trial_labels": {"kind": [0, 1, 2, 2, 1, 0, 1, 2]}}
+    run = rs.train(task, cells.Vanilla(4), steps=2, folder=folder, progress=False)
+    network = Network(cells.Vanilla(8), task.input_size, task.output_size, generator=torch.Generator().manual_seed(0))
+    other = Network(cells.Vanilla(8), task.input_size, task.output_size, generator=torch.Generator().manual_seed(1))
+    network.requires_grad_(False)
+    other.requires_grad_(False)
+    points = analyses.find_fixed_points(network, n_starts=16)
+    trials = task.sample(4, np.random.default_rng(0))
+    shown = np.random.default_rng(1).integers(2, size=(8, 12, 1)).astype(float)
+    return {
+        "fixed_points": points,
+        "linearisation": analyses.linearise(network, fixed_points=points),
+        "connections": analyses.connect_fixed_points(network, fixed_points=points),
+        "basins": analyses.basin_fractions(network, fixed_points=points, n_starts=20),
+        "manifolds": analyses.marginal_manifolds(network, fixed_points=points),
+        "cycles": analyses.find_cycles(network, n_starts=16, periods=2),
+        "bifurcations": analyses.follow_fixed_points(network, inputs=np.array([[0.0], [0.5]]), n_starts=16),
+        "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
+        "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
+        "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
+        "gradients": analyses.gradient_growth(network, inputs=shown),
+        "lyapunov_over_training": analyses.lyapunov_over_training(run, n_steps=20, transient=5),
+        "state_space": analyses.project_states(network, inputs=trials, fixed_points=points),
+        "conditions": analyses.condition_trajectories(network, inputs=shown, **three),
+        "demixing": analyses.demix_states(network, inputs=shown, **three),
+        "subspaces": analyses.compare_subspaces(network, inputs=shown),
+        "rotations": analyses.find_rotations(network, inputs=shown, **three),
+        "flow_field": analyses.flow_field(network, fixed_points=points, n_grid=9),
+        "local_linear": analyses.linearise_along(network, inputs=shown),
+        "switching_linear": analyses.switching_linear(network, inputs=shown, fixed_points=points),
+        "automaton": analyses.extract_automaton(network, task=task, n_test_words=20),
+        "predictor": predictor(with_process=True),
+        "emitter": emitter(),
+        "compare": analyses.compare_networks([network, other], inputs=shown),
+    }
