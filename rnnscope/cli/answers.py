@@ -66,8 +66,8 @@ def kept_answer(kept: Kept) -> Answer:
 
 
 def seconds_words(seconds: float) -> str:
-    """A duration with two digits, or in whole seconds."""
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    """A duration, below ten seconds to the hundredth."""
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def as_plain(answer: Answer) -> dict[str, Any]:

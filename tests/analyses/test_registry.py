@@ -70,7 +70,7 @@ def test_every_declaration_is_whole(name):
     assert entry.title
     assert entry.group
     first, *rest = inspect.signature(entry.verb).parameters.values()
-    assert first.name in ("subject", "subjects")
+    assert first.name in ("system", "systems"), "anything that as_subject takes"
     assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in rest)
     assert "seed" in entry.question.settings, "whatever is random comes from a seed"
     assert set(entry.uses) <= set(entry.question.settings)

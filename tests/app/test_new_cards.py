@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -150,7 +151,7 @@ def test_one_file_and_one_line_put_an_analysis_and_a_card_on_the_page(house: Pat
     seen = json.loads(last)
     assert Path(seen["file"]).is_relative_to(house), "the copy is what was tried"
     assert "  mean_state              Mean state" in said
-    assert "  mean_state: mean over 4 units" in said
+    assert any(re.fullmatch(r"  mean_state \(\d+\.\d\d s\): mean over 4 units", line) for line in said)
     assert seen["made"] == {"n_trials": 4, "seed": 0}
     assert seen["boards"]["New"] == ["mean_state", "mean_state-sorted"]
     assert seen["boards"]["Even newer"] == ["learning"]

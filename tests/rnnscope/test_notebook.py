@@ -143,8 +143,8 @@ def test_a_run_that_is_there_is_refused_or_gone_on_with(tmp_path):
     run = quick(tmp_path, name="a")
     assert quick(tmp_path, name="a", exists="resume").record == run.record
     unchecked = inspect.unwrap(rs.train)  # as users have it
-    with pytest.raises(ValueError, match="exists must be 'error' or 'resume', got 'reuse'"):
-        unchecked(run.task, run.cell, folder=tmp_path, name="a", exists="reuse")
+    with pytest.raises(ValueError, match="exists must be 'error' or 'resume' or 'reuse', got 'again'"):
+        unchecked(run.task, run.cell, folder=tmp_path, name="a", exists="again")
 
 
 def test_verbs_print_in_words():

@@ -30,7 +30,7 @@ def a_run(path: Path, gains: dict[int, float]) -> Run:
             elif "bias" in name:
                 state[name] = torch.zeros_like(value)
         update_run(run, {checkpoint_name(step): tensor_bytes(state)})
-    (run.path / "history.csv").write_text("step,loss\n0,2.0\n100,1.0\n200,0.5\n")
+    update_run(run, {"history.csv": b"step,loss\n0,2.0\n100,1.0\n200,0.5\n"})
     return update_run(run, status="finished")
 
 

@@ -217,7 +217,7 @@ def test_a_trained_run_says_itself_that_it_predicts(tmp_path):
     assert isinstance(found, Predictor)
     assert (found.fidelity.length, found.search.n_words, found.fidelity.n_test_words) == (100, 8, 24)
     assert found.truth is not None
-    assert run.load_result("automaton", Predictor).summary() == found.summary()
+    assert run.kept("automaton")[-1].load().summary() == found.summary()
 
 
 def test_the_first_symbol_is_predicted_where_the_task_asks_for_it():

@@ -243,7 +243,7 @@ def test_how_it_was_made_is_told(flip_flop):
     assert found.made.settings["points"] == [[0.0] * 16]
     assert found.made.origin.is_same(rs.as_subject(module).origin)
     used = rs.analyses.ANALYSES["linearisation"].on(module, input=[0.0, 0.05, 0.0])
-    assert used.made.used == {"fixed_points": "fixed_points"}
+    assert {argument: made.analysis for argument, made in used.made.used.items()} == {"fixed_points": "fixed_points"}
     np.testing.assert_array_equal(used.inputs[0], [0.0, 0.05, 0.0])
 
 
