@@ -122,6 +122,13 @@ def kept(run: Path, analysis: str | None = None) -> list[Kept]:
     return sorted(last.values(), key=lambda each: each.analysis)
 
 
+def names(run: Path) -> list[str]:
+    """The analyses of which a run keeps results, in a fraction of a millisecond: no file is opened."""
+    folder = run / FOLDER
+    new = {path.parent.name for path in folder.glob(f"[!.]*/[!.]*{SUFFIX}")}
+    return sorted(new | {path.stem for path in folder.glob(f"[!.]*{schema1.SUFFIX}")})
+
+
 def answers(path: Path) -> bool:
     """Whether this is the file of an answer."""
     return path.name.endswith((SUFFIX, _SKIPPED)) and not path.name.startswith(".")

@@ -43,18 +43,19 @@ def read_file(folder: Path, name: str) -> bytes:
 
 def write_files(folder: Path, files: Mapping[str, bytes | None]) -> None:
     """Replace files, in this order, and their digests; None removes one. One process at a time may do so."""
-    entries = _settled(folder)
-    for name, content in files.items():
-        old = entries.get(name, [None])[0]
-        entries[name] = list(dict.fromkeys([None if content is None else digest(content), old]))
-    write_atomically(folder / NAME, signed({"files": entries}))
+    before = _settled(folder)
+    fresh = {name: None if content is None else digest(content) for name, content in files.items()}
+    either = {name: list(dict.fromkeys([mark, *before.get(name, [None])])) for name, mark in fresh.items()}
+    write_atomically(folder / NAME, signed({"files": {**before, **either}}))
     for name, content in files.items():
         if content is None:
             (folder / name).unlink(missing_ok=True)
         else:
             (folder / name).parent.mkdir(exist_ok=True)
             write_atomically(folder / name, content)
-    write_atomically(folder / NAME, signed({"files": _settled(folder)}))
+    after = {name: known for name, known in before.items() if name not in fresh}
+    after |= {name: [mark] for name, mark in fresh.items() if mark is not None}
+    write_atomically(folder / NAME, signed({"files": after}))
 
 
 def listed(folder: Path) -> dict[str, list[str | None]] | None:

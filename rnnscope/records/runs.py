@@ -260,7 +260,7 @@ class Run:
     @property
     def results(self) -> list[str]:
         """The names of the analyses of which results are kept."""
-        return sorted({each.analysis for each in self.kept() if each.reason is None})
+        return kept.names(self.path)
 
     @property
     def skipped(self) -> dict[str, str]:
