@@ -3,6 +3,8 @@
 import os
 import shutil
 import sys
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,30 +39,20 @@ def demo(
     Run again, it goes on where it was: what is trained and analysed already is taken as it is. If the training of a
     network diverges, the demo reports it and goes on with the others; the exit code is then 1.
     """
-    from rnnscope.figures import CannotDraw, write_figures
-
     chosen = {name: rs.preset(name) for name in (PRESETS if presets is None else split_commas(presets))}
     if not chosen:
         raise ValueError(f"--presets names no preset; known: {', '.join(rs.PRESETS)}")
-    drawn: dict[str, Any] = {}
-    diverged: list[str] = []
-    for number, (name, preset) in enumerate(chosen.items(), 1):
-        say(f"[{number}/{len(chosen)}] {preset.about}")
-        run = _trained(name, preset, steps, out / "runs")
-        say_run(run)
-        if run.status == "diverged":
-            diverged.append(name)
-            continue
-        analyse(run, missing=True, on_progress=_say_progress)
-        for shown in filter(None, map(run.shown, ANALYSES)):
-            say(f"  {kept_answer(shown).line}")
-        drawn.update({f"{name}-{which}": figure for which, figure in figures_of(run)[0].items()})
-    say(f"drawing {len(drawn)} figures ...")
+    # A browser draws while the next network is trained, which takes one core.
+    artist = ThreadPoolExecutor(1)
     try:
-        written = write_figures(drawn, out / "figures", ("png",))
-    except CannotDraw as error:
-        say(f"the figures are written as HTML: {one_line(error)}")
-        written = write_figures(drawn, out / "figures", ("html",))
+        drawn, diverged = _networks(chosen, steps, out, artist)
+        say("drawing the last figures ...")
+        written = [path for each in drawn for path in each.result()[0]]
+    finally:
+        artist.shutdown(cancel_futures=True)
+    for trouble in dict.fromkeys(each.result()[1] for each in drawn):
+        if trouble:
+            say(f"the figures are written as HTML: {trouble}")
     say(f"{len(chosen)} runs in {out / 'runs'}, {len(written)} figures in {out / 'figures'}")
     if diverged:
         say_error(f"not learned and not analysed, since the training diverged: {', '.join(diverged)}")
@@ -72,6 +64,26 @@ def demo(
         say(f"look at them: {_own_command()} app {out / 'runs'}")
     if diverged:
         raise typer.Exit(1)
+
+
+def _networks(
+    chosen: Mapping[str, rs.Preset], steps: int | None, out: Path, artist: ThreadPoolExecutor
+) -> tuple[list[Future[tuple[list[Path], str]]], list[str]]:
+    """Train and analyse each, and have its figures drawn: (the figures to come, the networks that diverged)."""
+    drawn, diverged = [], []
+    for number, (name, preset) in enumerate(chosen.items(), 1):
+        say(f"[{number}/{len(chosen)}] {preset.about}")
+        run = _trained(name, preset, steps, out / "runs")
+        say_run(run)
+        if run.status == "diverged":
+            diverged.append(name)
+            continue
+        analyse(run, missing=True, on_progress=_say_progress)
+        for shown in filter(None, map(run.shown, ANALYSES)):
+            say(f"  {kept_answer(shown).line}")
+        figures = {f"{name}-{which}": figure for which, figure in figures_of(run)[0].items()}
+        drawn.append(artist.submit(_draw, figures, out / "figures"))
+    return drawn, diverged
 
 
 def _say_progress(analysis: Analysis, done: int, total: int) -> None:
@@ -86,6 +98,16 @@ def _trained(name: str, preset: rs.Preset, steps: int | None, folder: Path) -> r
     except rs.TrainingDiverged as error:
         say(f"  {one_line(error)}")
         return error.run
+
+
+def _draw(figures: Mapping[str, Any], folder: Path) -> tuple[list[Path], str]:
+    """The files written, as PNG where there is a browser, and else why they are HTML."""
+    from rnnscope.figures import CannotDraw, write_figures
+
+    try:
+        return write_figures(figures, folder, ("png",)), ""
+    except CannotDraw as error:
+        return write_figures(figures, folder, ("html",)), one_line(error)
 
 
 def _own_command() -> str:
