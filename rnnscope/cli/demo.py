@@ -42,17 +42,17 @@ def demo(
     chosen = {name: rs.preset(name) for name in (PRESETS if presets is None else split_commas(presets))}
     if not chosen:
         raise ValueError(f"--presets names no preset; known: {', '.join(rs.PRESETS)}")
-    # A browser draws while the next network is trained, which takes one core.
+    # Training the last network takes longest, and one core: a browser draws what there is so far on the other.
     artist = ThreadPoolExecutor(1)
     try:
-        drawn, diverged = _networks(chosen, steps, out, artist)
-        say("drawing the last figures ...")
-        written = [path for each in drawn for path in each.result()[0]]
+        early, figures, diverged = _networks(chosen, steps, out, artist)
+        say(f"drawing {len(figures)} figures ...")
+        drawn = [*early, _draw(figures, out / "figures")]
     finally:
         artist.shutdown(cancel_futures=True)
-    for trouble in dict.fromkeys(each.result()[1] for each in drawn):
-        if trouble:
-            say(f"the figures are written as HTML: {trouble}")
+    for trouble in dict.fromkeys(trouble for _, trouble in drawn if trouble):
+        say(f"the figures are written as HTML: {trouble}")
+    written = [path for paths, _ in drawn for path in paths]
     say(f"{len(chosen)} runs in {out / 'runs'}, {len(written)} figures in {out / 'figures'}")
     if diverged:
         say_error(f"not learned and not analysed, since the training diverged: {', '.join(diverged)}")
@@ -68,11 +68,16 @@ def demo(
 
 def _networks(
     chosen: Mapping[str, rs.Preset], steps: int | None, out: Path, artist: ThreadPoolExecutor
-) -> tuple[list[Future[tuple[list[Path], str]]], list[str]]:
-    """Train and analyse each, and have its figures drawn: (the figures to come, the networks that diverged)."""
-    drawn, diverged = [], []
+) -> tuple[list[tuple[list[Path], str]], dict[str, Any], list[str]]:
+    """Train and analyse each: (what was drawn meanwhile, figures still to be drawn, networks that diverged)."""
+    early: list[Future[tuple[list[Path], str]]] = []
+    figures: dict[str, Any] = {}
+    diverged: list[str] = []
     for number, (name, preset) in enumerate(chosen.items(), 1):
         say(f"[{number}/{len(chosen)}] {preset.about}")
+        if figures and number == len(chosen):
+            early.append(artist.submit(_draw, figures, out / "figures"))
+            figures = {}
         run = _trained(name, preset, steps, out / "runs")
         say_run(run)
         if run.status == "diverged":
@@ -81,9 +86,8 @@ def _networks(
         analyse(run, missing=True, on_progress=_say_progress)
         for shown in filter(None, map(run.shown, ANALYSES)):
             say(f"  {kept_answer(shown).line}")
-        figures = {f"{name}-{which}": figure for which, figure in figures_of(run)[0].items()}
-        drawn.append(artist.submit(_draw, figures, out / "figures"))
-    return drawn, diverged
+        figures |= {f"{name}-{which}": figure for which, figure in figures_of(run)[0].items()}
+    return [each.result() for each in early], figures, diverged
 
 
 def _say_progress(analysis: Analysis, done: int, total: int) -> None:
