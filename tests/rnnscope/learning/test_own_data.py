@@ -12,6 +12,7 @@ import pytest
 import rnnscope as rs
 from rnnscope.analyses import find_fixed_points, project_states
 from rnnscope.cli import main
+from rnnscope.records import manifest
 
 SMALL = {"batch_size": 8, "steps": 30, "evaluate_every": 10, "log_every": 5}
 
@@ -186,15 +187,17 @@ def test_the_command_line_takes_a_file_of_arrays(tmp_path, capsys):
 
 
 def test_reading_runs_no_code(copy, tmp_path):
-    """A pickle among the arrays is refused, not run."""
+    """A pickle among the arrays is refused, not run, even where its digest is right."""
 
     class Payload:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "executed",))
 
     np.savez(copy.path / "task.npz", targets=np.array([Payload()], object))
-    with pytest.raises(rs.RunError):
+    manifest.relist(copy.path)
+    with pytest.raises(rs.RunError) as caught:
         _ = rs.load_run(copy.path).task
+    assert "digest" not in str(caught.value), "what reads the arrays has to refuse it too"
     assert not (tmp_path / "executed").exists()
     assert zipfile.is_zipfile(copy.path / "task.npz")
     assert json.loads((copy.path / "run.json").read_text())["status"] == copy.status

@@ -64,11 +64,15 @@ def test_list_runs_leaves_out_what_is_none(copy):
     assert [run.name for run in rs.list_runs(folder)] == ["run"]
 
 
+@pytest.mark.parametrize("listed", [False, True], ids=["as it lies", "with its digest"])
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])
-def test_a_damaged_checkpoint_is_told_and_another_named(copy, damage):
+def test_a_damaged_checkpoint_is_told_and_another_named(copy, damage, listed):
     file = copy.path / "checkpoints" / "00000012.safetensors"
     data = file.read_bytes()
-    file.write_bytes({"truncated": data[: len(data) // 2], "garbage": b"\x00" * 100, "empty": b""}[damage])
+    damaged = {"truncated": data[: len(data) // 2], "garbage": b"\x00" * 100, "empty": b""}[damage]
+    if listed:
+        manifest.write_files(copy.path, {"checkpoints/00000012.safetensors": damaged})
+    file.write_bytes(damaged)
     with pytest.raises(rs.RunError, match=r"00000012.safetensors is damaged .*: use another checkpoint \(step 5\)"):
         copy.network()
     assert copy.network(5) is not None
@@ -208,17 +212,19 @@ def test_atomic_writing_leaves_the_old_or_the_new(tmp_path, monkeypatch):
 
 
 def test_loading_a_run_executes_no_code_from_it(copy, tmp_path):
-    """A pickle in place of the weights is refused, not run."""
+    """A pickle in place of the weights is refused, not run, even where its digest is right."""
     import pickle
 
     class Payload:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "executed",))
 
-    for step in copy.checkpoints:
-        (copy.path / "checkpoints" / f"{step:08d}.safetensors").write_bytes(pickle.dumps(Payload()))
-    with pytest.raises(rs.RunError, match="is damaged"):
+    manifest.write_files(
+        copy.path, {f"checkpoints/{step:08d}.safetensors": pickle.dumps(Payload()) for step in copy.checkpoints}
+    )
+    with pytest.raises(rs.RunError, match="is damaged") as caught:
         copy.network()
+    assert "digest" not in str(caught.value), "what reads the weights has to refuse it too"
     assert not (tmp_path / "executed").exists()
 
 
