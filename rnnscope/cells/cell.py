@@ -31,7 +31,7 @@ Units = Annotated[int, AfterValidator(_checked_units)]
 
 @runtime_checkable
 class Dynamics(Protocol):
-    """One step of a cell and its derivatives, batched over leading axes. The last two members have a default for those
+    """One step of a cell and its derivatives, batched over leading axes. The last four members have a default for those
     that inherit from this protocol."""
 
     def step(
@@ -75,6 +75,16 @@ class Dynamics(Protocol):
     def fixed_point_equation(self, state: Signal, input: Signal) -> tuple[Bounded, ...] | None:
         """An equation that is zero exactly where the step leaves the state as it is, written with the bounds of
         `rnnscope.numerics.bounds`. Fixed points are proven with it; where it is None, none can be proven."""
+        return None
+
+    @property
+    def smooth(self) -> bool | None:
+        """Whether the step has a continuous derivative everywhere; False where it has kinks, None if nobody knows."""
+        return None
+
+    def kept_box(self, inputs: Float[Tensor, "2 input"]) -> Float[Tensor, "2 state"] | None:
+        """Finite bounds (low, high) that no state inside them leaves at inputs between the two given, and strictly
+        between which all fixed points at such inputs lie; None where none are known."""
         return None
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, uniform, unroll_by_steps
+from rnnscope.cells.kept_box import around_zero
 from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.numerics import bounds
 from rnnscope.tasks.settings import SETTINGS
@@ -115,6 +116,14 @@ class GRUDynamics(Dynamics):
         from_state = bounds.affine((w_new, state), bias=[b_new])
         new = bounds.tanh(bounds.affine((in_new, input), bias=[b_in_new]) + reset * from_state)
         return (new - state.bounded(),)
+
+    @property
+    def smooth(self) -> bool:
+        return True
+
+    def kept_box(self, inputs: Float[Tensor, "2 input"]) -> Float[Tensor, "2 unit"]:
+        """A mean of the old state and of a tanh, which is the old state only where that is the tanh."""
+        return around_zero(torch.ones(self.weight.shape[1], dtype=torch.float64))
 
 
 class GRUCell(nn.Module):

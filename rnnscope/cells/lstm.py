@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, uniform
+from rnnscope.cells.kept_box import affine_bounds, around_zero
 from rnnscope.cells.lstm_recurrence import unroll_lstm
 from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.numerics import bounds
@@ -134,6 +135,20 @@ class LSTMDynamics(Dynamics):
             bounds.sigmoid(o) * bounds.tanh(memory) - hidden.bounded(),
             bounds.sigmoid(i) * bounds.tanh(g) - forgotten * memory,
         )
+
+    @property
+    def smooth(self) -> bool:
+        return True
+
+    def kept_box(self, inputs: Float[Tensor, "2 input"]) -> Float[Tensor, "2 state"] | None:
+        """|h| < 1, and |c| <= max i max |g| / (1 - max f), from |c'| <= max f |c| + max i max |g|."""
+        one = torch.ones(self.weight.shape[1], dtype=torch.float64)
+        low, high = affine_bounds((self.weight_in, inputs), (self.weight, torch.stack([-one, one])), bias=self.bias)
+        i, f, _, _ = high.chunk(4)
+        g = torch.maximum(high, -low).chunk(4)[2]
+        # 1 - f as the sigmoid of the negative: nothing is lost where f is nearly 1.
+        memory = torch.sigmoid(i) * torch.tanh(g) / torch.sigmoid(-f)
+        return around_zero(torch.cat([one, memory])) if memory.isfinite().all() else None
 
 
 class LSTMCell(nn.Module):

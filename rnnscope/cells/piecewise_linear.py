@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from rnnscope.cells.cell import Cell, InitialState, Pieces, Start, Units, uniform
+from rnnscope.cells.kept_box import affine_bounds, contracting_bound
 from rnnscope.cells.products import times
 from rnnscope.numerics import bounds
 from rnnscope.tasks.settings import SETTINGS
@@ -135,6 +136,17 @@ class PiecewiseLinearDynamics:
             threshold,
             torch.ones_like(threshold),
         )
+
+    @property
+    def smooth(self) -> bool:
+        return not self.n_relu
+
+    def kept_box(self, inputs: Float[Tensor, "2 input"]) -> Float[Tensor, "2 unit"] | None:
+        """|z'| <= (|A| + |W|) |z| + |h + C u|: a box where that contracts."""
+        low, high = affine_bounds((self.weight_in, inputs), bias=self.bias)
+        growth = torch.diag(self.diagonal.abs()) + self.weight.abs()
+        most = contracting_bound(growth.double(), torch.maximum(high, -low))
+        return None if most is None else torch.stack([-most, most])
 
 
 class PiecewiseLinearCell(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnscope.cells.cell import InitialState, Pieces, Start
+from rnnscope.cells.kept_box import affine_bounds, around_zero, contracting_bound
 from rnnscope.cells.products import times
 from rnnscope.cells.recurrence import LEAKY_SLOPE, apply_nonlinearity, rate_domain, slope_from_rate, unroll_rates
 from rnnscope.numerics import bounds
@@ -108,6 +109,31 @@ class RateDynamics:
             return (rate - state.bounded(),)
         leak = bounds.constant(1.0) - bounds.constant(self.keep)
         return (bounds.constant(self.gain) * rate - leak * state.bounded(),)
+
+    @property
+    def smooth(self) -> bool:
+        return self.nonlinearity in ("tanh", "identity")
+
+    def kept_box(self, inputs: Float[Tensor, "2 input"]) -> Float[Tensor, "2 unit"] | None:
+        """Where f is bounded, |h| <= gain / (1 - keep); where it is not, a box if what |h| grows by contracts."""
+        weight = self.weight.double()
+        keep = torch.zeros(len(weight), dtype=torch.float64) if self.keep is None else self.keep.double()
+        gain = torch.ones_like(keep) if self.gain is None else self.gain.double()
+        if self.nonlinearity == "tanh":
+            return around_zero(gain.abs() / (1 - keep.abs())) if (keep.abs() < 1).all() else None
+        low, high = affine_bounds((self.weight_in, inputs), bias=self.bias)
+        if self.nonlinearity == "relu":
+            if (keep < 0).any() or (keep >= 1).any() or (gain < 0).any():
+                return None
+            # A little below 0 too, so that points at 0 lie inside.
+            below = torch.ones_like(keep)
+            drive = (high + weight.clamp(max=0).abs() @ below).clamp(min=0)
+            growth = torch.diag(keep) + gain.unsqueeze(1) * weight.clamp(min=0)
+            most = contracting_bound(growth, gain * drive)
+            return None if most is None else torch.stack([-below, most])
+        growth = torch.diag(keep.abs()) + gain.abs().unsqueeze(1) * weight.abs()
+        most = contracting_bound(growth, gain.abs() * torch.maximum(high, -low))
+        return None if most is None else torch.stack([-most, most])
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, uniform, unroll_by_steps
 from rnnscope.cells.gru import GRU
+from rnnscope.cells.kept_box import EDGE
 from rnnscope.cells.products import times
 from rnnscope.cells.vanilla import Vanilla
 from rnnscope.tasks.settings import SETTINGS
@@ -108,6 +109,16 @@ class StateRegularizedDynamics(Dynamics):
         cotangents: Float[Tensor, "*batch unit vector"],
     ) -> Float[Tensor, "*batch unit vector"]:
         return self.inner.vjp(state, input, self._choose(self.assign(state, input), cotangents))
+
+    @property
+    def smooth(self) -> bool | None:
+        return self.inner.smooth
+
+    def kept_box(self, inputs: Float[Tensor, "2 input"]) -> Float[Tensor, "2 unit"]:
+        """All new states are means of the centroids."""
+        centroids = self.centroids.detach().double()
+        margin = EDGE * (1 + centroids.abs().amax(0))
+        return torch.stack([centroids.amin(0) - margin, centroids.amax(0) + margin])
 
     def _choose(
         self, weights: Float[Tensor, "*batch centroid"], vectors: Float[Tensor, "*batch unit vector"]

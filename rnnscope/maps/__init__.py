@@ -11,6 +11,7 @@ from rnnscope.maps.complete import complete
 from rnnscope.maps.conjugated import Conjugated
 from rnnscope.maps.function_map import FunctionMap
 from rnnscope.maps.held_input import HeldInput
+from rnnscope.maps.invariance import keeps_domain
 from rnnscope.maps.module_map import ModuleMap
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import CompleteMap, StateMap
@@ -26,5 +27,6 @@ __all__ = [
     "ModuleMap",
     "StateMap",
     "complete",
+    "keeps_domain",
     "wrap",
 ]

@@ -155,6 +155,23 @@ class CellMap:
             signal = ball.part(part)[: layer.n_units]
         return tuple(equations)
 
+    @property
+    def smooth(self) -> bool | None:
+        said = [dynamics.smooth for dynamics in self._dynamics]
+        return False if False in said else None if None in said else True
+
+    def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
+        """The boxes of all layers: what a layer shows lies in its box, and is the input of the next."""
+        signal, boxes = tensor(np.stack([input, input])), []
+        with torch.inference_mode():
+            for layer, dynamics in zip(self._layers, self._dynamics, strict=True):
+                box = dynamics.kept_box(signal)
+                if box is None:
+                    return None
+                boxes.append(box)
+                signal = box[:, : layer.n_units]
+            return torch.cat(boxes, 1).numpy().copy()
+
     def _derivatives(self, states: States, inputs: Inputs) -> tuple[Array, Array]:
         """Down the stack by the chain rule: a layer's new state depends on the old states of all layers below."""
         state, signal = self._tensors(states, inputs)

@@ -57,6 +57,8 @@ class Completed:
         self._in_pieces = map if isinstance(map, _InPieces) else None
         self._provable = map if isinstance(map, _Provable) else None
         self._digested = map if isinstance(map, _Digested) else None
+        self._keeping = map if isinstance(map, _Keeping) else None
+        self.smooth: bool | None = map.smooth if isinstance(map, _Smooth) else None
 
     def __repr__(self) -> str:
         return repr(self.map) if type(self.map).__repr__ is not object.__repr__ else sizes_of(self.map)
@@ -103,6 +105,9 @@ class Completed:
     def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
         return None if self._provable is None else self._provable.fixed_point_equation(ball, inputs)
 
+    def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
+        return None if self._keeping is None else self._keeping.kept_box(input)
+
     def digest(self) -> str | None:
         return None if self._digested is None else self._digested.digest()
 
@@ -135,6 +140,16 @@ class _Timed(Protocol):
 @runtime_checkable
 class _Approximate(Protocol):
     jacobian_error: float
+
+
+@runtime_checkable
+class _Smooth(Protocol):
+    smooth: bool | None
+
+
+@runtime_checkable
+class _Keeping(Protocol):
+    def kept_box(self, input: Array) -> Array | None: ...
 
 
 @runtime_checkable

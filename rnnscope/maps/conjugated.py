@@ -41,7 +41,7 @@ class Conjugated:
             raise ValueError(f"turn must be an orthogonal matrix of shape ({size}, {size}), got shape {turn.shape}")
         self.map, self.turn = complete(map), np.array(turn, np.float64)
         self.state_size, self.input_size, self.readout_size = size, map.input_size, self.map.readout_size
-        self.dt, self.jacobian_error = self.map.dt, self.map.jacobian_error
+        self.dt, self.jacobian_error, self.smooth = self.map.dt, self.map.jacobian_error, self.map.smooth
 
     def __repr__(self) -> str:
         return sizes_of(self)
@@ -94,6 +94,14 @@ class Conjugated:
 
     def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
         return None
+
+    def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
+        """A box around the turned one, which is what is kept."""
+        own = self.map.kept_box(input)
+        if own is None:
+            return None
+        centre, half = self.turn @ own.mean(0), np.abs(self.turn) @ (own[1] - own[0]) / 2
+        return np.stack([centre - half, centre + half])
 
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
         return self.map.readout(states @ self.turn)

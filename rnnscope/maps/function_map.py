@@ -47,6 +47,8 @@ class FunctionMap:
         rounding: a bound on the rounding error of a number that `step` or `jacobian` returns, relative to
             (1 + its size + the state's largest number). The default allows for some hundred operations without
             cancellation.
+        smooth: whether the step has a continuous derivative everywhere. False where it has kinks; if None it is not
+            known, unless `pieces` or `jacobian_lipschitz` say it.
 
     The functions are given float64 copies, which they may write to. A function has no digest, so a result of one
     is never used for another.
@@ -74,6 +76,7 @@ class FunctionMap:
         dt: float | None = None,
         jacobian_lipschitz: float | Callable[[Array, Array], Array] | None = None,
         rounding: float = 1e-13,
+        smooth: bool | None = None,
     ) -> None:
         if (readout is None) != (readout_size == 0):
             raise ValueError(
@@ -95,6 +98,11 @@ class FunctionMap:
         self._step, self._jacobian, self._input_jacobian = step, jacobian, input_jacobian
         self._readout, self._initial, self._pieces = readout, initial, pieces
         self._lipschitz, self._rounding = jacobian_lipschitz, rounding
+        self.smooth = smooth
+        if smooth is None and isinstance(pieces, LinearPieces):
+            self.smooth = bool((pieces.below == pieces.above).all())
+        elif smooth is None and jacobian_lipschitz is not None:
+            self.smooth = True
         self.domain: Float[np.ndarray, "2 state"] | None = None
         if domain is not None:
             self.domain = np.stack([np.broadcast_to(np.asarray(b, float), (state_size,)) for b in domain])
@@ -173,6 +181,9 @@ class FunctionMap:
                 row[:] = checked_derivative("jacobian_lipschitz", self._lipschitz(x.copy(), radii.copy()), radii.shape)
         change = np.where(lipschitz == 0, 0.0, lipschitz * ball.radii) * (1 + 4 * UNIT) + norm_bound(errors, (-2, -1))
         return (linearised(ball, value, jacobian - np.eye(self.state_size), change),)
+
+    def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
+        return None
 
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
         if self._readout is None:

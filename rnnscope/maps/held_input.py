@@ -29,7 +29,7 @@ class HeldInput:
         self.map, self.input = complete(map), held
         self.state_size, self.input_size = self.map.state_size, 0
         self.domain, self.readout_size = self.map.domain, self.map.readout_size
-        self.dt, self.jacobian_error = self.map.dt, self.map.jacobian_error
+        self.dt, self.jacobian_error, self.smooth = self.map.dt, self.map.jacobian_error, self.map.smooth
 
     def __repr__(self) -> str:
         return sizes_of(self)
@@ -69,6 +69,9 @@ class HeldInput:
     def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
         check_sizes(self, ball.centre, inputs)
         return self.map.fixed_point_equation(ball, self._held(len(ball.centre)))
+
+    def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
+        return self.map.kept_box(self.input)
 
     def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
         check_sizes(self, states, inputs)

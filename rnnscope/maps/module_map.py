@@ -30,7 +30,7 @@ class ModuleMap:
     is not known, and so it has no digest.
     """
 
-    domain, dt, jacobian_error = None, None, 0.0
+    domain, dt, jacobian_error, smooth = None, None, 0.0, None
 
     def __init__(
         self,
@@ -125,6 +125,9 @@ class ModuleMap:
         return None
 
     def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+        return None
+
+    def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
         return None
 
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:

@@ -63,6 +63,7 @@ class CompleteMap(StateMap, Protocol):
         readout_size: numbers that `readout` returns; 0 where there is no readout.
         dt: what a step is in units of time, for the time step of a flow; None for a map proper.
         jacobian_error: relative error of the Jacobian, 0 where it is exact up to rounding.
+        smooth: whether the Jacobian is continuous everywhere; False for a map with kinks, None where nobody knows.
     """
 
     @property
@@ -73,6 +74,8 @@ class CompleteMap(StateMap, Protocol):
     def dt(self) -> float | None: ...
     @property
     def jacobian_error(self) -> float: ...
+    @property
+    def smooth(self) -> bool | None: ...
 
     def digest(self) -> str | None:
         """The digest of weights and equation, which distinguishes results of this map from those of others; None where
@@ -106,6 +109,12 @@ class CompleteMap(StateMap, Protocol):
         """G(h, u), with rigorous bounds, for all states h of the balls: a vector, in parts, that is zero exactly where
         F(h, u) = h; None where the map states no such equation. It need not be F - h: it is chosen so that bounds are
         narrow."""
+        ...
+
+    def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
+        """Finite bounds (low, high) around a compact convex set that F(., input) maps into itself, with every fixed
+        point in its interior; None where no such set is known for certain. The set is the box itself, but for a map
+        seen in other coordinates. See `rnnscope.maps.keeps_domain` for what follows from it."""
         ...
 
 
