@@ -97,6 +97,7 @@ def search(state_map: CompleteMap, starts: np.ndarray) -> Search:
         tolerance=1e-20,
         max_iterations=200,
         distance=1e-5,
+        kept=True,
     )
 
 

@@ -115,7 +115,14 @@ def measured_skeletons(
             found.append(find_fixed_points(subject, input=input, n_starts=N_SEARCHES, certify=False, seed=seed))
             # One step of another search is enough to have its starts.
             other = find_fixed_points(
-                subject, input=input, n_starts=N_SEARCHES, certify=False, max_iterations=1, seed=seed + 1
+                subject,
+                input=input,
+                n_starts=N_SEARCHES,
+                certify=False,
+                n_orbits=0,
+                n_rounds=0,
+                max_iterations=1,
+                seed=seed + 1,
             )
             copy = find_fixed_points(
                 Subject(Conjugated(state_map, turn)), input=input, starts=other.starts.states @ turn.T, certify=False

@@ -98,10 +98,10 @@ def _check_axes(found: Labelled, above: Mapping[str, tuple[int, str]]) -> None:
 
 
 def rebuilt(cls: type[R], found: Labelled) -> R:
-    """The inverse of `labelled`.
+    """The inverse of `labelled`. A field that the result lacks, as it was saved before there was one, has its default.
 
     Raises:
-        ValueError: it is another kind of result, or lacks a field.
+        ValueError: it is another kind of result, or lacks a field that has no default.
     """
     if found.kind != cls.__name__:
         raise ValueError(f"this is a {found.kind or 'dataset of another origin'}, not a {cls.__name__}")
@@ -113,7 +113,9 @@ def rebuilt(cls: type[R], found: Labelled) -> R:
         elif part is not None and name in found.parts:
             values[name] = rebuilt(part, found.parts[name])
         elif name not in found.values:
-            raise ValueError(f"the saved {cls.__name__} has no {name!r}: it was saved by another version; redo it")
+            if each.default is dataclasses.MISSING:
+                raise ValueError(f"the saved {cls.__name__} has no {name!r}: it was saved by another version; redo it")
+            values[name] = each.default
         elif name == "made":
             plain = found.values[name]
             values[name] = None if plain is None else Made.from_plain(plain)

@@ -212,7 +212,13 @@ def _located(
     arrows = dynamics.moves(fitted.states, state, counts)
     starts = np.concatenate([flat[rng.choice(np.flatnonzero(place == s), N_STARTS)] for s in np.flatnonzero(counts)])
     found = find_fixed_points(
-        Subject(state_map), input=np.zeros(state_map.input_size), starts=starts, certify=False, max_iterations=60
+        Subject(state_map),
+        input=np.zeros(state_map.input_size),
+        starts=starts,
+        certify=False,
+        n_orbits=0,
+        n_rounds=0,
+        max_iterations=60,
     )
     fixed, slow = found.points, found.slow.points
     points, kinds, q, stable = [], [], [], []

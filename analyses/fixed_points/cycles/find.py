@@ -86,7 +86,7 @@ def find_cycles(
     those that a state can follow. Where they are not, it is searched from many starts, each of which goes on from
     regions to the regions of their solution, and along paths from every cycle found to others (see `region_search`).
     All other maps are searched by multiple shooting: Newton steps on all states of a cycle at once. From starts no
-    search is complete: `search.unseen` estimates the rest from the hits.
+    search is complete: `search.unseen` estimates the rest from below, from the hits.
 
     Args:
         subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.

@@ -21,7 +21,8 @@ class CycleSearch:
         n_ended: starts that ended at a cycle of this period or a divisor; of a complete search, solutions found.
         n_singular: sequences of regions whose equations are singular, of a complete search: cycles in them, if any,
             are not isolated (a line of fixed points), and are not listed.
-        unseen: cycles estimated to be within reach of such starts and not found (Chao 1984); 0 where complete.
+        unseen: an estimate from below of the cycles within reach of such starts that were not found (Chao 1984); 0 where
+            complete.
         scale: spread of the starts (their median distance from their median); 0 where none were needed.
     """
 
@@ -47,7 +48,7 @@ class CycleSearch:
             parts.append(
                 f"not complete{f' for period {ranges(self.periods[left].tolist())}' if done.any() else ''}: "
                 f"{self.n_ended[left].sum()} of {self.n_tried[left].sum()} starts ended at a cycle, "
-                f"about {self.unseen[left].sum():.1f} more within reach of such starts"
+                f"by the hits about {self.unseen[left].sum():.0f} or more are unseen"
             )
         if self.n_singular.any():
             several = "s" if self.n_singular.sum() > 1 else ""

@@ -283,7 +283,12 @@ def _discover(
     apart = _thinned(states, condition, radius)
     states, condition = states[apart], condition[apart]
     found = find_fixed_points(
-        Subject(state_map), starts=states, start_inputs=held[condition] if held.shape[1] else None, certify=False
+        Subject(state_map),
+        starts=states,
+        start_inputs=held[condition] if held.shape[1] else None,
+        certify=False,
+        n_orbits=0,
+        n_rounds=0,
     )
     # From where the orbit rests, and not from where a search that found nothing there went next.
     starts = np.flatnonzero(found.starts.status == FIXED)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.search.parts import Reach, SlowPoints, Starts
@@ -22,13 +22,16 @@ from rnnscope.analyses.fixed_points.search.root_search import (
     search_roots,
     search_seconds,
 )
+from rnnscope.analyses.fixed_points.search.search_on import Budget, Limits, search_on
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points
+from rnnscope.analyses.fixed_points.trust.completeness import Completeness
+from rnnscope.analyses.fixed_points.trust.index import index_of
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
-from rnnscope.maps import CompleteMap
+from rnnscope.maps import CompleteMap, keeps_domain
 from rnnscope.numerics import linalg
-from rnnscope.question import Axes, Count, InputRows, InputVector, Level, Positive, Seed, StateRows
+from rnnscope.question import Axes, Count, InputRows, InputVector, Level, Positive, Seed, StateRows, Whole
 from rnnscope.registry import analysis
 from rnnscope.subjects.starts import bounds, checked_starts, in_domain, starts_near
 from rnnscope.subjects.subject import Subject
@@ -59,6 +62,11 @@ def find_fixed_points(
     starts: StateRows | None = None,
     n_starts: Count = 1024,
     noise: Level | Sequence[Level] = (0.0, 0.1, 0.5),
+    run_on: Whole | Sequence[Whole] = (3, 10),
+    n_orbits: Whole = 100,
+    n_rounds: Whole = 10,
+    work: Level = 1e12,
+    work_on: Level = 5e10,
     visited: StateRows | None = None,
     far_distance: Positive = 2.0,
     within_domain: bool = True,
@@ -73,6 +81,11 @@ def find_fixed_points(
     Every start takes second-order steps of its own in float64 with the map's Jacobian (see `search_roots`). Only
     points with q below `tolerance` count as fixed points. Local minima of q that are no zeros are slow points; what is
     neither has failed, and says why.
+
+    From what is found the search goes on to what is not: orbits are run forward, as one that comes to rest at no known
+    point has found one; and curves that join fixed points in pairs are followed from all known points, in rounds, until
+    one finds nothing new (see `search_on.py`). Where the map is known to keep its domain, the index shows whether points
+    are missing (see `Index`), and while it does, the rounds go on.
 
     The search stays inside the map's `domain`: outside of it saturated gates give false roots. Starts outside are
     moved to its border first. Where there is no bound, it stays within 1000 times the largest start. Two points are
@@ -94,6 +107,13 @@ def find_fixed_points(
         n_starts: how many default starts.
         noise: standard deviation of the noise on visited states, as a fraction of each unit's own standard
             deviation; of several levels each serves an equal share.
+        run_on: default starts that are at random run on for so many steps at most, each for a number of its own; of
+            several each serves an equal share. States at random are far from where networks with many units go, and
+            Newton's method often leads from there to one point alone.
+        n_orbits: starts that are run forward, at each input, to see whether they end at a point that is listed.
+        n_rounds: rounds of curves at most.
+        work: multiplications that may be spent, about, on leading starts that found nothing to a fixed point.
+        work_on: and on the curves of the rounds.
         visited: states that the network visits, (state, unit), from which points may be far. If None: those of a run
             on its task, and else the starts.
         far_distance: beyond this distance from all of them, in units of their spread, a point is far (see
@@ -123,20 +143,31 @@ def find_fixed_points(
     if not levels.size:
         raise ValueError("noise is one fraction of a standard deviation or several, got none")
     seen, visited_from = _visited(subject, visited, starts is None, seed)
+    rng = np.random.default_rng([seed, 0xF1])
     if starts is None:
-        begin = starts_near(state_map, seen, n_starts, levels, RANDOM_SHARE, np.random.default_rng([seed, 0xF1]))
+        begin = starts_near(state_map, seen, n_starts, levels, RANDOM_SHARE, rng)
     else:
         begin = checked_starts(starts, state_map.state_size)
+    n_each = len(begin)
     held, start_input, begin = _conditions(state_map, input, start_inputs, begin, starts is None)
     given = held[start_input]
 
     low, high = search_box(state_map, begin, within_domain)
+    keeps = tuple(keeps_domain(state_map, each) for each in held)
+    kept = within_domain and not {"refuted", "unbounded"} & {*keeps}
+    if kept:
+        boxes = [box for box in map(state_map.kept_box, held) if box is not None]
+        if len(boxes) == len(held):  # an LSTM's domain has no bound, and this has
+            low, high = np.maximum(low, np.min(boxes, 0)[0]), np.minimum(high, np.max(boxes, 0)[1])
     begin = np.clip(begin, low, high)
     if not np.isfinite(residuals(state_map, begin, given)[1]).any():
         raise ValueError(
             f"the map gives no finite state from any of the {len(begin)} starts: look for NaN or infinite weights"
         )
     scale = spread(begin)
+    if starts is None:
+        at_random = np.arange(n_each) < (RANDOM_SHARE if seen is not None else 1) * n_each
+        begin = np.clip(_run_on(state_map, begin, given, at_random, run_on, rng), low, high)
     search = search_roots(
         state_map,
         begin,
@@ -146,32 +177,50 @@ def find_fixed_points(
         tolerance=tolerance,
         max_iterations=max_iterations,
         distance=distance,
+        kept=kept,
+        work=work,
     )
     fixed, slow = search.outcome == FIXED, search.outcome == SLOW
     rows, hits, belongs = _merge(search.ends, search.q, start_input, fixed, distance * scale)
+    forward = np.concatenate([_evenly(np.flatnonzero(start_input == i), n_orbits) for i in range(len(held))])
+    further = search_on(
+        state_map,
+        search.ends[rows],
+        start_input[rows],
+        held,
+        begin[forward],
+        start_input[forward],
+        Limits((low, high), scale, tolerance, distance, kept),
+        Budget(n_orbits, n_rounds, work_on),
+        rng,
+    )
     slow_rows, _, slow_belongs = _merge(search.ends, search.q, start_input, slow, np.sqrt(distance) * scale)
-    jacobians = state_map.jacobian(search.ends[rows], given[rows])
+    points = np.concatenate([search.ends[rows], further.points])
+    condition = np.concatenate([start_input[rows], further.input])
+    q, hits = np.append(search.q[rows], further.q), np.append(hits, np.zeros(len(further.points), np.int64))
+    jacobians = state_map.jacobian(points, held[condition])
     eigenvalues = linalg.eigenvalues(jacobians)
     n_unstable = count_unstable(eigenvalues)
-    order = np.lexsort((-hits, n_unstable, start_input[rows]))
+    order = np.lexsort((-hits, n_unstable, condition))
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     start_point = np.where(slow, slow_belongs, -1)
     start_point[fixed] = place[belongs[fixed]]
 
-    rows = rows[order]
-    points = search.ends[rows]
+    points, condition, jacobians, eigenvalues = (x[order] for x in (points, condition, jacobians, eigenvalues))
+    certificates = certify_fixed_points(state_map, points, held[condition]) if certify else _no_proofs(len(points))
+    smooth = is_smooth(lambda h: state_map.jacobian(h, held[condition]), points, jacobians, 1e-6 * scale)
     reference = begin if seen is None else seen
     return FixedPoints(
         points=points,
-        point_input=start_input[rows],
-        q=search.q[rows],
+        point_input=condition,
+        q=q[order],
         hits=hits[order],
-        eigenvalues=eigenvalues[order],
+        eigenvalues=eigenvalues,
         n_unstable=n_unstable[order],
-        smooth=is_smooth(lambda h: state_map.jacobian(h, given[rows]), points, jacobians[order], 1e-6 * scale),
+        smooth=smooth,
         held_inputs=held,
-        certificates=certify_fixed_points(state_map, points, given[rows]) if certify else _no_proofs(len(points)),
+        certificates=certificates,
         reach=Reach(
             in_domain=in_domain(state_map, points),
             visited_distance=_distance_to(reference, points) / spread(reference),
@@ -190,7 +239,38 @@ def find_fixed_points(
             tolerance=tolerance,
             scale=scale,
         ),
+        completeness=Completeness(
+            index=index_of(jacobians, eigenvalues, condition, certificates.certified, smooth, keeps),
+            further=further.spent,
+        ),
     )
+
+
+def _evenly(rows: Integer[np.ndarray, " row"], n: int) -> Integer[np.ndarray, " chosen"]:
+    return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)]
+
+
+def _run_on(
+    state_map: CompleteMap,
+    begin: Float[np.ndarray, "start unit"],
+    inputs: Float[np.ndarray, "start input"],
+    at_random: Bool[np.ndarray, " each"],
+    most: int | Sequence[int],
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "start unit"]:
+    """Where starts come to that run on for 0 ... k steps, k being each of `most` in turn; of one that goes to infinity,
+    the last state that is finite."""
+    limits = np.resize(np.atleast_1d(most), at_random.size)
+    n_steps = np.resize(np.where(at_random, rng.integers(0, limits + 1), 0), len(begin))
+    states = begin.copy()
+    with np.errstate(all="ignore"):
+        for step in range(n_steps.max(initial=0)):
+            going = np.flatnonzero(n_steps > step)
+            new = state_map.step(states[going], inputs[going])
+            sound = np.isfinite(new).all(1)
+            states[going[sound]] = new[sound]
+            n_steps[going[~sound]] = 0
+    return states
 
 
 def _visited(

@@ -4,6 +4,9 @@ At t = 0 it is a; at t = 1 it is a fixed point of F. Where F maps a bounded box 
 do, the curve leads there from almost every a of the box, through whatever folds (Chow, Mallet-Paret & Yorke, Math.
 Comp. 32, 1978). It is followed in state and t together: a predictor along the tangent, correctors at right angles to
 it, with the one factorisation that gave the tangent.
+
+The curves of one a join the fixed points of F in pairs, all but the one that a leads to. So the curve that goes back
+from a known point, t falling at first, ends at another point, known or not.
 """
 
 import numpy as np
@@ -14,6 +17,8 @@ from rnnscope.numerics import linalg
 
 # Lengths in units of the scale: the first step, the longest, and how closely the curve is followed.
 FIRST, LONGEST, NEAR = 0.1, 0.5, 0.01
+# From so many units on the matrices are factorised in single precision, in half the time: steps need no more digits.
+SINGLE_FROM = 64
 # A corrector takes so many steps at most; a step that is longer than this part of the last one ends it.
 CORRECTIONS, CONTRACTION = 4, 0.8
 
@@ -25,11 +30,23 @@ def follow_to_roots(
     box: tuple[np.ndarray, np.ndarray],
     scale: float,
     max_steps: int,
+    known: Float[np.ndarray, "start unit"] | None = None,
 ) -> tuple[Float[np.ndarray, "start unit"], Bool[np.ndarray, " start"], Integer[np.ndarray, " start"]]:
-    """(states near a fixed point, to within some hundredths of `scale`; whether each start got there; steps taken)."""
+    """(states near a fixed point, to within some hundredths of `scale`; whether each start got there; steps taken).
+
+    Args:
+        state_map: the map.
+        begin: a of each curve.
+        inputs: its input.
+        box: (low, high), in which the curves stay.
+        scale: the unit of lengths.
+        max_steps: how many steps a curve may take.
+        known: fixed points, from which the curves go back; from `begin` itself if None.
+    """
     n_starts, n = begin.shape
-    z = np.concatenate([begin, np.zeros((n_starts, 1))], 1)
-    towards = np.eye(n + 1)[[n] * n_starts]  # at first, t grows
+    at = np.zeros((n_starts, 1)) if known is None else np.ones((n_starts, 1))
+    z = np.concatenate([begin if known is None else known, at], 1)
+    towards = np.eye(n + 1)[[n] * n_starts] * (1 - 2 * at)  # at first, t grows, or falls from 1
     lengths = np.full(n_starts, FIRST * scale)
     arrived, n_steps = np.zeros(n_starts, bool), np.zeros(n_starts, np.int64)
     live = np.arange(n_starts)
@@ -69,9 +86,14 @@ def follow_to_roots(
             lengths[done] = np.minimum(lengths[done], LONGEST * scale)
             pending = pending[~good]
             lengths[live[pending]] *= 0.4
-        # A curve that goes back below t = 0 is another one: a step was too long.
+        # A curve that goes back below t = 0 is another one, as a step was too long; of those from known points, one does.
         live = live[~arrived[live] & (lengths[live] > 1e-7 * scale) & (z[live, n] > -NEAR)]
     return z[:, :n], arrived, n_steps
+
+
+def curve_work(n_units: int, n_steps: Integer[np.ndarray, " start"]) -> float:
+    """Multiplications that so many steps take: a factorisation each, and some passes over the matrix."""
+    return ((n_units + 1) ** 3 / 3 + 50.0 * (n_units + 1) ** 2) * float(n_steps.sum())
 
 
 def _tangent(
@@ -79,8 +101,10 @@ def _tangent(
 ) -> tuple[linalg.Factors, Float[np.ndarray, "start extended"]]:
     """The curve's unit tangent, in the sense of `towards`, and the factorisation of its equations beside it."""
     n = begin.shape[1]
-    matrices = np.empty((len(z), n + 1, n + 1))
-    np.multiply(state_map.jacobian(z[:, :n], inputs), z[:, n, None, None], out=matrices[:, :n, :n])
+    matrices = np.empty((len(z), n + 1, n + 1), np.float32 if n >= SINGLE_FROM else np.float64)
+    np.multiply(
+        state_map.jacobian(z[:, :n], inputs), z[:, n, None, None], out=matrices[:, :n, :n], casting="same_kind"
+    )
     diagonal = np.arange(n)
     matrices[:, diagonal, diagonal] -= 1
     matrices[:, :n, n] = state_map.step(z[:, :n], inputs) - begin

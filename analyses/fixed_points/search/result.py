@@ -1,7 +1,7 @@
 """The fixed points of a map: where they are, what happens close to them, and how far they can be trusted."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -11,9 +11,11 @@ from rnnscope.analyses.fixed_points.search.parts import Reach, SlowPoints, Start
 from rnnscope.analyses.fixed_points.search.root_search import FAILED, FIXED, SLOW
 from rnnscope.analyses.fixed_points.search.stability import frequencies, time_constants
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates
+from rnnscope.analyses.fixed_points.trust.completeness import Completeness
 from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
+from rnnscope.records.schema1 import FORMERLY
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -27,7 +29,7 @@ class FixedPoints(Result):
         points: the fixed points, each once.
         point_input: the row of `held_inputs` at which each is a fixed point.
         q: 1/2 |F(h) - h|^2 at each.
-        hits: how many starts ended there.
+        hits: how many starts ended there; 0 for a point that was found from others alone.
         eigenvalues: of the Jacobian at each point, the largest modulus first.
         n_unstable: eigenvalues outside the unit circle (|λ| > 1 + 1e-8), per point.
         smooth: whether the Jacobian is the same on all sides of the point. Where it is not, as at the origin of a
@@ -37,6 +39,7 @@ class FixedPoints(Result):
         reach: whether the network can be at each point.
         slow: slow points; they do not count as fixed points.
         starts: where the search began, and how each start ended.
+        completeness: what is known of points that were not found; None in a result of a version that did not ask.
         made: how it was found.
     """
 
@@ -54,6 +57,7 @@ class FixedPoints(Result):
     reach: Reach
     slow: SlowPoints
     starts: Starts
+    completeness: Completeness | None = field(default=None, metadata={FORMERLY: None})
     made: Made | None = None
 
     def __len__(self) -> int:
@@ -81,8 +85,9 @@ class FixedPoints(Result):
 
     @property
     def coverage(self) -> Coverage:
-        """What the hits say of points that were not found."""
-        return coverage(self.hits)
+        """What the hits say of points that were not found; of several inputs, what holds at each."""
+        each = np.bincount(self.starts.input, minlength=len(self.held_inputs))
+        return coverage(self.hits, int(each.min()))
 
     def at(self, condition: int) -> Integer[np.ndarray, " found"]:
         """The rows of `points` found at one of the `held_inputs`."""
@@ -118,9 +123,10 @@ class FixedPoints(Result):
             *([f"{far} far from every visited state"] if far else []),
             slow,
             f"largest q {self.q.max():.1g}",
+            *([] if self.completeness is None else [self.completeness.summary()]),
             self.coverage.summary(),
         ]
-        return "; ".join(parts)
+        return "; ".join(part for part in parts if part)
 
     def figure(self) -> "go.Figure":
         """The eigenvalues of all fixed points in the complex plane, with the unit circle."""

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.fixed_points.search.descent import STEPS, descend, residuals, shifted_jacobians, sound
-from rnnscope.analyses.fixed_points.search.homotopy import follow_to_roots
+from rnnscope.analyses.fixed_points.search.homotopy import curve_work, follow_to_roots
 from rnnscope.analyses.fixed_points.search.krylov import Subspaces, subspaces
 from rnnscope.cost import FLOAT, Number, Scale
 from rnnscope.maps import CompleteMap
@@ -36,6 +36,7 @@ __all__ = [
     "SLOW",
     "Search",
     "residuals",
+    "roots_near",
     "search_box",
     "search_bytes",
     "search_roots",
@@ -49,8 +50,10 @@ REASONS = (
     "held at the border of the box",
     "stagnated away from any minimum of q",
     "out of iterations",
+    "lost on the curve that leads to a fixed point",
+    "not led to a fixed point, as the budget of work was spent",
 )
-NOT_FINITE, HELD, STAGNATED, OUT_OF_ITERATIONS = range(1, len(REASONS))
+NOT_FINITE, HELD, STAGNATED, OUT_OF_ITERATIONS, OFF_CURVE, OUT_OF_WORK = range(1, len(REASONS))
 
 # Steps with one Jacobian: a factorisation of 256 x 256 costs as much as some 20 steps.
 ROUND = 20
@@ -71,12 +74,12 @@ RUNAWAY = 1e3
 LARGE, INEXACT, BASIS = 1024, 0.1, 1 / 8
 # Numbers in the Jacobians of the starts that are treated at a time: they stay in the cache from step to step.
 AT_A_TIME = 2**20
-# Where they are not formed: starts that share each product with the weights. And where seeking goes on so long only,
-# if it can be followed by continuation, which then takes less time.
-LARGE_AT_A_TIME, LARGE_STEPS = 32, 60
-# Multiplications that may be spent on starts that found nothing: on continuation, and on descents (those from the
-# lowest q first).
-CONTINUATION_WORK, DESCENT_WORK = 1e12, 2e11
+# Where they are not formed: starts that share each product with the weights.
+LARGE_AT_A_TIME = 32
+# From so many units on seeking goes on so long only, if it can be followed by continuation, which then takes less time.
+CONTINUED_FROM, STEPS_BEFORE = 512, 20
+# Multiplications that may be spent on descents of starts that found nothing else (those from the lowest q first).
+DESCENT_WORK = 2e11
 # Continuations, each for those that the one before did not lead to the end: the scale, in units of that of the search,
 # and the steps.
 CONTINUATIONS = ((1.0, 200), (0.25, 400))
@@ -127,6 +130,8 @@ def search_roots(
     tolerance: float,
     max_iterations: int,
     distance: float,
+    kept: bool,
+    work: float = 1e12,
 ) -> Search:
     """Search from every start, each at its own input.
 
@@ -139,12 +144,14 @@ def search_roots(
         tolerance: q below which a state is a fixed point.
         max_iterations: steps of the seeking; descent and continuation have limits of their own.
         distance: ends nearer than this, in units of `scale`, are one.
+        kept: whether the map leads from the box back into it, so that starts that found nothing can be led on.
+        work: multiplications that leading them may take, about.
     """
     near = distance * scale
     together = TOGETHER * scale if begin.shape[1] < LARGE else near
     search = _Settings(state_map, box, scale, tolerance, near, together)
-    if begin.shape[1] >= LARGE and _bounded(state_map):
-        max_iterations = min(max_iterations, LARGE_STEPS)
+    if begin.shape[1] >= CONTINUED_FROM and kept:
+        max_iterations = min(max_iterations, STEPS_BEFORE)
     s = _begin(search, np.clip(begin, *box), inputs, max_iterations)
     outcome, reason = np.full(len(begin), FAILED), np.full(len(begin), NOT_FINITE)
     todo = np.nonzero(np.isfinite(s.q))[0]
@@ -157,12 +164,16 @@ def search_roots(
             lost = todo[(s.leader[todo] == todo) & (s.q[todo] >= tolerance) & (outcome[todo] != SLOW)]
             outcome[lost], reason[lost] = FAILED, OUT_OF_ITERATIONS
             if len(lost):
-                _continue(search, s, lost)
+                if kept:
+                    followed, used = _continue(search, s, lost, work)
+                    reason[lost], work = np.where(followed, OFF_CURVE, OUT_OF_WORK), work - used
                 found = lost[s.q[lost] < tolerance]
                 outcome[found], reason[found] = FIXED, 0
                 rest = lost[s.q[lost] >= tolerance]
                 worth = max(1, int(DESCENT_WORK / (100.0 * begin.shape[1] ** 3)))
-                _descend(search, s, rest[np.argsort(s.lowest_q[rest], kind="stable")[:worth]], outcome, reason)
+                rest = rest[np.argsort(s.lowest_q[rest], kind="stable")]
+                _descend(search, s, rest[:worth], outcome, reason)
+                reason[rest[worth:]] = OUT_OF_WORK
                 left = lost[s.q[lost] >= tolerance]
                 s.x[left], s.q[left] = s.lowest[left], s.lowest_q[left]
             released = _finish(search, s, todo)
@@ -171,6 +182,28 @@ def search_roots(
                 array[led] = array[s.leader[led]]
             todo = released
     return Search(s.x, s.q, outcome, reason, s.n_steps)
+
+
+def roots_near(
+    state_map: CompleteMap,
+    states: Float[np.ndarray, "start unit"],
+    inputs: Float[np.ndarray, "start input"],
+    *,
+    box: tuple[np.ndarray, np.ndarray],
+    scale: float,
+    tolerance: float,
+    max_iterations: int,
+) -> tuple[Float[np.ndarray, "start unit"], Bool[np.ndarray, " start"]]:
+    """(ends, whether they are zeros) of seeking alone, each start by itself: for states that are near zeros already."""
+    search = _Settings(state_map, box, scale, tolerance, 0.0, 0.0)
+    s = _begin(search, np.clip(states, *box), inputs, max_iterations)
+    s.alone[:] = True
+    with np.errstate(all="ignore"), linalg.one_thread():
+        _seek(search, s, np.nonzero(np.isfinite(s.q))[0])
+        zeros = np.nonzero(s.q < tolerance)[0]
+        for part in _parts(zeros, _at_a_time(s.x.shape[1])):
+            _polish(search, s, part)
+    return s.x, s.q < tolerance
 
 
 def search_seconds(scale: Scale, n_starts: Number) -> Number:
@@ -387,18 +420,21 @@ def _descend(search: _Settings, s: _Starts, rows: np.ndarray, outcome: np.ndarra
         there = rows[outcome[rows] == SLOW]
 
 
-def _continue(search: _Settings, s: _Starts, rows: np.ndarray) -> None:
-    """Lead starts that found nothing to a fixed point from where they began, as many as the work allows."""
-    if not _bounded(search.state_map):
-        return
-    n = s.x.shape[1]
-    many = max(1, int(CONTINUATION_WORK / (50.0 * n**3)))
-    rows = rows[np.linspace(0, len(rows) - 1, min(many, len(rows))).astype(int)]
-    for part in _parts(rows, _at_a_time(n)):
+def _continue(search: _Settings, s: _Starts, rows: np.ndarray, work: float) -> tuple[Bool[np.ndarray, " row"], float]:
+    """Lead starts that found nothing to a fixed point from where they began, as many as the work allows, evenly taken:
+    (which of them were led, multiplications spent)."""
+    n, spent, followed = s.x.shape[1], 0.0, np.zeros(len(rows), bool)
+    size = _at_a_time(n)
+    n_parts = -(-len(rows) // size)
+    for which in (np.arange(i, len(rows), n_parts) for i in range(n_parts)):
+        if spent > work:
+            break
+        followed[which], part = True, rows[which]
         for scale, steps in CONTINUATIONS:
             states, arrived, n_steps = follow_to_roots(
                 search.state_map, s.begin[part], s.inputs[part], search.box, scale * search.scale, steps
             )
+            spent += curve_work(n, n_steps)
             s.n_steps[part] += n_steps
             there = part[arrived]
             s.x[there] = states[arrived]
@@ -407,11 +443,8 @@ def _continue(search: _Settings, s: _Starts, rows: np.ndarray) -> None:
             part = part[~arrived]
             if not len(part):
                 break
-    _seek(search, s, rows)
-
-
-def _bounded(state_map: CompleteMap) -> bool:
-    return state_map.domain is not None and bool(np.isfinite(state_map.domain).all())
+    _seek(search, s, rows[followed])
+    return followed, spent
 
 
 def _finish(search: _Settings, s: _Starts, todo: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ def search(state_map, begin, inputs=None, **settings):
     scale = float(np.median(np.linalg.norm(begin - np.median(begin, 0), axis=1))) or 1.0
     settings = {
         "box": search_box(state_map, begin),
+        "kept": state_map.domain is not None and bool(np.isfinite(state_map.domain).all()),
         "scale": scale,
         "tolerance": 1e-20,
         "max_iterations": 200,

@@ -1,0 +1,108 @@
+"""The index of a list of fixed points: a theorem's count, which shows that points are missing.
+
+A fixed point h of a map F has the index sign det(I - J(h)), 1 or -1, where that is not 0. If F maps a convex compact set
+into itself, and no fixed point is degenerate, the indices of *all* its fixed points there add up to 1 (Brouwer's degree;
+Milnor, Topology from the Differentiable Viewpoint, 1965). A sum that is not 1 proves that at least one is missing. A sum
+of 1 proves nothing: two that are missing may have opposite signs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float, Integer
+
+from rnnscope.maps import CompleteMap
+from rnnscope.numerics import linalg
+
+# A point that is not certified is degenerate when an eigenvalue is nearer to 1 than this.
+NEAR_ONE = 1e-6
+
+
+@dataclass(frozen=True)
+class Index:
+    """Whether a list of fixed points can be all of them, input by input.
+
+    Attributes:
+        sign: sign det(I - J) at each point; 0 where it is too near 0 to say, and at kinks of the map.
+        total: their sum at each input.
+        unknown: points of sign 0 at each input.
+        keeps: whether the map keeps its domain at each input, so that the sum over all points is 1: "known" from its
+            equation, "not refuted" by states that were tried, "refuted", or "unbounded", without a finite domain.
+    """
+
+    sign: Integer[np.ndarray, " point"]
+    total: Integer[np.ndarray, " condition"]
+    unknown: Integer[np.ndarray, " condition"]
+    keeps: tuple[str, ...]
+
+    @property
+    def applies(self) -> Bool[np.ndarray, " condition"]:
+        """Whether the sum over all points is 1."""
+        return np.array([keeps in ("known", "not refuted") for keeps in self.keeps], bool)
+
+    @property
+    def missing(self) -> Bool[np.ndarray, " condition"]:
+        """Whether at least one point is missing: for certain, if it is known that the map keeps its domain."""
+        return self.applies & (self.unknown == 0) & (self.total != 1)
+
+    @property
+    def consistent(self) -> Bool[np.ndarray, " condition"]:
+        """Whether the sum is what it is over all points. They may be all, or not."""
+        return self.applies & (self.unknown == 0) & (self.total == 1)
+
+    def summary(self) -> str:
+        """Such as "index 3, of all points 1: at least one more exists"; empty where nothing is known."""
+        if not self.applies.any():
+            return ""
+        given = "" if "not refuted" not in self.keeps else ", if the map keeps its domain, as states that were tried do"
+        if self.missing.any():
+            total = self.total[self.missing][0]
+            return f"index {total}, of all points it is 1: at least one more exists{self._at(self.missing)}{given}"
+        undecided = self.applies & (self.unknown > 0)
+        if undecided.any():
+            return f"index not known{self._at(undecided)}, as a point is degenerate"
+        return f"index 1{self._at(self.applies)}, consistent with all having been found{given} (no proof)"
+
+    def _at(self, chosen: Bool[np.ndarray, " condition"]) -> str:
+        return "" if len(chosen) == 1 else f" at {int(chosen.sum())} of {len(chosen)} inputs"
+
+
+def signs_of(
+    state_map: CompleteMap, points: Float[np.ndarray, "point unit"], inputs: Float[np.ndarray, "point input"]
+) -> Integer[np.ndarray, " point"]:
+    """sign det(I - J) at each point, as it comes out."""
+    n = state_map.state_size
+    part = max(1, 2**24 // n**2)  # Jacobians that are held at a time
+    signs = np.zeros(len(points), np.int64)
+    with linalg.one_thread():
+        for i in range(0, len(points), part):
+            jacobians = state_map.jacobian(points[i : i + part], inputs[i : i + part])
+            signs[i : i + part] = np.nan_to_num(np.linalg.slogdet(np.eye(n) - jacobians)[0])
+    return signs
+
+
+def index_of(
+    jacobians: Float[np.ndarray, "point unit unit"],
+    eigenvalues: Complex[np.ndarray, "point eigenvalue"],
+    condition: Integer[np.ndarray, " point"],
+    regular: Bool[np.ndarray, " point"],
+    smooth: Bool[np.ndarray, " point"],
+    keeps: tuple[str, ...],
+) -> Index:
+    """The index of a list.
+
+    Args:
+        jacobians: J at each point.
+        eigenvalues: of these.
+        condition: the input of each point.
+        regular: whether I - J is proven to be invertible there.
+        smooth: False at a kink of the map.
+        keeps: see `Index`.
+    """
+    with linalg.one_thread():
+        sign = np.linalg.slogdet(np.eye(jacobians.shape[-1]) - jacobians)[0].astype(np.int64)
+    known = smooth & (regular | (np.abs(eigenvalues - 1).min(-1, initial=np.inf) > NEAR_ONE))
+    sign = np.where(known, sign, 0)
+    n = len(keeps)
+    total = np.bincount(condition, sign, n).round().astype(np.int64)
+    return Index(sign, total, np.bincount(condition[sign == 0], minlength=n), keeps)
