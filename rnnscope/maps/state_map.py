@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from rnnscope.maps.piecewise_linear import LinearPieces
-from rnnscope.numerics.bounds import Ball, Bounded
+from rnnscope.numerics.bounds import Bounded, Region
 
 Array = np.ndarray
 States = Float[np.ndarray, "*batch state"]
@@ -102,10 +102,19 @@ class CompleteMap(StateMap, Protocol):
         more than one layer of gates (a stack of ReLU layers has gates behind gates)."""
         ...
 
-    def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
-        """G(h, u), with rigorous bounds, for all states h of the balls: a vector, in parts, that is zero exactly where
+    def fixed_point_equation(self, region: Region, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+        """G(h, u), with rigorous bounds, for all states h of the regions: a vector, in parts, that is zero exactly where
         F(h, u) = h; None where the map states no such equation. It need not be F - h: it is chosen so that bounds are
         narrow."""
+        ...
+
+    def at_rest(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[tuple[Bounded, ...], ...] | None:
+        """The state that every fixed point has, with rigorous bounds, as a function of the *shown* numbers that weights
+        act on: those of a vanilla network or a GRU are its state, of an LSTM its h without c, of a stack those of all
+        layers. A tuple for each layer, the shown numbers first. The region is one of shown numbers. None where the map
+        does not say."""
         ...
 
 
