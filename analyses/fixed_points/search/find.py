@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
+from rnnscope.analyses.fixed_points.search.near_folds import tell_apart
 from rnnscope.analyses.fixed_points.search.parts import Reach, SlowPoints, Starts
 from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.analyses.fixed_points.search.root_search import (
@@ -23,7 +24,6 @@ from rnnscope.analyses.fixed_points.search.root_search import (
     search_seconds,
 )
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
-from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
@@ -77,7 +77,9 @@ def find_fixed_points(
     The search stays inside the map's `domain`: outside of it saturated gates give false roots. Starts outside are
     moved to its border first. Where there is no bound, it stays within 1000 times the largest start. Two points are
     one when their distance is below `distance` times the spread of the starts (the median distance from their
-    median); of those, the one with the smallest q is kept. For slow points it is the root of `distance`, as a minimum
+    median), unless they are proven to be two; of those, the one with the smallest q is kept. Near a fold, q is small
+    over a long way, and no number of digits tells whether there is a point: what is not certified there, where the map
+    has bounds, counts as slow (see `FixedPoints.nearly`). For slow points it is the root of `distance`, as a minimum
     of q is found to about the root of the precision of a zero.
 
     On a continuous attractor hardly any state stands still, and the search may pass by all of it:
@@ -147,8 +149,10 @@ def find_fixed_points(
         max_iterations=max_iterations,
         distance=distance,
     )
+    told = tell_apart(state_map, search, given, start_input, scale=scale, distance=distance, certify=certify)
+    search = told.search
     fixed, slow = search.outcome == FIXED, search.outcome == SLOW
-    rows, hits, belongs = _merge(search.ends, search.q, start_input, fixed, distance * scale)
+    rows, hits, belongs = _merge(search.ends, search.q, start_input, fixed, 0.0)
     slow_rows, _, slow_belongs = _merge(search.ends, search.q, start_input, slow, np.sqrt(distance) * scale)
     jacobians = state_map.jacobian(search.ends[rows], given[rows])
     eigenvalues = linalg.eigenvalues(jacobians)
@@ -171,7 +175,7 @@ def find_fixed_points(
         n_unstable=n_unstable[order],
         smooth=is_smooth(lambda h: state_map.jacobian(h, given[rows]), points, jacobians[order], 1e-6 * scale),
         held_inputs=held,
-        certificates=certify_fixed_points(state_map, points, given[rows]) if certify else _no_proofs(len(points)),
+        certificates=told.proofs(rows),
         reach=Reach(
             in_domain=in_domain(state_map, points),
             visited_distance=_distance_to(reference, points) / spread(reference),
@@ -260,7 +264,7 @@ def _merge(
     belongs = np.full(len(ends), -1)
     kept, hits = [], []
     while len(left):
-        near = np.linalg.norm(ends[left] - ends[left[0]], axis=1) < radius
+        near = np.linalg.norm(ends[left] - ends[left[0]], axis=1) <= radius
         near &= condition[left] == condition[left[0]]
         near[0] = True
         belongs[left[near]] = len(kept)
@@ -274,7 +278,3 @@ def _distance_to(states: np.ndarray, points: np.ndarray) -> Float[np.ndarray, " 
     from scipy.spatial import KDTree
 
     return KDTree(states).query(points)[0] if len(points) else np.empty(0)
-
-
-def _no_proofs(n: int) -> Certificates:
-    return Certificates(np.zeros(n, bool), np.full(n, np.inf), np.zeros(n), ("not asked for",) * n)

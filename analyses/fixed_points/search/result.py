@@ -80,6 +80,12 @@ class FixedPoints(Result):
         return frequencies(self.eigenvalues)
 
     @property
+    def nearly(self) -> Integer[np.ndarray, " nearly"]:
+        """Rows of `slow` where q is as small as at a fixed point: nearly a fold, or degenerate. Whether there is a
+        fixed point, or two, or none, is not told apart in double precision; they are not counted."""
+        return np.flatnonzero(self.slow.q < self.starts.tolerance)
+
+    @property
     def coverage(self) -> Coverage:
         """What the hits say of points that were not found."""
         return coverage(self.hits)
@@ -99,9 +105,11 @@ class FixedPoints(Result):
     def summary(self) -> str:
         n_inputs, starts = len(self.held_inputs), self.starts
         slow = f"{len(self.slow)} slow point{'' if len(self.slow) == 1 else 's'}"
+        if len(self.nearly):
+            slow += f", {len(self.nearly)} of them nearly a fold or degenerate (none, one or two fixed points)"
         if not len(self):
             return (
-                f"no fixed point from {len(starts)} starts ({starts.count(SLOW)} ended slow, {starts.failures()}; "
+                f"no fixed point{' certified' if len(self.nearly) else ''} from {len(starts)} starts ({starts.count(SLOW)} ended slow, {starts.failures()}; "
                 f"smallest q {starts.q.min():.1g}, wanted below {starts.tolerance:.1g}); {slow}"
             )
         kinks, outside, far = int((~self.smooth).sum()), int((~self.reach.in_domain).sum()), int(self.reach.far.sum())
