@@ -87,6 +87,12 @@ class Dynamics(Protocol):
         between which all fixed points at such inputs lie; None where none are known."""
         return None
 
+    def at_rest(self, shown: Signal, input: Signal) -> tuple[Bounded, ...] | None:
+        """The state that every fixed point has, as a function of the `n_units` numbers that the cell shows, on which
+        only weights may act: those numbers first, then the rest of the state. All fixed points are looked for with it;
+        None where they cannot be."""
+        return None
+
 
 class Pieces(NamedTuple):
     """A piecewise-linear step at a constant input, F(h) = linear h + out f(gates h + threshold) + offset, where f has

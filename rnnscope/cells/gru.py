@@ -108,14 +108,19 @@ class GRUDynamics(Dynamics):
 
     def fixed_point_equation(self, state: bounds.Signal, input: bounds.Signal) -> tuple[bounds.Bounded, ...]:
         """n - h: the update gate is never quite 1, so that (1 - z) (n - h) = 0 only where n = h."""
+        (new,) = self.at_rest(state, input)
+        return (new - state.bounded(),)
+
+    def at_rest(self, shown: bounds.Signal, input: bounds.Signal) -> tuple[bounds.Bounded, ...]:
+        """n."""
         in_reset, _, in_new = self.weight_in.chunk(3, 0)
         w_reset, _, w_new = self.weight.chunk(3, 0)
         b_in_reset, _, b_in_new = self.bias_in.chunk(3, 0)
         b_reset, _, b_new = self.bias.chunk(3, 0)
-        reset = bounds.sigmoid(bounds.affine((in_reset, input), (w_reset, state), bias=[b_in_reset, b_reset]))
-        from_state = bounds.affine((w_new, state), bias=[b_new])
+        reset = bounds.sigmoid(bounds.affine((in_reset, input), (w_reset, shown), bias=[b_in_reset, b_reset]))
+        from_state = bounds.affine((w_new, shown), bias=[b_new])
         new = bounds.tanh(bounds.affine((in_new, input), bias=[b_in_new]) + reset * from_state)
-        return (new - state.bounded(),)
+        return (new,)
 
     @property
     def smooth(self) -> bool:

@@ -150,6 +150,14 @@ class LSTMDynamics(Dynamics):
         memory = torch.sigmoid(i) * torch.tanh(g) / torch.sigmoid(-f)
         return around_zero(torch.cat([one, memory])) if memory.isfinite().all() else None
 
+    def at_rest(self, shown: bounds.Signal, input: bounds.Signal) -> tuple[bounds.Bounded, ...]:
+        """o tanh(c) and c = i g / (1 - f): the gates depend on h alone, and 1 / (1 - f) is 1 + exp of what enters f."""
+        weights = zip(self.weight_in.chunk(4, 0), self.weight.chunk(4, 0), self.bias.chunk(4, 0), strict=True)
+        i, f, g, o = (bounds.affine((w_in, input), (w, shown), bias=[bias]) for w_in, w, bias in weights)
+        written = bounds.sigmoid(i) * bounds.tanh(g)
+        memory = written * (bounds.constant(1.0) + bounds.exponential(f))
+        return bounds.sigmoid(o) * bounds.tanh(memory), memory
+
 
 class LSTMCell(nn.Module):
     """An LSTM with its parameters, which have the names and shapes of torch's `nn.LSTM`."""

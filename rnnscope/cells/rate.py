@@ -135,6 +135,17 @@ class RateDynamics:
         most = contracting_bound(growth, gain.abs() * torch.maximum(high, -low))
         return None if most is None else torch.stack([-most, most])
 
+    def at_rest(self, shown: bounds.Signal, input: bounds.Signal) -> tuple[bounds.Bounded, ...] | None:
+        """gain / (1 - keep) f(W h + W_in u + b): without a leak, and with one but for rounding, f itself."""
+        if self.nonlinearity != "tanh":
+            return None  # the others are piecewise linear, and their pieces can be enumerated
+        rate = bounds.tanh(bounds.affine((self.weight, shown), (self.weight_in, input), bias=[self.bias]))
+        if self.keep is None or self.gain is None:
+            return (rate,)
+        if not (self.keep < 1).all():
+            return None
+        return (bounds.quotient(bounds.constant(self.gain), bounds.constant(1.0) - bounds.constant(self.keep)) * rate,)
+
 
 @runtime_checkable
 class RateWeights(Protocol):

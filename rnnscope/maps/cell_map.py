@@ -23,7 +23,7 @@ from rnnscope.maps.state_map import (
     sizes_of,
     tensor,
 )
-from rnnscope.numerics.bounds import Ball, Bounded
+from rnnscope.numerics.bounds import Bounded, Region
 
 
 class CellMap:
@@ -141,18 +141,18 @@ class CellMap:
             found = self._dynamics[0].linear_pieces(tensor(input))
             return None if found is None else LinearPieces(**{k: v.numpy().copy() for k, v in found._asdict().items()})
 
-    def fixed_point_equation(self, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
+    def fixed_point_equation(self, region: Region, inputs: Inputs) -> tuple[Bounded, ...] | None:
         """The equations of all layers. Where a state stays, the new state of the layer below, which a layer is given,
         is the old one: the equation of a layer contains those below as they are, and no chain rule. None where a cell
         does not state its own."""
-        check_sizes(self, ball.centre, inputs)
-        signal, equations = ball.constant(inputs), []
+        check_sizes(self, region.centre, inputs)
+        signal, equations = region.constant(inputs), []
         for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
-            own = dynamics.fixed_point_equation(ball.part(part), signal)
+            own = dynamics.fixed_point_equation(region.part(part), signal)
             if own is None:
                 return None
             equations += own
-            signal = ball.part(part)[: layer.n_units]
+            signal = region.part(part)[: layer.n_units]
         return tuple(equations)
 
     @property
@@ -171,6 +171,19 @@ class CellMap:
                 boxes.append(box)
                 signal = box[:, : layer.n_units]
             return torch.cat(boxes, 1).numpy().copy()
+
+    def at_rest(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[tuple[Bounded, ...], ...] | None:
+        signal, found, start = region.constant(inputs), [], 0
+        for layer, dynamics in zip(self._layers, self._dynamics, strict=True):
+            shown = region.part(slice(start, start + layer.n_units))
+            own = dynamics.at_rest(shown, signal)
+            if own is None:
+                return None
+            found.append(own)
+            signal, start = shown, start + layer.n_units
+        return tuple(found)
 
     def _derivatives(self, states: States, inputs: Inputs) -> tuple[Array, Array]:
         """Down the stack by the chain rule: a layer's new state depends on the old states of all layers below."""

@@ -18,7 +18,7 @@ from rnnscope.maps.state_map import (
     check_vectors,
     sizes_of,
 )
-from rnnscope.numerics.bounds import Ball, Bounded
+from rnnscope.numerics.bounds import Bounded, Region
 
 
 def complete(map: StateMap) -> CompleteMap:
@@ -56,6 +56,7 @@ class Completed:
         self._unrolling = map if isinstance(map, _Unrolling) else None
         self._in_pieces = map if isinstance(map, _InPieces) else None
         self._provable = map if isinstance(map, _Provable) else None
+        self._resting = map if isinstance(map, _Resting) else None
         self._digested = map if isinstance(map, _Digested) else None
         self._keeping = map if isinstance(map, _Keeping) else None
         self.smooth: bool | None = map.smooth if isinstance(map, _Smooth) else None
@@ -102,8 +103,15 @@ class Completed:
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
         return None if self._in_pieces is None else self._in_pieces.linear_pieces(input)
 
-    def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
-        return None if self._provable is None else self._provable.fixed_point_equation(ball, inputs)
+    def fixed_point_equation(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[Bounded, ...] | None:
+        return None if self._provable is None else self._provable.fixed_point_equation(region, inputs)
+
+    def at_rest(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[tuple[Bounded, ...], ...] | None:
+        return None if self._resting is None else self._resting.at_rest(region, inputs)
 
     def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
         return None if self._keeping is None else self._keeping.kept_box(input)
@@ -186,4 +194,9 @@ class _InPieces(Protocol):
 
 @runtime_checkable
 class _Provable(Protocol):
-    def fixed_point_equation(self, ball: Ball, inputs: Array) -> tuple[Bounded, ...] | None: ...
+    def fixed_point_equation(self, region: Region, inputs: Array) -> tuple[Bounded, ...] | None: ...
+
+
+@runtime_checkable
+class _Resting(Protocol):
+    def at_rest(self, region: Region, inputs: Array) -> tuple[tuple[Bounded, ...], ...] | None: ...

@@ -16,7 +16,7 @@ from rnnscope.maps.state_map import (
     check_vectors,
     sizes_of,
 )
-from rnnscope.numerics.bounds import Ball, Bounded
+from rnnscope.numerics.bounds import Bounded, Region
 
 
 class Conjugated:
@@ -92,7 +92,14 @@ class Conjugated:
             above=own.above,
         )
 
-    def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+    def fixed_point_equation(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[Bounded, ...] | None:
+        return None
+
+    def at_rest(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[tuple[Bounded, ...], ...] | None:
         return None
 
     def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:

@@ -21,7 +21,7 @@ from rnnscope.maps.state_map import (
     directional_differences,
     repeat,
 )
-from rnnscope.numerics.bounds import UNIT, Ball, Bounded, affine, exactly, linearised, mixed, norm_bound, two_slopes
+from rnnscope.numerics.bounds import UNIT, Bounded, Region, affine, exactly, linearised, mixed, norm_bound, two_slopes
 
 # The relative error of central differences of a smooth map.
 DIFFERENCES = 1e-10
@@ -43,7 +43,7 @@ class FunctionMap:
         dt: what a step is in units of time, for the time step of a flow; None for a map proper.
         jacobian_lipschitz: L with |J(h) - J(k)| <= L |h - k| in the 2-norm, at every input, for proofs that there is
             a fixed point: a number if it holds everywhere, or a function of (states, radii), (point, state) and
-            (point,), that gives an L for the ball around each state. It needs `jacobian`.
+            (point,), that gives an L for the region around each state. It needs `jacobian`.
         rounding: a bound on the rounding error of a number that `step` or `jacobian` returns, relative to
             (1 + its size + the state's largest number). The default allows for some hundred operations without
             cancellation.
@@ -159,12 +159,12 @@ class FunctionMap:
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
         return self._pieces(input) if callable(self._pieces) else self._pieces
 
-    def fixed_point_equation(self, ball: Ball, inputs: Inputs) -> tuple[Bounded, ...] | None:
+    def fixed_point_equation(self, region: Region, inputs: Inputs) -> tuple[Bounded, ...] | None:
         """F(h) - h, from the pieces or from a Lipschitz bound; None where neither was given."""
-        x = ball.centre
+        x = region.centre
         check_sizes(self, x, inputs)
         if isinstance(self._pieces, LinearPieces):
-            state, pieces = ball.part(slice(None)), self._pieces
+            state, pieces = region.part(slice(None)), self._pieces
             gates = two_slopes(affine((pieces.gates, state), bias=[pieces.threshold]), pieces.below, pieces.above)
             return (affine((pieces.linear, state), bias=[pieces.offset]) + mixed(pieces.out, gates) - state.bounded(),)
         if self._lipschitz is None:
@@ -175,12 +175,17 @@ class FunctionMap:
         value = exactly(new).widened(rounding * (np.abs(new) + largest)) - exactly(x)
         # 1 more, for the 1 that is still to be subtracted.
         errors = rounding * (np.abs(jacobian) + largest[..., None] + 1)
-        lipschitz = np.full_like(ball.radii, np.nan if callable(self._lipschitz) else self._lipschitz)
+        lipschitz = np.full_like(region.radii, np.nan if callable(self._lipschitz) else self._lipschitz)
         if callable(self._lipschitz):
-            for row, radii in zip(lipschitz, ball.radii, strict=True):
+            for row, radii in zip(lipschitz, region.radii, strict=True):
                 row[:] = checked_derivative("jacobian_lipschitz", self._lipschitz(x.copy(), radii.copy()), radii.shape)
-        change = np.where(lipschitz == 0, 0.0, lipschitz * ball.radii) * (1 + 4 * UNIT) + norm_bound(errors, (-2, -1))
-        return (linearised(ball, value, jacobian - np.eye(self.state_size), change),)
+        change = np.where(lipschitz == 0, 0.0, lipschitz * region.radii) * (1 + 4 * UNIT) + norm_bound(errors, (-2, -1))
+        return (linearised(region, value, jacobian - np.eye(self.state_size), change),)
+
+    def at_rest(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[tuple[Bounded, ...], ...] | None:
+        return None
 
     def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
         return None

@@ -8,7 +8,7 @@ from rnnscope.maps.complete import complete
 from rnnscope.maps.digest import digest_of_parts
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import Array, Inputs, StateMap, States, Vectors, check_sequence, check_sizes, sizes_of
-from rnnscope.numerics.bounds import Ball, Bounded
+from rnnscope.numerics.bounds import Bounded, Region
 
 
 class HeldInput:
@@ -66,9 +66,16 @@ class HeldInput:
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
         return self.map.linear_pieces(self.input)
 
-    def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
-        check_sizes(self, ball.centre, inputs)
-        return self.map.fixed_point_equation(ball, self._held(len(ball.centre)))
+    def fixed_point_equation(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[Bounded, ...] | None:
+        check_sizes(self, region.centre, inputs)
+        return self.map.fixed_point_equation(region, self._held(len(region.centre)))
+
+    def at_rest(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[tuple[Bounded, ...], ...] | None:
+        return self.map.at_rest(region, self._held(len(region.centre)))
 
     def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:
         return self.map.kept_box(self.input)

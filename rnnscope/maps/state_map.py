@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from rnnscope.maps.piecewise_linear import LinearPieces
-from rnnscope.numerics.bounds import Ball, Bounded
+from rnnscope.numerics.bounds import Bounded, Region
 
 Array = np.ndarray
 States = Float[np.ndarray, "*batch state"]
@@ -105,8 +105,10 @@ class CompleteMap(StateMap, Protocol):
         more than one layer of gates (a stack of ReLU layers has gates behind gates)."""
         ...
 
-    def fixed_point_equation(self, ball: Ball, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
-        """G(h, u), with rigorous bounds, for all states h of the balls: a vector, in parts, that is zero exactly where
+    def fixed_point_equation(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[Bounded, ...] | None:
+        """G(h, u), with rigorous bounds, for all states h of the regions: a vector, in parts, that is zero exactly where
         F(h, u) = h; None where the map states no such equation. It need not be F - h: it is chosen so that bounds are
         narrow."""
         ...
@@ -115,6 +117,15 @@ class CompleteMap(StateMap, Protocol):
         """Finite bounds (low, high) around a compact convex set that F(., input) maps into itself, with every fixed
         point in its interior; None where no such set is known for certain. The set is the box itself, but for a map
         seen in other coordinates. See `rnnscope.maps.keeps_domain` for what follows from it."""
+        ...
+
+    def at_rest(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[tuple[Bounded, ...], ...] | None:
+        """The state that every fixed point has, with rigorous bounds, as a function of the *shown* numbers that weights
+        act on: those of a vanilla network or a GRU are its state, of an LSTM its h without c, of a stack those of all
+        layers. A tuple for each layer, the shown numbers first. The region is one of shown numbers. None where the map
+        does not say."""
         ...
 
 

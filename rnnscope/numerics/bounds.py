@@ -21,6 +21,7 @@ The true value lies in the interval, rounding errors included. This supposes of 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -140,11 +141,13 @@ class Form:
         matrix: M; the same for all points, or (point, form, state).
         row_norms: bounds on the Euclidean norms of its rows.
         outer: weights that act after them, (number, form); if None, each number depends on its own form.
+        remainder: the 2-norm, at most, of weights on the state that M leaves out (see `rnnscope.numerics.boxes`).
     """
 
     matrix: Float[np.ndarray, "*point form state"]
     row_norms: Float[np.ndarray, "*point form"]
     outer: Float[np.ndarray, "number form"] | None = None
+    remainder: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -176,13 +179,18 @@ class Bounded:
 
 def tanh(x: Bounded) -> Bounded:
     rate = _increasing(np.tanh, x.range, ELEMENTARY).within(-1.0, 1.0)
-    return Bounded(rate, _scaled(x.slopes, (_ONE - rate.square()).within(0.0, 1.0)))
+    return Bounded(rate, _scaled(x.slopes, (ONE - rate.square()).within(0.0, 1.0)))
 
 
 def sigmoid(x: Bounded) -> Bounded:
     """1 / (1 + exp(-x)); its derivative is 1/4 - (sigmoid - 1/2)^2."""
     gate = _increasing(lambda a: 1 / (1 + np.exp(-a)), x.range, ELEMENTARY + 3 * UNIT).within(0.0, 1.0)
     return Bounded(gate, _scaled(x.slopes, (_QUARTER - (gate - _HALF).square()).within(0.0, 0.25)))
+
+
+def exponential(x: Bounded) -> Bounded:
+    grown = _increasing(np.exp, x.range, ELEMENTARY).within(0.0, np.inf)
+    return Bounded(grown, _scaled(x.slopes, grown))
 
 
 def two_slopes(x: Bounded, below: float | Array, above: float | Array = 1.0) -> Bounded:
@@ -200,6 +208,41 @@ def two_slopes(x: Bounded, below: float | Array, above: float | Array = 1.0) -> 
     return Bounded(value, _scaled(x.slopes, Interval(np.where(kink, flat, one_side), np.where(kink, steep, one_side))))
 
 
+@runtime_checkable
+class Region(Protocol):
+    """The states that a bound holds for: a `Ball`, or a `Box` of `rnnscope.numerics.boxes`, for each of some points.
+
+    Attributes:
+        centre: (point, coordinate), exact.
+        radii: Euclidean distances from it, at most, (radius, point).
+    """
+
+    @property
+    def centre(self) -> Float[np.ndarray, "point coordinate"]: ...
+    @property
+    def radii(self) -> Float[np.ndarray, "radius point"]: ...
+
+    def part(self, columns: slice) -> "Signal":
+        """The numbers of the state in these columns."""
+        ...
+
+    def constant(self, values: Float[np.ndarray, "point number"]) -> "Signal":
+        """What does not depend on the state: an input."""
+        ...
+
+    def affine(self, weights: "list[tuple[Array, Signal]]", shifts: list[Array]) -> "Bounded":
+        """The sum of W x over the terms (W, x), and of the shifts."""
+        ...
+
+    def moved(self, value: Interval, form: Form) -> Interval:
+        """Where linear forms may be that have this value at the centre."""
+        ...
+
+    def any_of_norm(self, change: Float[np.ndarray, "radius point"]) -> tuple[Form, Interval]:
+        """A form and its slopes that stand for every matrix whose 2-norm is at most `change`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ball:
     """The states within some distances of others: the balls of all radii around all centres.
@@ -213,12 +256,41 @@ class Ball:
     radii: Float[np.ndarray, "radius point"]
 
     def part(self, columns: slice) -> "Signal":
-        """The numbers of the state in these columns."""
         return Signal(self.centre[:, columns], self, range(*columns.indices(self.centre.shape[1])))
 
     def constant(self, values: Float[np.ndarray, "point number"]) -> "Signal":
-        """What does not depend on the state: an input."""
         return Signal(values, self, None)
+
+    def affine(self, weights: "list[tuple[Array, Signal]]", shifts: list[Array]) -> Bounded:
+        n_points, n_rows = len(self.centre), len(weights[0][0])
+        value, size = np.zeros((2, n_points, n_rows))
+        n_additions = n_terms = len(shifts) + sum(weight.shape[1] for weight, _ in weights)
+        for weight, signal in weights:
+            value, size = value + signal.values @ weight.T, size + np.abs(signal.values) @ np.abs(weight).T
+        for shift in shifts:
+            value, size = value + shift, size + np.abs(shift)
+        if not self.radii.any():  # the last digits matter: once more, with terms that meet in few additions
+            products = [weight * signal.values[:, None] for weight, signal in weights]
+            products += [np.broadcast_to(shift[:, None], (n_points, n_rows, 1)) for shift in shifts]
+            value, n_additions = _sum_by_halves(np.concatenate(products, -1))
+        error = gamma(n_additions + 2) * (1 + gamma(n_terms + 8)) * size + UNDERFLOW
+        centre = exactly(value).widened(error)
+        matrix = on_state(weights, self.centre.shape[1])
+        if not matrix.any():
+            return Bounded(centre)
+        form = Form(matrix, norm_bound(matrix) * matrix.any(-1))
+        return Bounded(self.moved(centre, form), ((form, ONE),))
+
+    def moved(self, value: Interval, form: Form) -> Interval:
+        """|m (h - x)| <= |m| r."""
+        reach = form.row_norms * self.radii[..., None] * (1 + 4 * UNIT)
+        return value.widened(np.where(form.row_norms == 0, 0.0, reach))
+
+    def any_of_norm(self, change: Float[np.ndarray, "radius point"]) -> tuple[Form, Interval]:
+        """A multiple of 1: no bound that depends on the norm alone distinguishes them."""
+        n = self.centre.shape[1]
+        rest = np.broadcast_to(change[..., None], (*change.shape, n))
+        return Form(np.eye(n), np.ones(n)), Interval(-rest, rest)
 
 
 @dataclass(frozen=True)
@@ -226,57 +298,43 @@ class Signal:
     """What goes into a layer: a part of the state, or numbers that do not depend on it.
 
     Attributes:
-        values: at the centre of the ball, exact.
-        ball: the states looked at.
+        values: at the centre of the region, exact.
+        region: the states looked at.
         columns: where the numbers stand in the state; None if they do not depend on it.
     """
 
     values: Float[np.ndarray, "point number"]
-    ball: Ball
+    region: Region
     columns: range | None
 
     def __getitem__(self, part: slice) -> "Signal":
-        return Signal(self.values[:, part], self.ball, None if self.columns is None else self.columns[part])
+        return Signal(self.values[:, part], self.region, None if self.columns is None else self.columns[part])
 
     def bounded(self) -> Bounded:
         """The numbers themselves."""
         if self.columns is None:
             return Bounded(exactly(self.values))
-        matrix = np.zeros((len(self.columns), self.ball.centre.shape[1]))
+        matrix = np.zeros((len(self.columns), self.region.centre.shape[1]))
         matrix[np.arange(len(self.columns)), self.columns] = 1.0
         form = Form(matrix, np.ones(len(self.columns)))
-        return Bounded(_moved(exactly(self.values), form, self.ball), ((form, _ONE),))
+        return Bounded(self.region.moved(exactly(self.values), form), ((form, ONE),))
 
 
 def affine(*terms: tuple[Array | Tensor, Signal], bias: Sequence[Array | Tensor | None] = ()) -> Bounded:
     """The sum of W x over the terms (W, x), and of the biases. No two terms may look at the same part of the state."""
     weights = [(_numbers(weight), signal) for weight, signal in terms]
-    shifts = [_numbers(shift) for shift in bias if shift is not None]
-    ball, n_rows = terms[0][1].ball, len(weights[0][0])
-    n_points, n_state = ball.centre.shape
-    value, size = np.zeros((2, n_points, n_rows))
-    n_additions = n_terms = len(shifts) + sum(weight.shape[1] for weight, _ in weights)
-    for weight, signal in weights:
-        value, size = value + signal.values @ weight.T, size + np.abs(signal.values) @ np.abs(weight).T
-    for shift in shifts:
-        value, size = value + shift, size + np.abs(shift)
-    if not ball.radii.any():  # the last digits matter: once more, with terms that meet in few additions
-        products = [weight * signal.values[:, None] for weight, signal in weights]
-        products += [np.broadcast_to(shift[:, None], (n_points, n_rows, 1)) for shift in shifts]
-        value, n_additions = _sum_by_halves(np.concatenate(products, -1))
-    error = gamma(n_additions + 2) * (1 + gamma(n_terms + 8)) * size + UNDERFLOW
-    centre = exactly(value).widened(error)
+    return terms[0][1].region.affine(weights, [_numbers(shift) for shift in bias if shift is not None])
 
-    matrix = np.zeros((n_rows, n_state))
+
+def on_state(weights: list[tuple[Array, Signal]], n_state: int) -> Float[np.ndarray, "row state"]:
+    """The terms that act on the state, as one matrix."""
+    matrix = np.zeros((len(weights[0][0]), n_state))
     for weight, signal in weights:
         if signal.columns is not None:
             if matrix[:, signal.columns].any():
                 raise ValueError("two terms look at the same numbers of the state: add their results instead")
             matrix[:, signal.columns] = weight
-    if not matrix.any():
-        return Bounded(centre)
-    form = Form(matrix, norm_bound(matrix) * matrix.any(-1))
-    return Bounded(_moved(centre, form, ball), ((form, _ONE),))
+    return matrix
 
 
 def mixed(weight: Array | Tensor, x: Bounded) -> Bounded:
@@ -290,7 +348,7 @@ def mixed(weight: Array | Tensor, x: Bounded) -> Bounded:
     low, high = np.where(np.isnan(value.low), -np.inf, value.low), np.where(np.isnan(value.high), np.inf, value.high)
     if any(form.outer is not None for form, _ in x.slopes):
         raise ValueError("weights act on a vector that other weights have mixed: only one layer of them is supported")
-    slopes = tuple((Form(form.matrix, form.row_norms, w), slope) for form, slope in x.slopes)
+    slopes = tuple((Form(form.matrix, form.row_norms, w, form.remainder), slope) for form, slope in x.slopes)
     return Bounded(Interval(low, high), slopes)
 
 
@@ -299,8 +357,14 @@ def constant(values: Array | Tensor | float) -> Bounded:
     return Bounded(exactly(np.atleast_1d(_numbers(values))))
 
 
+def quotient(numerator: Bounded, denominator: Bounded) -> Bounded:
+    """Of numbers that do not depend on the state, the denominators above 0."""
+    low, high = 1 / denominator.range.high, 1 / denominator.range.low
+    return numerator * Bounded(outward(low, high))
+
+
 def linearised(
-    ball: Ball,
+    region: Region,
     value: Interval,
     matrix: Float[np.ndarray, "point state state"],
     change: Float[np.ndarray, "radius point"],
@@ -308,23 +372,20 @@ def linearised(
     """A vector known by its value and derivative at the centre, and by how much the derivative changes.
 
     Args:
-        ball: the states looked at.
+        region: the states looked at.
         value: at the centre.
         matrix: the derivative there, about.
-        change: the 2-norm of (derivative - matrix) at most, anywhere in the balls.
+        change: the 2-norm of (derivative - matrix) at most, anywhere in the region.
     """
-    n = matrix.shape[-1]
     slope = norm_bound(matrix, (-2, -1)) + change
-    reach = np.where(slope == 0, 0.0, slope * ball.radii)[..., None] * (1 + 4 * UNIT)
-    # A multiple of 1 stands for every matrix of that norm: no bound that depends on the norm alone distinguishes them.
-    rest = np.broadcast_to(change[..., None], (*change.shape, n))
+    reach = np.where(slope == 0, 0.0, slope * region.radii)[..., None] * (1 + 4 * UNIT)
     return Bounded(
         value.widened(reach),
-        ((Form(matrix, norm_bound(matrix)), _ONE), (Form(np.eye(n), np.ones(n)), Interval(-rest, rest))),
+        ((Form(matrix, norm_bound(matrix)), ONE), region.any_of_norm(change)),
     )
 
 
-_ONE, _HALF, _QUARTER = (exactly(np.array([value])) for value in (1.0, 0.5, 0.25))
+ONE, _HALF, _QUARTER = (exactly(np.array([value])) for value in (1.0, 0.5, 0.25))
 
 
 def _numbers(values: Array | Tensor | float) -> Array:
@@ -334,12 +395,6 @@ def _numbers(values: Array | Tensor | float) -> Array:
 def _increasing(function: Callable[[Array], Array], x: Interval, relative_error: float) -> Interval:
     low, high = function(x.low), function(x.high)
     return outward(low - (relative_error * np.abs(low) + UNDERFLOW), high + (relative_error * np.abs(high) + UNDERFLOW))
-
-
-def _moved(value: Interval, form: Form, ball: Ball) -> Interval:
-    """|m (h - x)| <= |m| r."""
-    reach = form.row_norms * ball.radii[..., None] * (1 + 4 * UNIT)
-    return value.widened(np.where(form.row_norms == 0, 0.0, reach))
 
 
 def _scaled(slopes: tuple[tuple[Form, Interval], ...], factor: Interval) -> tuple[tuple[Form, Interval], ...]:

@@ -21,8 +21,8 @@ class CycleSearch:
         n_ended: starts that ended at a cycle of this period or a divisor; of a complete search, solutions found.
         n_singular: sequences of regions whose equations are singular, of a complete search: cycles in them, if any,
             are not isolated (a line of fixed points), and are not listed.
-        unseen: an estimate from below of the cycles within reach of such starts that were not found (Chao 1984); 0 where
-            complete.
+        unseen: an estimate from below of the cycles within reach of such starts that were not found (Chao 1984);
+            0 where complete.
         scale: spread of the starts (their median distance from their median); 0 where none were needed.
     """
 

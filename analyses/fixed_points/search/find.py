@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
+from rnnscope.analyses.fixed_points.search.begin import conditions, evenly, ran_on, spread, visited_states
+from rnnscope.analyses.fixed_points.search.near_folds import tell_apart
 from rnnscope.analyses.fixed_points.search.parts import Reach, SlowPoints, Starts
 from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.analyses.fixed_points.search.root_search import (
     FIXED,
     SLOW,
+    Search,
     residuals,
     search_box,
     search_bytes,
@@ -24,16 +27,15 @@ from rnnscope.analyses.fixed_points.search.root_search import (
 )
 from rnnscope.analyses.fixed_points.search.search_on import Budget, Limits, search_on
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
-from rnnscope.analyses.fixed_points.trust.certificates import Certificates, certify_fixed_points
-from rnnscope.analyses.fixed_points.trust.completeness import Completeness
 from rnnscope.analyses.fixed_points.trust.index import index_of
+from rnnscope.analyses.fixed_points.trust.unseen import Unseen
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
-from rnnscope.maps import CompleteMap, keeps_domain
+from rnnscope.maps import keeps_domain
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputRows, InputVector, Level, Positive, Seed, StateRows, Whole
 from rnnscope.registry import analysis
-from rnnscope.subjects.starts import bounds, checked_starts, in_domain, starts_near
+from rnnscope.subjects.starts import checked_starts, in_domain, starts_near
 from rnnscope.subjects.subject import Subject
 
 # Of default starts, the share drawn at random from a finite domain where states were visited.
@@ -84,13 +86,15 @@ def find_fixed_points(
 
     From what is found the search goes on to what is not: orbits are run forward, as one that comes to rest at no known
     point has found one; and curves that join fixed points in pairs are followed from all known points, in rounds, until
-    one finds nothing new (see `search_on.py`). Where the map is known to keep its domain, the index shows whether points
-    are missing (see `Index`), and while it does, the rounds go on.
+    one finds nothing new (see `search_on.py`). Where the map keeps its domain, the index shows that points are missing
+    (see `Index`), and while it does, the rounds go on.
 
     The search stays inside the map's `domain`: outside of it saturated gates give false roots. Starts outside are
     moved to its border first. Where there is no bound, it stays within 1000 times the largest start. Two points are
     one when their distance is below `distance` times the spread of the starts (the median distance from their
-    median); of those, the one with the smallest q is kept. For slow points it is the root of `distance`, as a minimum
+    median), unless they are proven to be two; of those, the one with the smallest q is kept. Near a fold, q is small
+    over a long way, and no number of digits tells whether there is a point: what is not certified there, where the map
+    has bounds, counts as slow (see `FixedPoints.nearly`). For slow points it is the root of `distance`, as a minimum
     of q is found to about the root of the precision of a zero.
 
     On a continuous attractor hardly any state stands still, and the search may pass by all of it:
@@ -142,14 +146,14 @@ def find_fixed_points(
     levels = np.atleast_1d(np.asarray(noise, np.float64))
     if not levels.size:
         raise ValueError("noise is one fraction of a standard deviation or several, got none")
-    seen, visited_from = _visited(subject, visited, starts is None, seed)
+    seen, visited_from = visited_states(subject, visited, starts is None, seed)
     rng = np.random.default_rng([seed, 0xF1])
     if starts is None:
         begin = starts_near(state_map, seen, n_starts, levels, RANDOM_SHARE, rng)
     else:
         begin = checked_starts(starts, state_map.state_size)
     n_each = len(begin)
-    held, start_input, begin = _conditions(state_map, input, start_inputs, begin, starts is None)
+    held, start_input, begin = conditions(state_map, input, start_inputs, begin, starts is None)
     given = held[start_input]
 
     low, high = search_box(state_map, begin, within_domain)
@@ -167,7 +171,7 @@ def find_fixed_points(
     scale = spread(begin)
     if starts is None:
         at_random = np.arange(n_each) < (RANDOM_SHARE if seen is not None else 1) * n_each
-        begin = np.clip(_run_on(state_map, begin, given, at_random, run_on, rng), low, high)
+        begin = np.clip(ran_on(state_map, begin, given, at_random, run_on, rng), low, high)
     search = search_roots(
         state_map,
         begin,
@@ -180,41 +184,47 @@ def find_fixed_points(
         kept=kept,
         work=work,
     )
-    fixed, slow = search.outcome == FIXED, search.outcome == SLOW
-    rows, hits, belongs = _merge(search.ends, search.q, start_input, fixed, distance * scale)
-    forward = np.concatenate([_evenly(np.flatnonzero(start_input == i), n_orbits) for i in range(len(held))])
+    forward = np.concatenate([evenly(np.flatnonzero(start_input == i), n_orbits) for i in range(len(held))])
+    limits = Limits((low, high), scale, tolerance, distance, kept)
     further = search_on(
         state_map,
-        search.ends[rows],
-        start_input[rows],
+        search,
+        _merge(search, start_input, search.outcome == FIXED, distance * scale)[0],
+        start_input,
         held,
         begin[forward],
         start_input[forward],
-        Limits((low, high), scale, tolerance, distance, kept),
-        Budget(n_orbits, n_rounds, work_on),
+        limits,
+        Budget(n_rounds, work_on),
         rng,
     )
-    slow_rows, _, slow_belongs = _merge(search.ends, search.q, start_input, slow, np.sqrt(distance) * scale)
-    points = np.concatenate([search.ends[rows], further.points])
-    condition = np.concatenate([start_input[rows], further.input])
-    q, hits = np.append(search.q[rows], further.q), np.append(hits, np.zeros(len(further.points), np.int64))
-    jacobians = state_map.jacobian(points, held[condition])
-    eigenvalues = linalg.eigenvalues(jacobians)
+    told = tell_apart(
+        state_map, further.search, held[further.input], further.input, scale=scale, distance=distance, certify=certify
+    )
+    ends, condition, n = told.search, further.input, len(begin)
+    fixed, slow = ends.outcome == FIXED, ends.outcome == SLOW
+    rows, belongs = _merge(ends, condition, fixed, 0.0)
+    slow_rows, slow_belongs = _merge(ends, condition, slow, np.sqrt(distance) * scale)
+    points, at = ends.ends[rows], condition[rows]
+    jacobians = state_map.jacobian(points, held[at])
+    eigenvalues, hits = linalg.eigenvalues(jacobians), np.bincount(belongs[:n][fixed[:n]], minlength=len(rows))
     n_unstable = count_unstable(eigenvalues)
-    order = np.lexsort((-hits, n_unstable, condition))
+    order = np.lexsort((-hits, n_unstable, at))
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     start_point = np.where(slow, slow_belongs, -1)
     start_point[fixed] = place[belongs[fixed]]
 
-    points, condition, jacobians, eigenvalues = (x[order] for x in (points, condition, jacobians, eigenvalues))
-    certificates = certify_fixed_points(state_map, points, held[condition]) if certify else _no_proofs(len(points))
-    smooth = is_smooth(lambda h: state_map.jacobian(h, held[condition]), points, jacobians, 1e-6 * scale)
+    points, at, jacobians, eigenvalues = (x[order] for x in (points, at, jacobians, eigenvalues))
+    smooth = is_smooth(lambda h: state_map.jacobian(h, held[at]), points, jacobians, 1e-6 * scale)
+    certificates = told.proofs(rows[order])
+    slow_points = SlowPoints(points=ends.ends[slow_rows], q=ends.q[slow_rows], input=condition[slow_rows])
+    n_nearly = np.bincount(slow_points.input[slow_points.q < tolerance], minlength=len(held))
     reference = begin if seen is None else seen
     return FixedPoints(
         points=points,
-        point_input=condition,
-        q=q[order],
+        point_input=at,
+        q=ends.q[rows[order]],
         hits=hits[order],
         eigenvalues=eigenvalues,
         n_unstable=n_unstable[order],
@@ -227,134 +237,44 @@ def find_fixed_points(
             visited_from=visited_from,
             far_distance=far_distance,
         ),
-        slow=SlowPoints(points=search.ends[slow_rows], q=search.q[slow_rows], input=start_input[slow_rows]),
+        slow=slow_points,
         starts=Starts(
             states=begin,
             input=start_input,
-            status=search.outcome,
-            reason=search.reason,
-            q=search.q,
-            point=start_point,
-            iterations=search.n_iterations,
+            status=ends.outcome[:n],
+            reason=ends.reason[:n],
+            q=ends.q[:n],
+            point=start_point[:n],
+            iterations=ends.n_iterations[:n],
             tolerance=tolerance,
             scale=scale,
         ),
-        completeness=Completeness(
-            index=index_of(jacobians, eigenvalues, condition, certificates.certified, smooth, keeps),
+        unseen=Unseen(
+            index=index_of(jacobians, eigenvalues, at, certificates.certified, smooth, n_nearly, keeps),
             further=further.spent,
         ),
     )
 
 
-def _evenly(rows: Integer[np.ndarray, " row"], n: int) -> Integer[np.ndarray, " chosen"]:
-    return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)]
-
-
-def _run_on(
-    state_map: CompleteMap,
-    begin: Float[np.ndarray, "start unit"],
-    inputs: Float[np.ndarray, "start input"],
-    at_random: Bool[np.ndarray, " each"],
-    most: int | Sequence[int],
-    rng: np.random.Generator,
-) -> Float[np.ndarray, "start unit"]:
-    """Where starts come to that run on for 0 ... k steps, k being each of `most` in turn; of one that goes to infinity,
-    the last state that is finite."""
-    limits = np.resize(np.atleast_1d(most), at_random.size)
-    n_steps = np.resize(np.where(at_random, rng.integers(0, limits + 1), 0), len(begin))
-    states = begin.copy()
-    with np.errstate(all="ignore"):
-        for step in range(n_steps.max(initial=0)):
-            going = np.flatnonzero(n_steps > step)
-            new = state_map.step(states[going], inputs[going])
-            sound = np.isfinite(new).all(1)
-            states[going[sound]] = new[sound]
-            n_steps[going[~sound]] = 0
-    return states
-
-
-def _visited(
-    subject: Subject, given: ArrayLike | None, wanted: bool, seed: int
-) -> tuple[Float[np.ndarray, "visited unit"] | None, str]:
-    """Visited states, or None where the starts stand for them, and where they come from."""
-    size = subject.map.state_size
-    if given is not None:
-        seen = np.array(given, np.float64)
-        if seen.ndim != 2 or seen.shape[1] != size or not len(seen) or not np.isfinite(seen).all():
-            raise ValueError(
-                f"visited must be finite states, (state, {size}), one a row and at least one, got shape {seen.shape}"
-            )
-        return seen, "given states"
-    if subject.task is not None or (wanted and not bounds(subject.map)[0].all()):
-        return subject.visited(seed=seed)
-    return None, "starts"
-
-
-def _conditions(
-    state_map: CompleteMap, input: ArrayLike | None, start_inputs: ArrayLike | None, begin: np.ndarray, by_default: bool
-) -> tuple[Float[np.ndarray, "condition input"], Integer[np.ndarray, " start"], Float[np.ndarray, "start unit"]]:
-    """(the inputs to hold, which of them each start has, the starts): starts are repeated for each of several."""
-    size = state_map.input_size
-    takes = f"inputs of {size} number{'' if size == 1 else 's'}" if size else "no input"
-    if start_inputs is not None:
-        each = np.array(start_inputs, np.float64)
-        if input is not None or by_default:
-            raise ValueError("start_inputs goes with starts, one input a start, and takes the place of input")
-        if each.shape != (len(begin), size):
-            raise ValueError(
-                f"start_inputs must have shape ({len(begin)}, {size}), one input a start, got {each.shape}: "
-                f"the map takes {takes}"
-            )
-        _check_finite("start_inputs", each)
-        held, which = np.unique(each, axis=0, return_inverse=True)
-        return held, which.ravel(), begin
-    held = np.zeros((1, size)) if input is None else np.array(input, np.float64)
-    given = held.shape
-    if held.ndim == 1:
-        held = held[None]
-    if held.ndim != 2 or held.shape[1] != size or not len(held):
-        shapes = f"({size},) or (condition, {size})"
-        raise ValueError(f"the map takes {takes}: input must have shape {shapes}, got {given}")
-    _check_finite("input", held)
-    return held, np.repeat(np.arange(len(held)), len(begin)), np.tile(begin, (len(held), 1))
-
-
-def _check_finite(name: str, values: np.ndarray) -> None:
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite, got {values[~np.isfinite(values).all(1)][0]}")
-
-
-def spread(states: np.ndarray) -> float:
-    """Their median distance from their median, so that one state far out does not make all others one; 1 if it is 0."""
-    with np.errstate(over="ignore"):
-        return float(np.median(np.linalg.norm(states - np.median(states, 0), axis=1))) or 1.0
-
-
 def _merge(
-    ends: np.ndarray, q: np.ndarray, condition: np.ndarray, chosen: np.ndarray, radius: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(row of each distinct point, its hits, the point that each row belongs to or -1), best points first. Points at
-    different inputs are different points."""
-    left = np.nonzero(chosen)[0]
-    left = left[np.argsort(q[left], kind="stable")]
-    belongs = np.full(len(ends), -1)
-    kept, hits = [], []
+    search: Search, condition: np.ndarray, chosen: np.ndarray, radius: float
+) -> tuple[Integer[np.ndarray, " point"], Integer[np.ndarray, " end"]]:
+    """(row of each distinct point, the point that each row belongs to or -1), best points first. Points at different
+    inputs are different points."""
+    ends, left = search.ends, np.nonzero(chosen)[0]
+    left = left[np.argsort(search.q[left], kind="stable")]
+    belongs, kept = np.full(len(ends), -1), []
     while len(left):
-        near = np.linalg.norm(ends[left] - ends[left[0]], axis=1) < radius
+        near = np.linalg.norm(ends[left] - ends[left[0]], axis=1) <= radius
         near &= condition[left] == condition[left[0]]
         near[0] = True
         belongs[left[near]] = len(kept)
         kept.append(left[0])
-        hits.append(int(near.sum()))
         left = left[~near]
-    return np.array(kept, np.int64), np.array(hits, np.int64), belongs
+    return np.array(kept, np.int64), belongs
 
 
 def _distance_to(states: np.ndarray, points: np.ndarray) -> Float[np.ndarray, " point"]:
     from scipy.spatial import KDTree
 
     return KDTree(states).query(points)[0] if len(points) else np.empty(0)
-
-
-def _no_proofs(n: int) -> Certificates:
-    return Certificates(np.zeros(n, bool), np.full(n, np.inf), np.zeros(n), ("not asked for",) * n)

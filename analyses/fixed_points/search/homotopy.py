@@ -86,7 +86,7 @@ def follow_to_roots(
             lengths[done] = np.minimum(lengths[done], LONGEST * scale)
             pending = pending[~good]
             lengths[live[pending]] *= 0.4
-        # A curve that goes back below t = 0 is another one, as a step was too long; of those from known points, one does.
+        # A curve that goes back below t = 0 is another one, as a step was too long; or one from a known point to a.
         live = live[~arrived[live] & (lengths[live] > 1e-7 * scale) & (z[live, n] > -NEAR)]
     return z[:, :n], arrived, n_steps
 
@@ -102,9 +102,7 @@ def _tangent(
     """The curve's unit tangent, in the sense of `towards`, and the factorisation of its equations beside it."""
     n = begin.shape[1]
     matrices = np.empty((len(z), n + 1, n + 1), np.float32 if n >= SINGLE_FROM else np.float64)
-    np.multiply(
-        state_map.jacobian(z[:, :n], inputs), z[:, n, None, None], out=matrices[:, :n, :n], casting="same_kind"
-    )
+    np.multiply(state_map.jacobian(z[:, :n], inputs), z[:, n, None, None], out=matrices[:, :n, :n], casting="same_kind")
     diagonal = np.arange(n)
     matrices[:, diagonal, diagonal] -= 1
     matrices[:, :n, n] = state_map.step(z[:, :n], inputs) - begin

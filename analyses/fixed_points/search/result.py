@@ -11,8 +11,8 @@ from rnnscope.analyses.fixed_points.search.parts import Reach, SlowPoints, Start
 from rnnscope.analyses.fixed_points.search.root_search import FAILED, FIXED, SLOW
 from rnnscope.analyses.fixed_points.search.stability import frequencies, time_constants
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates
-from rnnscope.analyses.fixed_points.trust.completeness import Completeness
 from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
+from rnnscope.analyses.fixed_points.trust.unseen import Unseen
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -39,7 +39,7 @@ class FixedPoints(Result):
         reach: whether the network can be at each point.
         slow: slow points; they do not count as fixed points.
         starts: where the search began, and how each start ended.
-        completeness: what is known of points that were not found; None in a result of a version that did not ask.
+        unseen: what is known of points that were not found; None in a result of a version that did not ask.
         made: how it was found.
     """
 
@@ -57,7 +57,7 @@ class FixedPoints(Result):
     reach: Reach
     slow: SlowPoints
     starts: Starts
-    completeness: Completeness | None = field(default=None, metadata={FORMERLY: None})
+    unseen: Unseen | None = field(default=None, metadata={FORMERLY: None})
     made: Made | None = None
 
     def __len__(self) -> int:
@@ -84,6 +84,12 @@ class FixedPoints(Result):
         return frequencies(self.eigenvalues)
 
     @property
+    def nearly(self) -> Integer[np.ndarray, " nearly"]:
+        """Rows of `slow` where q is as small as at a fixed point: nearly a fold, or degenerate. Whether there is a
+        fixed point, or two, or none, is not told apart in double precision; they are not counted."""
+        return np.flatnonzero(self.slow.q < self.starts.tolerance)
+
+    @property
     def coverage(self) -> Coverage:
         """What the hits say of points that were not found; of several inputs, what holds at each."""
         each = np.bincount(self.starts.input, minlength=len(self.held_inputs))
@@ -104,12 +110,16 @@ class FixedPoints(Result):
     def summary(self) -> str:
         n_inputs, starts = len(self.held_inputs), self.starts
         slow = f"{len(self.slow)} slow point{'' if len(self.slow) == 1 else 's'}"
+        if len(self.nearly):
+            slow += f", {len(self.nearly)} of them nearly a fold or degenerate (none, one or two fixed points)"
         if not len(self):
+            none = "no fixed point certified" if len(self.nearly) else "no fixed point"
             return (
-                f"no fixed point from {len(starts)} starts ({starts.count(SLOW)} ended slow, {starts.failures()}; "
+                f"{none} from {len(starts)} starts ({starts.count(SLOW)} ended slow, {starts.failures()}; "
                 f"smallest q {starts.q.min():.1g}, wanted below {starts.tolerance:.1g}); {slow}"
             )
         kinks, outside, far = int((~self.smooth).sum()), int((~self.reach.in_domain).sum()), int(self.reach.far.sum())
+        unreached = int((self.hits == 0).sum())
         kinds = _kinds(self.n_unstable[self.smooth])
         if kinks:
             kinds.append(f"{kinks} at a kink of the map, where eigenvalues do not decide stability")
@@ -118,12 +128,13 @@ class FixedPoints(Result):
             f"{len(self)} fixed point{'' if len(self) == 1 else 's'}"
             f"{f' at {n_inputs} inputs' if n_inputs > 1 else ''} ({', '.join(kinds)}) "
             f"from {starts.count(FIXED)} of {len(starts)} starts{failed}",
+            *([f"{unreached} of them reached by no start"] if unreached else []),
             f"{int(self.certificates.certified.sum()) or 'none'} certified",
             *([f"{outside} outside the domain"] if outside else []),
             *([f"{far} far from every visited state"] if far else []),
             slow,
             f"largest q {self.q.max():.1g}",
-            *([] if self.completeness is None else [self.completeness.summary()]),
+            *([] if self.unseen is None else [self.unseen.summary()]),
             self.coverage.summary(),
         ]
         return "; ".join(part for part in parts if part)

@@ -3,27 +3,28 @@
 *Forward.* Orbits end at stable points. One that comes to rest at no known point has found one.
 
 *Back.* For almost any state a, the curves of fixed points of h -> (1 - t) a + t F(h, u) join the fixed points of F in
-pairs, and one of them with a (homotopy.py). A round draws a, follows these curves from every known point, and comes out
-at its partner. Where F maps a convex compact domain into itself, the two of a pair have opposite signs of det(I - J), so
-that the sum of all signs is 1. While that of the known points is not, those of the sign in excess cannot all have known
-partners: a round that follows their curves to the end finds a new point.
+pairs, and one of them with a (homotopy.py). A round draws a, follows these curves from every known point, and comes
+out at its partner. Where F maps a convex compact domain into itself, the two of a pair have opposite signs of
+det(I - J), so that the sum of all signs is 1. While that of the known points is not, those of the sign in excess cannot
+all have known partners: a round that follows their curves to the end finds a new point.
 
-*Beside.* Points of networks that hold several things at once stand in nearly a lattice. A round also begins at p + q - r
-for known points p, q, r.
+*Beside.* Points of networks that hold several things at once stand nearly in a lattice. A round also begins at
+p + q - r for known points p, q, r.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Float, Integer
 
 from rnnscope.analyses.fixed_points.search.homotopy import curve_work, follow_to_roots
-from rnnscope.analyses.fixed_points.search.root_search import residuals, roots_near
-from rnnscope.analyses.fixed_points.trust.completeness import SearchedOn
+from rnnscope.analyses.fixed_points.search.root_search import FIXED, Search, residuals, roots_near
 from rnnscope.analyses.fixed_points.trust.index import signs_of
+from rnnscope.analyses.fixed_points.trust.unseen import SearchedOn
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.numerics.pieces import joined
 
 # Steps of an orbit, and of a curve; those on the presets' networks took 10 a curve.
 ORBIT_STEPS, CURVE_STEPS = 200, 200
@@ -42,30 +43,26 @@ class Budget:
     """How far the search goes on.
 
     Attributes:
-        n_orbits: orbits to run forward, at each input.
         n_rounds: rounds of curves, at most; none goes on after one that found nothing while the index is 1.
         work: multiplications that the curves may take, about.
     """
 
-    n_orbits: int
     n_rounds: int
     work: float
 
 
 @dataclass(frozen=True)
 class Further:
-    """New fixed points, each once, and what it took to find them.
+    """The search from the starts, gone on with.
 
     Attributes:
-        points: the points.
-        q: 1/2 |F - h|^2 there.
+        search: the ends of the starts, then the points beyond those, each once.
         input: the row of the held inputs of each.
         spent: what it took.
     """
 
-    points: Float[np.ndarray, "point unit"]
-    q: Float[np.ndarray, " point"]
-    input: Integer[np.ndarray, " point"]
+    search: Search
+    input: Integer[np.ndarray, " end"]
     spent: SearchedOn
 
 
@@ -82,8 +79,9 @@ class Limits:
 
 def search_on(
     state_map: CompleteMap,
-    points: Float[np.ndarray, "point unit"],
-    condition: Integer[np.ndarray, " point"],
+    search: Search,
+    known: Integer[np.ndarray, " point"],
+    condition: Integer[np.ndarray, " start"],
     held: Float[np.ndarray, "condition input"],
     orbits: Float[np.ndarray, "orbit unit"],
     orbit_condition: Integer[np.ndarray, " orbit"],
@@ -91,12 +89,13 @@ def search_on(
     budget: Budget,
     rng: np.random.Generator,
 ) -> Further:
-    """Search for fixed points beyond the known ones.
+    """Search for fixed points beyond those at which the starts ended.
 
     Args:
         state_map: the map.
-        points: what is known, each once.
-        condition: the row of `held` of each.
+        search: how the starts ended.
+        known: the rows of its ends that are points, each once.
+        condition: the row of `held` of each start.
         held: the inputs.
         orbits: states from which to run forward.
         orbit_condition: the row of `held` of each.
@@ -105,24 +104,21 @@ def search_on(
         rng: for the states a.
     """
     with np.errstate(all="ignore"), linalg.one_thread():
+        listed = _Listed(search.ends[known], condition[known])
         resting, rows = _rest(state_map, orbits, held[orbit_condition], limits)
-        listed = _Listed(points, condition).with_those_near(state_map, resting, orbit_condition[rows], held, limits)
+        listed = listed.with_those_near(state_map, resting, orbit_condition[rows], held, limits)
         curves = _Curves(0, 0.0)
         if limits.kept:
             listed, curves = _go_back(state_map, listed, held, limits, budget, rng)
-        new = slice(len(points), None)
-        return Further(
-            points=listed.points[new],
-            q=residuals(state_map, listed.points[new], held[listed.condition[new]])[1],
-            input=listed.condition[new],
-            spent=SearchedOn(
-                n_found=len(listed.points) - len(points),
-                n_orbits=len(orbits),
-                n_at_rest=len(resting),
-                n_curves=curves.n,
-                out_of_work=curves.work > budget.work,
-            ),
-        )
+    new, at = listed.points[len(known) :], listed.condition[len(known) :]
+    q, nothing = residuals(state_map, new, held[at])[1], np.zeros(len(new), np.int64)
+    return Further(
+        search=joined([search, Search(new, q, nothing + FIXED, nothing, nothing)]),
+        input=np.append(condition, at),
+        spent=SearchedOn(
+            n_orbits=len(orbits), n_at_rest=len(resting), n_curves=curves.n, out_of_work=curves.work > budget.work
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -147,14 +143,17 @@ class _Listed:
             tolerance=limits.tolerance,
             max_iterations=POLISHING,
         )
-        points, at = list(self.points), list(self.condition)
-        for end, here in zip(ends[zeros], condition[zeros], strict=True):
-            same = np.array(at, np.int64) == here
-            apart = np.linalg.norm(np.array(points).reshape(-1, states.shape[1])[same] - end, axis=1)
-            if apart.min(initial=np.inf) >= limits.distance * limits.scale:
-                points.append(end)
-                at.append(here)
-        return _Listed(np.array(points).reshape(-1, states.shape[1]), np.array(at, np.int64))
+        left, radius = np.flatnonzero(zeros), limits.distance * limits.scale
+        new: list[int] = []
+        for i, point in zip(self.condition, self.points, strict=True):
+            left = left[(condition[left] != i) | (np.linalg.norm(ends[left] - point, axis=1) >= radius)]
+        while len(left):
+            new.append(left[0])
+            same = np.linalg.norm(ends[left] - ends[left[0]], axis=1) < radius
+            same &= condition[left] == condition[left[0]]
+            same[0] = True
+            left = left[~same]
+        return _Listed(np.concatenate([self.points, ends[new]]), np.append(self.condition, condition[new]))
 
 
 @dataclass(frozen=True)
@@ -194,10 +193,10 @@ def _go_back(
         excess = signs * np.sign(total - 1)[listed.condition] > 0
         rows = np.flatnonzero(going_on[listed.condition])
         rows = rows[np.argsort(~excess[rows], kind="stable")]
-        at, known, before = listed.condition[rows], listed.points[rows], len(listed.points)
+        before = len(listed.points)
         # The curve that begins at a itself leads to a point, too.
         fresh = np.flatnonzero(going_on)
-        for at, known in ((fresh, None), *_parts(at, known, AT_A_TIME // n**2)):
+        for at, known in ((fresh, None), *_parts(listed.condition[rows], listed.points[rows], AT_A_TIME // n**2)):
             if curves.work > budget.work:
                 return listed, curves
             ends, arrived, steps = follow_to_roots(

@@ -1,9 +1,9 @@
 """The index of a list of fixed points: a theorem's count, which shows that points are missing.
 
-A fixed point h of a map F has the index sign det(I - J(h)), 1 or -1, where that is not 0. If F maps a convex compact set
-into itself, and no fixed point is degenerate, the indices of *all* its fixed points there add up to 1 (Brouwer's degree;
-Milnor, Topology from the Differentiable Viewpoint, 1965). A sum that is not 1 proves that at least one is missing. A sum
-of 1 proves nothing: two that are missing may have opposite signs.
+A fixed point h of a map F has the index sign det(I - J(h)), 1 or -1, where that is not 0. If F maps a convex compact
+set into itself, and no fixed point is degenerate, the indices of *all* its fixed points there add up to 1 (Brouwer's
+degree; see `rnnscope.maps.keeps_domain`). A sum that is not 1 proves that at least one is missing. A sum of 1 proves
+nothing: two that are missing may have opposite signs.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Index:
     Attributes:
         sign: sign det(I - J) at each point; 0 where it is too near 0 to say, and at kinks of the map.
         total: their sum at each input.
-        unknown: points of sign 0 at each input.
+        unknown: points of sign 0 at each input, and places that may be points, as near a fold.
         keeps: whether the map keeps its domain at each input, so that the sum over all points is 1: "known" from its
             equation, "not refuted" by states that were tried, "refuted", or "unbounded", without a finite domain.
     """
@@ -60,7 +60,7 @@ class Index:
             return f"index {total}, of all points it is 1: at least one more exists{self._at(self.missing)}{given}"
         undecided = self.applies & (self.unknown > 0)
         if undecided.any():
-            return f"index not known{self._at(undecided)}, as a point is degenerate"
+            return f"index not known{self._at(undecided)}, as a point is degenerate or nearly so"
         return f"index 1{self._at(self.applies)}, consistent with all having been found{given} (no proof)"
 
     def _at(self, chosen: Bool[np.ndarray, " condition"]) -> str:
@@ -87,6 +87,7 @@ def index_of(
     condition: Integer[np.ndarray, " point"],
     regular: Bool[np.ndarray, " point"],
     smooth: Bool[np.ndarray, " point"],
+    n_nearly: Integer[np.ndarray, " condition"],
     keeps: tuple[str, ...],
 ) -> Index:
     """The index of a list.
@@ -97,6 +98,7 @@ def index_of(
         condition: the input of each point.
         regular: whether I - J is proven to be invertible there.
         smooth: False at a kink of the map.
+        n_nearly: places at each input of which it is not known whether they are points.
         keeps: see `Index`.
     """
     with linalg.one_thread():
@@ -105,4 +107,4 @@ def index_of(
     sign = np.where(known, sign, 0)
     n = len(keeps)
     total = np.bincount(condition, sign, n).round().astype(np.int64)
-    return Index(sign, total, np.bincount(condition[sign == 0], minlength=n), keeps)
+    return Index(sign, total, n_nearly + np.bincount(condition[sign == 0], minlength=n), keeps)

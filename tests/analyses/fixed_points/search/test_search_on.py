@@ -33,12 +33,12 @@ def orthogonal(n_patterns, n_units):
 @pytest.mark.parametrize(("n_patterns", "n_units"), [(1, 16), (2, 32), (2, 128)])
 @pytest.mark.parametrize("gain", [1.3, 2.0])
 def test_orthogonal_memories_have_3_to_the_patterns(n_patterns, n_units, gain):
-    """In the coordinates of the sum and the difference of two patterns, half of the units depend on one of them and half
-    on the other: each coordinate is one unit m = tanh(g m), with 3 points."""
+    """In the coordinates of the sum and the difference of two patterns, half of the units depend on one of them and
+    half on the other: each coordinate is one unit m = tanh(g m), with 3 points."""
     found = find_fixed_points(memory(orthogonal(n_patterns, n_units), gain), n_starts=512)
     assert len(found) == 3**n_patterns, found.summary()
     assert found.certificates.certified.all()
-    assert found.completeness.index.consistent.all()
+    assert found.unseen.index.consistent.all()
 
 
 def test_one_pattern_of_all_ones():
@@ -90,8 +90,7 @@ def test_curves_lead_from_a_few_points_of_the_flip_flop_to_all(flip_flop, kind):
     apart = np.linalg.norm(found.points[:, None] - data["reference_fixed_points"], axis=-1)
     assert len(found) >= 25, found.summary()
     assert apart.min(1).max() < 1e-8, "all of them are true"
-    assert found.completeness.further.n_found == len(found) - len(alone)
-    assert (found.hits == 0).sum() == found.completeness.further.n_found
+    assert (found.hits == 0).sum() == len(found) - len(alone)
 
 
 def test_orbits_alone_find_attractors_that_starts_missed():
@@ -123,7 +122,7 @@ def test_curves_join_points_in_pairs():
 def test_a_budget_of_no_work_is_said():
     module = memory(orthogonal(3, 64), 1.5)
     found = find_fixed_points(module, n_starts=20, work_on=0.0)
-    assert found.completeness.further.out_of_work
+    assert found.unseen.further.out_of_work
     assert "budget of work" in found.summary()
 
 

@@ -10,15 +10,13 @@ from rnnscope.analyses.fixed_points import find_fixed_points
 
 def tanh_units(gains):
     """Uncoupled units h' = tanh(g h): 0, and with g > 1 two more, so that k of those have 3^k points."""
-    return rs.FunctionMap(
-        lambda h: np.tanh(np.asarray(gains) * h), state_size=len(gains), domain=(-1, 1), smooth=True
-    )
+    return rs.FunctionMap(lambda h: np.tanh(np.asarray(gains) * h), state_size=len(gains), domain=(-1, 1), smooth=True)
 
 
 @pytest.mark.parametrize("gains", [[0.5], [2.0], [2.0, 0.7], [1.5, 3.0], [1.3, 2.0, 4.0]])
 def test_all_points_have_index_1_together(gains):
     found = find_fixed_points(tanh_units(gains), n_starts=200)
-    index = found.completeness.index
+    index = found.unseen.index
     assert len(found) == 3 ** sum(g > 1 for g in gains)
     assert index.total.tolist() == [1]
     assert index.consistent.all()
@@ -33,7 +31,7 @@ def test_all_points_have_index_1_together(gains):
 def test_one_start_and_no_search_beyond_is_said_to_miss_points():
     found = find_fixed_points(tanh_units([2.0, 2.0]), starts=np.array([[0.9, 0.9], [0.9, 0.0]]), n_orbits=0, n_rounds=0)
     assert len(found) == 2
-    assert found.completeness.index.missing.all()
+    assert found.unseen.index.missing.all()
     assert "index 0, of all points it is 1: at least one more exists" in found.summary()
 
 
@@ -48,8 +46,8 @@ def test_a_consistent_sum_is_not_called_complete():
 def test_a_domain_that_the_map_leaves_says_nothing():
     """x -> 4 x (1 - x) leaves (-.5, 1.5), and its points 0 and 3/4 have signs -1 and 1."""
     found = find_fixed_points(rs.FunctionMap(lambda x: 4 * x * (1 - x), state_size=1, domain=([-0.5], [1.5])))
-    assert found.completeness.index.keeps == ("refuted",)
-    assert not found.completeness.index.missing.any()
+    assert found.unseen.index.keeps == ("refuted",)
+    assert not found.unseen.index.missing.any()
     assert "index" not in found.summary()
 
 
@@ -60,8 +58,8 @@ def test_a_domain_given_by_its_author_is_a_condition():
 
 def test_a_degenerate_point_leaves_the_sum_open():
     found = find_fixed_points(tanh_units([1.0]), n_starts=50)
-    assert found.completeness.index.unknown.sum() >= len(found), "0 is a triple root of tanh(h) - h"
-    assert not found.completeness.index.missing.any()
+    assert found.unseen.index.unknown.sum() >= len(found), "0 is a triple root of tanh(h) - h"
+    assert not found.unseen.index.missing.any()
 
 
 @pytest.mark.parametrize(
@@ -74,6 +72,6 @@ def test_trained_kinds_of_cells_have_it_at_every_input(module, gain):
         for parameter in module.parameters():
             parameter.copy_(gain * torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5)
     found = find_fixed_points(module, input=np.array([[0.0, 0.0], [1.0, -2.0]]), n_starts=32)
-    index = found.completeness.index
+    index = found.unseen.index
     assert index.keeps == ("known", "known")
     assert index.total.tolist() == [1, 1], found.summary()

@@ -1,0 +1,225 @@
+"""Which ends of a search are fixed points, and which only look like some in double precision, as near a fold?
+
+Where two fixed points have met and gone, |F - h| stays tiny over a long way, and a search that asks for a small q ends
+at several places where there is nothing; just before, the two cannot be told apart. What the ends are is decided here:
+
+- Ends are one where their proofs do not show two (their error balls meet), or, where there is no proof, where |F - h|
+  half way between them is about as small as at the ends: nothing tells a second point there.
+- Where the map bounds its derivatives, a point counts as fixed if it is certified. One that is not, by a map that is
+  curved and smooth there, is nearly degenerate: there may be none, one or two. It is left with the slow points, among
+  which a q below the tolerance marks it.
+- Where it does not, a point is no fixed point if Newton's method sees none: steps do not get shorter, and are too long
+  to be rounding. One where J - 1 is nearly singular remains, and its certificate says so.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Integer
+
+from rnnscope.analyses.fixed_points.search.root_search import FIXED, SLOW, Search, residuals
+from rnnscope.analyses.fixed_points.search.stability import is_smooth
+from rnnscope.analyses.fixed_points.trust.certificates import NO_BOUND, Certificates, certify_fixed_points
+from rnnscope.maps import CompleteMap
+from rnnscope.numerics import linalg
+
+NEARLY = "nearly a fold or degenerate: there may be none, one or two fixed points here"
+NOT_ASKED = "not asked for"
+# Ends this close, in units of the distance at which two points are one, are one number but for rounding: even a fold is
+# no nearer in double precision, as it leaves |F - h| below 1e-16 only within 1e-8.
+ONE_NUMBER = 1e-3
+# Ends further apart than this part of the scale are never one: a root of order five is as flat as that.
+FLAT_WAY = 1e-3
+# |F - h| is about as small between two ends as at them if it is below this multiple, or this many roundings.
+AS_SMALL, ROUNDINGS = 8.0, 8.0
+# Newton steps longer than this part of the scale are more than rounding, unless J - 1 is singular but for rounding.
+MORE_THAN_ROUNDING = 1e-8
+# J - 1 is nearly singular if some direction is mapped to less than this part of it: then curvature and rounding decide
+# together whether there is a zero (rounding of 1e-16, and a curvature of 1, over the square of this).
+NEARLY_SINGULAR = 1e-7
+POLISHING = 20
+
+
+@dataclass(frozen=True)
+class ToldApart:
+    """What the ends of a search are.
+
+    Attributes:
+        search: with all starts that ended at the same point at the same numbers, and those at what is not told from
+            nothing as SLOW.
+        certificates: of the points at which starts ended, and of what looked like such.
+        which: the row of `certificates` for each start; -1 where it ended at none.
+    """
+
+    search: Search
+    certificates: Certificates
+    which: Integer[np.ndarray, " start"]
+
+    def proofs(self, starts: Integer[np.ndarray, " point"]) -> Certificates:
+        """Of the points where these starts ended."""
+        rows, found = self.which[starts], self.certificates
+        reason = tuple(found.reason[row] for row in rows)
+        return Certificates(found.certified[rows], found.error_radius[rows], found.uniqueness_radius[rows], reason)
+
+
+def tell_apart(
+    state_map: CompleteMap,
+    search: Search,
+    inputs: np.ndarray,
+    condition: Integer[np.ndarray, " start"],
+    *,
+    scale: float,
+    distance: float,
+    certify: bool,
+) -> ToldApart:
+    """Decide which ends of a search are fixed points.
+
+    Args:
+        state_map: the map.
+        search: how its starts ended.
+        inputs: the input of each start.
+        condition: a number for each different input.
+        scale: the unit of lengths.
+        distance: ends nearer than this, in units of `scale`, are one, unless they are proven to be two.
+        certify: whether to prove points; if not, they are judged as those of a map without bounds.
+    """
+    rows = np.flatnonzero(search.outcome == FIXED)
+    first, group = _grouped(search.ends[rows], search.q[rows], condition[rows], ONE_NUMBER * distance * scale)
+    at = rows[first]
+    points, q, held = search.ends[at], search.q[at], inputs[at]
+    proofs = _proofs(state_map, points, held, certify)
+    with np.errstate(all="ignore"), linalg.one_thread():
+        open_ = ~proofs.certified
+        points[open_], q[open_] = _polished(state_map, points[open_], q[open_], held[open_])
+        if certify and open_.any() and proofs.reason[int(np.argmax(open_))] != NO_BOUND:
+            proofs = _with(proofs, open_, certify_fixed_points(state_map, points[open_], held[open_]))
+        one = _merged(state_map, points, q, held, condition[at], proofs, scale, distance)
+        keep, reasons = _fixed(state_map, points, held, proofs, scale)
+    ends, low, outcome = search.ends.copy(), search.q.copy(), search.outcome.copy()
+    which = np.full(len(ends), -1)
+    which[rows] = one[group]
+    ends[rows], low[rows] = points[which[rows]], q[which[rows]]
+    outcome[rows[~keep[which[rows]]]] = SLOW
+    told = replace(search, ends=ends, q=low, outcome=outcome)
+    return ToldApart(told, replace(proofs, reason=reasons), which)
+
+
+def _proofs(state_map: CompleteMap, points: np.ndarray, held: np.ndarray, certify: bool) -> Certificates:
+    if certify:
+        return certify_fixed_points(state_map, points, held)
+    n = len(points)
+    return Certificates(np.zeros(n, bool), np.full(n, np.inf), np.zeros(n), (NOT_ASKED,) * n)
+
+
+def _with(proofs: Certificates, which: np.ndarray, new: Certificates) -> Certificates:
+    arrays = [array.copy() for array in (proofs.certified, proofs.error_radius, proofs.uniqueness_radius)]
+    for array, values in zip(arrays, (new.certified, new.error_radius, new.uniqueness_radius), strict=True):
+        array[which] = values
+    reasons = np.array(proofs.reason, object)
+    reasons[which] = new.reason
+    return Certificates(*arrays, tuple(reasons))
+
+
+def _grouped(points: np.ndarray, q: np.ndarray, condition: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """(the row of the best point of each group, the group of each point)."""
+    group, first = np.full(len(points), -1), []
+    left = np.argsort(q, kind="stable")
+    while len(left):
+        near = (np.linalg.norm(points[left] - points[left[0]], axis=1) < radius) & (
+            condition[left] == condition[left[0]]
+        )
+        near[0] = True
+        group[left[near]] = len(first)
+        first.append(left[0])
+        left = left[~near]
+    return np.array(first, np.int64), group
+
+
+def _steps(state_map: CompleteMap, points: np.ndarray, held: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """(J - 1)^-1 v for the columns of each point's vectors, (point, unit, column)."""
+    slopes = state_map.jacobian(points, held) - np.eye(points.shape[1])
+    return linalg.solve(slopes, vectors)
+
+
+def _polished(
+    state_map: CompleteMap, points: np.ndarray, q: np.ndarray, held: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Newton steps as long as they lower q at all."""
+    points, q, left = points.copy(), q.copy(), np.arange(len(points))
+    for _ in range(POLISHING):
+        if not len(left):
+            break
+        r = residuals(state_map, points[left], held[left])[0]
+        new = points[left] - _steps(state_map, points[left], held[left], r[..., None])[..., 0]
+        new_q = np.where(np.isfinite(new).all(1), residuals(state_map, np.nan_to_num(new), held[left])[1], np.inf)
+        lower = new_q < q[left]
+        if state_map.domain is not None:
+            lower &= ((new >= state_map.domain[0]) & (new <= state_map.domain[1])).all(1)
+        left = left[lower]
+        points[left], q[left] = new[lower], new_q[lower]
+    return points, q
+
+
+def _merged(
+    state_map: CompleteMap,
+    points: np.ndarray,
+    q: np.ndarray,
+    held: np.ndarray,
+    condition: np.ndarray,
+    proofs: Certificates,
+    scale: float,
+    distance: float,
+) -> Integer[np.ndarray, " point"]:
+    """For each point, the row of the one that stands for it: a certified one before others, then the lowest q."""
+    one = np.full(len(points), -1)
+    size = np.sqrt(2 * q)  # |F - h|
+    rounding = ROUNDINGS * np.finfo(float).eps * (1 + np.linalg.norm(points, axis=1))
+    left = np.lexsort((q, ~proofs.certified))
+    while len(left):
+        i, rest = left[0], left[1:]
+        away = np.linalg.norm(points[rest] - points[i], axis=1)
+        near = (condition[rest] == condition[i]) & (away < max(FLAT_WAY, distance) * scale)
+        both = proofs.certified[rest] & proofs.certified[i]
+        same = np.where(both, away <= proofs.error_radius[i] + proofs.error_radius[rest], away < distance * scale)
+        ask = np.flatnonzero(near & ~both & ~same)
+        if len(ask):
+            j = rest[ask]
+            middle = residuals(state_map, 0.5 * (points[i] + points[j]), held[j])[1]
+            same[ask] = np.sqrt(2 * middle) <= np.maximum(AS_SMALL * np.maximum(size[i], size[j]), rounding[j])
+        same &= near
+        one[i] = i
+        one[rest[same]] = i
+        left = rest[~same]
+    return one
+
+
+def _fixed(
+    state_map: CompleteMap, points: np.ndarray, held: np.ndarray, proofs: Certificates, scale: float
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(whether each counts as a fixed point, why it is not certified)."""
+    keep, reasons = np.ones(len(points), bool), list(proofs.reason)
+    open_ = np.flatnonzero(~proofs.certified)
+    # What is linear in pieces has proofs of its own (`find_cycles`), and at a kink slopes say little.
+    curved = np.array([state_map.linear_pieces(u) is None for u in held[open_]], bool)
+    open_ = open_[curved]
+    if not len(open_):
+        return keep, tuple(reasons)
+    x, u = points[open_], held[open_]
+    jacobians = state_map.jacobian(x, u)
+    smooth = is_smooth(lambda h: state_map.jacobian(h, u), x, jacobians, 1e-6 * scale)
+    bounded = np.array([reasons[i] not in (NO_BOUND, NOT_ASKED) for i in open_])
+    n = points.shape[1]
+    random = np.random.default_rng(0).standard_normal((n, 2))  # only a size is estimated with them
+    random *= np.sqrt(n) / np.linalg.norm(random, axis=0)
+    r = residuals(state_map, x, u)[0]
+    found = _steps(state_map, x, u, np.concatenate([r[..., None], np.broadcast_to(random, (*x.shape, 2))], -1))
+    first, longest = found[..., 0], np.linalg.norm(found[..., 1:], axis=1).max(1)
+    singular = ~(longest * (1 + np.abs(jacobians).max((1, 2))) < 1 / NEARLY_SINGULAR)
+    again = _steps(state_map, x, u, residuals(state_map, x - first, u)[0][..., None])[..., 0]
+    step, next_step = (np.linalg.norm(s, axis=1) for s in (first, again))
+    astray = (step > MORE_THAN_ROUNDING * scale) & ~(next_step < 0.5 * step) & np.isfinite(step)
+    for i, row in enumerate(open_):
+        keep[row] = not (smooth[i] and (bounded[i] or astray[i]))
+        if smooth[i] and (bounded[i] or singular[i] or astray[i]):
+            reasons[row] = f"{NEARLY} ({reasons[row]})"
+    return keep, tuple(reasons)

@@ -1,0 +1,42 @@
+"""Have all fixed points been found? What speaks for it, what against, and what was done to find out."""
+
+from dataclasses import dataclass
+
+from rnnscope.analyses.fixed_points.trust.index import Index
+
+
+@dataclass(frozen=True)
+class SearchedOn:
+    """What the search did after the starts; see `search_on`.
+
+    Attributes:
+        n_orbits: orbits that were run forward.
+        n_at_rest: those that came to rest; all of them at listed points, in the end.
+        n_curves: curves that were followed from known points to others.
+        out_of_work: whether their budget ended it.
+    """
+
+    n_orbits: int
+    n_at_rest: int
+    n_curves: int
+    out_of_work: bool
+
+    def summary(self) -> str:
+        """What ended it, where that was its budget; else empty."""
+        return "the search went on until its budget of work was spent" if self.out_of_work else ""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What is known of points that were not found.
+
+    Attributes:
+        index: what a theorem says of the list.
+        further: what was done to find more.
+    """
+
+    index: Index
+    further: SearchedOn
+
+    def summary(self) -> str:
+        return "; ".join(part for part in (self.further.summary(), self.index.summary()) if part)
