@@ -140,7 +140,7 @@ def derivative(
         for form, slope in equation.slopes:
             m = 0.5 * slope.low + 0.5 * slope.high
             r = np.maximum(slope.high - m, m - slope.low) * (1 + 4 * gamma(1)) + UNDERFLOW
-            m, r = (np.broadcast_to(x[0] if x.ndim == 3 else x, (n_points, len(form.matrix))) for x in (m, r))
+            m, r = (np.broadcast_to(x[0] if x.ndim == 3 else x, (n_points, form.matrix.shape[-2])) for x in (m, r))
             if form.outer is None:
                 size = np.abs(form.matrix)
                 middle += m[..., None] * form.matrix

@@ -32,8 +32,9 @@ SMALLEST = 1e-9
 AT_A_TIME = 2**16
 # Where a box is divided: not in the middle, where symmetric systems have their zeros.
 CUT = 0.5078125
-# Newton steps to a zero from the middle of a box that holds it: each doubles the digits.
-NEWTON_STEPS = 6
+# Newton steps to a zero at most, and the last of them as a part of the whole box: usually each doubles the digits, but
+# close to a degenerate zero one step gains one binary digit.
+NEWTON_STEPS, LAST_STEP = 40, 1e-13
 # The boxes around a zero that are tried: for its existence in units of what the last Newton step leaves, and for its
 # being the only one as parts of the whole box, each then refined between two of these.
 INNER = 2.0 * 8.0 ** np.arange(6)
@@ -150,7 +151,10 @@ def _pruned(
     n = low.shape[1]
     first = equation.enclose(*_centres(low, high))
     low, high = _cut(equation, first, low, high)
-    low, high = _kept(low, high, ~known.covers(low, high))
+    open_ = ~known.covers(low, high)
+    low, high = low[open_], high[open_]
+    if not len(low):
+        return (low, high), (low, high), known
     centre, half = _centres(low, high)
     found = equation.enclose(centre, half)
     value, error, _ = equation.at(centre)
@@ -205,10 +209,6 @@ def _cut(equation: Equation, found: Enclosed, low: Array, high: Array, keep: boo
     if keep:
         return np.where(alive[:, None], low, np.inf), np.where(alive[:, None], high, -np.inf)
     return low[alive], high[alive]
-
-
-def _kept(low: Array, high: Array, which: Array) -> _Boxes:
-    return low[which], high[which]
 
 
 def _centres(low: Array, high: Array) -> tuple[Array, Array]:
@@ -269,11 +269,14 @@ class _Known:
     def with_zeros_near(self, equation: Equation, guesses: Array, scale: Array) -> "_Known":
         """And those that Newton steps from guesses lead to, if they can be proven."""
         points = guesses
-        for _ in range(NEWTON_STEPS):
+        for _ in range(NEWTON_STEPS if len(points) else 0):
             value, _, found = equation.at(points)
             step = np.einsum("bij,bj->bi", _inverse(found.slope), value)
             points = points - step
-            points = points[np.isfinite(points).all(1)]
+            finite = np.isfinite(points).all(1)
+            points = points[finite]
+            if not (np.abs(step[finite]) > LAST_STEP * scale).any():
+                break
         new: list[Array] = []
         for point in points:
             near = [np.abs(point - p) <= r for p, r in zip(self.points, self.reach, strict=True)]

@@ -18,6 +18,7 @@ from rnnscope.subjects.subject import as_subject
 
 NO_BOUNDS = "the map has no bounds on boxes of states"
 UNBOUNDED = "the domain is not bounded"
+TOO_MANY = "not tried: {} equations, the weights are of no lower rank"
 COMPLETE = "complete, proven"
 # A listed point is the fixed point that is proven within this part of the box's width, if there is no nearer one.
 SAME = 1e-6
@@ -56,6 +57,7 @@ def prove_complete(
     box: tuple[ArrayLike, ArrayLike] | None = None,
     seconds: float = 60.0,
     max_boxes: int = 1_000_000,
+    max_coordinates: int = 12,
 ) -> Proof:
     """Prove that a list holds all fixed points of a map at a constant input, or say what is known.
 
@@ -72,6 +74,7 @@ def prove_complete(
             do not count.
         seconds: of CPU time, after which it stops.
         max_boxes: boxes, after which it stops; this does not depend on the machine.
+        max_coordinates: it does not begin in more coordinates than this.
 
     Raises:
         ValueError: points, input or box of the wrong shape.
@@ -98,6 +101,8 @@ def prove_complete(
             return _nothing(state_map.state_size, NO_BOUNDS)
         if not (np.isfinite(sought.low).all() and np.isfinite(sought.high).all()):
             return _nothing(state_map.state_size, UNBOUNDED)
+        if len(sought.low) > max_coordinates:
+            return _nothing(state_map.state_size, TOO_MANY.format(len(sought.low)))
         guesses = sought.of(listed)
         zeros = find_zeros(sought.equation, sought.low, sought.high, guesses, seconds=seconds, max_boxes=max_boxes)
         states = sought.states(zeros.points)

@@ -22,6 +22,8 @@ from rnnscope.numerics.branch_and_prune import Enclosed, Equation
 
 # Weights are of rank R where their other singular values are below this part of the largest: float32 leaves 1e-7.
 LOW_RANK = 1e-5
+# Random vectors: more than the rank of any weights whose fixed points can all be found.
+SKETCH = 16
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,29 @@ def _few(layers: tuple[tuple[Bounded, ...], ...], low: np.ndarray, high: np.ndar
     forms = [form.matrix for form, _ in layers[0][0].slopes]
     if len(layers) > 1 or not forms:
         return None
-    _, size, right = np.linalg.svd(np.concatenate(forms), full_matrices=False)
-    rank = max(1, int((size > LOW_RANK * size[0]).sum()))
-    if rank == len(low):
+    right = _rows_space(np.concatenate(forms))
+    if len(right) == len(low):
         return None
-    return Coordinates(np.ascontiguousarray(right[:rank].T), np.maximum(np.abs(low), np.abs(high)))
+    return Coordinates(np.ascontiguousarray(right.T), np.maximum(np.abs(low), np.abs(high)))
+
+
+def _rows_space(weights: np.ndarray) -> Float[np.ndarray, "rank number"]:
+    """Orthonormal rows that the weights are made of, but for what is small. Whichever they are, what they leave out is
+    bounded later, so that they may be found from products with a few random vectors (Halko, Martinsson & Tropp, SIAM
+    Review 53, 2011), which takes a small part of the time of a decomposition of all."""
+    rows, n = weights.shape
+    if n > 2 * SKETCH:
+        random = np.random.default_rng(0).standard_normal((rows, SKETCH))
+        few = np.linalg.qr(weights.T @ random)[0]
+        inside = weights @ few
+        if np.linalg.norm(weights - inside @ few.T) <= LOW_RANK * np.linalg.norm(weights):
+            weights, turn = inside, few.T
+        else:
+            return np.eye(n)  # of a rank that is out of reach
+    else:
+        turn = np.eye(n)
+    _, size, right = np.linalg.svd(weights, full_matrices=False)
+    return right[: max(1, int((size > LOW_RANK * size[0]).sum()))] @ turn
 
 
 def _through_remainder(new: Bounded, coordinates: Coordinates) -> Float[np.ndarray, " point"]:
