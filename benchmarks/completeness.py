@@ -29,7 +29,12 @@ import rnnscope as rs
 import rnnscope.analyses as analyses
 from rnnscope.tasks import FlipFlop
 
-CELLS = {"vanilla": rs.cells.Vanilla(16), "gru": rs.cells.GRU(16), "leaky": rs.cells.Leaky(24), "lstm": rs.cells.LSTM(12)}
+CELLS = {
+    "vanilla": rs.cells.Vanilla(16),
+    "gru": rs.cells.GRU(16),
+    "leaky": rs.cells.Leaky(24),
+    "lstm": rs.cells.LSTM(12),
+}
 
 
 def distinct(points: np.ndarray, near: float = 1e-5) -> np.ndarray:

@@ -121,6 +121,7 @@ def measured_skeletons(
                 certify=False,
                 n_orbits=0,
                 n_rounds=0,
+                prove=0,
                 max_iterations=1,
                 seed=seed + 1,
             )

@@ -218,6 +218,7 @@ def _located(
         certify=False,
         n_orbits=0,
         n_rounds=0,
+        prove=0,
         max_iterations=60,
     )
     fixed, slow = found.points, found.slow.points

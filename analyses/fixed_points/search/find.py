@@ -25,14 +25,16 @@ from rnnscope.analyses.fixed_points.search.root_search import (
     search_roots,
     search_seconds,
 )
-from rnnscope.analyses.fixed_points.search.search_on import Budget, Limits, search_on
+from rnnscope.analyses.fixed_points.search.search_on import Budget, Further, Limits, search_on
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
+from rnnscope.analyses.fixed_points.trust.completeness import Proof, prove_complete
 from rnnscope.analyses.fixed_points.trust.index import index_of
 from rnnscope.analyses.fixed_points.trust.unseen import Unseen
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
-from rnnscope.maps import keeps_domain
+from rnnscope.maps import CompleteMap, keeps_domain
 from rnnscope.numerics import linalg
+from rnnscope.numerics.pieces import joined
 from rnnscope.question import Axes, Count, InputRows, InputVector, Level, Positive, Seed, StateRows, Whole
 from rnnscope.registry import analysis
 from rnnscope.subjects.starts import checked_starts, in_domain, starts_near
@@ -69,6 +71,7 @@ def find_fixed_points(
     n_rounds: Whole = 10,
     work: Level = 1e12,
     work_on: Level = 5e10,
+    prove: Whole = 3000,
     visited: StateRows | None = None,
     far_distance: Positive = 2.0,
     within_domain: bool = True,
@@ -118,6 +121,8 @@ def find_fixed_points(
         n_rounds: rounds of curves at most.
         work: multiplications that may be spent, about, on leading starts that found nothing to a fixed point.
         work_on: and on the curves of the rounds.
+        prove: boxes that may be looked at, at each input, to prove that all fixed points are listed (see
+            `prove_complete`): enough for most networks of up to five units, or whose weights are of rank one or two.
         visited: states that the network visits, (state, unit), from which points may be far. If None: those of a run
             on its task, and else the starts.
         far_distance: beyond this distance from all of them, in units of their spread, a point is far (see
@@ -198,10 +203,9 @@ def find_fixed_points(
         Budget(n_rounds, work_on),
         rng,
     )
-    told = tell_apart(
-        state_map, further.search, held[further.input], further.input, scale=scale, distance=distance, certify=certify
-    )
-    ends, condition, n = told.search, further.input, len(begin)
+    ends, condition, proofs = _proven(state_map, further, held, limits, prove)
+    told = tell_apart(state_map, ends, held[condition], condition, scale=scale, distance=distance, certify=certify)
+    ends, n = told.search, len(begin)
     fixed, slow = ends.outcome == FIXED, ends.outcome == SLOW
     rows, belongs = _merge(ends, condition, fixed, 0.0)
     slow_rows, slow_belongs = _merge(ends, condition, slow, np.sqrt(distance) * scale)
@@ -252,8 +256,27 @@ def find_fixed_points(
         unseen=Unseen(
             index=index_of(jacobians, eigenvalues, at, certificates.certified, smooth, n_nearly, keeps),
             further=further.spent,
+            proofs=tuple(proof.with_the_missing(int((at == i).sum())) for i, proof in enumerate(proofs)),
         ),
     )
+
+
+def _proven(
+    state_map: CompleteMap, further: Further, held: np.ndarray, limits: Limits, max_boxes: int
+) -> tuple[Search, Integer[np.ndarray, " end"], list[Proof]]:
+    """(the ends, with fixed points that a proof has found beside them; the input of each; the proofs, one an input)."""
+    search, condition, proofs = further.search, further.input, []
+    if not max_boxes:
+        return search, condition, proofs
+    rows = _merge(search, condition, search.outcome == FIXED, limits.distance * limits.scale)[0]
+    for i, given in enumerate(held):
+        listed = search.ends[rows[condition[rows] == i]]
+        proofs.append(prove_complete(state_map, given, listed, seconds=np.inf, max_boxes=max_boxes))
+        new = proofs[-1].missing
+        q, nothing = residuals(state_map, new, np.tile(given, (len(new), 1)))[1], np.zeros(len(new), np.int64)
+        search = joined([search, Search(new, q, nothing + FIXED, nothing, nothing)])
+        condition = np.append(condition, nothing + i)
+    return search, condition, proofs
 
 
 def _merge(

@@ -134,8 +134,8 @@ class FixedPoints(Result):
             *([f"{far} far from every visited state"] if far else []),
             slow,
             f"largest q {self.q.max():.1g}",
-            *([] if self.unseen is None else [self.unseen.summary()]),
-            self.coverage.summary(),
+            "" if self.unseen is None else self.unseen.summary(),
+            "" if self.unseen is not None and self.unseen.complete else self.coverage.summary(),
         ]
         return "; ".join(part for part in parts if part)
 

@@ -4,7 +4,7 @@ See `rnnscope.numerics.branch_and_prune` for the search and `coordinates` for wh
 the map in exact arithmetic with its weights in double precision, rounding errors of the proof included.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,19 @@ class Proof:
     undecided_share: float
     n_boxes: int
     reason: str
+
+    @property
+    def tried(self) -> bool:
+        """Whether a proof was begun: the map has bounds, and few enough equations."""
+        return self.n_boxes > 0
+
+    def with_the_missing(self, n_listed: int) -> "Proof":
+        """The proof for the list with the missing points added, which has `n_listed` points."""
+        if not len(self.missing):
+            return self
+        complete = self.undecided == 0 and n_listed == self.n_proven
+        reason = COMPLETE if complete else self.reason
+        return replace(self, complete=complete, missing=self.missing[:0], reason=reason)
 
 
 def prove_complete(
@@ -106,7 +119,7 @@ def prove_complete(
         guesses = sought.of(listed)
         zeros = find_zeros(sought.equation, sought.low, sought.high, guesses, seconds=seconds, max_boxes=max_boxes)
         states = sought.states(zeros.points)
-        return _proof(zeros, states, listed, sought.high - sought.low, bounds, seconds, max_boxes)
+        return _proof(zeros, states, listed, sought.high - sought.low, bounds, seconds)
 
 
 def _bounds(box: tuple[ArrayLike, ArrayLike], n: int) -> Float[np.ndarray, "2 unit"]:
@@ -127,7 +140,6 @@ def _proof(
     width: np.ndarray,
     bounds: np.ndarray | None,
     seconds: float,
-    max_boxes: int,
 ) -> Proof:
     if bounds is not None:
         slack = SAME * np.minimum(bounds[1] - bounds[0], 1.0)
@@ -150,7 +162,7 @@ def _proof(
         reason = ""
     if not decided:
         why = (
-            f"stopped after {zeros.n_boxes} boxes (limits: {seconds:g} s of CPU, {max_boxes} boxes) with "
+            f"stopped after {zeros.n_boxes} boxes{'' if np.isinf(seconds) else f' or {seconds:g} s of CPU'}, with "
             f"{100 * share:.2g} % of the domain left"
             if zeros.stopped
             else f"undecided in {len(zeros.low)} tiny boxes: nearly degenerate there"

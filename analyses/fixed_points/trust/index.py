@@ -61,7 +61,7 @@ class Index:
         undecided = self.applies & (self.unknown > 0)
         if undecided.any():
             return f"index not known{self._at(undecided)}, as a point is degenerate or nearly so"
-        return f"index 1{self._at(self.applies)}, consistent with all having been found{given} (no proof)"
+        return f"index 1{self._at(self.applies)}, consistent with all having been found{given}"
 
     def _at(self, chosen: Bool[np.ndarray, " condition"]) -> str:
         return "" if len(chosen) == 1 else f" at {int(chosen.sum())} of {len(chosen)} inputs"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rnnscope.analyses.fixed_points.trust.completeness import Proof
 from rnnscope.analyses.fixed_points.trust.index import Index
 
 
@@ -33,10 +34,27 @@ class Unseen:
     Attributes:
         index: what a theorem says of the list.
         further: what was done to find more.
+        proofs: for each input, what is proven of all fixed points there; none where none was asked for.
     """
 
     index: Index
     further: SearchedOn
+    proofs: tuple[Proof, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is proven that all fixed points are listed, at every input."""
+        return bool(self.proofs) and all(proof.complete for proof in self.proofs)
 
     def summary(self) -> str:
-        return "; ".join(part for part in (self.further.summary(), self.index.summary()) if part)
+        if self.complete:
+            return "complete, proven"
+        n_proven = sum(proof.complete for proof in self.proofs)
+        stopped = next((proof.reason for proof in self.proofs if proof.tried and not proof.complete), "")
+        parts = [
+            f"complete at {n_proven} of {len(self.proofs)} inputs, proven" if n_proven else "",
+            f"no proof that these are all: {stopped}" if stopped else "",
+            self.further.summary(),
+            self.index.summary(),
+        ]
+        return "; ".join(part for part in parts if part)

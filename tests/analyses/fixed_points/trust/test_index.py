@@ -39,7 +39,6 @@ def test_a_consistent_sum_is_not_called_complete():
     found = find_fixed_points(tanh_units([2.0, 2.0]), starts=np.array([[0.9, 0.9]]), n_orbits=0, n_rounds=0)
     assert len(found) == 1, "one of nine, whose index happens to be 1"
     assert "consistent" in found.summary()
-    assert "(no proof)" in found.summary()
     assert "complete" not in found.summary()
 
 
