@@ -151,8 +151,9 @@ def _polished(
             break
         r = residuals(state_map, points[left], held[left])[0]
         new = points[left] - _steps(state_map, points[left], held[left], r[..., None])[..., 0]
-        new_q = np.where(np.isfinite(new).all(1), residuals(state_map, np.nan_to_num(new), held[left])[1], np.inf)
-        lower = new_q < q[left]
+        finite = np.isfinite(new).all(1, keepdims=True)
+        new_q = residuals(state_map, np.where(finite, new, points[left]), held[left])[1]
+        lower = (new_q < q[left]) & finite[:, 0]
         if state_map.domain is not None:
             lower &= ((new >= state_map.domain[0]) & (new <= state_map.domain[1])).all(1)
         left = left[lower]
@@ -215,7 +216,8 @@ def _fixed(
     found = _steps(state_map, x, u, np.concatenate([r[..., None], np.broadcast_to(random, (*x.shape, 2))], -1))
     first, longest = found[..., 0], np.linalg.norm(found[..., 1:], axis=1).max(1)
     singular = ~(longest * (1 + np.abs(jacobians).max((1, 2))) < 1 / NEARLY_SINGULAR)
-    again = _steps(state_map, x, u, residuals(state_map, x - first, u)[0][..., None])[..., 0]
+    there = np.where(np.isfinite(first).all(1, keepdims=True), x - first, x)  # no map is asked about what is no number
+    again = _steps(state_map, x, u, residuals(state_map, there, u)[0][..., None])[..., 0]
     step, next_step = (np.linalg.norm(s, axis=1) for s in (first, again))
     astray = (step > MORE_THAN_ROUNDING * scale) & ~(next_step < 0.5 * step) & np.isfinite(step)
     for i, row in enumerate(open_):
