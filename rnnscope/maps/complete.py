@@ -101,7 +101,9 @@ class Completed:
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
         return None if self._in_pieces is None else self._in_pieces.linear_pieces(input)
 
-    def fixed_point_equation(self, region: Region, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+    def fixed_point_equation(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[Bounded, ...] | None:
         return None if self._provable is None else self._provable.fixed_point_equation(region, inputs)
 
     def at_rest(

@@ -92,7 +92,9 @@ class Conjugated:
             above=own.above,
         )
 
-    def fixed_point_equation(self, region: Region, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+    def fixed_point_equation(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[Bounded, ...] | None:
         return None
 
     def at_rest(

@@ -66,7 +66,9 @@ class HeldInput:
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
         return self.map.linear_pieces(self.input)
 
-    def fixed_point_equation(self, region: Region, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+    def fixed_point_equation(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[Bounded, ...] | None:
         check_sizes(self, region.centre, inputs)
         return self.map.fixed_point_equation(region, self._held(len(region.centre)))
 

@@ -124,7 +124,9 @@ class ModuleMap:
     def linear_pieces(self, input: Float[np.ndarray, " input"]) -> LinearPieces | None:
         return None
 
-    def fixed_point_equation(self, region: Region, inputs: Float[np.ndarray, "point input"]) -> tuple[Bounded, ...] | None:
+    def fixed_point_equation(
+        self, region: Region, inputs: Float[np.ndarray, "point input"]
+    ) -> tuple[Bounded, ...] | None:
         return None
 
     def at_rest(

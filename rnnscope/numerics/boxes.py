@@ -15,7 +15,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope.numerics.bounds import ONE, UNDERFLOW, Bounded, Form, Interval, Signal, exactly, gamma, norm_bound, on_state
+from rnnscope.numerics.bounds import (
+    ONE,
+    UNDERFLOW,
+    Bounded,
+    Form,
+    Interval,
+    Signal,
+    exactly,
+    gamma,
+    norm_bound,
+    on_state,
+)
 
 Array = np.ndarray
 

@@ -138,9 +138,7 @@ def find_zeros(
             left_low, left_high = (np.concatenate([a[: part.start], b]) for a, b in zip((left_low, left_high), boxes))
     stopped = len(left_low) > 0
     lows, highs = zip(*undecided, (left_low, left_high), strict=True)
-    return Zeros(
-        known.points, known.errors, known.reach, np.concatenate(lows), np.concatenate(highs), n_boxes, stopped
-    )
+    return Zeros(known.points, known.errors, known.reach, np.concatenate(lows), np.concatenate(highs), n_boxes, stopped)
 
 
 _Boxes = tuple[Array, Array]

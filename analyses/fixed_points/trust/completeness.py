@@ -104,9 +104,7 @@ def prove_complete(
         if len(sought.low) > max_coordinates:
             return _nothing(state_map.state_size, TOO_MANY.format(len(sought.low)))
         guesses = sought.of(listed)
-        zeros = find_zeros(
-            sought.equation, sought.low, sought.high, guesses, seconds=seconds, max_boxes=max_boxes
-        )
+        zeros = find_zeros(sought.equation, sought.low, sought.high, guesses, seconds=seconds, max_boxes=max_boxes)
         states = sought.states(zeros.points)
         return _proof(zeros, states, listed, sought.high - sought.low, bounds, seconds, max_boxes)
 
