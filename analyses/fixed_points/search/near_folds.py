@@ -15,7 +15,7 @@ at several places where there is nothing; just before, the two cannot be told ap
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Float, Integer
 
 from rnnscope.analyses.fixed_points.search.root_search import FIXED, SLOW, Search, residuals
 from rnnscope.analyses.fixed_points.search.stability import is_smooth
@@ -87,12 +87,11 @@ def tell_apart(
     first, group = _grouped(search.ends[rows], search.q[rows], condition[rows], ONE_NUMBER * distance * scale)
     at = rows[first]
     points, q, held = search.ends[at], search.q[at], inputs[at]
-    proofs = _proofs(state_map, points, held, certify)
     with np.errstate(all="ignore"), linalg.one_thread():
-        open_ = ~proofs.certified
-        points[open_], q[open_] = _polished(state_map, points[open_], q[open_], held[open_])
-        if certify and open_.any() and proofs.reason[int(np.argmax(open_))] != NO_BOUND:
-            proofs = _with(proofs, open_, certify_fixed_points(state_map, points[open_], held[open_]))
+        # The same points whether or not they are to be certified.
+        rough = np.sqrt(2 * q) > _rounding(points)
+        points[rough], q[rough] = _polished(state_map, points[rough], q[rough], held[rough])
+        proofs = _proofs(state_map, points, held, certify)
         one = _merged(state_map, points, q, held, condition[at], proofs, scale, distance)
         keep, reasons = _fixed(state_map, points, held, proofs, scale)
     ends, low, outcome = search.ends.copy(), search.q.copy(), search.outcome.copy()
@@ -111,13 +110,9 @@ def _proofs(state_map: CompleteMap, points: np.ndarray, held: np.ndarray, certif
     return Certificates(np.zeros(n, bool), np.full(n, np.inf), np.zeros(n), (NOT_ASKED,) * n)
 
 
-def _with(proofs: Certificates, which: np.ndarray, new: Certificates) -> Certificates:
-    arrays = [array.copy() for array in (proofs.certified, proofs.error_radius, proofs.uniqueness_radius)]
-    for array, values in zip(arrays, (new.certified, new.error_radius, new.uniqueness_radius), strict=True):
-        array[which] = values
-    reasons = np.array(proofs.reason, object)
-    reasons[which] = new.reason
-    return Certificates(*arrays, tuple(reasons))
+def _rounding(points: np.ndarray) -> Float[np.ndarray, " point"]:
+    """What |F - h| may be at a fixed point by rounding alone, about."""
+    return ROUNDINGS * np.finfo(float).eps * (1 + np.linalg.norm(points, axis=1))
 
 
 def _grouped(points: np.ndarray, q: np.ndarray, condition: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
@@ -151,8 +146,9 @@ def _polished(
             break
         r = residuals(state_map, points[left], held[left])[0]
         new = points[left] - _steps(state_map, points[left], held[left], r[..., None])[..., 0]
-        new_q = np.where(np.isfinite(new).all(1), residuals(state_map, np.nan_to_num(new), held[left])[1], np.inf)
-        lower = new_q < q[left]
+        finite = np.isfinite(new).all(1, keepdims=True)
+        new_q = residuals(state_map, np.where(finite, new, points[left]), held[left])[1]
+        lower = (new_q < q[left]) & finite[:, 0]
         if state_map.domain is not None:
             lower &= ((new >= state_map.domain[0]) & (new <= state_map.domain[1])).all(1)
         left = left[lower]
@@ -173,7 +169,7 @@ def _merged(
     """For each point, the row of the one that stands for it: a certified one before others, then the lowest q."""
     one = np.full(len(points), -1)
     size = np.sqrt(2 * q)  # |F - h|
-    rounding = ROUNDINGS * np.finfo(float).eps * (1 + np.linalg.norm(points, axis=1))
+    rounding = _rounding(points)
     left = np.lexsort((q, ~proofs.certified))
     while len(left):
         i, rest = left[0], left[1:]
@@ -215,7 +211,8 @@ def _fixed(
     found = _steps(state_map, x, u, np.concatenate([r[..., None], np.broadcast_to(random, (*x.shape, 2))], -1))
     first, longest = found[..., 0], np.linalg.norm(found[..., 1:], axis=1).max(1)
     singular = ~(longest * (1 + np.abs(jacobians).max((1, 2))) < 1 / NEARLY_SINGULAR)
-    again = _steps(state_map, x, u, residuals(state_map, x - first, u)[0][..., None])[..., 0]
+    there = np.where(np.isfinite(first).all(1, keepdims=True), x - first, x)  # no map is asked about what is no number
+    again = _steps(state_map, x, u, residuals(state_map, there, u)[0][..., None])[..., 0]
     step, next_step = (np.linalg.norm(s, axis=1) for s in (first, again))
     astray = (step > MORE_THAN_ROUNDING * scale) & ~(next_step < 0.5 * step) & np.isfinite(step)
     for i, row in enumerate(open_):
