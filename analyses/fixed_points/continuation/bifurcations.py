@@ -37,7 +37,7 @@ ROUNDING, FOLD_ROUNDING, SINGULAR_ROUNDING = 1e-9, 1e-12, 1e-7
 # Two events nearer than this are one.
 SAME_EVENT = 1e-5
 # Where nothing decides, rounding says where an event is: two such that are nearer than this are one.
-SAME_DEGENERATE = 5e-3
+SAME_DEGENERATE, LEVEL = 5e-3, 1e-8
 # The Jacobian of a smooth map does not change by these parts of itself over a bracket, and from before to after.
 JUMP, WIDE_JUMP = 1e-3, 0.02
 # Where it is not known whether a map has kinks: what changes over this part of two places' distance as it does over
@@ -143,8 +143,8 @@ def find_events(family: Family, curve: Curve, eigenvalues: np.ndarray) -> list[E
 
 def is_same(a: Event, b: Event) -> bool:
     """Whether two events are one, seen from two curves or two brackets."""
-    apart = float(np.linalg.norm(a.x - b.x))
-    if DEGENERATE in (a.kind, b.kind) and apart < SAME_DEGENERATE:
+    apart, level = float(np.linalg.norm(a.x - b.x)), abs(a.x[-1] - b.x[-1])
+    if {a.kind, b.kind} & {DEGENERATE, "unclassified"} and apart < SAME_DEGENERATE and level < LEVEL:
         return True
     # At one place one eigenvalue can pass 1 and another -1.
     return apart < SAME_EVENT and (a.kind == "flip") == (b.kind == "flip")

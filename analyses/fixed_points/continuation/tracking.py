@@ -125,6 +125,8 @@ def _with_between(tracked: Tracked, slow: list[np.ndarray], max_step: float, max
         return tracked
     begin = begin[np.argsort(np.linalg.norm(family.residual(begin), axis=1), kind="stable")[:MOST_HINTS]]
     ends = _nearest_solutions(family, begin)
+    if not len(ends):
+        return tracked
     seeds, isolated = project(family, ends)
     solved = isolated & (np.abs(family.residual(seeds)).max(1) < SOLVED)
     for seed in seeds[solved]:
@@ -156,7 +158,7 @@ def _nearest_solutions(family: Family, x: np.ndarray) -> np.ndarray:
         moved = (best != here).any(1)
         x[active] = best
         active = active[moved & (least > SOLVED)]
-    return x[np.abs(family.residual(x)).max(1) < 1e-6]
+    return x[np.abs(family.residual(x)).max(1) < 1e-6] if len(x) else x
 
 
 def n_held(tracked: Tracked, value: float) -> int:
