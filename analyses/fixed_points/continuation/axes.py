@@ -3,18 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.continuation.curves import Family
-from rnnscope.maps import CompleteMap, HeldInput
+from rnnscope.maps import CompleteMap, HeldInput, keeps_domain
 from rnnscope.subjects.subject import Subject, as_subject
 
-# (subject, input to hold, zeros if None, which search of all it is, times the usual starts) -> its fixed points
-# (point, state).
-Search = Callable[[Subject, ArrayLike | None, int, int], np.ndarray]
+
+class Seen(NamedTuple):
+    """What a search finds: fixed points (point, state), and local minima of q that are none."""
+
+    points: np.ndarray
+    slow: np.ndarray
+
+
+# (subject, input to hold, zeros if None, which search of all it is, times the usual starts) -> what it finds.
+Search = Callable[[Subject, ArrayLike | None, int, int], Seen]
 # Values at which all branches have a row, where only the ends are given.
 N_VALUES = 21
 # Maps that are kept at a time, as one is asked for several times in a row.
@@ -26,6 +33,8 @@ CLOSE, ROUGH = 1e-6, 1e-10
 N_INTERVALS = 256
 # The error along the axis that stays, as a part of it.
 ROUNDED = 1e-6
+# The relative rounding of derivatives in closed form, and of differences along the axis.
+EXACT, SLOPE_NOISE = 1e-14, 1e-10
 
 
 @dataclass(frozen=True)
@@ -36,13 +45,15 @@ class Axis:
         family: the maps.
         values: where all branches are to have a row.
         name: what the axis is.
-        search: (value, which search of all it is, times the usual starts) -> the fixed points there.
+        search: (value, which search of all it is, times the usual starts) -> what is found there.
+        keeps: what is known at each of `values` of whether the map keeps its domain, as `keeps_domain` says it.
     """
 
     family: Family
     values: np.ndarray
     name: str
-    search: Callable[[float, int, int], np.ndarray]
+    search: Callable[[float, int, int], Seen]
+    keeps: tuple[str, ...]
 
 
 def along_inputs(subject: Subject, inputs: ArrayLike, values: ArrayLike | None, search: Search) -> Axis:
@@ -92,9 +103,12 @@ def along_inputs(subject: Subject, inputs: ArrayLike, values: ArrayLike | None, 
         low=float(knots[0]),
         high=float(knots[-1]),
         bounds=_bounds([driven]),
+        smooth=_smooth([driven]),
+        noise=max(EXACT, driven.jacobian_error),
     )
     grid = knots if len(knots) > 2 else np.linspace(knots[0], knots[-1], N_VALUES)
-    return Axis(family, grid, name, lambda value, i, more: search(subject, held(np.array(value)), i, more))
+    keeps = tuple(keeps_domain(driven, each) for each in held(grid))
+    return Axis(family, grid, name, lambda value, i, more: search(subject, held(np.array(value)), i, more), keeps)
 
 
 def along_parameter(
@@ -138,6 +152,8 @@ def along_parameter(
         low=low,
         high=high,
         bounds=_bounds([first, last]),
+        smooth=_smooth([first, last]),
+        noise=max(SLOPE_NOISE, first.jacobian_error),
     )
     family = exact
     if _is_rounded(exact, first):
@@ -150,7 +166,8 @@ def along_parameter(
             exact=exact,
             rounding=ROUNDED,
         )
-    return Axis(family, grid, "parameter", lambda value, i, more: search(subject(value), input, i, more))
+    keeps = tuple(keeps_domain(at(value)) for value in grid.tolist())
+    return Axis(family, grid, "parameter", lambda value, i, more: search(subject(value), input, i, more), keeps)
 
 
 def _step(one: CompleteMap, states: np.ndarray) -> np.ndarray:
@@ -235,6 +252,11 @@ def checked_values(values: ArrayLike) -> np.ndarray:
 def is_bounded(domain: np.ndarray | None) -> bool:
     """Whether a domain is bounded on all sides."""
     return domain is not None and bool(np.isfinite(domain).all())
+
+
+def _smooth(maps: list[CompleteMap]) -> bool | None:
+    said = [each.smooth for each in maps]
+    return False if False in said else None if None in said else True
 
 
 def _bounds(maps: list[CompleteMap]) -> np.ndarray:

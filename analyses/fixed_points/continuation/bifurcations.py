@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnscope.analyses.fixed_points.continuation.curves import MOST_TURN, Curve, Family, between, correct, tangents
+from rnnscope.analyses.fixed_points.continuation.normal_forms import DEGENERATE, crossing, is_fold
 from rnnscope.numerics import linalg
 
 KINDS = (
@@ -23,6 +24,8 @@ KINDS = (
     "Neimark-Sacker",
     "border collision",
     "unclassified",
+    "fold-flip",
+    DEGENERATE,
 )
 # Before and after an event are this far from it along the curve, in scaled lengths.
 ASIDE = 1e-4
@@ -33,12 +36,17 @@ BRACKET, CRITICAL = 1e-10, 1e-4
 ROUNDING, FOLD_ROUNDING, SINGULAR_ROUNDING = 1e-9, 1e-12, 1e-7
 # Two events nearer than this are one.
 SAME_EVENT = 1e-5
-# How far from a branch point the curves are told apart; the second only where the first is too near to tell.
-ARMS = (2e-3, 1e-2)
-# Changes of p over an arm below this are rounding.
-LEVEL = 1e-7
+# Where nothing decides, rounding says where an event is: two such that are nearer than this are one.
+SAME_DEGENERATE, LEVEL = 5e-3, 1e-8
 # The Jacobian of a smooth map does not change by these parts of itself over a bracket, and from before to after.
 JUMP, WIDE_JUMP = 1e-3, 0.02
+# Where it is not known whether a map has kinks: what changes over this part of two places' distance as it does over
+# half of it is a kink. Differences that stand in for a Jacobian make one as wide as their own length, in units of h.
+KINK_WIDTH, DIFFERENCES_WIDTH = 1e-4, 5e-5
+# An eigenvalue is 1 if it is as near to it as so many times the noise of derivatives.
+NOISY = 30.0
+# Derivatives with less noise are no differences.
+EXACT = 1e-12
 MOST_NESTED = 12
 
 
@@ -127,10 +135,19 @@ def find_events(family: Family, curve: Curve, eigenvalues: np.ndarray) -> list[E
         a, b = (_Place(x, tangent, Spectrum(values)) for x, tangent, values in rows)
         chord = b.x - a.x
         for event in _events_between(family, a, b, 0):
-            if not any(np.linalg.norm(event.x - known.x) < SAME_EVENT for known in found):
+            if not any(is_same(event, known) for known in found):
                 at = i + float(np.clip((event.x - a.x) @ chord / (chord @ chord), 0, 1))
                 found.append(replace(event, position=at))
     return sorted(found, key=lambda event: event.position)
+
+
+def is_same(a: Event, b: Event) -> bool:
+    """Whether two events are one, seen from two curves or two brackets."""
+    apart, level = float(np.linalg.norm(a.x - b.x)), abs(a.x[-1] - b.x[-1])
+    if {a.kind, b.kind} & {DEGENERATE, "unclassified"} and apart < SAME_DEGENERATE and level < LEVEL:
+        return True
+    # At one place one eigenvalue can pass 1 and another -1.
+    return apart < SAME_EVENT and (a.kind == "flip") == (b.kind == "flip")
 
 
 def _events_between(family: Family, a: _Place, b: _Place, depth: int) -> list[Event]:
@@ -143,7 +160,7 @@ def _events_between(family: Family, a: _Place, b: _Place, depth: int) -> list[Ev
     low, high = _close_in(family, a, b)
     middle = low if abs(low.tangent[-1]) <= abs(high.tangent[-1]) else high
     before, after = _aside(family, middle, -ASIDE, low), _aside(family, middle, ASIDE, high)
-    found = [_named(family, low, high, before, after)] if before.signature != after.signature else []
+    found = _named(family, low, high, before, after) if before.signature != after.signature else []
     # What differs outside of this place is another event.
     if (before.x - a.x) @ chord > 0:
         found = _events_between(family, a, before, depth + 1) + found
@@ -197,24 +214,34 @@ def _test(at: _Place, start: _Place, end: _Place) -> float:
     return (1.0 if moved else -1.0) * abs(abs(here.nearest_to_circle()) - 1)
 
 
-def _named(family: Family, low: _Place, high: _Place, before: _Place, after: _Place) -> Event:
-    """The event in a bracket, by what differs before and after."""
+def _named(family: Family, low: _Place, high: _Place, before: _Place, after: _Place) -> list[Event]:
+    """The events in a bracket, by what differs before and after: one, or two where one eigenvalue passes -1 as another
+    passes 1."""
     old, new, turns = before.spectrum, after.spectrum, before.forward != after.forward
     through_one, through_minus_one = old.above != new.above, old.below != new.below
     change = abs(new.n_unstable - old.n_unstable)
     at = _place(family, (low.x + high.x) / 2, low.tangent + high.tangent)
-    kind, critical, x, others = "unclassified", at.spectrum.nearest_to_circle(), at.x, np.empty((0, len(at.x)))
+    kind, critical, others = "unclassified", at.spectrum.nearest_to_circle(), np.empty((0, len(at.x)))
     width = float(np.linalg.norm(high.x - low.x))
     # Near a fold a bracket along the curve is much narrower along p.
     error = max(width * max(abs(low.tangent[-1]), abs(high.tangent[-1])), FOLD_ROUNDING if turns else ROUNDING)
+    # An eigenvalue that passes -1 at the same place changes the count by 1 more or 1 less.
+    changes = (0, 2) if through_minus_one else (1,)
+    flips = False
     if width > 1e3 * BRACKET:
         pass
-    elif _jump(family, low, high) > JUMP:
+    elif family.smooth is not True and _jump(family, low, high) > JUMP:
         kind = "border collision"
-    elif through_one and not through_minus_one and change == 1 and turns:
-        kind, critical = "saddle-node", at.spectrum.nearest(1)
-    elif not through_minus_one and (change, turns) == ((1, False) if through_one else (0, True)):
-        kind, others = _branch_point(family, at, old.n_unstable, new.n_unstable)
+    elif (turns or through_one) and max(abs(each.nearest(1) - 1) for each in (old, new)) < NOISY * family.noise:
+        # Whether it passes 1 is rounding.
+        kind, critical = DEGENERATE, at.spectrum.nearest(1)
+        others, error = crossing(family, at.x, at.tangent).arms, max(error, SINGULAR_ROUNDING)
+    elif through_one and turns and change in changes:
+        kind, critical = "fold-flip" if through_minus_one else "saddle-node", at.spectrum.nearest(1)
+        kind = kind if is_fold(family, at.x) else DEGENERATE
+    elif (through_one and change in changes) or (turns and not through_one and not through_minus_one and not change):
+        found = crossing(family, at.x, at.tangent)
+        kind, others, flips = found.kind, found.arms, through_minus_one
         critical, error = at.spectrum.nearest(1), max(error, SINGULAR_ROUNDING)
     elif not turns and not through_one and through_minus_one and change == 1:
         kind, critical = "flip", at.spectrum.nearest(-1)
@@ -222,56 +249,12 @@ def _named(family: Family, low: _Place, high: _Place, before: _Place, after: _Pl
         kind = "Neimark-Sacker"
     if kind != "border collision" and abs(abs(critical) - 1) > CRITICAL:
         kind = "unclassified"
-    if kind == "unclassified" and _jump(family, before, after) > WIDE_JUMP:
-        return _at_a_kink(family, before, after)  # finite differences make a kink as wide as their step
-    return Event(kind, x, error, critical, turns, np.stack([before.x, after.x]), others)
-
-
-def _branch_point(family: Family, at: _Place, n_before: int, n_after: int) -> tuple[str, np.ndarray]:
-    """(the kind, points on the other curve that passes here)."""
-    nothing = np.empty((0, len(at.x)))
-    _, singular, rows = np.linalg.svd(family.derivative(at.x[None])[0])
-    if singular[-1] > CRITICAL or (len(singular) > 1 and singular[-2] < CRITICAL):
-        return "unclassified", nothing  # more than two curves may meet
-    plane = rows[-2:]
-    along = at.tangent @ plane.T @ plane
-    along /= np.linalg.norm(along)
-    aside = [row - (row @ along) * along for row in plane]
-    normal = max(aside, key=lambda row: float(np.linalg.norm(row)))
-    normal /= np.linalg.norm(normal)
-    arms = nothing
-    for length in ARMS:
-        ways = length * np.array([[-1.0], [1.0]])
-        others, ok = correct(family, at.x + ways * normal, np.stack([normal, normal]), np.full(2, 5 * length))
-        own, own_ok = correct(family, at.x + ways * along, np.stack([along, along]), np.full(2, length))
-        shift, own_shift = others[:, -1] - at.x[-1], own[:, -1] - at.x[-1]
-        if ok.any() and np.abs(shift[ok]).max() < LEVEL * length:
-            return "unclassified", nothing  # the curve stands upright: there is no branch along p
-        arms = others[ok] if ok.sum() >= len(arms) else arms
-        if ok.all() and own_ok.all():
-            n_others = (np.abs(linalg.eigenvalues(family.jacobians(others))) > 1).sum(1)
-            kind = _exchange(own_shift, np.array([n_before, n_after]), shift, n_others)
-            if kind != "unclassified":
-                return kind, arms
-    return "unclassified", arms
-
-
-def _exchange(shift: np.ndarray, n: np.ndarray, other_shift: np.ndarray, n_other: np.ndarray) -> str:
-    """What two curves do that pass through one point, from each arm's side along p and its unstable directions."""
-    if min(np.abs(shift).min(), np.abs(other_shift).min()) < LEVEL:
-        return "unclassified"
-    side, other = np.sign(shift), np.sign(other_shift)
-    if side[0] != side[1] and other[0] != other[1]:
-        same = n_other if side[0] == other[0] else n_other[::-1]
-        return "transcritical" if n[0] == same[1] and n[1] == same[0] and abs(n[1] - n[0]) == 1 else "unclassified"
-    if side[0] == side[1] and other[0] == other[1]:
-        return "unclassified"
-    if side[0] == side[1]:  # this curve is the pair, and the other the trunk
-        side, n, other, n_other = other, n_other, side, n
-    with_pair, without = (n[0], n[1]) if side[0] == other[0] else (n[1], n[0])
-    if n_other[0] != n_other[1] or n_other[0] != without or abs(with_pair - without) != 1:
-        return "unclassified"
-    return "supercritical pitchfork" if with_pair > without else "subcritical pitchfork"
+    if kind == "unclassified" and _has_kink(family, before, after, WIDE_JUMP):
+        return [_at_a_kink(family, before, after)]  # finite differences make a kink as wide as their step
+    event = Event(kind, at.x, error, critical, turns, np.stack([before.x, after.x]), others)
+    if not flips or abs(at.spectrum.nearest(-1) + 1) > CRITICAL:
+        return [event]
+    return [event, replace(event, kind="flip", eigenvalue=at.spectrum.nearest(-1), other_arms=others[:0])]
 
 
 def _place(family: Family, x: np.ndarray, like: np.ndarray) -> _Place:
@@ -295,7 +278,7 @@ def _at_a_kink(family: Family, a: _Place, b: _Place) -> Event:
     error = max(apart + 10 * float(np.abs(family.residual(x[None])).max()), ROUNDING)
     if np.linalg.norm(lengths) > 10 * wide:  # they are all but parallel
         x, error = (a.x + b.x) / 2, wide
-    kind = "border collision" if _jump(family, a, b) > JUMP else "unclassified"
+    kind = "border collision" if _has_kink(family, a, b, JUMP) else "unclassified"
     critical = a.spectrum.nearest_to_circle()
     # Nearer than the two places, which can be well apart, so that the branches come close to where they end.
     far = np.stack([a.x, b.x]) - x
@@ -309,3 +292,26 @@ def _jump(family: Family, a: _Place, b: _Place) -> float:
     """The change of the Jacobian, as a part of it."""
     jacobians = family.jacobians(np.stack([a.x, b.x]))
     return float(np.abs(jacobians[1] - jacobians[0]).max() / (1 + np.abs(jacobians).max()))
+
+
+def _has_kink(family: Family, a: _Place, b: _Place, jump: float) -> bool:
+    """Whether the Jacobian jumps by a part of itself between two places. Where the map does not say whether it has
+    kinks, it is looked at ever closer where it changes most: what jumps does so over any distance, and what is smooth
+    changes the less the closer it is looked at."""
+    if family.smooth is True or _jump(family, a, b) <= jump:
+        return False
+    if family.smooth is False:
+        return True
+    least = KINK_WIDTH * float(np.linalg.norm(b.x - a.x))
+    if family.noise > EXACT:
+        least = max(least, DIFFERENCES_WIDTH / family.scale)
+    low, high = a.x, b.x
+    for _ in range(64):
+        middle = (low + high) / 2
+        here = family.jacobians(np.stack([low, middle, high]))
+        halves = np.abs(np.diff(here, axis=0)).max((1, 2))
+        change = float(np.abs(here[2] - here[0]).max())
+        if np.linalg.norm(high - low) <= least:
+            return bool(halves.max() > 0.9 * change and change > 0.5 * jump)
+        low, high = (low, middle) if halves[0] >= halves[1] else (middle, high)
+    return False

@@ -20,10 +20,10 @@ from rnnscope.analyses.fixed_points.continuation.checkpoint_bifurcations import 
 from rnnscope.analyses.fixed_points.continuation.curves import EDGE, EVENT
 from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
 from rnnscope.analyses.fixed_points.continuation.parts import Along, Branches, Events, Searches
-from rnnscope.analyses.fixed_points.continuation.rows import fixed_point_index
+from rnnscope.analyses.fixed_points.continuation.rows import fixed_point_index, inner_bounds
 from rnnscope.analyses.fixed_points.continuation.tracking import MORE_STARTS, search_all, spread
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
-from rnnscope.maps import CompleteMap, HeldInput
+from rnnscope.maps import CompleteMap, HeldInput, keeps_domain
 from rnnscope.numerics import linalg
 from rnnscope.subjects.subject import Subject
 
@@ -62,7 +62,8 @@ def match_checkpoints(
     maps: list[CompleteMap] = [HeldInput(subject.at(step).map, input) for step in steps]
     searched = np.unique(np.linspace(0, len(steps) - 1, n_searches).round().astype(int)).tolist()
     more = [1] * len(searched)
-    found = search_all([lambda i=i, k=k: search(subject.at(steps[k]), input, i, 1) for i, k in enumerate(searched)])
+    asked = [lambda i=i, k=k: search(subject.at(steps[k]), input, i, 1).points for i, k in enumerate(searched)]
+    found = search_all(asked)
     scale = spread(np.concatenate([points for points in found if points is not None]))
     sets = [np.empty((0, maps[0].state_size)) for _ in steps]
     for k, points in zip(searched, found, strict=True):
@@ -73,7 +74,7 @@ def match_checkpoints(
             if points is not None and len(sets[k]) > len(points):
                 searched.append(k)
                 more.append(MORE_STARTS)
-                again = search(subject.at(steps[k]), input, len(found), MORE_STARTS)
+                again = search(subject.at(steps[k]), input, len(found), MORE_STARTS).points
                 found.append(again)
                 sets[k] = _joined(sets[k], again, SAME * scale)
         sets = _spread_out(maps, sets, scale)
@@ -93,7 +94,8 @@ def match_checkpoints(
         n_missed=np.maximum([len(sets[k]) for k in searched] - np.maximum(n_found, 0), 0),
         n_not_followed=sum(max(len(points) - max_branches, 0) for points in sets),
     )
-    along = Along(at, axis, is_bounded(maps[0].domain), continuous=False)
+    keeps = tuple(keeps_domain(each) for each in maps)
+    along = Along(at, axis, is_bounded(maps[0].domain), continuous=False, keeps=keeps)
     return _diagram(maps, along, known, links, searches)
 
 
@@ -224,7 +226,8 @@ def _diagram(
     spectra = np.array(eigenvalues, np.complex128).reshape(-1, n)
     residual = np.concatenate([_residual(each, points.h) for each, points in zip(maps, known, strict=True)])
     smooth = np.concatenate([points.smooth for points in known])
-    bounds = np.array([[-np.inf], [np.inf]]) if maps[0].domain is None else maps[0].domain
+    free = np.array([[-np.inf], [np.inf]]).repeat(n, 1)
+    bounds = inner_bounds(free if maps[0].domain is None else maps[0].domain, along.keeps)
     has_readout = maps[0].readout_size > 0
     outputs = [each.readout(points.h) for each, points in zip(maps, known, strict=True)] if has_readout else []
     ends = [

@@ -27,6 +27,9 @@ MOST_TURN, LITTLE_TURN = float(np.cos(np.deg2rad(5))), float(np.cos(np.deg2rad(2
 FIRST_STEP, LONGEST_STEP, SHORTEST_STEP = 0.01, 0.5, 1e-7
 # Steps shorter than this may turn by any angle: there the map has a kink.
 KINK_STEP = 1e-5
+# Steps longer than this do not pass a place where the curve seems to be crossed by another: they could as well have led
+# from one curve to another that only comes near.
+CROSSING_STEP = 1e-5
 # How far beyond a kink that turns the curve sharply it is taken up again: far enough for finite differences, or near
 # enough for a next kink.
 BEYOND_A_KINK = (1e-3, 1e-4, 1e-5)
@@ -50,6 +53,8 @@ class Family:
         low, high: ends of the axis; no map is asked for beyond them.
         bounds: (2, state), where curves end; infinite where nothing ends them.
         scale: the unit of length for states.
+        smooth: whether the maps have a continuous derivative; None where nobody knows.
+        noise: the relative error of derivatives.
         exact: the maps themselves, where these are only near them.
         rounding: the error along the axis that comes of that, as a part of it.
     """
@@ -62,6 +67,8 @@ class Family:
     high: float
     bounds: np.ndarray
     scale: float = 1.0
+    smooth: bool | None = None
+    noise: float = 1e-10
     exact: "Family | None" = None
     rounding: float = 0.0
 
@@ -234,6 +241,7 @@ def _one_way(
 ) -> tuple[np.ndarray, np.ndarray, int | None]:
     """(rows, tangents, how it ends) from x in the direction of the tangent; it ends in None where it is back at x."""
     rows, directions, length, last, end = [x], [tangent], FIRST_STEP, FIRST_STEP, LOST
+    side = _orientation(family, x, tangent)
     while len(rows) <= most_rows:
         x, tangent = rows[-1], directions[-1]
         if (x[-1] <= 0 and tangent[-1] < 0) or (x[-1] >= 1 and tangent[-1] > 0):
@@ -247,6 +255,8 @@ def _one_way(
         # Both angles: where they differ in sign, the step has led to another piece that runs alongside.
         turn = min(float(chord @ tangent), float(chord @ direction))
         bent = turn < MOST_TURN or _leaves_between(x, tangent, new, direction)
+        new_side = _orientation(family, new, direction)
+        bent |= new_side != side and length > CROSSING_STEP
         if not ok or (bent and length >= KINK_STEP):
             length /= 2
             if length >= SHORTEST_STEP:
@@ -255,7 +265,7 @@ def _one_way(
             if beyond is None:
                 break
             new, direction = beyond
-            length, turn = KINK_STEP, 1.0
+            length, turn, new_side = KINK_STEP, 1.0, _orientation(family, new, direction)
         if not family.inside(new):
             new = _border(family, x, new)
             rows.append(new)
@@ -264,12 +274,20 @@ def _one_way(
             break
         rows.append(new)
         directions.append(direction)
-        last = length
+        last, side = length, new_side
         if len(rows) > 3 and _passes(family, x, new, rows[0]):
             return np.array([*rows[:-1], rows[0]]), np.array([*directions[:-1], directions[0]]), None
         if turn > LITTLE_TURN:
             length *= 1.6
     return np.array(rows), np.array(directions), end
+
+
+def _orientation(family: Family, x: np.ndarray, tangent: np.ndarray) -> float:
+    """The sign of det [J - 1, dF/dp; t]. Along one curve it changes only where another curve crosses it; a step to
+    another curve that lies beside it changes it too, where the two are all that is left of a crossing (Allgower &
+    Georg, chapter 8)."""
+    square = np.concatenate([family.derivative(x[None])[0], tangent[None]])
+    return float(np.linalg.slogdet(square)[0])
 
 
 def _leaves_between(x: np.ndarray, tangent: np.ndarray, new: np.ndarray, direction: np.ndarray) -> bool:

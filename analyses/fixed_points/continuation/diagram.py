@@ -29,6 +29,8 @@ SYMBOLS = {
     "Neimark-Sacker": "square-open",
     "border collision": "star",
     "unclassified": "cross-thin",
+    "fold-flip": "hexagon",
+    "degenerate point": "asterisk",
 }
 # (label, least and most unstable directions, dash): an unstable point is never drawn through.
 CLASSES = (
@@ -94,15 +96,22 @@ class BifurcationDiagram(Result):
         return bool((self.q < TOLERANCE).all() and not self.branches.n_lost)
 
     @property
-    def complete(self) -> bool:
-        """Whether nothing points to a branch that is missing: none was lost, searches are exhausted, and in a bounded
-        domain the indices sum to 1. More searches and starts make it surer."""
-        short = self.along.bounded and bool((self.index_sum[np.isfinite(self.index_sum)] != 1).any())
-        return self.converged and self.searches.exhausted and not short
+    def consistent(self) -> bool:
+        """Whether nothing points to a branch that is missing: none was lost, searches are exhausted, and the indices
+        sum to 1 where they must. That is no proof that all are there: a closed curve can lie between the values that
+        were searched, and points whose indices cancel can be missing. More searches and starts make it surer."""
+        return self.converged and self.searches.exhausted and not self.n_short
+
+    @property
+    def n_short(self) -> int:
+        """At how many of `along.values` points are missing, as the map keeps its domain there and the indices do not
+        sum to 1."""
+        sums = self.index_sum
+        return int((np.isfinite(sums) & (sums != 1) & self.along.has_index).sum())
 
     @property
     def index_sum(self) -> Float[np.ndarray, " step"]:
-        """The sum of the indices at each of `along.values`; NaN where one is not known. Where the domain is bounded,
+        """The sum of the indices at each of `along.values`; NaN where one is not known. Where `along.has_index`,
         another sum than 1 says that points are missing there."""
         at = [self.index[self.value == value] for value in self.along.values]
         return np.array([index.sum() if (index != 0).all() else np.nan for index in at], np.float64)
@@ -133,10 +142,8 @@ class BifurcationDiagram(Result):
 
     def summary(self) -> str:
         n, low, high = len(self), self.along.values.min(), self.along.values.max()
-        parts = [
-            f"{n or 'no'} branch{'' if n == 1 else 'es'} of fixed points over {self.along.name} from {low:g} to "
-            f"{high:g}: {self._events()}"
-        ]
+        branches = f"{n} branch{'' if n == 1 else 'es'} of fixed points" if n else "no branches of fixed points found"
+        parts = [f"{branches} over {self.along.name} from {low:g} to {high:g}: {self._events()}"]
         kinks, unsure = int(self.at_kink.sum()), int(self.ambiguous.sum())
         lost, left_out = self.branches.n_lost, self.searches.n_not_followed
         if kinks:
@@ -147,15 +154,27 @@ class BifurcationDiagram(Result):
             parts.append(f"{lost} LOST on the way")
         if left_out:
             parts.append(f"{left_out} points found and not followed")
-        known = self.index_sum[np.isfinite(self.index_sum)]
-        if self.along.bounded and len(known):
-            missing = int((known != 1).sum())
-            parts.append(
-                f"points are MISSING at {missing} of {len(known)} values, as their indices do not sum to 1"
-                if missing
-                else f"indices sum to 1 at {len(known)} of {len(self.along.values)} values"
-            )
-        return "; ".join([*parts, self.searches.summary(), f"largest q {self.q.max(initial=0.0):.1g}"])
+        parts += self._indices()
+        searched = self.searches.summary()
+        if self.along.continuous:
+            searched += "; a closed curve between these could have been missed"
+        return "; ".join([*parts, searched, f"largest q {self.q.max(initial=0.0):.1g}"])
+
+    def _indices(self) -> list[str]:
+        """What the indices say, where the map keeps its domain."""
+        along, n = self.along, len(self.along.values)
+        summed, said = int((np.isfinite(self.index_sum) & along.has_index).sum()), []
+        tried = "not refuted" in along.keeps
+        if summed and self.n_short:
+            why = " if the map keeps its domain (no state that was tried left it)" if tried else ""
+            short = self.n_short
+            said.append(f"points are MISSING at {short} of {summed} values{why}, as their indices do not sum to 1")
+        elif summed:
+            said.append(f"indices sum to 1 at {summed} of {n} values, which is consistent with all points found")
+        leaves = along.keeps.count("refuted")
+        if leaves:
+            said.append(f"the map leaves its domain at {leaves} of {n} values: nothing is known of the indices there")
+        return said
 
     def _events(self) -> str:
         events, said = self.events, []

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from rnnscope.analyses.fixed_points.continuation.axes import (
     Axis,
     Search,
+    Seen,
     along_inputs,
     along_parameter,
     checked_values,
@@ -209,11 +210,11 @@ _PARAMETER = Question.of(follow_parameter, "follow_parameter")
 def _search(starts: ArrayLike | None, n_starts: int, seed: int) -> tuple[Search, int]:
     """(the search, its usual number of starts); where starts are given, these are all there are."""
 
-    def search(subject: Subject, held: ArrayLike | None, i: int, more: int) -> np.ndarray:
+    def search(subject: Subject, held: ArrayLike | None, i: int, more: int) -> Seen:
         found = find_fixed_points(
             subject, input=held, starts=starts, n_starts=more * n_starts, certify=False, seed=seed + i
         )
-        return found.points
+        return Seen(found.points, found.slow.points)
 
     return search, n_starts if starts is None else len(np.atleast_2d(starts))
 
@@ -236,7 +237,8 @@ def _along(
         max_step=max_step,
         max_branches=max_branches,
     )
-    here = Along(along.values, axis or along.name, is_bounded(along.family.bounds), continuous=True)
+    bounded = is_bounded(along.family.bounds)
+    here = Along(along.values, axis or along.name, bounded, continuous=True, keeps=along.keeps)
     return branches_along(tracked, here, n_starts)
 
 

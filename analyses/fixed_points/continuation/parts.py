@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Complex, Float, Integer
+from jaxtyping import Bool, Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS
 from rnnscope.analyses.fixed_points.continuation.curves import END_NAMES, LOST
@@ -17,15 +17,25 @@ class Along:
     Attributes:
         values: where every branch that is there has a row.
         name: what the axis is.
-        bounded: whether the map's domain is bounded on all sides. Then the indices of all fixed points at one value sum
-            to 1 (Brouwer), and another sum says that some are missing.
+        bounded: whether the map's domain is bounded on all sides.
         continuous: whether there is something between two values: not so for a run's checkpoints.
+        keeps: what is known, at each value, of whether the map carries its domain into itself: "known" (proven),
+            "not refuted" (no state that was tried left it), "refuted", "unbounded", or "not asked" in results that
+            were saved before this was. Where it does, the indices of all fixed points sum to 1 (Brouwer), and another
+            sum says that some are missing. See `rnnscope.maps.keeps_domain`.
     """
 
     values: Float[np.ndarray, " step"]
     name: str = field(metadata={FORMERLY: "axis"})
     bounded: bool
     continuous: bool
+    keeps: tuple[str, ...] = field(default=(), metadata={FORMERLY: None})
+
+    @property
+    def has_index(self) -> Bool[np.ndarray, " step"]:
+        """Whether the indices must sum to 1 at each value, as far as is known."""
+        kept = [word in ("known", "not refuted") for word in self.keeps]
+        return np.array(kept if self.keeps else [False] * len(self.values), bool)
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,8 @@ class Searches:
         n_missed: how many points branches hold there that it did not find.
         n_not_followed: points that were found and not followed: on continua of fixed points (line attractors), and
             beyond `max_branches`.
+        n_between: how many points on new curves were found at no value in particular, but by Newton's method along the
+            axis and in the state together: closed curves that lie between the values searched.
     """
 
     value: Float[np.ndarray, " search"] = field(metadata={FORMERLY: "search_value"})
@@ -108,6 +120,7 @@ class Searches:
     n_new: Integer[np.ndarray, " search"] = field(metadata={FORMERLY: "search_new"})
     n_missed: Integer[np.ndarray, " search"] = field(metadata={FORMERLY: "search_missed"})
     n_not_followed: int
+    n_between: int = field(default=0, metadata={FORMERLY: None})
 
     @property
     def first(self) -> Integer[np.ndarray, " first"]:
@@ -117,11 +130,11 @@ class Searches:
     @property
     def exhausted(self) -> bool:
         """Whether every point found was followed, the last search at each value missed none that branches hold there,
-        and the later half of the values that were searched brought nothing new."""
+        and the later half of the values that were searched brought nothing new, nor anything between them."""
         first = self.first
         last = np.array([np.flatnonzero(self.value == value)[-1] for value in self.value[first]])
         unseen = self.n_new[first][len(first) // 2 :].any() or self.n_missed[last].any()
-        return not (self.n_not_followed or unseen)
+        return not (self.n_not_followed or self.n_between or unseen)
 
     def summary(self) -> str:
         """Whether the last searches still brought new points, and how many points searches missed."""
@@ -132,4 +145,5 @@ class Searches:
         if not quiet:
             said = f"the last of {n} values searched still brought new points, so that there may be more branches"
         held = missed + int(np.maximum(self.n_found, 0).sum())
-        return said + (f" (searches missed {missed} of {held} points)" if missed else "")
+        said += f" (searches missed {missed} of {held} points)" if missed else ""
+        return said + (f", and {self.n_between} between them led to new curves" if self.n_between else "")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnscope.analyses.fixed_points.continuation.bifurcations import ASIDE, KINDS, SAME_EVENT, Event
+from rnnscope.analyses.fixed_points.continuation.bifurcations import ASIDE, KINDS, Event, is_same
 from rnnscope.analyses.fixed_points.continuation.curves import EVENT, Family, correct, position
 from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
 from rnnscope.analyses.fixed_points.continuation.parts import Along, Branches, Events, Searches
@@ -37,6 +37,7 @@ def branches_along(tracked: Tracked, along: Along, n_starts: int) -> Bifurcation
             n_new=np.array([searched.n_new for searched in searches]),
             n_missed=np.maximum(held - np.maximum(found, 0), 0),
             n_not_followed=tracked.n_not_followed,
+            n_between=tracked.n_between,
         ),
     )
 
@@ -84,7 +85,7 @@ def _rows(family: Family, traced: list[Traced], along: Along, searches: Searches
         branch=np.repeat(np.arange(len(pieces)), [len(piece[0]) for piece in pieces]),
         n_unstable=count_unstable(eigenvalues),
         eigenvalue=eigenvalues[:, 0],
-        index=fixed_point_index(eigenvalues, states, family.bounds, smooth),
+        index=fixed_point_index(eigenvalues, states, inner_bounds(family.bounds, along.keeps), smooth),
         smooth=smooth,
         ambiguous=np.zeros(len(x), bool),
         q=q,
@@ -157,7 +158,7 @@ def _events(family: Family, traced: list[Traced], number: dict[tuple[int, int], 
                 met |= {(d, int(traced[d].branches(np.array([at]))[0])) for d, at in places if at is not None}
             ids = {number[place] for place in met if place in number}
             for k, (known, known_ids) in enumerate(kept):
-                if np.linalg.norm(known.x - event.x) < SAME_EVENT:
+                if is_same(known, event):
                     better = event if known.kind == "unclassified" else known
                     kept[k] = (better, known_ids | ids)
                     break
@@ -184,6 +185,12 @@ def _smooth(family: Family, states: np.ndarray, values: np.ndarray) -> np.ndarra
         for part, v in zip(parts(states), parts(values), strict=True)
     ]
     return np.concatenate([np.empty(0, bool), *found])
+
+
+def inner_bounds(bounds: np.ndarray, keeps: tuple[str, ...]) -> np.ndarray:
+    """The bounds on which an index is not known; none where a map is known to keep a set with all points inside."""
+    free = np.array([[-np.inf], [np.inf]]).repeat(bounds.shape[1], 1)
+    return free if set(keeps) == {"known"} else bounds
 
 
 def fixed_point_index(

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
-from rnnscope.analyses.fixed_points.continuation.bifurcations import Event, find_events
+from rnnscope.analyses.fixed_points.continuation.axes import Seen
+from rnnscope.analyses.fixed_points.continuation.bifurcations import SAME_DEGENERATE, Event, find_events
 from rnnscope.analyses.fixed_points.continuation.curves import Curve, Family, follow, position, project
+from rnnscope.analyses.fixed_points.continuation.normal_forms import DEGENERATE
 from rnnscope.numerics import linalg
 from rnnscope.subjects.not_applicable import NotApplicable
 
@@ -19,8 +22,13 @@ MOST_ROWS = 5000
 RUNAWAY = 100.0
 # What is no exact solution after a polish is not followed.
 SOLVED = 1e-9
+# Between the values that are searched, curves are looked for from so many slow points, in so many steps of such a length
+# at most. What finds branches are the searches, `n_searches`; this only adds to them.
+MOST_HINTS, STEPS_BETWEEN, LONGEST_BETWEEN = 16, 30, 0.5
 # Rows whose Jacobians are held at a time.
 PART = 32
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -71,36 +79,86 @@ class Tracked:
     upright: list[Curve]
     searches: list[Searched]
     n_not_followed: int
+    n_between: int = 0
 
 
 def track(
     family: Family,
-    search: Callable[[float, int, int], np.ndarray],
+    search: Callable[[float, int, int], Seen],
     *,
     n_searches: int,
     repeat: bool,
     max_step: float,
     max_branches: int,
 ) -> Tracked:
-    """Follow all that searches find. `search(value, i, more)` gives the fixed points (point, state) there, from `more`
-    times the usual starts, as the i-th search of all; it raises NotApplicable where it cannot begin. With `repeat` it
-    is asked again where curves hold points that it missed, as others may be missing too."""
+    """Follow all that searches find. `search(value, i, more)` gives what is found there, from `more` times the usual
+    starts, as the i-th search of all; it raises NotApplicable where it cannot begin. With `repeat` it is asked again
+    where curves hold points that it missed, as others may be missing too. Then curves are looked for between these
+    values, from slow points, where F comes near to having a fixed point."""
     places = _search_places(n_searches)
     at = (family.low * (1 - places) + family.high * places).tolist()
     found = search_all([lambda value=value, i=i: search(value, i, 1) for i, value in enumerate(at)])
-    family = _measured(family, [points for points in found if points is not None])
+    hints = [(value, seen.slow) for value, seen in zip(at, found, strict=True) if seen]
+    slow = [family.scaled(points, np.full(len(points), value)) for value, points in hints]
+    family = _measured(family, [seen.points for seen in found if seen])
     tracked = Tracked(family, [], [], [], 0)
-    for value, points in zip(at, found, strict=True):
+    for value, seen in zip(at, found, strict=True):
+        points = None if seen is None else seen.points
         tracked = _with(tracked, Searched(value, 1, points), max_step, max_branches)
     for first in list(tracked.searches) if repeat else ():
         last, more = first, MORE_STARTS
         while last.points is not None and more <= MOST_MORE and n_held(tracked, last.value) > last.n_found:
-            again = search(last.value, len(tracked.searches), more)
+            again = search(last.value, len(tracked.searches), more).points
             tracked = _with(tracked, Searched(last.value, more, again), max_step, max_branches)
             last, more = tracked.searches[-1], more * MORE_STARTS
             if not last.n_new:
                 break
-    return tracked
+    return _with_between(tracked, slow, max_step, max_branches)
+
+
+def _with_between(tracked: Tracked, slow: list[np.ndarray], max_step: float, max_branches: int) -> Tracked:
+    """Curves that Newton's method in the state and along the axis together leads to."""
+    family, n_between, lost = tracked.family, 0, tracked.n_not_followed
+    begin = np.concatenate([np.empty((0, family.bounds.shape[1] + 1)), *slow])
+    begin[:, :-1] /= family.scale  # they were taken down before the unit of length was known
+    if not len(begin):
+        return tracked
+    begin = begin[np.argsort(np.linalg.norm(family.residual(begin), axis=1), kind="stable")[:MOST_HINTS]]
+    ends = _nearest_solutions(family, begin)
+    if not len(ends):
+        return tracked
+    seeds, isolated = project(family, ends)
+    solved = isolated & (np.abs(family.residual(seeds)).max(1) < SOLVED)
+    for seed in seeds[solved]:
+        if family.inside(seed) and not _is_known(tracked, seed):
+            n_between += 1
+            lost += _trace(tracked, seed, max_step, max_branches)
+    return replace(tracked, n_between=n_between, n_not_followed=lost)
+
+
+def _nearest_solutions(family: Family, x: np.ndarray) -> np.ndarray:
+    """Where Newton's method with steps of least length, and no longer than a part of the points' spread, ends within
+    the axis."""
+    x = x[np.isfinite(family.residual(x)).all(1)]
+    active = np.arange(len(x))
+    for _ in range(STEPS_BETWEEN):
+        if not len(active):
+            break
+        here, r = x[active], family.residual(x[active])
+        a = family.derivative(here)
+        step = np.einsum("rij,ri->rj", a, linalg.solve(a @ a.swapaxes(1, 2), -r))
+        size = np.linalg.norm(step, axis=1, keepdims=True)
+        step = np.nan_to_num(step * np.minimum(1, LONGEST_BETWEEN / np.maximum(size, 1e-300)), posinf=0.0, neginf=0.0)
+        best, least = here, np.linalg.norm(r, axis=1)
+        for part in (1.0, 0.3, 0.1):
+            tried = here + part * step
+            tried[:, -1] = np.clip(tried[:, -1], 0.0, 1.0)
+            norm = np.nan_to_num(np.linalg.norm(family.residual(tried), axis=1), nan=np.inf)
+            best, least = np.where((norm < least)[:, None], tried, best), np.minimum(norm, least)
+        moved = (best != here).any(1)
+        x[active] = best
+        active = active[moved & (least > SOLVED)]
+    return x[np.abs(family.residual(x)).max(1) < 1e-6] if len(x) else x
 
 
 def n_held(tracked: Tracked, value: float) -> int:
@@ -123,13 +181,13 @@ def _search_places(n: int) -> np.ndarray:
     return np.concatenate([[0.0, 1.0], (golden * np.arange(1, n - 1)) % 1.0])
 
 
-def search_all(searches: list[Callable[[], np.ndarray]]) -> list[np.ndarray | None]:
+def search_all(searches: list[Callable[[], Found]]) -> list[Found | None]:
     """What each search finds, None where it cannot begin.
 
     Raises:
         NotApplicable: none can.
     """
-    found: list[np.ndarray | None] = []
+    found: list[Found | None] = []
     why: NotApplicable | None = None
     for search in searches:
         try:
@@ -137,7 +195,7 @@ def search_all(searches: list[Callable[[], np.ndarray]]) -> list[np.ndarray | No
         except NotApplicable as error:
             found.append(None)
             why = error
-    if why is not None and all(points is None for points in found):
+    if why is not None and all(each is None for each in found):
         raise why
     return found
 
@@ -206,10 +264,13 @@ def _trace(tracked: Tracked, seed: np.ndarray, max_step: float, max_branches: in
 
 def _cuts(curve: Curve, events: list[Event]) -> np.ndarray:
     turns = [event.position for event in events if event.turns]
+    unsure = np.array([event.x for event in events if event.kind == DEGENERATE]).reshape(-1, curve.x.shape[1])
     direction = np.sign(np.diff(curve.x[:, -1]))
     # Where p turns round though no event was seen there.
     for row in np.flatnonzero(direction[1:] * direction[:-1] < 0) + 1:
-        if not any(row - 1 <= turn <= row + 1 for turn in turns):
+        # Where nothing decides, p turns by rounding.
+        near = np.linalg.norm(curve.x[row] - unsure, axis=1).min(initial=np.inf) < SAME_DEGENERATE
+        if not near and not any(row - 1 <= turn <= row + 1 for turn in turns):
             turns.append(float(row))
     return np.sort(turns)
 

@@ -46,7 +46,7 @@ def test_checkpoints_with_a_symmetry_have_a_pitchfork(consistent, tmp_path):
     assert sorted(found.events.branches[0]) == [0, 1, 2]
     assert [len(found.at(step)) for step in found.along.values] == [1, 1, 3, 3]
     assert not found.ambiguous.any()
-    assert found.complete, found.summary()
+    assert found.consistent, found.summary()
     assert "1 supercritical pitchfork between 10 and 20" in found.summary()
 
 

@@ -47,7 +47,7 @@ def test_saddle_node(consistent):
     np.testing.assert_array_equal(found.n_unstable, found.point[:, 0] < 0)
     for value, expected in ((-0.2, 0), (0.2, 2), (1.0, 2)):
         assert len(found.at(value)) == expected
-    assert found.complete
+    assert found.consistent
     assert "1 saddle-node at 0 " in found.summary()
 
 
@@ -230,7 +230,7 @@ def test_an_input_takes_the_memories_of_a_flip_flop_away(consistent, flip_flop, 
     # A pulse in one channel leaves the states of the two others: 3^2.
     assert len(found.at(0.2)) == 9
     assert found.events.names == ["saddle-node"] * 9
-    assert found.complete, found.summary()
+    assert found.consistent, found.summary()
     # A second method: a fresh search just before and just after the first fold.
     for side, expected in ((-1, 27), (1, 25)):
         beside = np.array([found.events.value[0] + side * 1e-4, 0, 0])
@@ -249,7 +249,7 @@ def test_a_closed_curve_that_only_a_search_in_the_middle_sees(consistent):
     np.testing.assert_allclose(found.events.value, [-1, 1], atol=1e-9)
     assert (found.branches.ends == EVENT).all()
     np.testing.assert_allclose(found.point[:, 0] ** 2 + found.value**2, 1, atol=1e-9)
-    assert not found.complete, "other such curves could lie between the searches"
+    assert not found.consistent, "other such curves could lie between the searches"
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -294,7 +294,7 @@ def test_a_continuum_of_fixed_points_is_told_and_not_followed():
     found = follow_fixed_points(line, inputs=np.array([[0.0], [1.0]]), starts=starts, n_searches=2)
     assert len(found) == 0
     assert found.searches.n_not_followed == 18
-    assert not found.complete
+    assert not found.consistent
     assert "18 points found and not followed" in found.summary()
 
     # x' = p x stands still everywhere at p = 1, which is no branch along p.
@@ -327,7 +327,7 @@ def test_more_branches_than_asked_for_are_counted(flip_flop):
     found = follow_fixed_points(module, inputs=np.array([[0.0, 0, 0], [0.2, 0, 0]]), max_branches=5, n_searches=2)
     assert 5 <= len(found) <= 7, "a curve is followed as a whole"
     assert found.searches.n_not_followed > 0
-    assert not found.complete
+    assert not found.consistent
 
 
 def test_a_function_may_return_modules_and_is_never_asked_beyond_its_ends():
