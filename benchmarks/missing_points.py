@@ -1,6 +1,6 @@
 """Fixed points: how often are all found, and what is said where they are not?
 
-    python benchmarks/completeness.py [--runs FOLDER] [flip-flops memories rank-1]
+    python benchmarks/missing_points.py [--runs FOLDER] [flip-flops memories rank-1]
 
 - 120 searches of flip-flops: 24 networks (2 and 3 bits; vanilla, GRU, leaky, LSTM; three seeds), trained into FOLDER
   where they are not there yet, 5 searches each with 512 starts. The true set is the union of all that these searches
@@ -134,7 +134,7 @@ def roots(u: np.ndarray, v: np.ndarray, b: np.ndarray) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs/completeness"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/missing_points"))
     parser.add_argument("what", nargs="*", default=["flip-flops", "memories", "rank-1"])
     given = parser.parse_args()
     kinds = {"flip-flops": lambda: flip_flops(given.runs), "memories": memories, "rank-1": rank_one}
