@@ -22,8 +22,8 @@ MOST_ROWS = 5000
 RUNAWAY = 100.0
 # What is no exact solution after a polish is not followed.
 SOLVED = 1e-9
-# Between the values that are searched, curves are looked for from so many slow points, in so many steps of such a length
-# at most. What finds branches are the searches, `n_searches`; this only adds to them.
+# Between the values that are searched, curves are looked for from so many slow points, in so many steps of such a
+# length at most. What finds branches are the searches, `n_searches`; this only adds to them.
 MOST_HINTS, STEPS_BETWEEN, LONGEST_BETWEEN = 16, 30, 0.5
 # Rows whose Jacobians are held at a time.
 PART = 32
