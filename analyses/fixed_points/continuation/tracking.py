@@ -275,11 +275,17 @@ def _cuts(curve: Curve, events: list[Event]) -> np.ndarray:
         if len(before) and len(after) and (event.x[-1] - along[before[-1]]) * (along[after[0]] - event.x[-1]) < 0:
             turns.append(event.position)
     direction = np.sign(np.diff(along))
-    # Where p turns round though no event was seen there.
-    for row in np.flatnonzero(direction[1:] * direction[:-1] < 0) + 1:
-        if not near[row] and not any(row - 1 <= turn <= row + 1 for turn in turns):
-            turns.append(float(row))
-    return np.sort(turns)
+    # Where p turns round though no event was seen there; to and fro within so little is rounding.
+    rows = np.flatnonzero(direction[1:] * direction[:-1] < 0) + 1
+    unseen: list[int] = []
+    for row in rows.tolist():
+        if near[row] or any(row - 1 <= turn <= row + 1 for turn in turns):
+            continue
+        if unseen and np.linalg.norm(curve.x[row] - curve.x[unseen[-1]]) < SAME_DEGENERATE:
+            unseen.pop()
+        else:
+            unseen.append(row)
+    return np.sort([*turns, *map(float, unseen)])
 
 
 def spectra(family: Family, x: np.ndarray) -> np.ndarray:
