@@ -3,8 +3,9 @@ Bifurcation Theory, 2004, chapters 4, 5 and 10).
 
 Between two rows of a curve something happens where one of four things differs: the direction of p, the parity of the
 real eigenvalues above 1, that of those below -1, and the number of unstable directions. Each place is closed in on by
-a bracketed secant method on the quantity that passes 0 there, and named by what differs just before and just after it.
-What fits no name stays "unclassified".
+a bracketed secant method on the quantity that passes 0 there, and named by what differs just before and just after it;
+where an eigenvalue is 1, by the coefficients of the normal form (`normal_forms`). What fits no name stays
+"unclassified".
 """
 
 from dataclasses import dataclass, replace
