@@ -3,8 +3,9 @@ Bifurcation Theory, 2004, chapters 4, 5 and 10).
 
 Between two rows of a curve something happens where one of four things differs: the direction of p, the parity of the
 real eigenvalues above 1, that of those below -1, and the number of unstable directions. Each place is closed in on by
-a bracketed secant method on the quantity that passes 0 there, and named by what differs just before and just after it.
-What fits no name stays "unclassified".
+a bracketed secant method on the quantity that passes 0 there, and named by what differs just before and just after it;
+where an eigenvalue is 1, by the coefficients of the normal form (`normal_forms`). What fits no name stays
+"unclassified".
 """
 
 from dataclasses import dataclass, replace
@@ -40,9 +41,10 @@ SAME_EVENT = 1e-5
 SAME_DEGENERATE, LEVEL = 5e-3, 1e-8
 # The Jacobian of a smooth map does not change by these parts of itself over a bracket, and from before to after.
 JUMP, WIDE_JUMP = 1e-3, 0.02
-# Where it is not known whether a map has kinks: what changes over this part of two places' distance as it does over
-# half of it is a kink. Differences that stand in for a Jacobian make one as wide as their own length, in units of h.
-KINK_WIDTH, DIFFERENCES_WIDTH = 1e-4, 5e-5
+# Where it is not known whether a map has kinks: what changes over this part of two places' distance at least half as
+# much as over so many times that is a kink. Differences that stand in for a Jacobian make one as wide as their own
+# length, in units of h.
+KINK_WIDTH, DIFFERENCES_WIDTH, FURTHER = 1e-4, 2.5e-5, 8.0
 # An eigenvalue is 1 if it is as near to it as so many times the noise of derivatives.
 NOISY = 30.0
 # Derivatives with less noise are no differences.
@@ -305,13 +307,14 @@ def _has_kink(family: Family, a: _Place, b: _Place, jump: float) -> bool:
     least = KINK_WIDTH * float(np.linalg.norm(b.x - a.x))
     if family.noise > EXACT:
         least = max(least, DIFFERENCES_WIDTH / family.scale)
-    low, high = a.x, b.x
-    for _ in range(64):
-        middle = (low + high) / 2
-        here = family.jacobians(np.stack([low, middle, high]))
-        halves = np.abs(np.diff(here, axis=0)).max((1, 2))
-        change = float(np.abs(here[2] - here[0]).max())
-        if np.linalg.norm(high - low) <= least:
-            return bool(halves.max() > 0.9 * change and change > 0.5 * jump)
-        low, high = (low, middle) if halves[0] >= halves[1] else (middle, high)
-    return False
+    low, high, seen = a.x, b.x, []
+    while not seen or seen[-1][0] > least:
+        # Not in the middle, where a kink would be in what is symmetric.
+        inner = low + 0.382 * (high - low)
+        here = family.jacobians(np.stack([low, inner, high]))
+        seen.append((float(np.linalg.norm(high - low)), float(np.abs(here[2] - here[0]).max())))
+        parts = np.abs(np.diff(here, axis=0)).max((1, 2))
+        low, high = (low, inner) if parts[0] >= parts[1] else (inner, high)
+    length, change = seen[-1]
+    earlier = next(each for size, each in seen if size <= FURTHER * length)
+    return bool(change > 0.5 * earlier and change > 0.5 * jump)

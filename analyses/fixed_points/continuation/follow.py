@@ -99,8 +99,12 @@ def follow_fixed_points(
     pseudo-arclength continuation, round folds and on to the branches that cross its own. Bifurcations are located to
     rounding and named by the eigenvalue that passes the unit circle: through 1 with two branches that end
     (saddle-node), that exchange their stability (transcritical), or with a pair of new branches (pitchfork); through
-    -1 (flip, also called period doubling); a complex pair (Neimark-Sacker). At a kink of the map, as ReLU has, it is a
-    border collision. Events that come and go within one `max_step` can be missed; what fits no name is "unclassified".
+    -1 (flip, also called period doubling); a complex pair (Neimark-Sacker). Where one eigenvalue passes 1 and another
+    -1 it is two events, at a fold one, a fold-flip. Where the normal form's coefficients are within their error of 0
+    the point is "degenerate". At a kink of the map, as ReLU has, it is a border collision: never in a map that is known
+    to be smooth, and in a user's function where its Jacobian is seen to jump. Events that come and go within one
+    `max_step` can be missed, and so can closed curves between the values that are searched, which are looked for from
+    slow points alone. What fits no name is "unclassified".
 
     Checkpoints have nothing between them, as weights in between were never the network's. There each point of one
     checkpoint and one of the next are the same branch if Newton's method leads from either to the other; if it does

@@ -22,8 +22,8 @@ MOST_ROWS = 5000
 RUNAWAY = 100.0
 # What is no exact solution after a polish is not followed.
 SOLVED = 1e-9
-# Between the values that are searched, curves are looked for from so many slow points, in so many steps of such a length
-# at most. What finds branches are the searches, `n_searches`; this only adds to them.
+# Between the values that are searched, curves are looked for from so many slow points, in so many steps of such a
+# length at most. What finds branches are the searches, `n_searches`; this only adds to them.
 MOST_HINTS, STEPS_BETWEEN, LONGEST_BETWEEN = 16, 30, 0.5
 # Rows whose Jacobians are held at a time.
 PART = 32
@@ -263,16 +263,29 @@ def _trace(tracked: Tracked, seed: np.ndarray, max_step: float, max_branches: in
 
 
 def _cuts(curve: Curve, events: list[Event]) -> np.ndarray:
-    turns = [event.position for event in events if event.turns]
-    unsure = np.array([event.x for event in events if event.kind == DEGENERATE]).reshape(-1, curve.x.shape[1])
-    direction = np.sign(np.diff(curve.x[:, -1]))
-    # Where p turns round though no event was seen there.
-    for row in np.flatnonzero(direction[1:] * direction[:-1] < 0) + 1:
-        # Where nothing decides, p turns by rounding.
-        near = np.linalg.norm(curve.x[row] - unsure, axis=1).min(initial=np.inf) < SAME_DEGENERATE
-        if not near and not any(row - 1 <= turn <= row + 1 for turn in turns):
-            turns.append(float(row))
-    return np.sort(turns)
+    unsure = [event for event in events if event.kind in (DEGENERATE, "unclassified")]
+    turns = [event.position for event in events if event.turns and event.kind not in (DEGENERATE, "unclassified")]
+    along, near = curve.x[:, -1], np.zeros(len(curve.x), bool)
+    for event in unsure:
+        # Next to it p turns by rounding: what counts is where the curve comes from, and where it goes.
+        close = np.linalg.norm(curve.x - event.x, axis=1) < SAME_DEGENERATE
+        near |= close
+        rows = np.flatnonzero(~close)
+        before, after = rows[rows < event.position], rows[rows > event.position]
+        if len(before) and len(after) and (event.x[-1] - along[before[-1]]) * (along[after[0]] - event.x[-1]) < 0:
+            turns.append(event.position)
+    direction = np.sign(np.diff(along))
+    # Where p turns round though no event was seen there; to and fro within so little is rounding.
+    rows = np.flatnonzero(direction[1:] * direction[:-1] < 0) + 1
+    unseen: list[int] = []
+    for row in rows.tolist():
+        if near[row] or any(row - 1 <= turn <= row + 1 for turn in turns):
+            continue
+        if unseen and np.linalg.norm(curve.x[row] - curve.x[unseen[-1]]) < SAME_DEGENERATE:
+            unseen.pop()
+        else:
+            unseen.append(row)
+    return np.sort([*turns, *map(float, unseen)])
 
 
 def spectra(family: Family, x: np.ndarray) -> np.ndarray:

@@ -89,10 +89,17 @@ def places(result: object, above: str = "") -> list[str]:
     return found
 
 
+# What was not there before: such a file gets the default, and says nothing of it.
+NEW = {"BifurcationDiagram": ("along.keeps", "searches.n_between")}
+SAID_OF_NEW = {"BifurcationDiagram": "indices sum to 1 at 21 of 21 values, which is consistent with all points found; "}
+
+
 def flat(result: object, kind: str) -> Labelled:
     before = Labelled(kind, values=dict.fromkeys(GONE[kind], 0.5))
     names = {place: name for name, place in RENAMED[kind].items()}
     for place in places(result):
+        if place in NEW.get(kind, ()):
+            continue
         *way, last = place.split(".")
         part = labelled(result)
         for step in way:
@@ -111,11 +118,13 @@ def test_fields_of_before_are_where_they_belong(results, kind):
     found = rebuilt(cls, moved)
     assert places(found) == places(wanted)
     for place in places(wanted):
+        if place in NEW.get(kind, ()):
+            continue
         one, other = found, wanted
         for step in place.split("."):
             one, other = getattr(one, step), getattr(other, step)
         np.testing.assert_array_equal(one, other, err_msg=place)
-    assert found.summary() == wanted.summary()
+    assert found.summary() == wanted.summary().replace(SAID_OF_NEW.get(kind, ""), "")
 
 
 @pytest.mark.parametrize("kind", RENAMED)
