@@ -108,8 +108,9 @@ class FixedPoints(Result):
         if len(self.nearly):
             slow += f", {len(self.nearly)} of them nearly a fold or degenerate (none, one or two fixed points)"
         if not len(self):
+            sure = " certified" if len(self.nearly) else ""
             return (
-                f"no fixed point{' certified' if len(self.nearly) else ''} from {len(starts)} starts ({starts.count(SLOW)} ended slow, {starts.failures()}; "
+                f"no fixed point{sure} from {len(starts)} starts ({starts.count(SLOW)} ended slow, {starts.failures()}; "
                 f"smallest q {starts.q.min():.1g}, wanted below {starts.tolerance:.1g}); {slow}"
             )
         kinks, outside, far = int((~self.smooth).sum()), int((~self.reach.in_domain).sum()), int(self.reach.far.sum())
