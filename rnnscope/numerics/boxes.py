@@ -4,8 +4,9 @@ A `Box` is for `rnnscope.numerics.bounds` what a `Ball` is, with a radius for ea
 that divides space wants.
 
 Where weights W act on numbers h, and W = B V' + E with few columns of V and small E, then W h = B z + E h with the
-coordinates z = V' h. A box of z bounds W h for every h of size |h_j| <= c_j: within B z and the sums of |E_ij| c_j. B
-and V are any matrices of floating-point numbers: E is what they leave out, rounding included, and it is bounded. What depends on h through such products alone (`CompleteMap.at_rest`) is so bounded over boxes of z, however many
+coordinates z = V' h. A box of z bounds W h for every h of size |h_j| <= c_j: within B z and the sums of |E_ij| c_j.
+B and V are any matrices of floating-point numbers: E is what they leave out, rounding included, and it is bounded.
+What depends on h through such products alone (`CompleteMap.at_rest`) is so bounded over boxes of z, however many
 numbers h has.
 """
 

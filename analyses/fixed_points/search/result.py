@@ -110,8 +110,8 @@ class FixedPoints(Result):
         if not len(self):
             sure = " certified" if len(self.nearly) else ""
             return (
-                f"no fixed point{sure} from {len(starts)} starts ({starts.count(SLOW)} ended slow, {starts.failures()}; "
-                f"smallest q {starts.q.min():.1g}, wanted below {starts.tolerance:.1g}); {slow}"
+                f"no fixed point{sure} from {len(starts)} starts ({starts.count(SLOW)} ended slow, "
+                f"{starts.failures()}; smallest q {starts.q.min():.1g}, wanted below {starts.tolerance:.1g}); {slow}"
             )
         kinks, outside, far = int((~self.smooth).sum()), int((~self.reach.in_domain).sum()), int(self.reach.far.sum())
         kinds = _kinds(self.n_unstable[self.smooth])
