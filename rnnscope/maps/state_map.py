@@ -108,9 +108,9 @@ class CompleteMap(StateMap, Protocol):
     def fixed_point_equation(
         self, region: Region, inputs: Float[np.ndarray, "point input"]
     ) -> tuple[Bounded, ...] | None:
-        """G(h, u), with rigorous bounds, for all states h of the regions: a vector, in parts, that is zero exactly where
-        F(h, u) = h; None where the map states no such equation. It need not be F - h: it is chosen so that bounds are
-        narrow."""
+        """G(h, u), with rigorous bounds, for all states h of the regions: a vector, in parts, that is zero exactly
+        where F(h, u) = h; None where the map states no such equation. It need not be F - h: it is chosen so that
+        bounds are narrow."""
         ...
 
     def kept_box(self, input: Float[np.ndarray, " input"]) -> Float[np.ndarray, "2 state"] | None:

@@ -4,8 +4,8 @@ A `Box` is for `rnnscope.numerics.bounds` what a `Ball` is, with a radius for ea
 that divides space wants.
 
 Where weights W act on numbers h, and W = B V' + E with few columns of V and small E, then W h = B z + E h with the
-coordinates z = V' h. A box of z bounds W h for every h of size |h_j| <= c_j: within B z and the sums of |E_ij| c_j. B and
-V are any matrices of floating-point numbers: E is what they leave out, rounding included, and is bounded, not neglected.
+coordinates z = V' h. A box of z bounds W h for every h of size |h_j| <= c_j: within B z and the sums of |E_ij| c_j.
+B and V are any matrices of floating-point numbers: E is what they leave out, rounding included, and it is bounded.
 What depends on h through such products alone (`CompleteMap.at_rest`) is so bounded over boxes of z, however many
 numbers h has.
 """
@@ -131,8 +131,8 @@ class Box:
 def derivative(
     equations: tuple[Bounded, ...], n_points: int, n_columns: int
 ) -> tuple[Float[np.ndarray, "point row column"], Float[np.ndarray, "point row column"]]:
-    """The entries of the derivatives of vectors, one below the other, over boxes: their middles, and how far they may be
-    from them. What `Form.remainder` stands for is left out."""
+    """The entries of the derivatives of vectors, one below the other, over boxes: their middles, and how far they may
+    be from them. What `Form.remainder` stands for is left out."""
     middles, radii = [], []
     for equation in equations:
         n_rows, k = equation.range.low.shape[-1], len(equation.slopes)  # k: numbers that are added up in an entry

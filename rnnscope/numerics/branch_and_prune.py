@@ -135,9 +135,8 @@ def find_zeros(
             n_boxes += len(left_low[part])
             boxes, small, known = _pruned(equation, left_low[part], left_high[part], known, scale)
             undecided.append(small)
-            left_low, left_high = (
-                np.concatenate([a[: part.start], b]) for a, b in zip((left_low, left_high), boxes, strict=True)
-            )
+            left_low = np.concatenate([left_low[: part.start], boxes[0]])
+            left_high = np.concatenate([left_high[: part.start], boxes[1]])
     stopped = len(left_low) > 0
     lows, highs = zip(*undecided, (left_low, left_high), strict=True)
     return Zeros(known.points, known.errors, known.reach, np.concatenate(lows), np.concatenate(highs), n_boxes, stopped)

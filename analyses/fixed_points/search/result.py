@@ -113,9 +113,11 @@ class FixedPoints(Result):
         if len(self.nearly):
             slow += f", {len(self.nearly)} of them nearly a fold or degenerate (none, one or two fixed points)"
         if not len(self):
-            none = "no fixed point certified" if len(self.nearly) else "no fixed point"
+            exists = self.unseen is not None and bool(self.unseen.index.applies.any())
+            none = "no fixed point " + ("found, though there is one" if exists else "found")
             return (
-                f"{none} from {len(starts)} starts ({starts.count(SLOW)} ended slow, {starts.failures()}; "
+                f"{'no fixed point certified' if len(self.nearly) else none} from {len(starts)} starts "
+                f"({starts.count(SLOW)} ended slow, {starts.failures()}; "
                 f"smallest q {starts.q.min():.1g}, wanted below {starts.tolerance:.1g}); {slow}"
             )
         kinks, outside, far = int((~self.smooth).sum()), int((~self.reach.in_domain).sum()), int(self.reach.far.sum())

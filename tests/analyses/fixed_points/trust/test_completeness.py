@@ -1,6 +1,6 @@
 """All fixed points, proven: networks of which all are known, and searches that must not be called complete."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def roots(gain: float, bias: float) -> list[float]:
     def g(h: float) -> float:
         return float(np.tanh(gain * h + bias) - h)
 
-    return [brentq(g, a, b, xtol=1e-15) for a, b in zip(ends, ends[1:], strict=False) if g(a) * g(b) < 0]
+    return [brentq(g, a, b, xtol=1e-15) for a, b in pairwise(ends) if g(a) * g(b) < 0]
 
 
 def prove(net, points=None, **limits) -> Proof:
