@@ -38,8 +38,8 @@ import rnnscope.analyses as analyses
 TOLERANCE = 1e-11
 # The most that directions may part in a step of the map: what is lost of the smallest is this times the tolerance.
 WIDEST = 1e4
-# Numbers that are carried (state, Jacobian, divergence) times evaluations of their slopes, for one flow: about 8 s.
-WORK, FEWEST, MOST = 6e8, 2000, 24000
+# Numbers that are carried (state, Jacobian, divergence) times evaluations of their slopes, for one flow: about 4 s.
+WORK, FEWEST, MOST = 3e8, 2000, 12000
 N_STARTS = 32
 LONGEST = 200  # seconds for one flow
 # A jump of the right-hand side has no Jacobian; it is spread over this width.
@@ -195,7 +195,7 @@ def flow_of(flows: types.ModuleType, name: str, folder: Path) -> Flow:
     from scipy.integrate import DOP853
 
     system = getattr(flows, name)()
-    begin = np.asarray(system.ic, float).reshape(-1, np.size(system.ic) if np.ndim(system.ic) < 2 else system.ic.shape[-1])
+    begin = np.atleast_2d(np.asarray(system.ic, float))
     n, t = begin.shape[1], sympy.Symbol("t", real=True)
     x = list(sympy.symbols(f"x:{n}", real=True))
     slopes = [sympy.sympify(each) for each in np.ravel(system.rhs(np.array(x, object), t))]
@@ -268,7 +268,7 @@ def measure(flow: Flow) -> dict[str, Any]:
         starts.append(state[0])
     while True:  # shorter steps, until no direction is lost within one
         parted = states = np.array(starts)
-        for _ in range(max(20, int(2 * flow.period / dt))):
+        for _ in range(int(5 * flow.period / dt)):
             states, jacobians, _ = flow.advance(states, dt)
             if not np.isfinite(jacobians).all():
                 raise FloatingPointError("an orbit cannot be followed on")
@@ -347,7 +347,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="these flows alone, again where they are done")
     asked = parser.parse_args()
     if asked.library is None:
-        print("dysts is not among the dependencies: pip install --no-deps --target LIBRARY dysts==0.96, then name LIBRARY")
+        print("name the folder of dysts, which is no dependency: pip install --no-deps --target FOLDER dysts==0.96")
         return
     flows = library(asked.library)
     signal.signal(signal.SIGVTALRM, _too_long)
@@ -359,13 +359,19 @@ def main() -> None:
             signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST)
             try:
                 found = measure(flow_of(flows, name, Path(folder)))
-            except Exception as reason:  # the others go on
+            except Exception as reason:  # noqa: BLE001 - whatever it was, the others go on
                 found = {"flow": name, "failed": repr(reason), "seconds": time.process_time() - begun}
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         with asked.raw.open("a") as file:
             file.write(json.dumps(found) + "\n")
-        total = f"sum - divergence {sum(found['exponents']) - found['divergence']:.1e}" if found.get("divergence") is not None else ""
-        print(name, found.get("failed") or np.round(found["exponents"], 4), total, f"{found['seconds']:.0f} s", flush=True)
+        print(_line(found), flush=True)
+
+
+def _line(found: dict[str, Any]) -> str:
+    if "failed" in found:
+        return f"{found['flow']}: {found['failed']}"
+    off = sum(found["exponents"]) - (found["divergence"] or np.nan)
+    return f"{found['flow']} {np.round(found['exponents'], 4)}, sum off by {off:.1e}, {found['seconds']:.0f} s"
 
 
 if __name__ == "__main__":
