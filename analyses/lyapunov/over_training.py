@@ -95,7 +95,7 @@ class LyapunovOverTraining(Result):
         return "; ".join(part for part in parts if part)
 
     def figure(self) -> "go.Figure":
-        """The first exponents against training, with standard errors, above the loss."""
+        """The first exponents against training, with errors, above the loss."""
         return _figure(self)
 
 

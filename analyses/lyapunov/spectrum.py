@@ -24,7 +24,7 @@ from rnnscope.analyses.lyapunov.spectrum_result import (
     Starts,
     allowed_error,
 )
-from rnnscope.analyses.lyapunov.trust import BLOCKS, standard_error, starts_agree
+from rnnscope.analyses.lyapunov.trust import FINE, drift_of, error_of, starts_agree
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, StateRows, Whole
@@ -127,8 +127,8 @@ def lyapunov_spectrum(
 
 
 def _records(n_steps: int) -> Integer[np.ndarray, " record"]:
-    """Steps at which to record; ten blocks end at some of them, where there are so many steps."""
-    n = int(np.clip(n_steps // STEPS_PER_RECORD // BLOCKS * BLOCKS, 2 * BLOCKS, 10 * BLOCKS))
+    """Steps at which to record; the blocks of time of `trust` end at some of them, where there are so many steps."""
+    n = int(np.clip(n_steps // STEPS_PER_RECORD // FINE * FINE, FINE, 5 * FINE))
     return np.unique(np.round(np.linspace(0, n_steps, n + 1)).astype(int)[1:].clip(1))
 
 
@@ -143,12 +143,12 @@ def _spectrum(
     """The means over the starts that did not diverge, and how far they can be trusted."""
     good, n_steps, dt = growth.diverged_at < 0, int(ends[-1]), orbits.state_map.dt
     logs = growth.logs[:, good] if good.any() else np.full_like(growth.logs[:, :1], np.nan)
-    mean = logs.mean(1)
-    curve = mean / ends[:, None]
-    middle = int(np.searchsorted(ends, n_steps / 2))
-    later = n_steps - ends[middle]  # 0 where the run is one interval, which has no halves
-    drift = (mean[-1] - mean[middle]) / later - curve[middle] if later else np.full_like(curve[0], np.nan)
-    error, allowed = standard_error(logs, ends), allowed_error(curve[-1], tolerance, dt)
+    curve = logs.mean(1) / ends[:, None]
+    drift, error, allowed = (
+        drift_of(logs, ends),
+        error_of(logs, ends, transient),
+        allowed_error(curve[-1], tolerance, dt),
+    )
     agree = starts_agree(logs, ends, allowed)
     near = np.maximum(np.abs(drift), error) <= allowed  # not where one of them is not known
     order = np.argsort(-curve[-1], kind="stable")  # nearly equal ones come out in either order
