@@ -21,6 +21,9 @@ ROUNDING = 1e-16
 # Between two reductions the ratio of the largest growth to the smallest, times the error of the Jacobian, is lost of
 # the smallest. The interval is chosen to keep this near the first; past the second only errors are left.
 ACCEPTED, LOST = 1e-6, 1e-2
+# Where nothing grows by more than this in a step, a logarithm, it is asked whether rounding made all of it: whether the
+# next numbers beside the state have another derivative. That of a superstable cycle is 0, and comes out as 1e-16.
+SUSPECT, NEXT, SAME = np.log(1e-10), 2.0**-50, 0.1
 # A frame past this ratio, a logarithm, is badly conditioned: then QR takes the place of elimination.
 ILL = np.log(1e8)
 MOST_STEPS = 10
@@ -92,6 +95,7 @@ class Frame:
         vectors[~self.alive] = np.eye(*vectors.shape[1:])
         self.vectors, self.logs = vectors, self.logs + grown
         behind = grown[self.alive].max(1, keepdims=True) - grown[self.alive]
+        behind[np.isnan(behind)] = 0.0  # all directions vanish: none is behind
         spread = float(behind.max(initial=0.0))
         self.resolved &= (behind <= self._limits.lost).all(0)
         self.spread = max(self.spread, spread)
@@ -101,6 +105,10 @@ class Frame:
             self.every = next_interval(self.every, self._since, spread, self._limits)
         self._since = 0
         return True
+
+    def vanish(self, starts: Integer[np.ndarray, " n"]) -> None:
+        """Take the growth of these starts to be 0, whatever came out."""
+        self.logs[starts] = -np.inf
 
     def growth(self) -> Float[np.ndarray, "start k"]:
         """Logarithm of the growth of each direction, as QR gives it; after a reduction."""
@@ -158,13 +166,20 @@ def grow(
     frame = Frame(frame_rng.standard_normal((n_starts, n, k)), limits_of(orbits.state_map), qr_every)
     twins = orbits.twins(twin_rng)
     first_twins = None if twins is None else twins.copy()
-    diverged_at, records, states = np.full(n_starts, -1), [], orbits.begin
+    diverged_at, records, states, careful = np.full(n_starts, -1), [], orbits.begin, False
     stops = {transient, *(transient + ends).tolist()}
     for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng, twins), 1):
-        frame.vectors = orbits.state_map.jvp(states, shown, frame.vectors)
+        before, taken_out = frame.vectors, frame.logs
+        frame.vectors = orbits.state_map.jvp(states, shown, before)
         frame.alive &= diverged_at < 0
-        if not frame.step(last=t in stops):
+        if not frame.step(last=careful or t in stops):
             continue
+        grown = (frame.logs - taken_out).max(1)
+        if (grown[frame.alive] < SUSPECT).any():  # not a number where it vanished before
+            if careful:
+                low = np.flatnonzero(frame.alive & (grown < SUSPECT))
+                frame.vanish(low[_is_rounding(orbits.state_map, states[low], shown[low], before[low])])
+            careful = True  # step by step from here on
         lost = (diverged_at < 0) & ~frame.alive
         if lost.any():
             check_jacobian(orbits.state_map, states[lost], shown[lost])
@@ -212,6 +227,18 @@ def check_jacobian(
             f"the Jacobian is not a number at the state {state}, though the next state is finite: correct the map's "
             "jacobian, or leave it out for finite differences"
         )
+
+
+def _is_rounding(
+    state_map: CompleteMap,
+    states: Float[np.ndarray, "n state"],
+    inputs: Float[np.ndarray, "n input"],
+    vectors: Float[np.ndarray, "n state k"],
+) -> Bool[np.ndarray, " n"]:
+    """Whether what is left of these vectors after a step hangs on the last digits of the state."""
+    beside = states + NEXT * np.abs(states).max(1, keepdims=True)
+    one, other = state_map.jvp(states, inputs, vectors), state_map.jvp(beside, inputs, vectors)
+    return np.abs(other - one).max((1, 2)) > SAME * np.abs(one).max((1, 2))
 
 
 def _qr(vectors: np.ndarray, _: bool) -> tuple[np.ndarray, np.ndarray]:

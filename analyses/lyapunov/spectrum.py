@@ -149,8 +149,10 @@ def _spectrum(
         error_of(logs, ends, transient),
         allowed_error(curve[-1], tolerance, dt),
     )
-    agree = starts_agree(logs, ends, allowed)
+    gone = np.isneginf(logs[-1])
+    agree = np.where(gone.any(0), gone.all(0), starts_agree(logs, ends, allowed))
     near = np.maximum(np.abs(drift), error) <= allowed  # not where one of them is not known
+    near |= gone.all(0)
     order = np.argsort(-curve[-1], kind="stable")  # nearly equal ones come out in either order
     return LyapunovSpectrum(
         exponents=curve[-1][order],

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from rnnscope.analyses.lyapunov.dimension import Dimension, dimension_of
 from rnnscope.analyses.lyapunov.orbits import DRIVEN, rate_unit
-from rnnscope.analyses.lyapunov.trust import clear_sign
+from rnnscope.analyses.lyapunov.trust import clear_sign, creeps
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -158,23 +159,27 @@ class LyapunovSpectrum(Result):
     @property
     def kaplan_yorke(self) -> float | None:
         """The dimension j + (λ_1 + ... + λ_j) / |λ_j+1|, with the last j for which the sum is not negative (Kaplan &
-        Yorke 1979); None where too few exponents are known, or all starts diverged."""
-        sums = np.cumsum(self.exponents)
-        if not np.isfinite(self.exponents[0]):
-            return None if np.isnan(self.exponents[0]) else 0.0
-        negative = np.nonzero(sums < 0)[0]
-        if not len(negative):
-            return float(self.state_size) if len(sums) == self.state_size else None
-        j = int(negative[0])
-        return j + (float(sums[j - 1]) / abs(float(self.exponents[j])) if j else 0.0)
+        Yorke 1979); None where too few exponents are known, or all starts diverged. Where no exponent is clearly
+        positive, the first `dimension.n_zero`, which are within two errors of 0, count as 0."""
+        return self.dimension.value
 
     @property
     def entropy_rate(self) -> float | None:
         """The sum of the positive exponents in nats per step, which bounds the Kolmogorov-Sinai entropy from above
         (Ruelle) and is equal to it for smooth expanding measures (Pesin); None where too few exponents are known."""
-        if np.isnan(self.exponents).any() or (self.exponents[-1] > 0 and len(self.exponents) < self.state_size):
-            return None
-        return float(self.exponents[self.exponents > 0].sum())
+        return self.dimension.entropy
+
+    @property
+    def dimension(self) -> Dimension:
+        """The Kaplan-Yorke dimension and the entropy rate with their errors, and which exponents were counted as 0."""
+        return dimension_of(
+            self.exponents,
+            self.standard_error,
+            self.convergence.running,
+            self.convergence.time,
+            self.starts.exponents[self.starts.alive],
+            self.state_size,
+        )
 
     @property
     def allowed(self) -> Float[np.ndarray, " exponent"]:
@@ -189,6 +194,14 @@ class LyapunovSpectrum(Result):
             return int(clear_sign(self.exponents[:1], self.standard_error[:1])[0])
         signs = np.unique(np.sign(self.starts.exponents[self.starts.alive, 0]))
         return int(signs[0]) if len(signs) == 1 else 0
+
+    @property
+    def creeping(self) -> bool:
+        """Whether λ_1 of the halves differs by more than `allowed`, and by more than chance: the transient is then too
+        short for what still changes."""
+        moved = abs(self.convergence.drift[0]) > self.allowed[0]
+        grown = self.convergence.running[:, None, :1] * self.convergence.time[:, None, None]
+        return bool(moved and creeps(grown, self.convergence.time)[0])
 
     @property
     def echo_state(self) -> bool | None:
@@ -218,6 +231,7 @@ class LyapunovSpectrum(Result):
             "lambda_1": float(self.exponents[0]),
             "lambda_1_error": float(self.standard_error[0]),
             "kaplan_yorke": np.nan if dimension is None else float(dimension),
+            "kaplan_yorke_error": float(self.dimension.error),
             "entropy_rate": np.nan if entropy is None else float(entropy),
         }
 
@@ -226,12 +240,12 @@ class LyapunovSpectrum(Result):
         if not n_alive:
             return f"no Lyapunov exponents: {starts.lost}"
         scale, unit, error = self.dt or 1.0, rate_unit(self.dt), self.standard_error[0]
-        dimension, entropy = self.kaplan_yorke, self.entropy_rate
+        entropy = self.entropy_rate
         first = f"λ₁ = {self.exponents[0] / scale:.4f}" + (f" ± {error / scale:.4f}" if np.isfinite(error) else "")
         parts = [
             f"{first} {unit} ({self._first()})",
             self._others(),
-            f"Kaplan-Yorke dimension {'needs more exponents' if dimension is None else f'{dimension:.2f}'}",
+            f"Kaplan-Yorke dimension {self._dimension()}",
             f"entropy rate {'needs more exponents' if entropy is None else f'{entropy / scale:.3f} {unit}'}",
             f"{n_alive} starts x {starts.n_steps} steps after {starts.transient}, {self.drive}",
             self._memory(),
@@ -239,7 +253,16 @@ class LyapunovSpectrum(Result):
         ]
         return "; ".join(part for part in parts if part)
 
+    def _dimension(self) -> str:
+        found = self.dimension
+        if found.value is None:
+            return "needs more exponents"
+        error = f" ± {found.error:.2g}" if found.error > 0 else ""
+        return f"{found.value:.2f}{error}" + (f", {_first_ones(found.n_zero)} counted as 0" if found.n_zero else "")
+
     def _first(self) -> str:
+        if np.isneginf(self.exponents[0]) and self.reductions.resolved[0]:
+            return "no direction is left within rounding, as on a superstable cycle"
         if self.converged[0]:
             return "converged" if self.sign else "converged, sign open"
         return f"NOT converged: {self._fault()}" if self.reductions.resolved[0] else "NOT resolved"
@@ -254,7 +277,10 @@ class LyapunovSpectrum(Result):
             return "too short for an error, with one start"
         halves = f"halves differ by {drift / scale:.2g}" if drift > self.allowed[0] else ""
         scatter = f"the error is {error / scale:.2g}" if error > max(self.allowed[0], drift) else ""
-        return f"{' and '.join(filter(None, (halves, scatter)))}, more than {self.allowed[0] / scale:.2g}"
+        fault = f"{' and '.join(filter(None, (halves, scatter)))}, more than {self.allowed[0] / scale:.2g}"
+        return fault + (
+            f", after a transient of {self.starts.transient} steps that is too short" if self.creeping else ""
+        )
 
     def _groups(self) -> str:
         """The starts by λ_1, in groups that are further apart than all scatter."""
@@ -281,6 +307,10 @@ class LyapunovSpectrum(Result):
         return _figure(self)
 
 
+def _first_ones(n: int) -> str:
+    return "λ₁" if n == 1 else f"λ₁ to λ_{n}"
+
+
 def allowed_error(
     exponents: Float[np.ndarray, " exponent"], tolerance: float, dt: float | None
 ) -> Float[np.ndarray, " exponent"]:
@@ -297,7 +327,7 @@ def _figure(found: LyapunovSpectrum) -> "go.Figure":
     dimension = found.kaplan_yorke
     title = "Lyapunov spectrum"
     if np.isfinite(found.exponents[0]):
-        title += ", Kaplan-Yorke dimension " + ("not reached" if dimension is None else f"{dimension:.2f}")
+        title += ", Kaplan-Yorke dimension " + ("not reached" if dimension is None else found._dimension())
     if not found.converged[0]:
         title += " (λ₁ not converged)"
     figure.update_layout(template=TEMPLATE, title={"text": title})

@@ -41,7 +41,7 @@ def error_of(
         transient: steps before.
     """
     scatter, drift = standard_error(logs, ends), np.abs(drift_of(logs, ends))
-    drift = drift * np.where(_creeps(logs, ends), _creep(int(ends[-1]), transient), 1.0)
+    drift = drift * np.where(creeps(logs, ends), _creep(int(ends[-1]), transient), 1.0)
     lasting = np.where(phases_last(logs, ends), _of_halves(logs, ends), 0.0)
     return np.where(np.isnan(scatter), np.nan, np.fmax(np.fmax(scatter, drift), lasting))
 
@@ -105,6 +105,38 @@ def starts_agree(
     return ~(_scatter(logs[-1] / ends[-1]) > np.maximum(APART * own, least))
 
 
+def error_of_sum(
+    weights: Float[np.ndarray, " exponent"],
+    running: Float[np.ndarray, "time exponent"],
+    time: Integer[np.ndarray, " time"],
+    per_start: Float[np.ndarray, "start exponent"],
+    error: Float[np.ndarray, " exponent"],
+) -> float:
+    """The error of a weighted sum of exponents, which may be known far better than each of them, as ln|det J| of a map
+    that contracts volumes by the same everywhere; NaN where an error is not known.
+
+    Args:
+        weights: of each exponent.
+        running, time: the means up to each time, and the steps.
+        per_start: the exponents of each start.
+        error: of each exponent (`error_of`): where it is larger than scatter and halves say, so is that of the sum.
+    """
+    used = weights != 0
+    if not used.any():
+        return 0.0
+    grown, starts = running[:, used] * time[:, None], per_start[:, used]
+
+    def basic(logs: np.ndarray, each: np.ndarray) -> np.ndarray:
+        scatter = np.fmax(_scatter(each) / np.sqrt(len(each)), _over_time(logs, time))
+        return np.where(np.isnan(scatter), np.nan, np.fmax(scatter, np.abs(drift_of(logs[:, None], time))))
+
+    with np.errstate(all="ignore"):
+        apart = basic(grown, starts)
+        larger = np.max(np.where(error[used] > apart, error[used] / apart, 1.0), initial=1.0)
+        mixed = basic(grown @ weights[used][:, None], starts @ weights[used][:, None])[0]
+        return float(mixed * larger) if np.isfinite(mixed) else float("nan")
+
+
 def clear_sign(value: Float[np.ndarray, " *any"], error: Float[np.ndarray, " *any"]) -> Integer[np.ndarray, " *any"]:
     """1 or -1; 0 within two errors of 0, or of what 0 comes out as, and where there is no error."""
     with np.errstate(invalid="ignore"):
@@ -135,7 +167,7 @@ def _blocks(
     return grown / steps.reshape(-1, *[1] * (logs.ndim - 1))
 
 
-def _creeps(
+def creeps(
     logs: Float[np.ndarray, "record start exponent"], ends: Integer[np.ndarray, " record"]
 ) -> Bool[np.ndarray, " exponent"]:
     """Whether the halves differ by more than nearby blocks explain; those do not feel a slow creep.
