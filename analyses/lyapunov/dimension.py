@@ -2,7 +2,8 @@
 
 The Kaplan-Yorke dimension j + (λ_1 + ... + λ_j) / |λ_j+1| jumps where the first exponents are 0: an invariant circle
 has dimension 1, and with λ_1 a rounding error below 0 it would come out as a point. So where no exponent is clearly
-above 0, the first ones that are within two errors of 0 are counted as 0. Above that it is continuous, and none need be.
+above 0, the first ones that are within two errors of 0, and so is their sum, are counted as 0; the dimension is then
+that of an attractor on which they are. With a positive exponent it is continuous, and none need be.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Integer
 
-from rnnscope.analyses.lyapunov.trust import clear_sign, error_of_sum
+from rnnscope.analyses.lyapunov.trust import ZERO, clear_sign, error_of_sum
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Dimension:
     Attributes:
         value: the dimension; None where more exponents are needed, or all starts diverged.
         error: of the value, given that those counted as 0 are 0; NaN where it is not known.
-        n_zero: how many of the first exponents were counted as 0.
+        n_zero: how many of the first exponents were counted as 0, which they are within their errors.
         entropy: the sum of the positive exponents, without those counted as 0, nats per step; None as above.
         entropy_error: of that sum.
     """
@@ -52,11 +53,16 @@ def dimension_of(
     if np.isnan(exponents).any():
         return Dimension(None, np.nan, 0, None, np.nan)
     sign = clear_sign(exponents, error)
-    n_zero = 0 if (sign > 0).any() else int(np.cumprod((sign == 0) & np.isfinite(error)).sum())
-    values = np.where(np.arange(len(exponents)) < n_zero, 0.0, exponents)
+    order = np.arange(len(exponents))
 
     def known(weights: Float[np.ndarray, " exponent"]) -> float:
         return error_of_sum(weights, running, time, per_start, error)
+
+    n_zero = 0 if (sign > 0).any() else int(np.cumprod((sign == 0) & np.isfinite(error)).sum())
+    # Their sum may be known far better than each: volumes that shrink are not kept.
+    while n_zero and exponents[:n_zero].sum() < -max(2 * known((order < n_zero).astype(float)), ZERO):
+        n_zero -= 1
+    values = np.where(order < n_zero, 0.0, exponents)
 
     positive = (values > 0).astype(float)
     whole = len(exponents) == state_size

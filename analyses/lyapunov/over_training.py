@@ -155,6 +155,7 @@ def lyapunov_over_training(
             transient=transient,
             n_starts=n_starts,
             tolerance=tolerance,
+            n_others=0,  # no echo state is stated here
             seed=seed,
         )
         for step in steps

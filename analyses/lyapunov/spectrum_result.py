@@ -94,6 +94,8 @@ class Starts:
             beginning: between starts, or, where each has inputs or noise of its own, from each to a second state
             beside it; inf where such a one diverged. None where there were no two, or nothing drives the map.
         n_steps, transient: steps averaged, and steps before them.
+        n_others, n_apart: random starts that were run without tangent vectors under what the first start was shown,
+            and those of them that did not come to it; 0 where it was not asked.
     """
 
     exponents: Float[np.ndarray, "start exponent"] = field(metadata={FORMERLY: "per_start"})
@@ -101,11 +103,24 @@ class Starts:
     separation: float | None
     n_steps: int
     transient: int
+    n_others: int = field(default=0, metadata={FORMERLY: None})
+    n_apart: int = field(default=0, metadata={FORMERLY: None})
 
     @property
     def alive(self) -> Bool[np.ndarray, " start"]:
         """Which did not diverge."""
         return self.diverged_at < 0
+
+    @property
+    def n_compared(self) -> int:
+        """How many states were compared with another one that was shown the same."""
+        return self.n_others or int(self.alive.sum())
+
+    @property
+    def share_open(self) -> float:
+        """Where none of `n_compared` random states stayed apart, the share of such states that may, at 95 %: with a
+        larger share s, none of n would do so with a chance of (1 - s)^n < 5 %."""
+        return float(1 - 0.05 ** (1 / max(self.n_compared, 1)))
 
     @property
     def lost(self) -> str:
@@ -205,13 +220,14 @@ class LyapunovSpectrum(Result):
 
     @property
     def echo_state(self) -> bool | None:
-        """Whether the input decides the state and the start is forgotten (the echo state property, along these
-        trajectories): λ_1 < 0, no start diverged, and states that were shown the same came together. Several
-        attractors have λ_1 < 0 and keep their starts apart. None for a map that is not driven, where no two states
-        were shown the same, and where the sign of λ_1, or whether states merge, is open."""
+        """Whether all starts that were tried were forgotten, as the echo state property asks of all that there are:
+        λ_1 < 0, no start diverged, and states that were shown the same came together. True is no proof:
+        `starts.share_open` is the share of such starts that may still be kept apart. Several attractors have λ_1 < 0
+        and keep their starts apart. None for a map that is not driven, where no two states were shown the same, and
+        where the sign of λ_1, or whether states merge, is open."""
         if self.drive not in DRIVEN:
             return None
-        if not self.starts.alive.all() or self.sign > 0:
+        if not self.starts.alive.all() or self.sign > 0 or self.starts.n_apart:
             return False
         separation = self.starts.separation
         apart = separation is not None and separation > MERGED
@@ -258,7 +274,7 @@ class LyapunovSpectrum(Result):
         if found.value is None:
             return "needs more exponents"
         error = f" ± {found.error:.2g}" if found.error > 0 else ""
-        return f"{found.value:.2f}{error}" + (f", {_first_ones(found.n_zero)} counted as 0" if found.n_zero else "")
+        return f"{found.value:.2f}{error}" + (f" if {_first_ones(found.n_zero)}" if found.n_zero else "")
 
     def _first(self) -> str:
         if np.isneginf(self.exponents[0]) and self.reductions.resolved[0]:
@@ -297,10 +313,18 @@ class LyapunovSpectrum(Result):
 
     def _memory(self) -> str:
         if self.echo_state is not None:
-            return "starts are forgotten (echo state property)" if self.echo_state else "starts are not forgotten"
+            return self._forgotten() if self.echo_state else self._kept()
         if self.drive in DRIVEN and self.sign < 0 and self.starts.separation is None:
             return "neighbours merge; several different starts with the same inputs would tell whether all do"
         return ""
+
+    def _forgotten(self) -> str:
+        n, share = self.starts.n_compared, 100 * self.starts.share_open
+        return f"starts are forgotten, {n} of {n}: of such starts at most {share:.2g} % are not (95 %)"
+
+    def _kept(self) -> str:
+        n, apart = self.starts.n_others, self.starts.n_apart
+        return "starts are not forgotten" + (f", {apart} of {n} random ones" if apart else "")
 
     def figure(self) -> "go.Figure":
         """The exponents by index, with errors, and how the first ones converged."""
@@ -308,7 +332,7 @@ class LyapunovSpectrum(Result):
 
 
 def _first_ones(n: int) -> str:
-    return "λ₁" if n == 1 else f"λ₁ to λ_{n}"
+    return "λ₁ is 0" if n == 1 else f"λ₁ to λ_{n} are 0"
 
 
 def allowed_error(
