@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.lyapunov.dimension import Dimension, dimension_of
 from rnnscope.analyses.lyapunov.orbits import DRIVEN, rate_unit
-from rnnscope.analyses.lyapunov.trust import clear_sign, creeps
+from rnnscope.analyses.lyapunov.trust import ZERO, clear_sign, creeps
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -247,7 +247,6 @@ class LyapunovSpectrum(Result):
             "lambda_1": float(self.exponents[0]),
             "lambda_1_error": float(self.standard_error[0]),
             "kaplan_yorke": np.nan if dimension is None else float(dimension),
-            "kaplan_yorke_error": float(self.dimension.error),
             "entropy_rate": np.nan if entropy is None else float(entropy),
         }
 
@@ -273,7 +272,7 @@ class LyapunovSpectrum(Result):
         found = self.dimension
         if found.value is None:
             return "needs more exponents"
-        error = f" ± {found.error:.2g}" if found.error > 0 else ""
+        error = f" ± {found.error:.2g}" if found.error > ZERO else ""
         return f"{found.value:.2f}{error}" + (f" if {_first_ones(found.n_zero)}" if found.n_zero else "")
 
     def _first(self) -> str:
