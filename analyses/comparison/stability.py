@@ -83,6 +83,7 @@ def measured_spectra(
                     n_steps=N_STEPS,
                     transient=TRANSIENT,
                     noise=noise,
+                    n_others=0,  # no echo state is stated here
                     seed=own,
                 )
             into.append(spectrum)

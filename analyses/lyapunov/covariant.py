@@ -18,7 +18,7 @@ from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import USUAL_INTERVAL, check_jacobian, limits_of, next_interval
 from rnnscope.analyses.lyapunov.orbits import Orbits, Shown, orbits_of, starts_of
 from rnnscope.analyses.lyapunov.settings import checked_count
-from rnnscope.analyses.lyapunov.trust import BLOCKS, ZERO, clear_sign, standard_error
+from rnnscope.analyses.lyapunov.trust import FINE, ZERO, clear_sign, error_of
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputVector, Level, Seed, StateRows, Whole
@@ -42,8 +42,8 @@ class Splitting:
     """Which vectors expand and which contract, and how near to one another they come.
 
     Attributes:
-        n_expanding, n_neutral: vectors whose exponents are above 0, and in between, where they are within two standard
-            errors of 0; the others contract.
+        n_expanding, n_neutral: vectors whose exponents are above 0, and in between, where they are within two errors
+            of 0; the others contract.
         angle: smallest angle between the span of the expanding vectors and that of the contracting ones, in degrees;
             NaN where there are not both, where the start diverged, and everywhere where it has not settled.
         discrepancy: the largest difference in radians of `angle` between what two beginnings of the way back lead to;
@@ -244,7 +244,7 @@ def covariant_lyapunov_vectors(
     n_times = min(n_times, n_steps + 1)
     time = np.unique(np.round(np.linspace(0, n_steps, n_times)).astype(int))
     with np.errstate(all="ignore"), linalg.one_thread():
-        blocks = np.unique(np.round(np.linspace(0, n_steps, BLOCKS + 1)).astype(int)[1:].clip(1))
+        blocks = np.unique(np.round(np.linspace(0, n_steps, FINE + 1)).astype(int)[1:].clip(1))
         way = _forward(orbits, k, transient, transient + blocks, transient + time, rng)
         if not way.n_resolved and (way.diverged_at < 0).any():
             raise NotApplicable("all directions are forgotten within a step: there are no covariant vectors")
@@ -371,12 +371,12 @@ def _splitting(back: _Back, sign: Integer[np.ndarray, " vector"], good: Bool[np.
 def _exponents(
     way: _Way, transient: int, blocks: np.ndarray, good: np.ndarray
 ) -> tuple[Float[np.ndarray, " vector"], Float[np.ndarray, " vector"]]:
-    """(growth of the frame per step in the time of the vectors, its standard error)."""
+    """(growth of the frame per step in the time of the vectors, its error)."""
     k, until = way.n_resolved, int(np.searchsorted(way.times, transient + blocks[-1])) + 1
     diagonals = [np.diagonal(r[good, :k, :k], axis1=1, axis2=2) for r in way.factors[:until]]
     logs = np.cumsum(np.log(np.abs(diagonals)), axis=0)
     ends = np.searchsorted(way.times, transient + blocks)  # there is a QR at each
-    return logs[-1].mean(0) / blocks[-1], standard_error(logs[ends], blocks)
+    return logs[-1].mean(0) / blocks[-1], error_of(logs[ends], blocks, transient)
 
 
 def _unit(columns: np.ndarray) -> np.ndarray:

@@ -6,12 +6,14 @@ of X turns what was taken out by the U into what the R would have been, where th
 reduced by elimination with row exchanges (`linalg.lower_factor`), in a fraction of the time of a QR.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.lyapunov.orbits import Orbits, starts_of
+from rnnscope.analyses.lyapunov.stretches import MOST_AT_ONCE, Products, Step, at_once, stretches
 from rnnscope.cost import Number, Scale, Settings
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
@@ -21,6 +23,9 @@ ROUNDING = 1e-16
 # Between two reductions the ratio of the largest growth to the smallest, times the error of the Jacobian, is lost of
 # the smallest. The interval is chosen to keep this near the first; past the second only errors are left.
 ACCEPTED, LOST = 1e-6, 1e-2
+# Where nothing grows by more than this in a step, a logarithm, it is asked whether rounding made all of it: whether the
+# next numbers beside the state have another derivative. That of a superstable cycle is 0, and comes out as 1e-16.
+SUSPECT, NEXT, SAME = np.log(1e-10), 2.0**-50, 0.1
 # A frame past this ratio, a logarithm, is badly conditioned: then QR takes the place of elimination.
 ILL = np.log(1e8)
 MOST_STEPS = 10
@@ -63,12 +68,21 @@ class Frame:
         logs: what the reductions took out of each so far, as logarithms, (start, k).
         alive: False for starts that are left out, such as those whose vectors were not finite.
         resolved: False where a vector shrank to the rounding error of the largest between two reductions, (k,).
+        careful: whether the frame is reduced after each step, from here on.
         every: steps between two reductions; where it is not chosen here, the most that there were.
         spread: the largest ratio of growths between two reductions, as a logarithm.
     """
 
-    def __init__(self, vectors: Float[np.ndarray, "start state k"], limits: Limits, asked: int | None = None) -> None:
+    def __init__(
+        self,
+        vectors: Float[np.ndarray, "start state k"],
+        limits: Limits,
+        asked: int | None = None,
+        by_two: bool = False,
+    ) -> None:
         self._limits, self._asked, self._since, self._reduce = limits, asked, 0, linalg.lower_factor
+        self._by_two = by_two  # whether intervals are powers of 2
+        self.careful = False
         self.every = 1
         self.vectors, _ = linalg.qr(vectors)
         self.alive = np.ones(len(vectors), bool)
@@ -81,10 +95,16 @@ class Frame:
         if self._asked:
             self.every = 1
 
-    def step(self, last: bool = False) -> bool:
-        """Reduce the frame where it is time to, or where this is the last step before its growth is asked for."""
-        self._since += 1
-        if self._since < (self._asked or self.every) and not last:
+    @property
+    def ahead(self) -> int:
+        """How many steps there may be before the next reduction."""
+        return 1 if self.careful else max(1, (self._asked or self.every) - self._since)
+
+    def step(self, last: bool = False, n: int = 1) -> bool:
+        """Reduce the frame where it is time to, or where this is the last step before its growth is asked for; n steps
+        were taken at once."""
+        self._since += n
+        if self._since < (self._asked or self.every) and not last and not self.careful:
             return False
         vectors, diagonal = self._reduce(self.vectors, True)  # they are nobody else's
         grown = np.log(np.abs(diagonal))
@@ -92,15 +112,21 @@ class Frame:
         vectors[~self.alive] = np.eye(*vectors.shape[1:])
         self.vectors, self.logs = vectors, self.logs + grown
         behind = grown[self.alive].max(1, keepdims=True) - grown[self.alive]
+        behind[np.isnan(behind)] = 0.0  # all directions vanish: none is behind
         spread = float(behind.max(initial=0.0))
         self.resolved &= (behind <= self._limits.lost).all(0)
         self.spread = max(self.spread, spread)
         if self._asked:
             self.every = max(self.every, self._since)
         else:
-            self.every = next_interval(self.every, self._since, spread, self._limits)
+            choose = _next_by_two if self._by_two else next_interval
+            self.every = choose(self.every, self._since, spread, self._limits)
         self._since = 0
         return True
+
+    def vanish(self, starts: Integer[np.ndarray, " n"]) -> None:
+        """Take the growth of these starts to be 0, whatever came out."""
+        self.logs[starts] = -np.inf
 
     def growth(self) -> Float[np.ndarray, "start k"]:
         """Logarithm of the growth of each direction, as QR gives it; after a reduction."""
@@ -155,19 +181,30 @@ def grow(
     """
     n_starts, n = orbits.begin.shape
     noise_rng, frame_rng, twin_rng = rng.spawn(3)  # the noise does not depend on k
-    frame = Frame(frame_rng.standard_normal((n_starts, n, k)), limits_of(orbits.state_map), qr_every)
+    together = 1 if qr_every else at_once(n_starts, n, k)
+    frame = Frame(frame_rng.standard_normal((n_starts, n, k)), limits_of(orbits.state_map), qr_every, together > 1)
     twins = orbits.twins(twin_rng)
     first_twins = None if twins is None else twins.copy()
     diverged_at, records, states = np.full(n_starts, -1), [], orbits.begin
     stops = {transient, *(transient + ends).tolist()}
-    for t, (states, shown) in enumerate(orbits.walk(diverged_at, noise_rng, twins), 1):
-        frame.vectors = orbits.state_map.jvp(states, shown, frame.vectors)
+    walk = stretches(orbits.walk(diverged_at, noise_rng, twins), together, stops)
+    for t, taken, steps, (products, i) in _leaps(orbits.state_map, walk, together > 1, frame):
+        states, shown = steps[-1]
+        before, taken_out = frame.vectors, frame.logs
+        frame.vectors = products.push(i, taken, before)
         frame.alive &= diverged_at < 0
-        if not frame.step(last=t in stops):
+        if not frame.step(last=t in stops, n=taken):
             continue
+        grown = (frame.logs - taken_out).max(1)
+        if (grown[frame.alive] < SUSPECT).any():  # not a number where it vanished before
+            if frame.careful:
+                low = np.flatnonzero(frame.alive & (grown < SUSPECT))
+                frame.vanish(low[_is_rounding(orbits.state_map, states[low], shown[low], before[low])])
+            frame.careful = True
         lost = (diverged_at < 0) & ~frame.alive
         if lost.any():
-            check_jacobian(orbits.state_map, states[lost], shown[lost])
+            for at, given in steps:
+                check_jacobian(orbits.state_map, at[lost], given[lost])
             diverged_at[lost] = t
         if (diverged_at >= 0).all():
             break
@@ -194,6 +231,28 @@ def next_interval(every: int, since: int, spread: float, limits: Limits) -> int:
     return min(every + 1, MOST_STEPS) if longer else every
 
 
+def _next_by_two(every: int, since: int, spread: float, limits: Limits) -> int:
+    """As `next_interval`, among 1, 2, 4 and 8."""
+    if spread > limits.accepted:
+        return 1 << max(0, (min(every, since) // 2).bit_length() - 1)
+    return min(2 * every, MOST_AT_ONCE) if since == every and 2 * spread <= limits.accepted else every
+
+
+def _leaps(
+    state_map: CompleteMap,
+    walk: Iterator[tuple[int, list[Step]]],
+    multiply: bool,
+    frame: Frame,
+) -> Iterator[tuple[int, int, list[Step], tuple[Products, int]]]:
+    """(steps taken after this leap, how many it takes, those steps, what to multiply by and from which step on)."""
+    for before, steps in walk:
+        products, i = Products(state_map, steps, multiply), 0
+        while i < len(steps):
+            n = products.reach(i, frame.ahead)
+            yield before + i + n, n, steps[i : i + n], (products, i)
+            i += n
+
+
 def check_jacobian(
     state_map: CompleteMap, states: Float[np.ndarray, "*batch state"], inputs: Float[np.ndarray, "*batch input"]
 ) -> None:
@@ -212,6 +271,18 @@ def check_jacobian(
             f"the Jacobian is not a number at the state {state}, though the next state is finite: correct the map's "
             "jacobian, or leave it out for finite differences"
         )
+
+
+def _is_rounding(
+    state_map: CompleteMap,
+    states: Float[np.ndarray, "n state"],
+    inputs: Float[np.ndarray, "n input"],
+    vectors: Float[np.ndarray, "n state k"],
+) -> Bool[np.ndarray, " n"]:
+    """Whether what is left of these vectors after a step hangs on the last digits of the state."""
+    beside = states + NEXT * np.abs(states).max(1, keepdims=True)
+    one, other = state_map.jvp(states, inputs, vectors), state_map.jvp(beside, inputs, vectors)
+    return np.abs(other - one).max((1, 2)) > SAME * np.abs(one).max((1, 2))
 
 
 def _qr(vectors: np.ndarray, _: bool) -> tuple[np.ndarray, np.ndarray]:

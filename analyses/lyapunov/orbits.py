@@ -1,7 +1,7 @@
 """The trajectories that tangent vectors are carried along: what is shown, where they start, and the walk."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -17,6 +17,7 @@ from rnnscope.tasks import Task, Trials
 
 # What may be shown: a sequence, the same for all starts or one for each, or trials one after another.
 Shown = Annotated[ArrayLike, Axes("time input")] | Annotated[ArrayLike, Axes("start time input")] | Trials
+TRANSIENT = 200  # where it is not said
 DRIVEN = ("task trials", "given inputs")
 
 
@@ -52,6 +53,33 @@ class Orbits:
         others = np.roll(self.begin, 1, axis=0)
         equal = (others == self.begin).all(1, keepdims=True)
         return np.where(equal, starts_anywhere(self.state_map, len(self.begin), rng), others)
+
+    def later(self, n_steps: int, rng: np.random.Generator) -> "Orbits":
+        """From where they are so many steps later; where nothing drives the map, so that no inputs are used up."""
+        states, shown = self.begin, self.inputs[:, 0]
+        for _ in range(n_steps):
+            new = self.state_map.step(states, shown)
+            states = new + self.noise * rng.standard_normal(new.shape) if self.noise else new
+        return replace(self, begin=states)
+
+    def others_apart(self, n: int, merged: float, rng: np.random.Generator) -> tuple[int, int]:
+        """(how many random states are shown what the first start is shown, how many do not come to it).
+
+        The walk ends where all distances are below `merged` of what they were, or with the inputs; one that is then
+        above ten times that has not come. No states are compared where there are no inputs, or states were given.
+        """
+        if self.drive not in DRIVEN or self.given is not None or not n:
+            return 0, 0
+        states = np.concatenate([self.begin[:1], starts_anywhere(self.state_map, n, rng)])
+        distance = begun = np.linalg.norm(states[1:] - states[0], axis=1)
+        for t, shown in enumerate(self.inputs[0], 1):
+            states = self.state_map.step(states, np.broadcast_to(shown, (len(states), len(shown))))
+            states = states + self.noise * rng.standard_normal((1, states.shape[1])) if self.noise else states
+            if t % 20 == 0 or t == self.inputs.shape[1]:
+                distance = np.linalg.norm(states[1:] - states[0], axis=1)
+                if (distance <= merged * begun).all():
+                    break
+        return n, int((~(distance <= 10 * merged * begun)).sum())  # one that diverged has no distance
 
     def walk(
         self,
@@ -143,6 +171,11 @@ def orbits_of(
     if state_map.input_size == 0 and input is None:
         drive = "no input"
     return Orbits(state_map, begin, shown, given, drive, noise, shared)
+
+
+def transient_of(settings: Settings) -> int:
+    """How many steps before these settings ask for at least."""
+    return TRANSIENT if settings["transient"] is None else settings["transient"]
 
 
 def starts_of(settings: Settings) -> int:

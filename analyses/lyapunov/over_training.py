@@ -95,7 +95,7 @@ class LyapunovOverTraining(Result):
         return "; ".join(part for part in parts if part)
 
     def figure(self) -> "go.Figure":
-        """The first exponents against training, with standard errors, above the loss."""
+        """The first exponents against training, with errors, above the loss."""
         return _figure(self)
 
 
@@ -155,6 +155,7 @@ def lyapunov_over_training(
             transient=transient,
             n_starts=n_starts,
             tolerance=tolerance,
+            n_others=0,  # no echo state is stated here
             seed=seed,
         )
         for step in steps

@@ -7,6 +7,7 @@ Research 5, 2023).
 """
 
 import warnings
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -15,16 +16,17 @@ from numpy.typing import ArrayLike
 
 from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import Growth, grow, growing_seconds
-from rnnscope.analyses.lyapunov.orbits import Orbits, Shown, orbits_of, starts_of
+from rnnscope.analyses.lyapunov.orbits import DRIVEN, TRANSIENT, Orbits, Shown, orbits_of, starts_of, transient_of
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.lyapunov.spectrum_result import (
+    MERGED,
     Convergence,
     LyapunovSpectrum,
     Reductions,
     Starts,
     allowed_error,
 )
-from rnnscope.analyses.lyapunov.trust import BLOCKS, standard_error, starts_agree
+from rnnscope.analyses.lyapunov.trust import FINE, drift_of, error_of, starts_agree
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, StateRows, Whole
@@ -33,10 +35,12 @@ from rnnscope.subjects.subject import Subject
 
 # A record costs a QR, so there is one in so many steps, but never fewer than 20, nor more than 100.
 STEPS_PER_RECORD = 40
+# The longest transient that is chosen.
+LONGEST = 20_000
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
-    n_steps = settings["n_steps"] + settings["transient"]
+    n_steps = settings["n_steps"] + transient_of(settings)
     held = scale.n * (settings["n_exponents"] or scale.n) * 8 + n_steps * scale.n_inputs * 3
     return scale.around(growing_seconds(scale, settings, n_steps), FLOAT * starts_of(settings) * held)
 
@@ -55,13 +59,14 @@ def lyapunov_spectrum(
     input: InputVector | None = None,
     inputs: Shown | None = None,
     n_steps: Count = 1000,
-    transient: Whole = 200,
+    transient: Whole | None = None,
     n_starts: Count = 10,
     qr_every: Count | None = None,
     starts: StateRows | None = None,
     trajectory: Annotated[ArrayLike, Axes("start time state")] | None = None,
     noise: Level = 0.0,
     tolerance: Level = 0.01,
+    n_others: Whole = 100,
     seed: Seed = 0,
 ) -> LyapunovSpectrum:
     """Lyapunov exponents along several trajectories.
@@ -78,7 +83,9 @@ def lyapunov_spectrum(
         inputs: a sequence to show, (time, input) for all starts or (start, time, input), of `transient + n_steps`
             steps at least; or a task's trials, which each start is shown one after another, in an order of its own.
         n_steps: steps to average over.
-        transient: steps before, in which the state and the frame settle.
+        transient: steps before, in which the state and the frame settle. None: 200, and where nothing drives the map
+            and λ_1 then still changes by more than `tolerance` from one half of the run to the other, and by more
+            than chance, twice all that was run, up to 20,000; `starts.transient` says how many there were.
         n_starts: number of trajectories, where neither `starts` nor `inputs` says.
         qr_every: steps between reductions of the frame. None: as many, up to 10, as keep the largest stretching of one
             direction against another near 1e10 at most (1e4 for a Jacobian by finite differences), watched all along.
@@ -91,6 +98,8 @@ def lyapunov_spectrum(
         noise: standard deviation of process noise, added to every number of the state after each step.
         tolerance: for `converged`: how far the halves of the run may differ, and how large the standard error may be,
             in nats per step, or per unit of time where the map has a dt (relative to λ where |λ| > 1).
+        n_others: where a driven map seems to forget its starts, so many more, at random as those of `starts`, are run
+            without tangent vectors: what does not come to the first start is the share that `echo_state` leaves out.
         seed: for starts, trials and noise.
 
     Raises:
@@ -113,22 +122,34 @@ def lyapunov_spectrum(
         starts=starts,
         trajectory=trajectory,
         n_starts=n_starts,
-        total=transient + n_steps,
+        total=(TRANSIENT if transient is None else transient) + n_steps,
         noise=noise,
         rng=rng,
     )
     k = checked_count("n_exponents", n_exponents, orbits.state_map.state_size, "the map's state size")
     with np.errstate(all="ignore"), linalg.one_thread():
-        growth = grow(orbits, k, transient=transient, ends=_records(n_steps), qr_every=qr_every, rng=rng)
-        found = _spectrum(orbits, growth, _records(n_steps), transient, qr_every, tolerance)
+        begin, ends = (TRANSIENT if transient is None else transient), _records(n_steps)
+        growth = grow(orbits, k, transient=begin, ends=ends, qr_every=qr_every, rng=rng)
+        found = _spectrum(orbits, growth, ends, begin, qr_every, tolerance)
+        may_wait = transient is None and orbits.drive not in DRIVEN and orbits.given is None
+        while may_wait and found.creeping and 2 * (found.starts.transient + n_steps) <= LONGEST:
+            longer = 2 * (found.starts.transient + n_steps)
+            orbits, begin = orbits.later(longer - found.starts.transient, rng), longer
+            growth = grow(orbits, k, transient=TRANSIENT, ends=ends, qr_every=qr_every, rng=rng)
+            late = growth.diverged_at
+            growth = replace(growth, diverged_at=np.where(late < 0, -1, late + longer - TRANSIENT))
+            found = _spectrum(orbits, growth, ends, begin, qr_every, tolerance)
+        if found.echo_state:
+            n, apart = orbits.others_apart(n_others, MERGED, np.random.default_rng([seed, 0x20]))
+            found = replace(found, starts=replace(found.starts, n_others=n, n_apart=apart))
     if qr_every is not None and found.reductions.qr_every > 1 and not found.reductions.resolved.all():
         warnings.warn(found.reductions.lost, stacklevel=4)  # at the caller of what `analysis` made of this function
     return found
 
 
 def _records(n_steps: int) -> Integer[np.ndarray, " record"]:
-    """Steps at which to record; ten blocks end at some of them, where there are so many steps."""
-    n = int(np.clip(n_steps // STEPS_PER_RECORD // BLOCKS * BLOCKS, 2 * BLOCKS, 10 * BLOCKS))
+    """Steps at which to record; the blocks of time of `trust` end at some of them, where there are so many steps."""
+    n = int(np.clip(n_steps // STEPS_PER_RECORD // FINE * FINE, FINE, 5 * FINE))
     return np.unique(np.round(np.linspace(0, n_steps, n + 1)).astype(int)[1:].clip(1))
 
 
@@ -143,14 +164,16 @@ def _spectrum(
     """The means over the starts that did not diverge, and how far they can be trusted."""
     good, n_steps, dt = growth.diverged_at < 0, int(ends[-1]), orbits.state_map.dt
     logs = growth.logs[:, good] if good.any() else np.full_like(growth.logs[:, :1], np.nan)
-    mean = logs.mean(1)
-    curve = mean / ends[:, None]
-    middle = int(np.searchsorted(ends, n_steps / 2))
-    later = n_steps - ends[middle]  # 0 where the run is one interval, which has no halves
-    drift = (mean[-1] - mean[middle]) / later - curve[middle] if later else np.full_like(curve[0], np.nan)
-    error, allowed = standard_error(logs, ends), allowed_error(curve[-1], tolerance, dt)
-    agree = starts_agree(logs, ends, allowed)
+    curve = logs.mean(1) / ends[:, None]
+    drift, error, allowed = (
+        drift_of(logs, ends),
+        error_of(logs, ends, transient),
+        allowed_error(curve[-1], tolerance, dt),
+    )
+    gone = np.isneginf(logs[-1])
+    agree = np.where(gone.any(0), gone.all(0), starts_agree(logs, ends, allowed))
     near = np.maximum(np.abs(drift), error) <= allowed  # not where one of them is not known
+    near |= gone.all(0)
     order = np.argsort(-curve[-1], kind="stable")  # nearly equal ones come out in either order
     return LyapunovSpectrum(
         exponents=curve[-1][order],

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from rnnscope.analyses.lyapunov.dimension import Dimension, dimension_of
 from rnnscope.analyses.lyapunov.orbits import DRIVEN, rate_unit
-from rnnscope.analyses.lyapunov.trust import clear_sign
+from rnnscope.analyses.lyapunov.trust import ZERO, clear_sign, creeps
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -34,7 +35,7 @@ class Convergence:
         drift: mean over the second half of the run minus mean over the first.
         agree: False where starts differ by far more than their own blocks of time explain, as on several attractors.
             The mean is then the exponent of none of them.
-        tolerance: the most that drift and standard error may be where an exponent counts as converged, in nats per
+        tolerance: the most that drift and error may be where an exponent counts as converged, in nats per
             step, or per unit of time where there is a dt.
     """
 
@@ -93,6 +94,8 @@ class Starts:
             beginning: between starts, or, where each has inputs or noise of its own, from each to a second state
             beside it; inf where such a one diverged. None where there were no two, or nothing drives the map.
         n_steps, transient: steps averaged, and steps before them.
+        n_others, n_apart: random starts that were run without tangent vectors under what the first start was shown,
+            and those of them that did not come to it; 0 where it was not asked.
     """
 
     exponents: Float[np.ndarray, "start exponent"] = field(metadata={FORMERLY: "per_start"})
@@ -100,11 +103,24 @@ class Starts:
     separation: float | None
     n_steps: int
     transient: int
+    n_others: int = field(default=0, metadata={FORMERLY: None})
+    n_apart: int = field(default=0, metadata={FORMERLY: None})
 
     @property
     def alive(self) -> Bool[np.ndarray, " start"]:
         """Which did not diverge."""
         return self.diverged_at < 0
+
+    @property
+    def n_compared(self) -> int:
+        """How many states were compared with another one that was shown the same."""
+        return self.n_others or int(self.alive.sum())
+
+    @property
+    def share_open(self) -> float:
+        """Where none of `n_compared` random states stayed apart, the share of such states that may, at 95 %: with a
+        larger share s, none of n would do so with a chance of (1 - s)^n < 5 %."""
+        return float(1 - 0.05 ** (1 / max(self.n_compared, 1)))
 
     @property
     def lost(self) -> str:
@@ -121,11 +137,13 @@ class LyapunovSpectrum(Result):
 
     Attributes:
         exponents: mean over the starts that did not diverge; NaN where all did.
-        standard_error: of that mean: the larger of what the starts say and what ten blocks of time say (starts that
-            are driven alike are not independent, nor are blocks shorter than the slowest correlation); NaN where
-            neither says anything.
-        converged: |drift| and the standard error are known and at most `allowed`, starts agree, and the exponent is
-            resolved.
+        standard_error: of that mean, with its bias (`trust.error_of`): the larger of what the starts say and what ten
+            blocks of time say (starts that are driven alike are not independent, nor are blocks shorter than the
+            slowest correlation), but no less than the halves of the run differ by, nor than what single starts
+            scatter by where they stay apart as long as the run lasts; NaN where nothing is known. The truth lies
+            within two of them in at least 90 % of runs of mixing systems and at marginal points (benchmarks), not
+            where growth falls as slowly as a power of time below 1/2 or where all starts miss a rare event.
+        converged: drift and error are known and at most `allowed`, starts agree, and the exponent is resolved.
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
         state_size: of the map; with fewer exponents than that, the rest of the spectrum is not known.
         dt: what a step is in units of time; None for a map proper.
@@ -156,32 +174,36 @@ class LyapunovSpectrum(Result):
     @property
     def kaplan_yorke(self) -> float | None:
         """The dimension j + (λ_1 + ... + λ_j) / |λ_j+1|, with the last j for which the sum is not negative (Kaplan &
-        Yorke 1979); None where too few exponents are known, or all starts diverged."""
-        sums = np.cumsum(self.exponents)
-        if not np.isfinite(self.exponents[0]):
-            return None if np.isnan(self.exponents[0]) else 0.0
-        negative = np.nonzero(sums < 0)[0]
-        if not len(negative):
-            return float(self.state_size) if len(sums) == self.state_size else None
-        j = int(negative[0])
-        return j + (float(sums[j - 1]) / abs(float(self.exponents[j])) if j else 0.0)
+        Yorke 1979); None where too few exponents are known, or all starts diverged. Where no exponent is clearly
+        positive, the first `dimension.n_zero`, which are within two errors of 0, count as 0."""
+        return self.dimension.value
 
     @property
     def entropy_rate(self) -> float | None:
         """The sum of the positive exponents in nats per step, which bounds the Kolmogorov-Sinai entropy from above
         (Ruelle) and is equal to it for smooth expanding measures (Pesin); None where too few exponents are known."""
-        if np.isnan(self.exponents).any() or (self.exponents[-1] > 0 and len(self.exponents) < self.state_size):
-            return None
-        return float(self.exponents[self.exponents > 0].sum())
+        return self.dimension.entropy
+
+    @property
+    def dimension(self) -> Dimension:
+        """The Kaplan-Yorke dimension and the entropy rate with their errors, and which exponents were counted as 0."""
+        return dimension_of(
+            self.exponents,
+            self.standard_error,
+            self.convergence.running,
+            self.convergence.time,
+            self.starts.exponents[self.starts.alive],
+            self.state_size,
+        )
 
     @property
     def allowed(self) -> Float[np.ndarray, " exponent"]:
-        """The most that drift and standard error may be, in nats per step: `tolerance`, relative where |rate| > 1."""
+        """The most that drift and error may be, in nats per step: `tolerance`, relative where |rate| > 1."""
         return allowed_error(self.exponents, self.convergence.tolerance, self.dt)
 
     @property
     def sign(self) -> int:
-        """The sign of the first exponent, 1 or -1; 0 where it is within two standard errors of 0 (or 1e-9), has no
+        """The sign of the first exponent, 1 or -1; 0 where it is within two errors of 0 (or 1e-9), has no
         error, or where starts disagree and have not all the same sign."""
         if self.convergence.agree[0]:
             return int(clear_sign(self.exponents[:1], self.standard_error[:1])[0])
@@ -189,14 +211,23 @@ class LyapunovSpectrum(Result):
         return int(signs[0]) if len(signs) == 1 else 0
 
     @property
+    def creeping(self) -> bool:
+        """Whether λ_1 of the halves differs by more than `allowed`, and by more than chance: the transient is then too
+        short for what still changes."""
+        moved = abs(self.convergence.drift[0]) > self.allowed[0]
+        grown = self.convergence.running[:, None, :1] * self.convergence.time[:, None, None]
+        return bool(moved and creeps(grown, self.convergence.time)[0])
+
+    @property
     def echo_state(self) -> bool | None:
-        """Whether the input decides the state and the start is forgotten (the echo state property, along these
-        trajectories): λ_1 < 0, no start diverged, and states that were shown the same came together. Several
-        attractors have λ_1 < 0 and keep their starts apart. None for a map that is not driven, where no two states
-        were shown the same, and where the sign of λ_1, or whether states merge, is open."""
+        """Whether all starts that were tried were forgotten, as the echo state property asks of all that there are:
+        λ_1 < 0, no start diverged, and states that were shown the same came together. True is no proof:
+        `starts.share_open` is the share of such starts that may still be kept apart. Several attractors have λ_1 < 0
+        and keep their starts apart. None for a map that is not driven, where no two states were shown the same, and
+        where the sign of λ_1, or whether states merge, is open."""
         if self.drive not in DRIVEN:
             return None
-        if not self.starts.alive.all() or self.sign > 0:
+        if not self.starts.alive.all() or self.sign > 0 or self.starts.n_apart:
             return False
         separation = self.starts.separation
         apart = separation is not None and separation > MERGED
@@ -224,12 +255,12 @@ class LyapunovSpectrum(Result):
         if not n_alive:
             return f"no Lyapunov exponents: {starts.lost}"
         scale, unit, error = self.dt or 1.0, rate_unit(self.dt), self.standard_error[0]
-        dimension, entropy = self.kaplan_yorke, self.entropy_rate
+        entropy = self.entropy_rate
         first = f"λ₁ = {self.exponents[0] / scale:.4f}" + (f" ± {error / scale:.4f}" if np.isfinite(error) else "")
         parts = [
             f"{first} {unit} ({self._first()})",
             self._others(),
-            f"Kaplan-Yorke dimension {'needs more exponents' if dimension is None else f'{dimension:.2f}'}",
+            f"Kaplan-Yorke dimension {self._dimension()}",
             f"entropy rate {'needs more exponents' if entropy is None else f'{entropy / scale:.3f} {unit}'}",
             f"{n_alive} starts x {starts.n_steps} steps after {starts.transient}, {self.drive}",
             self._memory(),
@@ -237,7 +268,16 @@ class LyapunovSpectrum(Result):
         ]
         return "; ".join(part for part in parts if part)
 
+    def _dimension(self) -> str:
+        found = self.dimension
+        if found.value is None:
+            return "needs more exponents"
+        error = f" ± {found.error:.2g}" if found.error > ZERO else ""
+        return f"{found.value:.2f}{error}" + (f" if {_first_ones(found.n_zero)}" if found.n_zero else "")
+
     def _first(self) -> str:
+        if np.isneginf(self.exponents[0]) and self.reductions.resolved[0]:
+            return "no direction is left within rounding, as on a superstable cycle"
         if self.converged[0]:
             return "converged" if self.sign else "converged, sign open"
         return f"NOT converged: {self._fault()}" if self.reductions.resolved[0] else "NOT resolved"
@@ -251,8 +291,11 @@ class LyapunovSpectrum(Result):
         if np.isnan(error):
             return "too short for an error, with one start"
         halves = f"halves differ by {drift / scale:.2g}" if drift > self.allowed[0] else ""
-        scatter = f"the standard error is {error / scale:.2g}" if error > self.allowed[0] else ""
-        return f"{' and '.join(filter(None, (halves, scatter)))}, more than {self.allowed[0] / scale:.2g}"
+        scatter = f"the error is {error / scale:.2g}" if error > max(self.allowed[0], drift) else ""
+        fault = f"{' and '.join(filter(None, (halves, scatter)))}, more than {self.allowed[0] / scale:.2g}"
+        return fault + (
+            f", after a transient of {self.starts.transient} steps that is too short" if self.creeping else ""
+        )
 
     def _groups(self) -> str:
         """The starts by λ_1, in groups that are further apart than all scatter."""
@@ -269,14 +312,26 @@ class LyapunovSpectrum(Result):
 
     def _memory(self) -> str:
         if self.echo_state is not None:
-            return "starts are forgotten (echo state property)" if self.echo_state else "starts are not forgotten"
+            return self._forgotten() if self.echo_state else self._kept()
         if self.drive in DRIVEN and self.sign < 0 and self.starts.separation is None:
             return "neighbours merge; several different starts with the same inputs would tell whether all do"
         return ""
 
+    def _forgotten(self) -> str:
+        n, share = self.starts.n_compared, 100 * self.starts.share_open
+        return f"starts are forgotten, {n} of {n}: of such starts at most {share:.2g} % are not (95 %)"
+
+    def _kept(self) -> str:
+        n, apart = self.starts.n_others, self.starts.n_apart
+        return "starts are not forgotten" + (f", {apart} of {n} random ones" if apart else "")
+
     def figure(self) -> "go.Figure":
-        """The exponents by index, with standard errors, and how the first ones converged."""
+        """The exponents by index, with errors, and how the first ones converged."""
         return _figure(self)
+
+
+def _first_ones(n: int) -> str:
+    return "λ₁ is 0" if n == 1 else f"λ₁ to λ_{n} are 0"
 
 
 def allowed_error(
@@ -295,7 +350,7 @@ def _figure(found: LyapunovSpectrum) -> "go.Figure":
     dimension = found.kaplan_yorke
     title = "Lyapunov spectrum"
     if np.isfinite(found.exponents[0]):
-        title += ", Kaplan-Yorke dimension " + ("not reached" if dimension is None else f"{dimension:.2f}")
+        title += ", Kaplan-Yorke dimension " + ("not reached" if dimension is None else found._dimension())
     if not found.converged[0]:
         title += " (λ₁ not converged)"
     figure.update_layout(template=TEMPLATE, title={"text": title})

@@ -112,6 +112,8 @@ def rebuilt(cls: type[R], found: Labelled) -> R:
             values[name] = np.array(found.arrays[name][1])  # a copy: xarray hands out index axes read-only
         elif part is not None and name in found.parts:
             values[name] = rebuilt(part, found.parts[name])
+        elif name not in found.values and name != "made" and each.default is not dataclasses.MISSING:
+            values[name] = each.default  # saved before there was this field
         elif name not in found.values:
             if each.default is dataclasses.MISSING:
                 raise ValueError(f"the saved {cls.__name__} has no {name!r}: it was saved by another version; redo it")

@@ -6,7 +6,7 @@ exact: a slow manifold is left, on which few points are fixed and the state drif
 whether the states between are fixed or not, and the drift along it is measured.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -16,12 +16,14 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.fixed_points.manifolds.parts import LocalDynamics, ManifoldTrust, Seeds, Zeros
 from rnnscope.analyses.fixed_points.manifolds.result import KINDS, NO_DRIFT, MarginalManifolds
 from rnnscope.analyses.fixed_points.manifolds.slow_manifold import (
+    EXACT,
     N_SETTLING,
+    Gap,
     Limits,
     Traced,
     arc_lengths,
+    gap_at,
     manifolds_cost,
-    slow_directions,
     trace,
 )
 from rnnscope.analyses.fixed_points.search.asked import asked_points
@@ -37,6 +39,9 @@ from rnnscope.subjects.subject import Subject
 
 # Points that no manifold was followed from yet, and those with only a short one around them.
 UNSEEN, ALONE = -1, -2
+# A network runs for so many times as it needs to cross the scale at the speed of its fastest start, at most so many
+# times longer than asked for, and no longer once all speeds are below this part of that speed.
+TIMES, MOST_LONGER, AT_REST = 30, 100, 1e-6
 # Variances around a point count as dimensions above this part of the largest.
 FLAT = 0.1
 
@@ -57,7 +62,7 @@ def marginal_manifolds(
     slow_too: bool = True,
     settle: Whole = 300,
     margin: Part = 0.05,
-    max_drift: Part = 0.01,
+    max_drift: Part = 0.02,
     spacing: Part = 0.05,
     n_points: Annotated[int, Ge(8)] = 128,
     shortest: Level = 0.5,
@@ -65,11 +70,13 @@ def marginal_manifolds(
 ) -> MarginalManifolds:
     """Find line, ring and plane attractors, exact or nearly so, and how the state drifts along them.
 
-    Points with an eigenvalue within `margin` of 1 are followed in both directions as long as this holds: a step along
-    the slow direction, then Newton steps at right angles to it. A line is followed until it comes back to its start,
-    and is a ring then. With two or three slow directions, points are spread in all of them. Eigenvalues elsewhere on
-    the unit circle belong to cycles, not to rows of fixed points: a memory that alternates between two states is a
-    line of the map applied twice.
+    A point is on a slow manifold where some directions are much slower than all others (normal hyperbolicity): their
+    |λ - 1| is at most `margin` of the rate |ln|λ|| at which the slowest of the others fades or grows. It is not enough
+    that eigenvalues are near 1: with a small time step or a small leak all are. Such points are followed in both
+    directions as long as this holds: a step along the slow direction, then Newton steps at right angles to it. A line
+    is followed until it comes back to its start, and is a ring then. With two or three slow directions, points are
+    spread in all of them. Eigenvalues elsewhere on the unit circle belong to cycles, not to rows of fixed points: a
+    memory that alternates between two states is a line of the map applied twice.
 
     Followed is where the network may be: within the map's domain, and no further from the centre of the starts than
     the furthest of them.
@@ -80,12 +87,13 @@ def marginal_manifolds(
         input: the input to hold, (input,), or several, (condition, input); with `fixed_points`, only what was found at
             these inputs is followed.
         slow_too: whether to begin at slow points as well.
-        settle: for how many steps to let the network run at its constant input, from up to 64 of the starts; the
-            states that are slow then are begun with as well (a search by Newton steps can pass an attractor by). 0
-            for none.
-        margin: how near to 1 an eigenvalue is marginal; .05 stands for time constants above 20 steps. For a leaky
-            network choose less than its leak, as all that fades by the leak alone is marginal otherwise.
-        max_drift: how far the state may move in a step, in units of the scale; .01 stands for 100 steps to cross it.
+        settle: for how many steps, at least, to let the network run at its constant input, from up to 64 of the
+            starts: it is up to a hundred times longer where states move little in a step, as with a small time step
+            or leak. The states that are slow then are begun with as well (a search by Newton steps can pass an
+            attractor by). 0 for none.
+        margin: how slow a direction must be beside the others; .05 stands for 20 times slower.
+        max_drift: how far the state may move, in units of the scale, in the time in which the slowest of the other
+            directions fades by a factor e (or in a step, where that is less); .02 stands for 50 such times to cross it.
         spacing: of the points on the way, in units of the scale (the spread of the starts); the way round a ring takes
             smaller steps by itself.
         n_points: how many points to put on each line or ring, and about how many on a plane; with fewer than 8 one
@@ -114,9 +122,9 @@ def marginal_manifolds(
         manifolds, label = _follow_all(state_map, found, seeds, limits, n_points, shortest * scale)
         # An empty one gives the shapes where there is none.
         empty = Traced(np.empty((0, state_map.state_size)), np.empty((0, state_map.state_size, 1)), False, ())
-        parts = [_at_points(HeldInput(state_map, found.held_inputs[c]), m, margin) for m, c in manifolds]
+        parts = [_at_points(HeldInput(state_map, found.held_inputs[c]), m, near) for m, c, near in manifolds]
         parts.append(_at_points(HeldInput(state_map), empty, margin))
-    traced = [m for m, _ in manifolds]
+    traced = [m for m, *_ in manifolds]
     on = joined(parts)
     none = Zeros(np.empty(0, np.int64), np.empty(0), np.empty(0, bool))
     zeros = [_zeros(i, m, part.drift, scale) for i, (m, part) in enumerate(zip(traced, parts, strict=False))]
@@ -124,7 +132,7 @@ def marginal_manifolds(
         kind=tuple("ring" if m.closed else KINDS[m.tangents.shape[2]] for m in traced),
         dimension=np.array([m.tangents.shape[2] for m in traced], np.int64),
         length=np.array([_extent(m) for m in traced]),
-        inputs=found.held_inputs[np.array([c for _, c in manifolds], np.int64)],
+        inputs=found.held_inputs[np.array([c for _, c, _ in manifolds], np.int64)],
         points=on.points,
         manifold=np.repeat(np.arange(len(traced)), [len(m.points) for m in traced]),
         arclength=on.arclength,
@@ -136,7 +144,8 @@ def marginal_manifolds(
             n_found=seeds.n_found,
             manifold=label,
             distance=seeds.distance,
-            directions=seeds.n_slow,
+            directions=seeds.gap.n_slow,
+            ratio=seeds.gap.ratio,
             margin=margin,
             shortest=shortest,
         ),
@@ -151,13 +160,13 @@ def marginal_manifolds(
 
 @dataclass(frozen=True)
 class _Beginnings:
-    """Where to begin: points, the rows of their inputs, their smallest |λ - 1|, how many slow directions they have,
-    and how many are fixed points, slow points and settled states."""
+    """Where to begin: points, the rows of their inputs, their smallest |λ - 1|, their slow directions, and how many are
+    fixed points, slow points and settled states."""
 
     points: Float[np.ndarray, "found unit"]
     condition: Integer[np.ndarray, " found"]
     distance: Float[np.ndarray, " found"]
-    n_slow: Integer[np.ndarray, " found"]
+    gap: Gap
     n_found: tuple[int, int, int]
 
 
@@ -172,64 +181,88 @@ def _seeds(
 ) -> _Beginnings:
     fixed, slow = conditions[found.point_input], conditions[found.slow.input] & slow_too
     starts = np.flatnonzero(conditions[found.starts.input])
-    settled, settled_condition = _settled(state_map, found, starts, settle, fastest)
+    settled, settled_condition = _settled(state_map, found, starts, settle, margin, fastest)
     points = np.concatenate([found.points[fixed], found.slow.points[slow], settled])
     condition = np.concatenate([found.point_input[fixed], found.slow.input[slow], settled_condition])
     n_fixed = int(fixed.sum())
     values = linalg.eigenvalues(state_map.jacobian(points[n_fixed:], found.held_inputs[condition[n_fixed:]]))
-    distances = np.nan_to_num(np.abs(np.concatenate([found.eigenvalues[fixed], values]) - 1), nan=np.inf)
-    distances[:n_fixed][~found.smooth[fixed]] = np.inf  # at a kink eigenvalues say little
+    values = np.concatenate([found.eigenvalues[fixed], values])
+    values[:n_fixed][~found.smooth[fixed]] = np.nan  # at a kink eigenvalues say little
+    distance = np.nan_to_num(np.abs(values - 1), nan=np.inf).min(1)
     n_found = n_fixed, len(points) - n_fixed - len(settled), len(settled)
-    return _Beginnings(points, condition, distances.min(1), slow_directions(distances, margin), n_found)
+    return _Beginnings(points, condition, distance, gap_at(values, margin), n_found)
 
 
 def _follow_all(
     state_map: CompleteMap, found: FixedPoints, seeds: _Beginnings, limits: Limits, n_points: int, shortest: float
-) -> tuple[list[tuple[Traced, int]], Integer[np.ndarray, " found"]]:
-    """(manifolds with the rows of their inputs, the longest first; for every seed its manifold, or -1)."""
-    manifolds: list[tuple[Traced, int]] = []
+) -> tuple[list[tuple[Traced, int, float]], Integer[np.ndarray, " found"]]:
+    """(manifolds with the rows of their inputs and how near to 1 their eigenvalues are, the longest first; for every
+    seed its manifold, or -1)."""
+    manifolds: list[tuple[Traced, int, float]] = []
     label = np.full(len(seeds.points), UNSEEN)
-    for row in np.lexsort((seeds.distance, seeds.n_slow, seeds.condition)):
+    n_slow = seeds.gap.n_slow
+    for row in np.lexsort((seeds.distance, n_slow, seeds.condition)):
         condition = int(seeds.condition[row])
-        if seeds.n_slow[row] not in KINDS or label[row] != UNSEEN:
+        if n_slow[row] not in KINDS or label[row] != UNSEEN:
             continue
         held = HeldInput(state_map, found.held_inputs[condition])
-        traced = trace(held, seeds.points[row], int(seeds.n_slow[row]), limits, n_points)
+        rate = float(seeds.gap.rate[row])
+        here = replace(limits, margin=limits.margin * rate, fastest=limits.fastest * rate)
+        traced = trace(held, seeds.points[row], int(n_slow[row]), here, n_points)
         if traced is None:
             continue
-        same = [i for i, (m, c) in enumerate(manifolds) if c == condition and _overlap(traced, m, limits)]
-        long = _extent(traced) >= max(shortest, limits.tolerance)
+        same = [i for i, (m, c, _) in enumerate(manifolds) if c == condition and _overlap(traced, m, limits)]
+        long = _extent(traced) >= max(shortest, limits.tolerance) and _apart(held, traced, limits.margin)
         name = same[0] if same else len(manifolds) if long else ALONE
         left = np.flatnonzero((label == UNSEEN) & (seeds.condition == condition))
         label[left[_belongs(seeds.points[left], traced, limits)]] = name
         label[row] = name
         if name == len(manifolds):
-            manifolds.append((traced, condition))
+            manifolds.append((traced, condition, here.margin))
     order = sorted(range(len(manifolds)), key=lambda i: -_extent(manifolds[i][0]))
     place = np.append(np.argsort(order), [-1, -1]).astype(np.int64)  # the last two for ALONE and UNSEEN
     return [manifolds[i] for i in order], place[label]
 
 
 def _settled(
-    state_map: CompleteMap, found: FixedPoints, starts: Integer[np.ndarray, " start"], steps: int, fastest: float
+    state_map: CompleteMap,
+    found: FixedPoints,
+    starts: Integer[np.ndarray, " start"],
+    steps: int,
+    margin: float,
+    fastest: float,
 ) -> tuple[Float[np.ndarray, "settled unit"], Integer[np.ndarray, " settled"]]:
     """Slow states after `steps` steps at constant input from some of these starts, and the rows of their inputs."""
     rows = starts[np.unique(np.linspace(0, len(starts) - 1, N_SETTLING).astype(np.int64)) if steps else []]
     states, condition = found.starts.states[rows], found.starts.input[rows]
     inputs = found.held_inputs[condition]
-    for _ in range(steps):
+    # As many steps for a network that is slow in all it does, by a small time step or leak, as its time asks for.
+    scale = found.starts.scale
+    first = _speed(state_map, states, inputs) / scale
+    usual = float(first.max(initial=0.0, where=np.isfinite(first)))
+    most = int(np.clip(TIMES / max(usual, 1e-300), steps, MOST_LONGER * steps))
+    for t in range(most):
+        if t and t % steps == 0 and _speed(state_map, states, inputs).max(initial=0.0) <= AT_REST * usual * scale:
+            break
         states = state_map.step(states, inputs)
         finite = np.isfinite(states).all(1)
         states, condition, inputs = states[finite], condition[finite], inputs[finite]
-    slow = np.linalg.norm(state_map.step(states, inputs) - states, axis=1) <= fastest
+    speed = _speed(state_map, states, inputs)
+    gap = gap_at(linalg.eigenvalues(state_map.jacobian(states, inputs)), margin)
+    # Where no direction is slow beside the others, a state that hardly moves is shown too, as not marginal.
+    slow = speed <= fastest * np.where(gap.n_slow > 0, gap.rate, 1.0)
     return states[slow], condition[slow]
+
+
+def _speed(state_map: CompleteMap, states: np.ndarray, inputs: np.ndarray) -> Float[np.ndarray, " state"]:
+    return np.linalg.norm(state_map.step(states, inputs) - states, axis=1)
 
 
 def _limits(
     state_map: CompleteMap, found: FixedPoints, seeds: _Beginnings, margin: float, max_drift: float, spacing: float
 ) -> Limits:
     centre = np.median(found.starts.states, 0)
-    reached = np.concatenate([found.starts.states, seeds.points[seeds.distance <= margin]])
+    reached = np.concatenate([found.starts.states, seeds.points[seeds.gap.n_slow > 0]])
     free = np.full((2, state_map.state_size), [[-np.inf], [np.inf]])
     low, high = free if state_map.domain is None else state_map.domain
     return Limits(
@@ -242,6 +275,19 @@ def _limits(
         step=spacing * found.starts.scale,
         tolerance=1e-8 * found.starts.scale,
     )
+
+
+def _apart(state_map: CompleteMap, manifold: Traced, margin: float) -> bool:
+    """Whether slow and fast are apart on most of it, and not at its beginning alone."""
+    values = linalg.eigenvalues(state_map.jacobian(manifold.points, np.empty((len(manifold.points), 0))))
+    d = manifold.tangents.shape[2]
+    order = np.abs(values - 1).argsort(1)
+    sorted_values = np.take_along_axis(values, order, 1)
+    if d == values.shape[1]:
+        return bool(np.median(np.abs(sorted_values - 1).max(1)) <= EXACT)
+    rate = np.abs(np.log(np.maximum(np.abs(sorted_values[:, d:]), 1e-300))).min(1)
+    own = np.abs(sorted_values[:, :d] - 1).max(1)
+    return bool(np.median(own) <= margin * min(1.0, float(np.median(rate))))
 
 
 def _extent(manifold: Traced) -> float:

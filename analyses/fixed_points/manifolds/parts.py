@@ -60,8 +60,11 @@ class Seeds:
         distance: the smallest |λ - 1| at each.
         directions: how many slow directions each has. What has more than three is not followed: much is slow there,
             and a manifold of so many dimensions could not be covered.
-        margin: how near to 1 an eigenvalue counts as marginal.
+        margin: the largest `ratio` at which directions count as slow.
         shortest: the length, in units of the scale, below which a marginal point stands on its own.
+        ratio: the largest |λ - 1| of the slow directions as a part of the rate |ln|λ|| of the slowest of the others (1
+            at most); where none are slow, the smallest that any choice of them would have, infinite where there is
+            nothing to compare with. None in results that were saved before it was looked at.
     """
 
     points: Float[np.ndarray, "found unit"] = field(metadata={FORMERLY: "found_points"})
@@ -71,6 +74,7 @@ class Seeds:
     directions: Integer[np.ndarray, " found"] = field(metadata={FORMERLY: "found_directions"})
     margin: float
     shortest: float
+    ratio: Float[np.ndarray, " found"] | None = None
 
     def __len__(self) -> int:
         return len(self.points)

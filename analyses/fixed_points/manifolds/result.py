@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 KINDS = {1: "line", 2: "plane", 3: "cloud"}
 # Drift below this part of the scale is rounding error: its sign says nothing.
 NO_DRIFT = 1e-12
+# All of a slow approach moves, but for its end; points as near as this to that end, as a part of the manifold, may move
+# to either side, as the end is known only up to the spacing.
+MOVING, NEARBY = 0.8, 0.3
 MOST_SHOWN = 6
 N_ARROWS = 16
 
@@ -30,7 +33,7 @@ class MarginalManifolds(Result):
     Attributes:
         kind: of each manifold: "line", "ring", "plane" (any sheet of two dimensions, flat or curved) or "cloud" (of
             three).
-        dimension: of each manifold: the eigenvalues within the margin of 1 before the widest gap, where it was begun.
+        dimension: of each manifold: how many directions are slow beside all others, where it was begun.
         length: arc length of a line or ring; the largest distance between two points of a plane or cloud.
         inputs: the input that is held at each manifold.
         points: points on the manifolds, at equal distances along a line or ring.
@@ -73,6 +76,25 @@ class MarginalManifolds(Result):
         return np.array([inside[self.manifold == i].all() for i in range(len(self))], bool)
 
     @property
+    def approach(self) -> Bool[np.ndarray, " manifold"]:
+        """Whether all drift leads to (or from) one point of it: a slow approach to one state, as any stable network has
+        in its slowest direction, and no memory of several."""
+        return np.array([self._one_point(i) for i in range(len(self))], bool)
+
+    def _one_point(self, i: int) -> bool:
+        mine = self.manifold == i
+        moving = np.abs(self.drift[mine]) > self.no_drift
+        if moving.mean() < MOVING:
+            return False
+        if self.dimension[i] == 1:
+            return self.kind[i] == "line" and int((self.zeros.manifold == i).sum()) == 1
+        points, velocity = self.points[mine], self.dynamics.velocity[mine]
+        # Where the drift is slowest is nearest to the point, if there is one.
+        aside = points - points[np.abs(self.drift[mine]).argmin()]
+        inwards = (aside * velocity).sum(1)[np.linalg.norm(aside, axis=1) > NEARBY * self.length[i]]
+        return bool(len(inwards)) and bool((inwards < 0).all() or (inwards > 0).all())
+
+    @property
     def largest_drift(self) -> Float[np.ndarray, " manifold"]:
         """The largest drift on each manifold, per step."""
         return np.array([np.abs(self.drift[self.manifold == i]).max() for i in range(len(self))])
@@ -83,10 +105,11 @@ class MarginalManifolds(Result):
         return NO_DRIFT * self.scale
 
     def headline(self) -> dict[str, float | int]:
-        """How many there are; of the longest, its length and largest drift, NaN where there is none."""
+        """How many there are that are no mere approach to one point; of the longest of all, its length and largest
+        drift, NaN where there is none."""
         return {
-            "n": len(self),
-            "n_attracting": int(self.attracting.sum()),
+            "n": int((~self.approach).sum()),
+            "n_attracting": int((self.attracting & ~self.approach).sum()),
             "length": float(self.length[0]) if len(self) else np.nan,
             "largest_drift": float(self.largest_drift[0]) if len(self) else np.nan,
         }
@@ -98,12 +121,17 @@ class MarginalManifolds(Result):
         slower = f"{many} with more than {max(KINDS)} slow directions"
         if not len(self):
             short = f", on no manifold longer than {seeds.shortest * self.scale:.2g}" if len(alone) > many else ""
-            nearest = seeds.distance.min(initial=np.inf)
-            return (
-                f"no continuous attractor: {len(alone)} of {len(seeds)} fixed, slow and settled points "
-                f"are marginal{f' ({slower})' if many else ''}{short}; nearest eigenvalue {nearest:.2g} from 1 "
-                f"(margin {seeds.margin:g})"
+            found = (
+                f"no continuous attractor seen: {len(alone)} of {len(seeds)} fixed, slow and settled points "
+                f"are marginal{f' ({slower})' if many else ''}{short}"
             )
+            if seeds.ratio is None:  # as saved before
+                nearest = seeds.distance.min(initial=np.inf)
+                return f"{found}; nearest eigenvalue {nearest:.2g} from 1 (margin {seeds.margin:g})"
+            ratio = seeds.ratio.min(initial=np.inf)
+            if np.isinf(ratio):
+                return f"{found}; no direction is slower than others"
+            return f"{found}; slowest directions at {ratio:.2g} of the rate of the others (margin {seeds.margin:g})"
         parts = [self._describe(i) for i in range(min(len(self), 3))]
         if len(self) > 3:
             counts = Counter(self.kind[3:])
@@ -125,8 +153,11 @@ class MarginalManifolds(Result):
         text += f"{self.largest_drift[i]:.1g} per step"
         if self.largest_drift[i] <= self.no_drift:
             text += " (none beyond rounding)"
-        if len(zeros) == 1 and zeros.all():
-            text += ", all of it to 1 stable point"
+        if self.approach[i]:
+            to = "from" if len(zeros) and not zeros.any() else "to"
+            text += (
+                f", all of it {to} 1 {'stable ' if to == 'to' else ''}point: a slow approach, no continuous attractor"
+            )
         elif len(zeros):
             text += f" with {zeros.sum()} stable and {(~zeros).sum()} unstable points"
         if len(zeros) > mine.sum() / 2:

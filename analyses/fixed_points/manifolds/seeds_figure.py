@@ -9,8 +9,11 @@ from rnnscope.figures import COLOURS, NEUTRAL, new_figure
 
 def seeds_figure(seeds: Seeds) -> go.Figure:
     """How far the points that were found are from being marginal."""
-    figure = new_figure("No continuous attractor", "point, the nearest to marginal first", "smallest |λ − 1|")
-    distance = np.sort(seeds.distance[np.isfinite(seeds.distance)])
+    before = seeds.ratio is None  # of a result that was saved then
+    title = "smallest |λ − 1|" if before else "rate of the slowest, in that of the others"
+    figure = new_figure("No continuous attractor seen", "point, the nearest to marginal first", title)
+    distance = seeds.distance if seeds.ratio is None else seeds.ratio
+    distance = np.sort(distance[np.isfinite(distance)])
     shown = np.maximum(distance, 1e-12)
     rank = np.arange(1, len(shown) + 1)
     figure.add_scatter(x=rank, y=shown, mode="markers", marker={"color": COLOURS[0], "size": 6}, showlegend=False)
@@ -26,6 +29,6 @@ def seeds_figure(seeds: Seeds) -> go.Figure:
     figure.update_layout(margin={"l": 90})  # powers are wide
     if not len(shown):
         figure.add_annotation(
-            text="no fixed, slow or settled point", x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False
+            text="no point with a slow and a fast direction", x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False
         )
     return figure

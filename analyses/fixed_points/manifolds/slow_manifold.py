@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Integer, Num
 
 from rnnscope.cost import FLOAT, Expected, Scale, Settings
 from rnnscope.maps import CompleteMap
@@ -29,8 +29,10 @@ KINK_TURN = 0.5
 # A line is closed to a ring over a gap of this part of its length, in so many steps.
 CLOSABLE = 0.2
 MOST_RELAXATIONS = 2000
-# Differences between slow eigenvalues below this part of the margin do not part them.
+# Ratios of slow to fast below this part of the margin are equally good.
 EQUAL = 0.05
+# So near to 1 is an eigenvalue of an exact continuous attractor, up to rounding and finite differences.
+EXACT = 1e-6
 
 Points = Float[np.ndarray, "point unit"]
 Bases = Float[np.ndarray, "point unit direction"]
@@ -51,8 +53,8 @@ class Limits:
     """How far a manifold is followed.
 
     Attributes:
-        margin: its eigenvalues stay within this of 1.
-        fastest: the state moves by less than this in a step.
+        margin: its eigenvalues stay within this of 1, a part of the rate at which the others fade where it begins.
+        fastest: the state moves by less than this in a step, likewise.
         centre, radius: the ball that is not left.
         low, high: nor the box.
         step: from one point to the next.
@@ -87,14 +89,47 @@ class Traced:
     ends: tuple[str, ...]
 
 
-def slow_directions(distances: Float[np.ndarray, "point eigenvalue"], margin: float) -> np.ndarray:
-    """(point,) how many eigenvalues belong to a slow manifold, from their |λ - 1|: those within the margin and before
-    the widest gap, in proportion."""
-    sorted_distances = np.sort(distances, 1)
-    after = np.append(sorted_distances[:, 1:], np.full((len(distances), 1), np.inf), 1)
-    after = np.minimum(after, 10 * margin) + EQUAL * margin
-    gap = np.where(sorted_distances <= margin, after / (sorted_distances + EQUAL * margin), 0.0)
-    return np.where(gap.max(1, initial=0.0) > 0, gap.argmax(1) + 1, 0)
+@dataclass(frozen=True)
+class Gap:
+    """How far the slow directions at each of several points are apart from the others.
+
+    Attributes:
+        n_slow: how many directions are slow; 0 where none are.
+        rate: at which the slowest of the others fades or grows, in nats per step, 1 at most; 0 where none are slow.
+        ratio: the largest |λ - 1| of the slow ones as a part of that rate; where none are slow, the smallest that any
+            choice of them would have.
+    """
+
+    n_slow: Integer[np.ndarray, " point"]
+    rate: Float[np.ndarray, " point"]
+    ratio: Float[np.ndarray, " point"]
+
+
+def gap_at(values: Num[np.ndarray, "point eigenvalue"], margin: float) -> Gap:
+    """How many of these eigenvalues belong to a slow manifold: those nearest to 1 that are slower than all others by
+    `margin`, as normal hyperbolicity asks for. Both are rates per step, so that neither a smaller dt nor a stronger
+    leak, which bring all eigenvalues nearer to 1, changes what is found.
+
+    Where several numbers of directions are, it is the number with the clearest gap, of equally clear ones (ratios below
+    `EQUAL` times the margin are) the largest. Where all directions are slow there is nothing to compare them with, and
+    only eigenvalues 1 count, up to 1e-6.
+    """
+    distance = np.nan_to_num(np.abs(values - 1), nan=np.inf)
+    order = distance.argsort(1)
+    own = np.take_along_axis(distance, order, 1)
+    rates = np.abs(np.log(np.maximum(np.take_along_axis(np.abs(values), order, 1), 1e-300)))
+    rates = np.minimum(np.nan_to_num(rates, nan=0.0), 1.0)
+    others = np.minimum.accumulate(rates[:, ::-1], 1)[:, ::-1]  # the slowest of this and all that follow
+    rate = np.append(others[:, 1:], np.where(own[:, -1:] <= EXACT, 1.0, 0.0), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(rate > 0, own / rate, np.inf)
+    clear = np.maximum(ratio, EQUAL * margin)
+    best = values.shape[1] - 1 - clear[:, ::-1].argmin(1)  # the last of equal ones
+    best = best[:, None]
+    least = np.take_along_axis(ratio, best, 1)[:, 0]
+    slow = least <= margin
+    rate = np.take_along_axis(rate, best, 1)[:, 0]
+    return Gap(np.where(slow, best[:, 0] + 1, 0), np.where(slow, rate, 0.0), least)
 
 
 def trace(
@@ -322,7 +357,7 @@ def _correct(
 def _outside(state_map: CompleteMap, points: Points, limits: Limits) -> list[str]:
     speed = np.linalg.norm(state_map.step(points, np.empty((len(points), 0))) - points, axis=1)
     edge = np.linalg.norm(points - limits.centre, axis=1) > limits.radius
-    edge |= ((points < limits.low) | (points > limits.high)).any(1)
+    edge |= ((points < limits.low - limits.tolerance) | (points > limits.high + limits.tolerance)).any(1)
     return ["edge" if out else "" if v <= limits.fastest else "drift" for out, v in zip(edge, speed, strict=True)]
 
 

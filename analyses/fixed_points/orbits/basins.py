@@ -3,11 +3,11 @@
 import numpy as np
 from jaxtyping import Float
 
-from rnnscope.analyses.fixed_points.orbits.basins_result import Basins, Ends, SampledStarts
+from rnnscope.analyses.fixed_points.orbits.attracting import repelled
+from rnnscope.analyses.fixed_points.orbits.basins_result import BASIN_ENDS, HELD, Basins, Ends, SampledStarts
 from rnnscope.analyses.fixed_points.orbits.intervals import wilson_interval
 from rnnscope.analyses.fixed_points.orbits.settling import (
     AT_POINT,
-    ENDS,
     ON_CYCLE,
     USUAL_STEPS,
     nodes_of,
@@ -53,6 +53,9 @@ def basin_fractions(
     seed: Seed = 0,
 ) -> Basins:
     """Let sampled states run until they settle (see `settle`), and count where (Menck et al., Nature Physics 9, 2013).
+
+    A start whose orbit comes to an unstable point or cycle is in no basin, and is counted apart: it began exactly on
+    what leads there, or rounding brought it there (see `repelled`).
 
     Args:
         subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
@@ -104,21 +107,23 @@ def basin_fractions(
         tolerance=tolerance,
         scale=found.starts.scale,
     )
-    nodes, cycles = settled.nodes, settled.cycles
-    at_point = np.bincount(settled.target[settled.end == AT_POINT], minlength=len(nodes))
-    on_cycle = np.bincount(settled.target[settled.end == ON_CYCLE], minlength=len(cycles))
+    radius = tolerance * found.starts.scale
+    lost = repelled(subject.map, begin, np.full(len(begin), condition), held, settled, radius=radius, seed=seed)
+    end, target, nodes = np.where(lost, HELD, settled.end), settled.target, settled.nodes
+    at_point = np.bincount(target[end == AT_POINT], minlength=len(nodes))
+    on_cycle = np.bincount(target[end == ON_CYCLE], minlength=len(settled.cycles))
     kept = np.flatnonzero((at_point > 0) | ((nodes.listed >= 0) & nodes.smooth & (nodes.n_unstable == 0)))
-    place = np.full(len(nodes), -1)
-    place[kept] = np.arange(len(kept))
+    cycles = np.flatnonzero(on_cycle)
     attractor = np.full(len(begin), -1)
-    attractor[settled.end == AT_POINT] = place[settled.target[settled.end == AT_POINT]]
-    attractor[settled.end == ON_CYCLE] = len(kept) + settled.target[settled.end == ON_CYCLE]
-    count, none = np.concatenate([at_point[kept], on_cycle]), np.full(len(cycles), -1)
+    attractor[end == AT_POINT] = np.searchsorted(kept, target[end == AT_POINT])
+    attractor[end == ON_CYCLE] = len(kept) + np.searchsorted(cycles, target[end == ON_CYCLE])
+    states = [settled.cycles[i].states for i in cycles]
+    count, none = np.concatenate([at_point[kept], on_cycle[cycles]]), np.full(len(cycles), -1)
     low, high = wilson_interval(count, len(begin))
-    ends = np.bincount(settled.end, minlength=len(ENDS))
+    ends = np.bincount(end, minlength=len(BASIN_ENDS))
     return Basins(
-        attractors=np.concatenate([nodes.points[kept], *(cycle.states[:1] for cycle in cycles)]),
-        period=np.concatenate([np.ones(len(kept), np.int64), [len(cycle.states) for cycle in cycles]]).astype(int),
+        attractors=np.concatenate([nodes.points[kept], *(each[:1] for each in states)]),
+        period=np.concatenate([np.ones(len(kept), np.int64), [len(each) for each in states]]).astype(int),
         listed=np.concatenate([nodes.listed[kept], none]),
         n_unstable=np.concatenate([nodes.n_unstable[kept], none]),
         marginal=np.concatenate([nodes.marginal[kept], np.zeros(len(cycles), bool)]),
@@ -130,13 +135,13 @@ def basin_fractions(
         starts=SampledStarts(
             states=begin,
             attractor=attractor,
-            end=settled.end,
+            end=end,
             steps=settled.steps,
             drawn_from=starts_from,
             n_steps=n_steps,
             scale=found.starts.scale,
         ),
-        ends=Ends(ends / len(begin), *wilson_interval(ends, len(begin))),
+        ends=Ends(ends / len(begin), *wilson_interval(ends, len(begin)), BASIN_ENDS),
     )
 
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 MOST_BARS, LEAST_BARS = 16, 5  # room for at least so many
 MOST_STARTS = 4000
-UNSETTLED = {MOVING: "#4D4D4D", DIVERGED: "#A6A6A6"}
+# Beside the ends of orbits: at what repels, so that hardly any start goes there.
+HELD = len(ENDS)
+BASIN_ENDS = (*ENDS, "unstable point or cycle")
+UNSETTLED = {MOVING: "#4D4D4D", DIVERGED: "#A6A6A6", HELD: "#C8BFB0"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class SampledStarts:
     Attributes:
         states: where each began.
         attractor: the row of `attractors` where each settled; -1 if it did not.
-        end: how each ended: 0 "fixed point", 1 "cycle", 2 "still moving", 3 "diverged".
+        end: how each ended: 0 "fixed point", 1 "cycle", 2 "still moving", 3 "diverged", 4 "unstable point or cycle",
+            where its neighbours do not end.
         steps: after how many steps it was there to stay (up to 64 late for a cycle; all steps for one that is slow to
             arrive, or still moving).
         drawn_from: how the starts were drawn: "states of the task", "uniform in the domain", "states of a free run"
@@ -52,7 +56,8 @@ class SampledStarts:
 
 @dataclass(frozen=True)
 class Ends:
-    """In which ways starts ended: at a fixed point, on a cycle, still moving, diverged.
+    """In which ways starts ended: at a fixed point, on a cycle, still moving, diverged, at an unstable point or cycle
+    (results that were saved before this was told apart do not have the last).
 
     Attributes:
         fraction, low, high: the part of all starts that ended in each of these ways, with its 95 % interval.
@@ -70,12 +75,12 @@ class Basins(Result):
     """Where sampled states settle. Fractions are of the starts, and mean as much as their distribution does.
 
     Attributes:
-        attractors: a state of each: the fixed points of the list that are stable or were reached, in its order, then
-            those that starts came upon, then cycles.
+        attractors: a state of each: the fixed points of the list that are stable, or were reached and do not repel, in
+            its order, then those that starts came upon, then cycles.
         period: 1 for a fixed point.
         listed: the row in the list of fixed points; -1 for what it does not have.
-        n_unstable: unstable directions of a fixed point (a start can lie on the stable manifold of a saddle); -1 for a
-            cycle, of which it is not known.
+        n_unstable: unstable directions of a fixed point, 0 but at a kink of the map or where |λ| is 1; -1 for a cycle,
+            of which it is not known.
         marginal: whether the largest |λ| of a fixed point is 1 within 1e-6, as on a line of fixed points.
         count: how many starts settled there.
         fraction, low, high: the same as a part of all starts, with its 95 % interval (see `wilson_interval`).
@@ -143,6 +148,9 @@ class Basins(Result):
             if (starts.end == code).any():
                 after = f" after {starts.n_steps} steps" if code == MOVING else ""
                 parts.append(f"{_percent(self.ends.fraction[code])} {self.ends.names[code]}{after}")
+        if (starts.end == HELD).any():
+            share, why = _percent(self.ends.fraction[HELD]), "exactly on what leads there, or by rounding"
+            parts.append(f"{share} at an unstable point or cycle, which is no basin ({why})")
         unreached = int((~reached & (self.n_unstable == 0)).sum())
         if unreached:
             parts.append(f"{unreached} stable fixed point{' is' if unreached == 1 else 's are'} reached by none")

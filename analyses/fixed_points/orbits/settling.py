@@ -213,7 +213,8 @@ def _settle_part(
         index, gap = _nearest(nodes, states, condition[orbits])
         was = np.linalg.norm(middle - nodes.points[index], axis=1)
         stable = (nodes.n_unstable[index] == 0) & nodes.smooth[index]
-        arrives = ((gap < radii[index]) & (gap <= was)) | (stable & (gap < CLOSE * scale) & (gap < was / 2))
+        repels = (nodes.n_unstable[index] > 0) & nodes.smooth[index] & ~nodes.marginal[index]  # it may be passing by
+        arrives = ((gap < radii[index]) & (gap <= was) & ~repels) | (stable & (gap < CLOSE * scale) & (gap < was / 2))
         end[orbits[arrives]], target[orbits[arrives]] = AT_POINT, index[arrives]
     return replace(settled, nodes=nodes)
 

@@ -48,7 +48,7 @@ FORMER_COUNT = {
     "Linearisation": 19,
     "Basins": 25,
     "Connections": 29,
-    "MarginalManifolds": 32,
+    "MarginalManifolds": 33,
     "Cycles": 23,
     "BifurcationDiagram": 33,
 }

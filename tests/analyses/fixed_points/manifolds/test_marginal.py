@@ -1,5 +1,7 @@
 """Lines, rings and planes of fixed points whose shape, length and drift are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,170 @@ def tanh_ring(n, gain=2.5):
     return ring, 2 * np.pi * speed
 
 
+def small_step(speed, n, dt, reach=1.5):
+    """The step h + dt f(h) of a flow, which brings all eigenvalues near to 1."""
+    return rs.FunctionMap(lambda x: x + dt * speed(x), state_size=n, domain=(-reach, reach))
+
+
+def turned(rates, seed):
+    """The linear flow with these rates along directions at random right angles."""
+    q = np.linalg.qr(np.random.default_rng(seed).standard_normal((len(rates),) * 2))[0]
+    matrix = q @ np.diag(rates) @ q.T
+    return lambda x: x @ matrix.T
+
+
+def leaky(weight, leak, bias=0.0, relu=False):
+    """(1 - leak) h + leak f(W h + b)."""
+
+    def drive(h):
+        return h @ weight.T + bias
+
+    def gain(h):
+        return (drive(h) > 0) * 1.0 if relu else 1 - np.tanh(drive(h)) ** 2
+
+    return rs.FunctionMap(
+        lambda h: (1 - leak) * h + leak * (np.maximum(drive(h), 0) if relu else np.tanh(drive(h))),
+        jacobian=lambda h: (1 - leak) * np.eye(len(weight)) + leak * gain(h)[..., None] * weight,
+        state_size=len(weight),
+        domain=(0, 3) if relu else (-1, 1),
+    )
+
+
+def gated(weight, leak):
+    """A GRU with constant gates, which is `leaky`."""
+    n = len(weight)
+    module = torch.nn.GRU(1, n).double()
+    with torch.no_grad():
+        for value in module.parameters():
+            value.zero_()
+        module.weight_hh_l0[2 * n :] = torch.tensor(weight)
+        module.bias_hh_l0[:n] = 40.0
+        module.bias_hh_l0[n : 2 * n] = np.log((1 - leak) / leak) if leak < 1 else -40.0
+    return module
+
+
+def bumps(n, gain=2.5):
+    angles = 2 * np.pi * np.arange(n) / n
+    return 2 * gain / n * np.cos(angles[:, None] - angles)
+
+
+def random_weight(n, gain, seed):
+    return np.random.default_rng(seed).normal(0, gain / np.sqrt(n), (n, n))
+
+
+def circle(x):
+    return 0.4 * x * (1 - (x**2).sum(-1, keepdims=True))
+
+
+def perturbed_circle(x):
+    turn = 0.004 * np.sin(3 * np.arctan2(x[..., 1], x[..., 0]))[..., None]
+    return circle(x) + turn * np.stack([-x[..., 1], x[..., 0]], -1)
+
+
+def parabola(x):
+    return np.stack([0 * x[..., 0], x[..., 0] ** 2 - x[..., 1]], -1)
+
+
+@pytest.mark.parametrize("step", [0.001, 0.01, 0.1, 1.0])
+@pytest.mark.parametrize(
+    ("system", "kind"),
+    [
+        (lambda dt: small_step(circle, 2, dt), "ring"),
+        (lambda dt: small_step(perturbed_circle, 2, dt), "ring"),
+        (lambda dt: small_step(circle, 3, dt), "plane"),
+        (lambda dt: small_step(parabola, 2, 0.9 * dt, 1.2), "line"),
+        (lambda dt: small_step(turned([0, -1, -1.2, -1.6], 0), 4, dt, 1.0), "line"),
+        (lambda dt: small_step(turned([0, 0, -1, -0.7, -1.5], 1), 5, dt, 1.0), "plane"),
+        (lambda dt: leaky(bumps(32), dt), "ring"),
+        (lambda dt: leaky((-3 / 32 + 1.6 / 2 * bumps(32)), dt, 1.0, relu=True), "ring"),
+        (lambda dt: gated(bumps(24), dt), "ring"),
+    ],
+    ids=["circle", "perturbed circle", "sphere", "parabola", "line", "plane", "tanh", "threshold-linear", "GRU"],
+)
+def test_continuous_attractors_are_found_at_any_time_step_and_leak(system, kind, step):
+    found = followed(system(step), settle=300, spacing=0.05 if kind == "ring" else 0.12)
+    assert found.kind == (kind,)
+    assert found.headline()["n"] == 1
+    assert not found.approach.any()
+
+
+def well_and(*rates):
+    """A double well beside directions that fade at these rates."""
+    rates = np.array(rates)
+    return lambda x: np.concatenate([x[..., :1] - x[..., :1] ** 3, -rates * x[..., 1:]], -1)
+
+
+def oscillator(x):
+    return np.stack([x[..., 1], (1 - x[..., 0] ** 2) * x[..., 1] - x[..., 0]], -1)
+
+
+def near_hopf(x):
+    turn = np.stack([-x[..., 1], x[..., 0]], -1)
+    return 0.02 * x - x * (x**2).sum(-1, keepdims=True) + turn
+
+
+def spiral(decay, turn, *others):
+    matrix = np.diag([-decay, -decay, *others]).astype(float)
+    matrix[0, 1], matrix[1, 0] = turn, -turn
+    return lambda x: x @ matrix.T
+
+
+@pytest.mark.parametrize("step", [0.001, 0.01, 0.1])
+@pytest.mark.parametrize(
+    "system",
+    [
+        lambda dt: small_step(well_and(), 1, dt),
+        lambda dt: small_step(lambda x: x - x**3, 2, dt),
+        lambda dt: small_step(lambda x: x - x**3, 3, dt),
+        lambda dt: small_step(well_and(1, 3), 3, dt),
+        lambda dt: small_step(well_and(8, 9), 3, dt),
+        lambda dt: small_step(lambda x: 0.02 * x * [1, -50] - x**3 * [1, 0], 2, dt, 1.2),
+        lambda dt: small_step(turned([-1, -0.9, -0.8], 2), 3, dt, 1.0),
+        lambda dt: small_step(turned(-np.linspace(0.2, 2, 10), 3), 10, dt, 1.0),
+        lambda dt: small_step(spiral(0.1, 1.0), 2, dt, 1.0),
+        lambda dt: small_step(spiral(0.05, 0.5, -1), 3, dt, 1.0),
+        lambda dt: small_step(spiral(0.005, 0.005, -1), 3, dt, 1.0),
+        lambda dt: small_step(near_hopf, 2, dt, 1.0),
+        lambda dt: small_step(oscillator, 2, dt, 2.5),
+        lambda dt: leaky(random_weight(20, 0.99, 0), dt),
+        lambda dt: leaky(random_weight(30, 0.95, 5), dt),
+        lambda dt: leaky(random_weight(20, 1.5, 1), dt),
+    ],
+    ids=[
+        "well",
+        "2 x 2 wells",
+        "2 x 2 x 2 wells",
+        "well and slow",
+        "well and faster",
+        "near a pitchfork",
+        "slow",
+        "slow in 10",
+        "spiral",
+        "spiral and decay",
+        "slow spiral",
+        "near Hopf",
+        "oscillator",
+        "random .99",
+        "random .95",
+        "random 1.5",
+    ],
+)
+def test_small_steps_and_leaks_alone_make_no_continuous_attractor(system, step):
+    found = followed(system(step))
+    assert found.headline()["n"] == 0
+    if len(found):
+        assert "a slow approach, no continuous attractor" in found.summary()
+    else:
+        assert found.summary().startswith("no continuous attractor seen")
+
+
+def test_what_was_saved_without_ratios_still_has_a_summary_and_a_figure():
+    found = followed(diagonal([0.5, 0.2]))
+    before = replace(found, seeds=replace(found.seeds, ratio=None))
+    assert "nearest eigenvalue 0.5 from 1" in before.summary()
+    assert before.figure().layout.yaxis.title.text == "smallest |λ − 1|"
+
+
 def test_an_exact_ring_is_covered_and_measured():
     system = radial()
     given = find_fixed_points(system, n_starts=200)
@@ -97,7 +263,7 @@ def test_a_perturbed_ring_drifts_as_it_should_between_the_points_that_are_left(k
 def test_too_strong_a_perturbation_leaves_no_continuous_attractor():
     found = followed(radial(turn=lambda angle: 0.05 * np.sin(3 * angle)))
     assert len(found) == 0
-    assert found.summary().startswith("no continuous attractor: 0 of ")
+    assert found.summary().startswith("no continuous attractor seen: 0 of ")
 
 
 @pytest.mark.parametrize(("n", "most"), [(16, 5e-3), (32, 5e-6)])
@@ -224,7 +390,8 @@ def test_an_unstable_line_does_not_attract():
 def test_a_slow_approach_to_one_point_is_told():
     system = diagonal([0.99, 0.5])
     found = marginal_manifolds(system, fixed_points=find_fixed_points(system, n_starts=50))
-    assert "all of it to 1 stable point" in found.summary()
+    assert "all of it to 1 stable point: a slow approach, no continuous attractor" in found.summary()
+    assert found.headline()["n"] == 0
     np.testing.assert_allclose(found.zeros.arclength, found.length / 2, rtol=1e-3)
 
 
@@ -282,7 +449,7 @@ def test_isolated_points_of_a_flip_flop_make_no_manifold(flip_flop, kind):
     assert found.points.shape == (0, 16)
     assert found.seeds.n_found[0] == 27
     assert found.seeds.distance.min() > 0.1
-    assert found.summary().startswith("no continuous attractor: 0 of 91")
+    assert found.summary().startswith("no continuous attractor seen: 0 of 91")
     assert torch.equal(module.weight_hh_l0, weights)
 
 
@@ -345,7 +512,7 @@ def test_figures_show_manifolds_and_drift():
     plane = followed(diagonal([1, 1, 0.5]))
     assert plane.figure().layout.xaxis2.title.text == "distance from the centre"
     nothing = followed(diagonal([0.5, 0.2]), margin=0.05).figure()
-    assert "No continuous attractor" in nothing.layout.title.text
+    assert "No continuous attractor seen" in nothing.layout.title.text
     (line,), (note,) = nothing.layout.shapes, nothing.layout.annotations
     assert line.y0 == line.y1 == 0.05
     assert 10**note.y == pytest.approx(0.05), "the margin's name stands at its line"

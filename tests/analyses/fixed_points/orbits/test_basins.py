@@ -11,7 +11,7 @@ from rnnscope.records.labelled import from_xarray, to_xarray
 from rnnscope.records.result_files import load_result, save_result
 from rnnscope.subjects.not_applicable import NotApplicable
 
-AT_POINT, ON_CYCLE, MOVING, DIVERGED = range(4)
+AT_POINT, ON_CYCLE, MOVING, DIVERGED, HELD = range(5)
 
 
 def scalar(function, reach=1.5):
@@ -29,7 +29,7 @@ def test_two_basins_are_the_signs():
         np.testing.assert_array_equal(found.starts.attractor == row, np.sign(found.starts.states[:, 0]) == sign)
     np.testing.assert_allclose(found.fraction, found.count / 1000)
     assert ((found.low < found.fraction) & (found.fraction < found.high)).all()
-    assert found.ends.fraction.tolist() == [1, 0, 0, 0]
+    assert found.ends.fraction.tolist() == [1, 0, 0, 0, 0]
     assert not found.missed.any()
     assert found.summary().startswith("2 fixed points take")
 
@@ -82,7 +82,7 @@ def test_a_cycle_is_an_attractor():
     found = basin_fractions(scalar(lambda x: -1.3 * x + 0.5 * x**3, 1.2), n_starts=200)
     assert found.period.tolist() == [2]
     assert found.count.tolist() == [200]
-    assert found.ends.fraction.tolist() == [0, 1, 0, 0]
+    assert found.ends.fraction.tolist() == [0, 1, 0, 0, 0]
     assert abs(found.attractors[0, 0]) == pytest.approx(np.sqrt(0.6), abs=1e-7)
     assert found.n_unstable.tolist() == [-1]
     assert "1 cycle takes 100.0 % of 200 starts" in found.summary()
@@ -171,16 +171,85 @@ def test_states_that_shrink_into_a_kink_settle_there():
     np.testing.assert_allclose(found.attractors, 0, atol=1e-9)
 
 
-def test_a_start_on_a_stable_manifold_ends_at_the_saddle():
+def test_a_start_on_a_stable_manifold_ends_at_the_saddle_and_is_in_no_basin():
     wells = rs.FunctionMap(
         lambda x: x + np.array([0.3, -0.4]) * (x - np.array([1, 0]) * x**3),
         state_size=2,
         domain=([-1.4] * 2, [1.4] * 2),
     )
     found = basin_fractions(wells, starts=np.array([[0.0, 1.0], [0.1, 1.0], [-0.2, 0.3], [1e-9, 1.0]]))
-    ends = found.attractors[found.starts.attractor]
-    np.testing.assert_allclose(ends, [[0, 0], [1, 0], [-1, 0], [1, 0]], atol=1e-8)
-    assert found.n_unstable[found.starts.attractor].tolist() == [1, 0, 0, 0]
+    assert found.starts.end.tolist() == [HELD, AT_POINT, AT_POINT, AT_POINT]
+    assert found.starts.attractor[0] == -1
+    ends = found.attractors[found.starts.attractor[1:]]
+    np.testing.assert_allclose(ends, [[1, 0], [-1, 0], [1, 0]], atol=1e-8)
+    assert (found.n_unstable == 0).all()
+    assert "25.0 % at an unstable point or cycle, which is no basin" in found.summary()
+
+
+def two(function, low, high):
+    return rs.FunctionMap(function, state_size=2, domain=(low, high))
+
+
+@pytest.mark.parametrize(
+    "expanding",
+    [
+        rs.FunctionMap(lambda x: 2 * x % 1, state_size=1, domain=(0, 1)),
+        rs.FunctionMap(lambda x: 4 * x % 1, state_size=1, domain=(0, 1)),
+        rs.FunctionMap(lambda x: (2 * x + 0.25) % 1, state_size=1, domain=(0, 1)),
+        rs.FunctionMap(lambda x: 2 * np.minimum(x, 1 - x), state_size=1, domain=(0, 1)),
+        rs.FunctionMap(lambda x: 1 - 2 * np.abs(x), state_size=1, domain=(-1, 1)),
+        rs.FunctionMap(lambda x: 2 * x % 3, state_size=1, domain=(0, 3)),  # 0, and 1 and 2 by turns
+        two(lambda x: np.stack([2 * x[..., 0] % 1, (x[..., 1] + np.floor(2 * x[..., 0])) / 2], -1), 0, 1),
+        two(lambda x: np.stack([2 * x[..., 0] % 1, x[..., 1] / 2], -1), [0, -1], 1),
+    ],
+    ids=["2x mod 1", "4x mod 1", "shifted", "tent", "tent, -1 to 1", "2x mod 3", "baker", "times a contraction"],
+)
+def test_what_rounding_brings_to_an_unstable_point_is_in_no_basin(expanding):
+    """Everywhere expanding maps lose a binary digit a step; in real numbers almost no start ever settles."""
+    found = basin_fractions(expanding, n_starts=100)
+    assert len(found) == 0
+    assert (found.starts.end == HELD).all(), "each came to rest, which is reported, but not as a basin"
+    assert found.headline()["largest_share"] == 0
+    assert "100.0 % at an unstable point or cycle, which is no basin" in found.summary()
+
+
+@pytest.mark.parametrize(
+    "chaos",
+    [
+        rs.FunctionMap(lambda x: 4 * x * (1 - x), state_size=1, domain=(0, 1)),
+        rs.FunctionMap(lambda x: 3 * x % 1, state_size=1, domain=(0, 1)),
+        rs.FunctionMap(lambda x: 1 - 1.9 * np.abs(x), state_size=1, domain=(-0.9, 1)),
+    ],
+    ids=["logistic", "3x mod 1", "skew tent"],
+)
+def test_an_orbit_that_passes_an_unstable_point_as_steps_run_out_is_still_moving(chaos):
+    """Chaos visits the radius of arrival of its unstable points at any time."""
+    found = basin_fractions(chaos, n_starts=4000, n_steps=300, tolerance=0.01)
+    assert len(found) == 0
+    assert (found.starts.end == MOVING).mean() > 0.999
+
+
+def test_what_attracts_from_one_side_of_a_kink_alone_has_that_side():
+    """x/2 below 0, and above it min(2x, 1/2 + x/5), which ends at 5/8: 0 repels above, and attracts below."""
+    kinked = scalar(lambda x: np.where(x < 0, x / 2, np.minimum(2 * x, 0.5 + 0.2 * x)), 1.0)
+    found = basin_fractions(kinked, n_starts=500)
+    below = found.starts.states[:, 0] < 0
+    assert (found.starts.end == AT_POINT).all()
+    ends = found.attractors[found.starts.attractor, 0]
+    np.testing.assert_allclose(ends, np.where(below, 0, 0.625), atol=1e-3)
+
+
+@pytest.mark.parametrize(("low", "middle", "high"), [(-1.0, -0.4, 1.0), (-0.5, 0.1, 2.0), (-2.0, 0.9, 1.2)])
+def test_shares_of_planted_wells_are_the_lengths_of_their_sides(low, middle, high):
+    """x - (x - low)(x - middle)(x - high) / 10, monotone: the start's side of `middle` decides."""
+    wells = rs.FunctionMap(lambda x: x - 0.1 * (x - low) * (x - middle) * (x - high), state_size=1, domain=(low, high))
+    found = basin_fractions(wells, n_starts=2000)
+    share = dict(zip(found.attractors[:, 0].round(6).tolist(), found.low, strict=True))
+    assert set(share) == {low, high}
+    truth = (middle - low) / (high - low)
+    row = int(np.abs(found.attractors[:, 0] - low).argmin())
+    assert abs(found.fraction[row] - truth) < 4 * np.sqrt(truth * (1 - truth) / 2000)
+    np.testing.assert_array_equal(found.starts.attractor == row, found.starts.states[:, 0] < middle)
 
 
 def test_basins_are_those_of_one_input():
