@@ -114,7 +114,7 @@ class FixedPoints(Result):
             slow += f", {len(self.nearly)} of them nearly a fold or degenerate (none, one or two fixed points)"
         if not len(self):
             exists = self.unseen is not None and bool(self.unseen.index.applies.any())
-            none = "no fixed point " + ("found, though there is one" if exists else "found")
+            none = "no fixed point found, though there is one," if exists else "no fixed point"
             return (
                 f"{'no fixed point certified' if len(self.nearly) else none} from {len(starts)} starts "
                 f"({starts.count(SLOW)} ended slow, {starts.failures()}; "
