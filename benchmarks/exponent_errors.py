@@ -40,7 +40,7 @@ def on_a_line(step: Callable[[Array], Array], slope: Callable[[Array], Array], t
         for t in range(16000):
             total += np.log(np.abs(slope(x))).mean() * (t >= 4000)
             x = step(x)
-        truth = total / 12000
+        truth = float(total / 12000)
     state_map = rs.FunctionMap(step, jacobian=lambda x: slope(x)[..., None], state_size=1)
     return Known(state_map, truth, lambda rng: rng.uniform(low, high, (10, 1)))
 
@@ -186,9 +186,9 @@ def row(name: str, known: Known, n_steps: int) -> str:
     within, errors, signed, converged, values = [], [], [], [], []
     for seed in range(N_SEEDS):
         rng = np.random.default_rng([seed, 0xEE])
-        settings = {} if known.drive is None else {"inputs": known.drive(rng, n_steps + 200)}
+        inputs = None if known.drive is None else known.drive(rng, n_steps + 200)
         starts = known.starts(rng) if known.starts else None
-        found = analyses.lyapunov_spectrum(known.state_map, n_steps=n_steps, starts=starts, seed=seed, **settings)
+        found = analyses.lyapunov_spectrum(known.state_map, n_steps=n_steps, inputs=inputs, starts=starts, seed=seed)
         value, error, before = found.exponents[0], found.standard_error[0], scatter(found)
         within.append([abs(value - known.truth) <= 2 * each + 1e-9 for each in (before, error)])
         signed.append([abs(value) > max(2 * before, 1e-9), found.sign != 0])
