@@ -115,9 +115,7 @@ def rebuilt(cls: type[R], found: Labelled) -> R:
         elif name not in found.values and name != "made" and each.default is not dataclasses.MISSING:
             values[name] = each.default  # saved before there was this field
         elif name not in found.values:
-            if each.default is dataclasses.MISSING:
-                raise ValueError(f"the saved {cls.__name__} has no {name!r}: it was saved by another version; redo it")
-            values[name] = each.default
+            raise ValueError(f"the saved {cls.__name__} has no {name!r}: it was saved by another version; redo it")
         elif name == "made":
             plain = found.values[name]
             values[name] = None if plain is None else Made.from_plain(plain)
