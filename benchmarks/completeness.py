@@ -25,7 +25,7 @@ def drawn(kind: type[torch.nn.Module], n: int, gain: float) -> Draw:
         with torch.no_grad():
             for name, parameter in net.named_parameters():
                 scale = gain / n**0.5 if "weight" in name else 0.4
-                parameter.copy_(torch.tensor(scale * rng.normal(size=tuple(parameter.shape))))
+                parameter.data = torch.tensor(scale * rng.normal(size=tuple(parameter.shape)))
         return net
 
     return draw
@@ -39,8 +39,8 @@ def low_rank(width: int, rank: int, gain: float) -> Draw:
         with torch.no_grad():
             for parameter in net.parameters():
                 parameter.zero_()
-            net.weight_hh_l0.copy_(torch.tensor(gain * left @ right.T / width))
-            net.bias_hh_l0.copy_(torch.tensor(0.2 * rng.normal(size=width)))
+            net.weight_hh_l0 = torch.nn.Parameter(torch.tensor(gain * left @ right.T / width))
+            net.bias_hh_l0 = torch.nn.Parameter(torch.tensor(0.2 * rng.normal(size=width)))
         return net
 
     return draw
@@ -51,7 +51,7 @@ def patterns(width: int, n: int) -> Draw:
         net = torch.nn.RNN(1, width, bias=False).double()
         x = rng.choice([-1.0, 1.0], (n, width))
         with torch.no_grad():
-            net.weight_hh_l0.copy_(torch.tensor(1.5 * x.T @ x / width))
+            net.weight_hh_l0 = torch.nn.Parameter(torch.tensor(1.5 * x.T @ x / width))
         return net
 
     return draw

@@ -122,6 +122,9 @@ class PiecewiseLinearDynamics:
             drive = drive + bounds.mixed(self.weight[:, n_linear:], shown)
         return (drive - (bounds.constant(1.0) - bounds.constant(self.diagonal)) * state.bounded(),)
 
+    def at_rest(self, shown: bounds.Signal, input: bounds.Signal) -> None:
+        """Its pieces are linear, and can be enumerated."""
+
     def linear_pieces(self, input: Float[Tensor, " input"]) -> Pieces:
         n_linear = len(self.bias) - self.n_relu
         linear = torch.diag(self.diagonal)

@@ -208,7 +208,8 @@ def _cut(equation: Equation, found: Enclosed, low: Array, high: Array, keep: boo
     else:
         alive = ~((found.low > 0) | (found.high < 0)).any(1)
     if keep:
-        return np.where(alive[:, None], low, np.inf), np.where(alive[:, None], high, -np.inf)
+        alive = np.asarray(alive)[:, None]
+        return np.where(alive, low, np.inf), np.where(alive, high, -np.inf)
     return low[alive], high[alive]
 
 

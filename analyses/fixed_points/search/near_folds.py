@@ -146,9 +146,9 @@ def _polished(
             break
         r = residuals(state_map, points[left], held[left])[0]
         new = points[left] - _steps(state_map, points[left], held[left], r[..., None])[..., 0]
-        finite = np.isfinite(new).all(1, keepdims=True)
-        new_q = residuals(state_map, np.where(finite, new, points[left]), held[left])[1]
-        lower = (new_q < q[left]) & finite[:, 0]
+        finite = np.asarray(np.isfinite(new).all(1))
+        new_q = residuals(state_map, np.where(finite[:, None], new, points[left]), held[left])[1]
+        lower = (new_q < q[left]) & finite
         if state_map.domain is not None:
             lower &= ((new >= state_map.domain[0]) & (new <= state_map.domain[1])).all(1)
         left = left[lower]
