@@ -1,18 +1,20 @@
 """Fixed points: how often are all found, and what is said where they are not?
 
-    python benchmarks/missing_points.py [--runs FOLDER] [flip-flops memories rank-1]
+    python benchmarks/missing_points.py [--runs FOLDER] [flip-flops memories rank-1 near-folds]
 
 - 120 searches of flip-flops: 24 networks (2 and 3 bits; vanilla, GRU, leaky, LSTM; three seeds), trained into FOLDER
-  where they are not there yet, 5 searches each with 512 starts. The true set is the union of all that these searches
+  if they are not there yet, 5 searches each with 512 starts. The true set is the union of all that these searches
   and one with 4,096 starts and 40 rounds found, each point certified: a set from below, as nothing proves it.
 - 100 memory networks h' = tanh(W h), W = g X^T X / N with 2 to 4 patterns X of 16 to 128 units, random or orthogonal,
   g from 1.2 to 2.5. Their fixed points are those of the P-dimensional map of overlaps m = X tanh(g X^T m) / N, which is
   searched by Newton's method from 20,000 states: the true set, again from below.
 - 40 networks of rank one, 100 units, h' = tanh(1000 u v^T h + b): all fixed points come from one equation in one
   unknown, z = v tanh(1000 u z + b), whose sign is followed on a grid that resolves every unit's step.
+- 5,957 units h' = tanh(a h + u) near a fold: a from 1.05 to 5, u at a distance of 1e-3 to 1e-16 from that of the fold on
+  either side. Beyond it there is one fixed point, before it there are three.
 
-Printed: searches that found all; of those, how many say that the index is consistent; of the others, how many say that
-points are missing, and how many say "consistent" although some are; none ever says that all were found, save by proof.
+Printed: searches that found all; of those, how many say that the index is consistent or that it is proven; of the
+others, how many say that points are missing, and how many say "consistent" although some are.
 """
 
 import argparse
@@ -132,12 +134,32 @@ def roots(u: np.ndarray, v: np.ndarray, b: np.ndarray) -> int:
     return int((signs[1:] != signs[:-1]).sum())
 
 
+def near_folds() -> Iterator[tuple[str, float]]:
+    """The fold of tanh(a h + u) = h is where a (1 - h^2) = 1: u = artanh(h) - a h at h = -+(1 - 1/a)^(1/2)."""
+    rng = np.random.default_rng(0)
+    for _ in range(5957):
+        a, away, inside = rng.uniform(1.05, 5), 10 ** rng.uniform(-16, -3), bool(rng.integers(2))
+        h = np.sqrt(1 - 1 / a)
+        fold = a * h - np.arctanh(h)  # three points for |u| below this
+        u = fold - away if inside else fold + away
+        began = time.process_time()
+        found = analyses.find_fixed_points(tanh_network(np.array([[a]]), np.array([u])), n_starts=64)
+        took = time.process_time() - began
+        n_true, n = 3 if u < fold else 1, len(found)
+        uncertified = int((~found.certificates.certified).sum())
+        what = (
+            "right" if n == n_true else f"{n} of {n_true}, nearly a fold" if len(found.nearly) else f"{n} of {n_true}"
+        )
+        yield what + (f", {uncertified} uncertified counted" if uncertified else ""), took
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/missing_points"))
-    parser.add_argument("what", nargs="*", default=["flip-flops", "memories", "rank-1"])
+    parser.add_argument("what", nargs="*", default=["flip-flops", "memories", "rank-1", "near-folds"])
     given = parser.parse_args()
     kinds = {"flip-flops": lambda: flip_flops(given.runs), "memories": memories, "rank-1": rank_one}
+    kinds["near-folds"] = near_folds
     print("| networks | searches | found and said | CPU s, median (largest) |\n|---|---|---|---|")
     for what in given.what:
         said, seconds = zip(*kinds[what](), strict=True)

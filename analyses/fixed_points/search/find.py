@@ -25,9 +25,9 @@ from rnnscope.analyses.fixed_points.search.root_search import (
     search_roots,
     search_seconds,
 )
-from rnnscope.analyses.fixed_points.search.search_on import Budget, Further, Limits, search_on
+from rnnscope.analyses.fixed_points.search.search_on import Budget, Limits, search_on
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
-from rnnscope.analyses.fixed_points.trust.completeness import Proof, prove_complete
+from rnnscope.analyses.fixed_points.trust.completeness import prove_complete
 from rnnscope.analyses.fixed_points.trust.index import index_of
 from rnnscope.analyses.fixed_points.trust.unseen import Unseen
 from rnnscope.analyses.headings import FIXED_POINTS
@@ -121,8 +121,9 @@ def find_fixed_points(
         n_rounds: rounds of curves at most.
         work: multiplications that may be spent, about, on leading starts that found nothing to a fixed point.
         work_on: and on the curves of the rounds.
-        prove: boxes that may be looked at, at each input, to prove that all fixed points are listed (see
-            `prove_complete`): enough for most networks of up to five units, or whose weights are of rank one or two.
+        prove: boxes that may be looked at, at each input, before the search and again after it, to prove that all fixed
+            points are listed (see `prove_complete`): enough for most networks of up to five units, or whose weights
+            are of rank one or two.
         visited: states that the network visits, (state, unit), from which points may be far. If None: those of a run
             on its task, and else the starts.
         far_distance: beyond this distance from all of them, in units of their spread, a point is far (see
@@ -177,6 +178,8 @@ def find_fixed_points(
     if starts is None:
         at_random = np.arange(n_each) < (RANDOM_SHARE if seen is not None else 1) * n_each
         begin = np.clip(ran_on(state_map, begin, given, at_random, run_on, rng), low, high)
+    proofs = [prove_complete(state_map, each, begin[:0], seconds=np.inf, max_boxes=prove) for each in held if prove]
+    known_already = bool(proofs) and not any(proof.undecided or not proof.tried for proof in proofs)
     search = search_roots(
         state_map,
         begin,
@@ -186,24 +189,26 @@ def find_fixed_points(
         tolerance=tolerance,
         max_iterations=max_iterations,
         distance=distance,
-        kept=kept,
+        kept=kept and not known_already,
         work=work,
     )
     forward = np.concatenate([evenly(np.flatnonzero(start_input == i), n_orbits) for i in range(len(held))])
     limits = Limits((low, high), scale, tolerance, distance, kept)
+    rows = _merge(search, start_input, search.outcome == FIXED, distance * scale)[0]
+    budget = Budget(0 if known_already else n_rounds, work_on)
     further = search_on(
-        state_map,
-        search,
-        _merge(search, start_input, search.outcome == FIXED, distance * scale)[0],
-        start_input,
-        held,
-        begin[forward],
-        start_input[forward],
-        limits,
-        Budget(n_rounds, work_on),
-        rng,
+        state_map, search, rows, start_input, held, begin[forward], start_input[forward], limits, budget, rng
     )
-    ends, condition, proofs = _proven(state_map, further, held, limits, prove)
+    ends, condition = further.search, further.input
+    if proofs and not known_already:
+        rows = _merge(ends, condition, ends.outcome == FIXED, distance * scale)[0]
+        listed = [ends.ends[rows[condition[rows] == i]] for i in range(len(held))]
+        proofs = [
+            prove_complete(state_map, each, points, seconds=np.inf, max_boxes=prove) if proof.tried else proof
+            for each, points, proof in zip(held, listed, proofs, strict=True)
+        ]
+    for i, proof in enumerate(proofs):
+        ends, condition = _with_points(state_map, ends, condition, proof.missing, held[i], i)
     told = tell_apart(state_map, ends, held[condition], condition, scale=scale, distance=distance, certify=certify)
     ends, n = told.search, len(begin)
     fixed, slow = ends.outcome == FIXED, ends.outcome == SLOW
@@ -261,22 +266,12 @@ def find_fixed_points(
     )
 
 
-def _proven(
-    state_map: CompleteMap, further: Further, held: np.ndarray, limits: Limits, max_boxes: int
-) -> tuple[Search, Integer[np.ndarray, " end"], list[Proof]]:
-    """(the ends, with fixed points that a proof has found beside them; the input of each; the proofs, one an input)."""
-    search, condition, proofs = further.search, further.input, []
-    if not max_boxes:
-        return search, condition, proofs
-    rows = _merge(search, condition, search.outcome == FIXED, limits.distance * limits.scale)[0]
-    for i, given in enumerate(held):
-        listed = search.ends[rows[condition[rows] == i]]
-        proofs.append(prove_complete(state_map, given, listed, seconds=np.inf, max_boxes=max_boxes))
-        new = proofs[-1].missing
-        q, nothing = residuals(state_map, new, np.tile(given, (len(new), 1)))[1], np.zeros(len(new), np.int64)
-        search = joined([search, Search(new, q, nothing + FIXED, nothing, nothing)])
-        condition = np.append(condition, nothing + i)
-    return search, condition, proofs
+def _with_points(
+    state_map: CompleteMap, search: Search, condition: np.ndarray, points: np.ndarray, given: np.ndarray, i: int
+) -> tuple[Search, Integer[np.ndarray, " end"]]:
+    """(the ends with fixed points at input `given` beside them, the input of each)."""
+    q, nothing = residuals(state_map, points, np.tile(given, (len(points), 1)))[1], np.zeros(len(points), np.int64)
+    return joined([search, Search(points, q, nothing + FIXED, nothing, nothing)]), np.append(condition, nothing + i)
 
 
 def _merge(

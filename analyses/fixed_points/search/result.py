@@ -110,7 +110,7 @@ class FixedPoints(Result):
     def summary(self) -> str:
         n_inputs, starts = len(self.held_inputs), self.starts
         slow = f"{len(self.slow)} slow point{'' if len(self.slow) == 1 else 's'}"
-        if len(self.nearly):
+        if len(self.nearly) and not (self.unseen is not None and self.unseen.complete):
             slow += f", {len(self.nearly)} of them nearly a fold or degenerate (none, one or two fixed points)"
         if not len(self):
             exists = self.unseen is not None and bool(self.unseen.index.applies.any())
