@@ -7,7 +7,7 @@
   and one with 4,096 starts and 40 rounds found, each point certified: a set from below, as nothing proves it.
 - 100 memory networks h' = tanh(W h), W = g X^T X / N with 2 to 4 patterns X of 16 to 128 units, random or orthogonal,
   g from 1.2 to 2.5. Their fixed points are those of the P-dimensional map of overlaps m = X tanh(g X^T m) / N, which is
-  searched by Newton's method from 20,000 states: the true set, again from below.
+  searched by Newton's method from 4,000 states: the true set, again from below.
 - 40 networks of rank one, 100 units, h' = tanh(1000 u v^T h + b): all fixed points come from one equation in one
   unknown, z = v tanh(1000 u z + b), whose sign is followed on a grid that resolves every unit's step.
 - 5,957 units h' = tanh(a h + u) near a fold: a from 1.05 to 5, u at a distance of 1e-3 to 1e-16 from that of the fold on
@@ -105,7 +105,7 @@ def memories() -> Iterator[tuple[str, float]]:
 def overlaps(patterns: np.ndarray, gain: float, rng: np.random.Generator) -> np.ndarray:
     """Fixed points of m -> X tanh(g X^T m) / N by Newton's method with short steps, from many states."""
     n_patterns, n = patterns.shape
-    m = rng.uniform(-1, 1, (20_000, n_patterns))
+    m = rng.uniform(-1, 1, (4_000, n_patterns))
     for _ in range(60):
         h = np.tanh(gain * m @ patterns)
         slope = gain * np.einsum("ai,ki,bi->kab", patterns, 1 - h**2, patterns, optimize=True) / n - np.eye(n_patterns)

@@ -200,11 +200,13 @@ def find_fixed_points(
         state_map, search, rows, start_input, held, begin[forward], start_input[forward], limits, budget, rng
     )
     ends, condition = further.search, further.input
-    if proofs and not known_already:
+    if proofs and not known_already:  # where the boxes were too few, known points spare some
         rows = _merge(ends, condition, ends.outcome == FIXED, distance * scale)[0]
         listed = [ends.ends[rows[condition[rows] == i]] for i in range(len(held))]
         proofs = [
-            prove_complete(state_map, each, points, seconds=np.inf, max_boxes=prove) if proof.tried else proof
+            prove_complete(state_map, each, points, seconds=np.inf, max_boxes=prove)
+            if proof.n_boxes >= prove
+            else proof
             for each, points, proof in zip(held, listed, proofs, strict=True)
         ]
     for i, proof in enumerate(proofs):

@@ -77,7 +77,7 @@ AT_A_TIME = 2**20
 # Where they are not formed: starts that share each product with the weights.
 LARGE_AT_A_TIME = 32
 # From so many units on seeking goes on so long only, if it can be followed by continuation, which then takes less time.
-CONTINUED_FROM, STEPS_BEFORE = 512, 20
+CONTINUED_FROM, STEPS_BEFORE = 512, 60
 # Multiplications that may be spent on descents of starts that found nothing else (those from the lowest q first).
 DESCENT_WORK = 2e11
 # Continuations, each for those that the one before did not lead to the end: the scale, in units of that of the search,
