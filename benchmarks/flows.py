@@ -1,7 +1,8 @@
 """Lyapunov spectra of the flows of the package `dysts`, beside those that it lists.
 
     pip install --no-deps --target LIBRARY dysts==0.96
-    python benchmarks/flows.py LIBRARY --raw flows.jsonl --table docs/flows.md [--only Lorenz Chen ...]
+    python benchmarks/flows.py LIBRARY --raw flows.jsonl [--only Lorenz Chen ...]
+    python benchmarks/flows_table.py flows.jsonl benchmarks/flows.md
 
 `dysts` (Gilpin, NeurIPS 2021) is no dependency: its right-hand sides are read with symbols in the place of numbers,
 from which come the Jacobian matrix and C code (a compiler is needed, `cc`). A step of our map takes a state along the
@@ -206,8 +207,8 @@ def flow_of(flows: types.ModuleType, name: str, folder: Path) -> Flow:
     if name in POLAR:
         begin[:, :2] = begin[:, :1] * np.concatenate([np.cos(begin[:, 1:2]), np.sin(begin[:, 1:2])], 1)
         r, angle = sympy.sqrt(x[0] ** 2 + x[1] ** 2), sympy.atan2(x[1], x[0])
-        out, round_, *rest = (each.subs({x[0]: r, x[1]: angle}, simultaneous=True) for each in slopes)
-        slopes = [(x[0] * out) / r - x[1] * round_, (x[1] * out) / r + x[0] * round_, *rest]
+        out, around, *rest = (each.subs({x[0]: r, x[1]: angle}, simultaneous=True) for each in slopes)
+        slopes = [(x[0] * out) / r - x[1] * around, (x[1] * out) / r + x[0] * around, *rest]
     if name in JUMPS:
         slopes = [
             each.replace(sympy.sign, lambda z: sympy.tanh(z / JUMPS[name])).replace(
@@ -218,7 +219,8 @@ def flow_of(flows: types.ModuleType, name: str, folder: Path) -> Flow:
     slopes = [each.replace(lambda e: e.is_Float and e == int(e), lambda e: sympy.Integer(int(e))) for each in slopes]
     jacobian = [sympy.diff(row, column) for row in slopes for column in x]
     jacobian = [each.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0)) for each in jacobian]
-    steps, ends = sympy.cse([*slopes, *jacobian])
+    shared: Any = sympy.cse([*slopes, *jacobian])
+    steps, ends = shared
     lines = [f"  const double x{i} = x[{i}];" for i in range(n)]
     used = {symbol.name for symbol in x}
     renamed = {symbol: sympy.Symbol(f"c_{symbol.name}", real=True) for symbol, _ in steps if symbol.name in used}
@@ -228,9 +230,9 @@ def flow_of(flows: types.ModuleType, name: str, folder: Path) -> Flow:
     tables = {"a": DOP853.A, "b": DOP853.B, "e3": DOP853.E3, "e5": DOP853.E5}
     text = CODE % {"n": n, "body": "\n".join(lines), **{key: _braces(value) for key, value in tables.items()}}
     (folder / f"{name}.c").write_text(text)
-    shared = folder / f"{name}.so"
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", shared, folder / f"{name}.c", "-lm"], check=True)
-    code = ctypes.CDLL(str(shared)).advance
+    built = folder / f"{name}.so"
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", built, folder / f"{name}.c", "-lm"], check=True)
+    code = ctypes.CDLL(str(built)).advance
     code.restype = None
     return Flow(
         name=name,
