@@ -1,7 +1,8 @@
 """Lyapunov spectra of the flows of the package `dysts`, beside those that it lists.
 
     pip install --no-deps --target LIBRARY dysts==0.96
-    python benchmarks/flows.py LIBRARY --raw flows.jsonl --table docs/flows.md [--only Lorenz Chen ...]
+    python benchmarks/flows.py LIBRARY --raw flows.jsonl [--only Lorenz Chen ...]
+    python benchmarks/flows_table.py flows.jsonl benchmarks/flows.md
 
 `dysts` (Gilpin, NeurIPS 2021) is no dependency: its right-hand sides are read with symbols in the place of numbers,
 from which come the Jacobian matrix and C code (a compiler is needed, `cc`). A step of our map takes a state along the
@@ -37,7 +38,7 @@ import rnnscope.analyses as analyses
 # Tolerance of a Runge-Kutta step, relative: a sum is to be right to 1e-6.
 TOLERANCE = 1e-11
 # The most that directions may part in a step of the map: what is lost of the smallest is this times the tolerance.
-WIDEST = 1e4
+WIDEST = 1e3
 # Numbers that are carried (state, Jacobian, divergence) times evaluations of their slopes, for one flow: about 4 s.
 WORK, FEWEST, MOST = 3e8, 2000, 12000
 N_STARTS = 32
@@ -143,7 +144,7 @@ class Flow:
         period: that it lists.
         published: the exponents that it lists.
         scale: the size of each number of a state, by which errors are measured.
-        spent: evaluations, and the integral of the divergence of each call.
+        spent: evaluations so far.
     """
 
     name: str
@@ -154,7 +155,7 @@ class Flow:
     period: float
     published: list[float]
     scale: np.ndarray
-    spent: dict[str, Any] = field(default_factory=lambda: {"evaluations": 0, "divergence": []})
+    spent: dict[str, Any] = field(default_factory=lambda: {"evaluations": 0})
 
     def advance(self, states: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(the states after dt, the Jacobians of that, the integrals of the divergence)."""
@@ -206,8 +207,8 @@ def flow_of(flows: types.ModuleType, name: str, folder: Path) -> Flow:
     if name in POLAR:
         begin[:, :2] = begin[:, :1] * np.concatenate([np.cos(begin[:, 1:2]), np.sin(begin[:, 1:2])], 1)
         r, angle = sympy.sqrt(x[0] ** 2 + x[1] ** 2), sympy.atan2(x[1], x[0])
-        out, round_, *rest = (each.subs({x[0]: r, x[1]: angle}, simultaneous=True) for each in slopes)
-        slopes = [(x[0] * out) / r - x[1] * round_, (x[1] * out) / r + x[0] * round_, *rest]
+        out, around, *rest = (each.subs({x[0]: r, x[1]: angle}, simultaneous=True) for each in slopes)
+        slopes = [(x[0] * out) / r - x[1] * around, (x[1] * out) / r + x[0] * around, *rest]
     if name in JUMPS:
         slopes = [
             each.replace(sympy.sign, lambda z: sympy.tanh(z / JUMPS[name])).replace(
@@ -218,7 +219,8 @@ def flow_of(flows: types.ModuleType, name: str, folder: Path) -> Flow:
     slopes = [each.replace(lambda e: e.is_Float and e == int(e), lambda e: sympy.Integer(int(e))) for each in slopes]
     jacobian = [sympy.diff(row, column) for row in slopes for column in x]
     jacobian = [each.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0)) for each in jacobian]
-    steps, ends = sympy.cse([*slopes, *jacobian])
+    shared: Any = sympy.cse([*slopes, *jacobian])
+    steps, ends = shared
     lines = [f"  const double x{i} = x[{i}];" for i in range(n)]
     used = {symbol.name for symbol in x}
     renamed = {symbol: sympy.Symbol(f"c_{symbol.name}", real=True) for symbol, _ in steps if symbol.name in used}
@@ -228,9 +230,9 @@ def flow_of(flows: types.ModuleType, name: str, folder: Path) -> Flow:
     tables = {"a": DOP853.A, "b": DOP853.B, "e3": DOP853.E3, "e5": DOP853.E5}
     text = CODE % {"n": n, "body": "\n".join(lines), **{key: _braces(value) for key, value in tables.items()}}
     (folder / f"{name}.c").write_text(text)
-    shared = folder / f"{name}.so"
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", shared, folder / f"{name}.c", "-lm"], check=True)
-    code = ctypes.CDLL(str(shared)).advance
+    built = folder / f"{name}.so"
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", built, folder / f"{name}.c", "-lm"], check=True)
+    code = ctypes.CDLL(str(built)).advance
     code.restype = None
     return Flow(
         name=name,
@@ -287,24 +289,29 @@ def measure(flow: Flow) -> dict[str, Any]:
     carried = flow.size * (flow.size + 1) + 1
     n_steps = int(np.clip(WORK / (carried * max(each, 1)), FEWEST, MOST)) // 1000 * 1000
     transient = n_steps // 10
-    known: dict[str, Any] = {}
-
-    def advanced(x: np.ndarray) -> dict[str, Any]:
-        if known.get("of") != (key := x.tobytes()):
-            known["of"], (known["states"], known["jacobians"], known["divergence"]) = key, flow.advance(x, dt)
-        return known
+    total = transient + n_steps
+    states = np.empty((total, len(starts), flow.size))
+    jacobians, divergence = np.empty((*states.shape, flow.size)), np.empty(states.shape[:2])
+    state = np.array(starts)
+    for t in range(total):
+        states[t] = state
+        state, jacobians[t], divergence[t] = flow.advance(state, dt)
+    # The Jacobians are asked for by their states.
+    place = {row.tobytes(): i for i, row in enumerate(states.reshape(-1, flow.size))}
+    every = jacobians.reshape(-1, flow.size, flow.size)
 
     def jacobian(x: np.ndarray) -> np.ndarray:
-        found = advanced(x)
-        flow.spent["divergence"].append(found["divergence"])
-        return found["jacobians"].reshape(*x.shape, flow.size)
+        rows = [place[row.tobytes()] for row in x.reshape(-1, flow.size)]
+        return every[rows].reshape(*x.shape, flow.size)
 
-    step = rs.FunctionMap(
-        lambda x: advanced(x)["states"].reshape(x.shape), jacobian=jacobian, state_size=flow.size, dt=dt
+    time_step = rs.FunctionMap(
+        lambda x: flow.advance(x, dt)[0].reshape(x.shape), jacobian=jacobian, state_size=flow.size, dt=dt
     )
-    flow.spent["divergence"].clear()
-    found = analyses.lyapunov_spectrum(step, starts=np.array(starts), n_steps=n_steps, transient=transient)
-    divergence = np.array([d for d in flow.spent["divergence"] if len(d) == N_STARTS])[transient : transient + n_steps]
+    # dt is short enough for no direction to be lost in a step; more steps together can lose one where a flow is stiff.
+    found = analyses.lyapunov_spectrum(
+        time_step, trajectory=states.swapaxes(0, 1), n_steps=n_steps, transient=transient, qr_every=1
+    )
+    divergence = divergence[transient:]
     alive = found.starts.alive
     per_start = divergence[:, alive].sum(0) / (n_steps * dt)
     return {
@@ -328,12 +335,20 @@ def measure(flow: Flow) -> dict[str, Any]:
         "period": flow.period,
         "n_steps": n_steps,
         "transient": transient,
-        "rest": bool(np.ptp(late, axis=0).max() < 1e-8 * max(1.0, np.abs(late).max())),
+        "rest": _comes_to_rest(flow, np.array(starts), dt),
         "steps_checked": len(divergence),
         "seconds": time.process_time() - begun,
         "evaluations": flow.spent["evaluations"],
         "summary": found.summary(),
     }
+
+
+def _comes_to_rest(flow: Flow, states: np.ndarray, dt: float) -> bool:
+    """Whether the states go to fixed points: all stand still after 1000 more periods."""
+    for _ in range(int(1000 * flow.period / dt)):
+        states, _, _ = flow.advance(states[:1], dt)
+    later, _, _ = flow.advance(states, 10 * dt)
+    return bool((np.abs(later - states) / flow.scale).max() < 1e-6)
 
 
 def _too_long(*_: object) -> None:
