@@ -16,6 +16,7 @@ from rnnscope.analyses.fixed_points import (
     FixedPoints,
     Linearisation,
     MarginalManifolds,
+    Proof,
     basin_fractions,
     certify_fixed_points,
     connect_fixed_points,
@@ -27,6 +28,7 @@ from rnnscope.analyses.fixed_points import (
     follow_parameter,
     linearise,
     marginal_manifolds,
+    prove_complete,
 )
 from rnnscope.analyses.headings import groups
 from rnnscope.analyses.known_points import KnownPoints
@@ -98,6 +100,7 @@ __all__ = [
     "Plan",
     "Planned",
     "Predictor",
+    "Proof",
     "Rotations",
     "StateSpace",
     "Subspaces",
@@ -131,6 +134,7 @@ __all__ = [
     "plan",
     "project_chunks",
     "project_states",
+    "prove_complete",
     "redo",
     "switching_linear",
 ]

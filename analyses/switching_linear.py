@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int64, Integer
 
 from rnnscope.analyses.fixed_points import FixedPoints, find_fixed_points
+from rnnscope.analyses.fixed_points.search.expected import search_bytes, search_seconds
 from rnnscope.analyses.fixed_points.search.find import RANDOM_SHARE
-from rnnscope.analyses.fixed_points.search.root_search import search_bytes, search_seconds
 from rnnscope.analyses.headings import LOCAL_LINEAR
 from rnnscope.analyses.known_points import KnownPoints
 from rnnscope.analyses.state_space.labelled import shown_states

@@ -10,8 +10,8 @@
   searched by Newton's method from 4,000 states: the true set, again from below.
 - 40 networks of rank one, 100 units, h' = tanh(1000 u v^T h + b): all fixed points come from one equation in one
   unknown, z = v tanh(1000 u z + b), whose sign is followed on a grid that resolves every unit's step.
-- 5,957 units h' = tanh(a h + u) near a fold: a from 1.05 to 5, u at a distance of 1e-3 to 1e-16 from that of the fold on
-  either side. Beyond it there is one fixed point, before it there are three.
+- 5,957 units h' = tanh(a h + u) near a fold: a from 1.05 to 5, u at a distance of 1e-3 to 1e-16 from that of the fold,
+  on either side. Beyond it there is one fixed point, before it there are three.
 
 Printed: searches that found all; of those, how many say that the index is consistent or that it is proven; of the
 others, how many say that points are missing, and how many say "consistent" although some are.

@@ -163,9 +163,6 @@ def _what_keeps(
         starts=np.concatenate(starts),
         start_inputs=np.concatenate(inputs),
         certify=False,
-        n_orbits=0,
-        n_rounds=0,
-        prove=0,
         max_iterations=60,
     )
     status, which = found.starts.status.reshape(-1, N_STARTS), found.starts.point.reshape(-1, N_STARTS)

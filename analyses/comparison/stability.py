@@ -120,9 +120,7 @@ def measured_skeletons(
                 input=input,
                 n_starts=N_SEARCHES,
                 certify=False,
-                n_orbits=0,
-                n_rounds=0,
-                prove=0,
+                beyond_starts=False,
                 max_iterations=1,
                 seed=seed + 1,
             )

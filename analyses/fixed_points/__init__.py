@@ -16,9 +16,11 @@ from rnnscope.analyses.fixed_points.continuation import BifurcationDiagram, foll
 from rnnscope.analyses.fixed_points.trust import (
     Certificates,
     Coverage,
+    Proof,
     certify_fixed_points,
     coverage,
     distinct_points,
+    prove_complete,
 )
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "FixedPoints",
     "Linearisation",
     "MarginalManifolds",
+    "Proof",
     "basin_fractions",
     "certify_fixed_points",
     "connect_fixed_points",
@@ -45,4 +48,5 @@ __all__ = [
     "follow_parameter",
     "linearise",
     "marginal_manifolds",
+    "prove_complete",
 ]

@@ -216,9 +216,6 @@ def _located(
         input=np.zeros(state_map.input_size),
         starts=starts,
         certify=False,
-        n_orbits=0,
-        n_rounds=0,
-        prove=0,
         max_iterations=60,
     )
     fixed, slow = found.points, found.slow.points

@@ -23,8 +23,8 @@ from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagr
 from rnnscope.analyses.fixed_points.continuation.parts import Along
 from rnnscope.analyses.fixed_points.continuation.rows import branches_along
 from rnnscope.analyses.fixed_points.continuation.tracking import track
+from rnnscope.analyses.fixed_points.search.expected import search_bytes, search_seconds
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
-from rnnscope.analyses.fixed_points.search.root_search import search_bytes, search_seconds
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
@@ -216,7 +216,7 @@ def _search(starts: ArrayLike | None, n_starts: int, seed: int) -> tuple[Search,
 
     def search(subject: Subject, held: ArrayLike | None, i: int, more: int) -> Seen:
         found = find_fixed_points(
-            subject, input=held, starts=starts, n_starts=more * n_starts, certify=False, seed=seed + i
+            subject, input=held, starts=starts, n_starts=more * n_starts, certify=False, prove=0, seed=seed + i
         )
         return Seen(found.points, found.slow.points)
 

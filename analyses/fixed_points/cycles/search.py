@@ -45,10 +45,15 @@ class CycleSearch:
         elif done.any():
             parts.append(f"complete for period {ranges(self.periods[done].tolist())}")
         if left.any():
+            n_unseen = self.unseen[left].sum()
             parts.append(
                 f"not complete{f' for period {ranges(self.periods[left].tolist())}' if done.any() else ''}: "
                 f"{self.n_ended[left].sum()} of {self.n_tried[left].sum()} starts ended at a cycle, "
-                f"by the hits about {self.unseen[left].sum():.0f} or more are unseen"
+                + (
+                    f"by the hits about {n_unseen:.0f} or more are unseen"
+                    if n_unseen >= 0.5
+                    else "no hit speaks of others"
+                )
             )
         if self.n_singular.any():
             several = "s" if self.n_singular.sum() > 1 else ""

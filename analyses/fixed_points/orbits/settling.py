@@ -288,9 +288,6 @@ def _discover(
         starts=states,
         start_inputs=held[condition] if held.shape[1] else None,
         certify=False,
-        n_orbits=0,
-        n_rounds=0,
-        prove=0,
     )
     # From where the orbit rests, and not from where a search that found nothing there went next.
     starts = np.flatnonzero(found.starts.status == FIXED)

@@ -12,19 +12,11 @@ from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.fixed_points.search.begin import conditions, evenly, ran_on, spread, visited_states
+from rnnscope.analyses.fixed_points.search.expected import search_bytes, search_seconds
 from rnnscope.analyses.fixed_points.search.near_folds import tell_apart
 from rnnscope.analyses.fixed_points.search.parts import Reach, SlowPoints, Starts
 from rnnscope.analyses.fixed_points.search.result import FixedPoints
-from rnnscope.analyses.fixed_points.search.root_search import (
-    FIXED,
-    SLOW,
-    Search,
-    residuals,
-    search_box,
-    search_bytes,
-    search_roots,
-    search_seconds,
-)
+from rnnscope.analyses.fixed_points.search.root_search import FIXED, SLOW, Search, residuals, search_box, search_roots
 from rnnscope.analyses.fixed_points.search.search_on import Budget, Limits, search_on
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
 from rnnscope.analyses.fixed_points.trust.completeness import prove_complete
@@ -66,12 +58,13 @@ def find_fixed_points(
     starts: StateRows | None = None,
     n_starts: Count = 1024,
     noise: Level | Sequence[Level] = (0.0, 0.1, 0.5),
+    beyond_starts: bool | None = None,
     run_on: Whole | Sequence[Whole] = (3, 10),
     n_orbits: Whole = 100,
     n_rounds: Whole = 10,
     work: Level = 1e12,
     work_on: Level = 5e10,
-    prove: Whole = 3000,
+    prove: Whole = 1000,
     visited: StateRows | None = None,
     far_distance: Positive = 2.0,
     within_domain: bool = True,
@@ -114,6 +107,8 @@ def find_fixed_points(
         n_starts: how many default starts.
         noise: standard deviation of the noise on visited states, as a fraction of each unit's own standard
             deviation; of several levels each serves an equal share.
+        beyond_starts: whether to search on from what the starts found, and to prove; None: unless `starts` are given,
+            as where these lead is then all that is asked.
         run_on: default starts that are at random run on for so many steps at most, each for a number of its own; of
             several each serves an equal share. States at random are far from where networks with many units go, and
             Newton's method often leads from there to one point alone.
@@ -178,6 +173,10 @@ def find_fixed_points(
     if starts is None:
         at_random = np.arange(n_each) < (RANDOM_SHARE if seen is not None else 1) * n_each
         begin = np.clip(ran_on(state_map, begin, given, at_random, run_on, rng), low, high)
+    if beyond_starts is None:
+        beyond_starts = starts is None
+    if not beyond_starts:
+        n_orbits, n_rounds, prove = 0, 0, 0
     proofs = [prove_complete(state_map, each, begin[:0], seconds=np.inf, max_boxes=prove) for each in held if prove]
     known_already = bool(proofs) and not any(proof.undecided or not proof.tried for proof in proofs)
     search = search_roots(

@@ -25,7 +25,6 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.fixed_points.search.descent import STEPS, descend, residuals, shifted_jacobians, sound
 from rnnscope.analyses.fixed_points.search.homotopy import curve_work, follow_to_roots
 from rnnscope.analyses.fixed_points.search.krylov import Subspaces, subspaces
-from rnnscope.cost import FLOAT, Number, Scale
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
@@ -38,9 +37,7 @@ __all__ = [
     "residuals",
     "roots_near",
     "search_box",
-    "search_bytes",
     "search_roots",
-    "search_seconds",
 ]
 
 FIXED, SLOW, FAILED = range(3)
@@ -83,10 +80,6 @@ DESCENT_WORK = 2e11
 # Continuations, each for those that the one before did not lead to the end: the scale, in units of that of the search,
 # and the steps.
 CONTINUATIONS = ((1.0, 200), (0.25, 400))
-# What a start took on networks of the presets: Jacobians, steps; and of a step the passes over a state and the calls of
-# numpy for a batch; and these calls around it all.
-JACOBIANS, STEPS_OF_A_START, STEP_SCANS, STEP_CALLS, SEARCH_CALLS = 1.3, 17, 80, 600, 20_000
-ROUNDS = 4  # until the last of the starts that are treated at a time is done
 # A descent has so many times the steps of descent.py; its damping at first, where |r| equals the scale.
 DESCENTS, DAMPING = 8, 1e-3
 
@@ -201,25 +194,9 @@ def roots_near(
     with np.errstate(all="ignore"), linalg.one_thread():
         _seek(search, s, np.nonzero(np.isfinite(s.q))[0])
         zeros = np.nonzero(s.q < tolerance)[0]
-        for part in _parts(zeros, _at_a_time(s.x.shape[1])):
+        for part in _parts(zeros, at_a_time(s.x.shape[1])):
             _polish(search, s, part)
     return s.x, s.q < tolerance
-
-
-def search_seconds(scale: Scale, n_starts: Number) -> Number:
-    """Processor seconds expected of a search, of the steps that the presets' networks took."""
-    parts = np.ceil(n_starts / _at_a_time(scale.n))
-    jacobians, steps, calls = JACOBIANS * n_starts, STEPS_OF_A_START * n_starts, ROUNDS * ROUND * parts
-    model = scale.jacobian.of(ROUNDS * parts, jacobians) + scale.factorisation.of(ROUNDS * parts, jacobians)
-    stepping = scale.step.of(calls, steps) + scale.substitution.of(calls, steps)
-    stepping += STEP_SCANS * scale.n * steps * scale.scan
-    return model + stepping + (STEP_CALLS * calls + SEARCH_CALLS) * scale.numpy_call
-
-
-def search_bytes(scale: Scale, n_starts: Number) -> Number:
-    """Bytes: Jacobians of the starts that are treated at a time, and what is kept of all."""
-    together = min(n_starts, _at_a_time(scale.n))
-    return FLOAT * (3 * together * scale.n**2 + 3 * ROUND * together * scale.n + 12 * n_starts * scale.n)
 
 
 @dataclass(frozen=True)
@@ -293,7 +270,7 @@ def _seek(search: _Settings, s: _Starts, todo: np.ndarray) -> None:
         if not len(rows):
             return
         formed = s.x.shape[1] < LARGE
-        for part in _parts(rows, _at_a_time(s.x.shape[1]) if formed else LARGE_AT_A_TIME):
+        for part in _parts(rows, at_a_time(s.x.shape[1]) if formed else LARGE_AT_A_TIME):
             _round(search, s, part, own[s.q[own] < search.tolerance], formed)
         _merge(search, s, own)
 
@@ -303,7 +280,7 @@ def _parts(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield rows[i : i + size]
 
 
-def _at_a_time(n: int) -> int:
+def at_a_time(n: int) -> int:
     return max(4, AT_A_TIME // n**2)
 
 
@@ -322,7 +299,7 @@ def _round(search: _Settings, s: _Starts, rows: np.ndarray, roots: np.ndarray, f
     n = x.shape[1]
     model = _model(search, x, s.inputs[rows], SHIFT * np.sqrt(2 * q / n), r, formed)
     if isinstance(model, Subspaces) and not model.enough:
-        for part in _parts(rows, _at_a_time(n)):
+        for part in _parts(rows, at_a_time(n)):
             _round(search, s, part, roots, formed=True)
         return
     base = search.scale * np.minimum(LENGTH * GROWTH ** s.n_rounds[rows], LONGEST)
@@ -399,7 +376,7 @@ def _descend(search: _Settings, s: _Starts, rows: np.ndarray, outcome: np.ndarra
     for _ in range(DESCENTS):
         _merge(search, s, np.append(going, there))
         going = going[(s.leader[going] == going) & (s.q[going] >= search.tolerance)]
-        for part in _parts(going, _at_a_time(s.x.shape[1])):
+        for part in _parts(going, at_a_time(s.x.shape[1])):
             found = descend(
                 search.state_map,
                 s.x[part],
@@ -424,7 +401,7 @@ def _continue(search: _Settings, s: _Starts, rows: np.ndarray, work: float) -> t
     """Lead starts that found nothing to a fixed point from where they began, as many as the work allows, evenly taken:
     (which of them were led, multiplications spent)."""
     n, spent, followed = s.x.shape[1], 0.0, np.zeros(len(rows), bool)
-    size = _at_a_time(n)
+    size = at_a_time(n)
     n_parts = -(-len(rows) // size)
     for which in (np.arange(i, len(rows), n_parts) for i in range(n_parts)):
         if spent > work:
@@ -456,7 +433,7 @@ def _finish(search: _Settings, s: _Starts, todo: np.ndarray) -> np.ndarray:
     led = todo[s.leader[todo] != todo]
     led = led[s.q[s.leader[led]] < search.tolerance]
     lost = [led[:0]]
-    for part in _parts(roots, _at_a_time(s.x.shape[1])):
+    for part in _parts(roots, at_a_time(s.x.shape[1])):
         model = _polish(search, s, part)
         own = led[np.isin(s.leader[led], part)]
         which = np.searchsorted(part, s.leader[own])

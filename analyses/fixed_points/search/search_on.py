@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.fixed_points.search.homotopy import curve_work, follow_to_roots
 from rnnscope.analyses.fixed_points.search.root_search import FIXED, Search, residuals, roots_near
@@ -34,6 +34,8 @@ AT_REST = 1e-2
 POLISHING = 40
 # Sums p + q - r in a round, at each input, and for each known point.
 COMBINED, COMBINED_EACH = 128, 4
+# 1 - J is nearly singular where it shortens some vector to this part.
+NEARLY_SINGULAR = 1e-7
 # Numbers in the matrices of the curves that are followed side by side.
 AT_A_TIME = 2**22
 
@@ -143,7 +145,8 @@ class _Listed:
             tolerance=limits.tolerance,
             max_iterations=POLISHING,
         )
-        left, radius = np.flatnonzero(zeros), limits.distance * limits.scale
+        zeros = np.flatnonzero(zeros)
+        left, radius = zeros[isolated(state_map, ends[zeros], held[condition[zeros]])], limits.distance * limits.scale
         new: list[int] = []
         for i, point in zip(self.condition, self.points, strict=True):
             left = left[(condition[left] != i) | (np.linalg.norm(ends[left] - point, axis=1) >= radius)]
@@ -166,12 +169,14 @@ def _rest(
     state_map: CompleteMap, orbits: np.ndarray, inputs: np.ndarray, limits: Limits
 ) -> tuple[np.ndarray, Integer[np.ndarray, " resting"]]:
     """(where orbits have come to rest, which of them)."""
-    states = orbits
+    states, rows, moved = orbits, np.arange(len(orbits)), np.full(len(orbits), np.inf)
     for _ in range(ORBIT_STEPS):
-        states = state_map.step(states, inputs)
-    moved = np.linalg.norm(state_map.step(states, inputs) - states, axis=1)
-    rows = np.flatnonzero(moved < AT_REST * limits.scale)
-    return np.clip(states[rows], *limits.box), rows
+        new = state_map.step(states, inputs[rows])
+        sound = np.isfinite(new).all(1)  # no map is asked about what is not finite
+        moved = np.linalg.norm(new - states, axis=1)[sound]
+        states, rows = new[sound], rows[sound]
+    resting = moved < AT_REST * limits.scale
+    return np.clip(states[resting], *limits.box), rows[resting]
 
 
 def _go_back(
@@ -184,23 +189,25 @@ def _go_back(
 ) -> tuple[_Listed, _Curves]:
     """Rounds of curves from all known points, at every input until one finds nothing and the index allows an end."""
     n, n_held, curves = state_map.state_size, len(held), _Curves(0, 0.0)
-    going_on = np.ones(n_held, bool)
+    going_on, known = np.ones(n_held, bool), isolated(state_map, listed.points, held[listed.condition])
     for _ in range(budget.n_rounds):
         anchors = rng.uniform(*limits.box, (n_held, n))
         signs = signs_of(state_map, listed.points, held[listed.condition])
         total = np.bincount(listed.condition, signs, n_held)
         # Those of the sign in excess first: their partners are missing.
         excess = signs * np.sign(total - 1)[listed.condition] > 0
-        rows = np.flatnonzero(going_on[listed.condition])
+        rows = np.flatnonzero(
+            going_on[listed.condition] & np.append(known, np.ones(len(listed.points) - len(known), bool))
+        )
         rows = rows[np.argsort(~excess[rows], kind="stable")]
         before = len(listed.points)
         # The curve that begins at a itself leads to a point, too.
         fresh = np.flatnonzero(going_on)
-        for at, known in ((fresh, None), *_parts(listed.condition[rows], listed.points[rows], AT_A_TIME // n**2)):
+        for at, begun in ((fresh, None), *_parts(listed.condition[rows], listed.points[rows], AT_A_TIME // n**2)):
             if curves.work > budget.work:
                 return listed, curves
             ends, arrived, steps = follow_to_roots(
-                state_map, anchors[at], held[at], limits.box, limits.scale, CURVE_STEPS, known
+                state_map, anchors[at], held[at], limits.box, limits.scale, CURVE_STEPS, begun
             )
             curves = _Curves(curves.n + len(at), curves.work + curve_work(n, steps))
             listed = listed.with_those_near(state_map, ends[arrived], at[arrived], held, limits)
@@ -213,6 +220,21 @@ def _go_back(
         if not going_on.any():
             break
     return listed, curves
+
+
+def isolated(
+    state_map: CompleteMap, points: Float[np.ndarray, "point unit"], inputs: Float[np.ndarray, "point input"]
+) -> Bool[np.ndarray, " point"]:
+    """Whether 1 - J is not nearly singular: on a line of fixed points, each of which would lead to others, it is."""
+    n, found = points.shape[1], np.ones(len(points), bool)
+    vector = np.random.default_rng(0).standard_normal(n)  # only a size is estimated with it
+    vector /= np.linalg.norm(vector)
+    part = max(1, 2**24 // n**2)
+    for i in range(0, len(points), part):
+        matrices = np.eye(n) - state_map.jacobian(points[i : i + part], inputs[i : i + part])
+        size = np.linalg.norm(linalg.solve(matrices, np.tile(vector, (len(matrices), 1))), axis=1)
+        found[i : i + part] = size * np.sqrt(n) * NEARLY_SINGULAR < 1
+    return found
 
 
 def _parts(at: np.ndarray, known: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

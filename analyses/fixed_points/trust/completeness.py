@@ -65,9 +65,9 @@ class Proof:
 def prove_complete(
     system: Any,
     input: ArrayLike,
-    points: Float[np.ndarray, "point unit"],
+    points: ArrayLike,
     *,
-    box: tuple[ArrayLike, ArrayLike] | None = None,
+    box: tuple[Any, Any] | None = None,
     seconds: float = 60.0,
     max_boxes: int = 1_000_000,
     max_coordinates: int = 12,
@@ -122,7 +122,7 @@ def prove_complete(
         return _proof(zeros, states, listed, sought.high - sought.low, bounds, seconds)
 
 
-def _bounds(box: tuple[ArrayLike, ArrayLike], n: int) -> Float[np.ndarray, "2 unit"]:
+def _bounds(box: tuple[Any, Any], n: int) -> Float[np.ndarray, "2 unit"]:
     low, high = (np.asarray(end, np.float64) for end in box)
     if any(end.shape not in ((), (n,)) for end in (low, high)) or not (low <= high).all():
         raise ValueError(f"box must be (low, high) with low <= high, each a number or of shape ({n},), got {box}")

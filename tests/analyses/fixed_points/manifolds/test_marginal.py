@@ -123,7 +123,6 @@ def parabola(x):
     [
         (lambda dt: small_step(circle, 2, dt), "ring"),
         (lambda dt: small_step(perturbed_circle, 2, dt), "ring"),
-        (lambda dt: small_step(circle, 3, dt), "plane"),
         (lambda dt: small_step(parabola, 2, 0.9 * dt, 1.2), "line"),
         (lambda dt: small_step(turned([0, -1, -1.2, -1.6], 0), 4, dt, 1.0), "line"),
         (lambda dt: small_step(turned([0, 0, -1, -0.7, -1.5], 1), 5, dt, 1.0), "plane"),
@@ -131,7 +130,7 @@ def parabola(x):
         (lambda dt: leaky((-3 / 32 + 1.6 / 2 * bumps(32)), dt, 1.0, relu=True), "ring"),
         (lambda dt: gated(bumps(24), dt), "ring"),
     ],
-    ids=["circle", "perturbed circle", "sphere", "parabola", "line", "plane", "tanh", "threshold-linear", "GRU"],
+    ids=["circle", "perturbed circle", "parabola", "line", "plane", "tanh", "threshold-linear", "GRU"],
 )
 def test_continuous_attractors_are_found_at_any_time_step_and_leak(system, kind, step):
     found = followed(system(step), settle=300, spacing=0.05 if kind == "ring" else 0.12)

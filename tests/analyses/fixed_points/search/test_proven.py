@@ -27,7 +27,9 @@ def test_uncoupled_units_are_complete(gains):
 
 
 def test_a_proof_finds_what_the_search_has_not():
-    found = find_fixed_points(network(np.diag([2.0, 2.0])), starts=np.full((1, 2), 0.9), n_orbits=0, n_rounds=0)
+    found = find_fixed_points(
+        network(np.diag([2.0, 2.0])), starts=np.full((1, 2), 0.9), n_orbits=0, n_rounds=0, beyond_starts=True
+    )
     assert len(found) == 9, "one was found by the start, eight by the proof"
     assert found.hits.tolist().count(0) == 8
     assert found.unseen.complete

@@ -84,8 +84,8 @@ def test_random_memories_have_all_points_of_their_two_overlaps(seed):
 def test_curves_lead_from_a_few_points_of_the_flip_flop_to_all(flip_flop, kind):
     module, data = flip_flop(kind)
     starts = data["initial_states"][:12]
-    alone = find_fixed_points(module, starts=starts, n_orbits=0, n_rounds=0)
-    found = find_fixed_points(module, starts=starts, n_rounds=30)
+    alone = find_fixed_points(module, starts=starts)
+    found = find_fixed_points(module, starts=starts, n_rounds=30, beyond_starts=True)
     assert len(alone) <= 12
     apart = np.linalg.norm(found.points[:, None] - data["reference_fixed_points"], axis=-1)
     assert len(found) >= 25, found.summary()
@@ -96,8 +96,8 @@ def test_curves_lead_from_a_few_points_of_the_flip_flop_to_all(flip_flop, kind):
 def test_orbits_alone_find_attractors_that_starts_missed():
     module = memory(orthogonal(2, 64), 1.5)
     origin = np.random.default_rng(0).uniform(-1e-3, 1e-3, (20, 64))
-    missed = find_fixed_points(module, starts=origin, n_orbits=0, n_rounds=0, prove=0)
-    found = find_fixed_points(module, starts=origin, n_rounds=0, prove=0)
+    missed = find_fixed_points(module, starts=origin)
+    found = find_fixed_points(module, starts=origin, n_rounds=0, prove=0, beyond_starts=True)
     assert missed.stable.sum() == 0
     assert found.stable.sum() == 4, found.summary()
 
@@ -117,6 +117,13 @@ def test_curves_join_points_in_pairs():
     np.testing.assert_array_equal(partner[partner[paired]], paired)
     signs = np.sign(np.linalg.det(np.eye(2) - state_map.jacobian(points, np.zeros((9, 0)))))
     assert (signs[paired] == -signs[partner[paired]]).all()
+
+
+def test_a_line_of_fixed_points_is_not_multiplied():
+    """Each point of it would lead to others: what is not isolated is left to `marginal_manifolds`."""
+    sheet = rs.FunctionMap(lambda x: x * [1.0, 1.0, 0.3], state_size=3, domain=(-1, 1))
+    found = find_fixed_points(sheet, n_starts=20)
+    assert len(found) <= 20, found.summary()
 
 
 def test_a_budget_of_no_work_is_said():

@@ -29,14 +29,14 @@ def test_all_points_have_index_1_together(gains):
 
 
 def test_one_start_and_no_search_beyond_is_said_to_miss_points():
-    found = find_fixed_points(tanh_units([2.0, 2.0]), starts=np.array([[0.9, 0.9], [0.9, 0.0]]), n_orbits=0, n_rounds=0)
+    found = find_fixed_points(tanh_units([2.0, 2.0]), starts=np.array([[0.9, 0.9], [0.9, 0.0]]))
     assert len(found) == 2
     assert found.unseen.index.missing.all()
     assert "index 0, of all points it is 1: at least one more exists" in found.summary()
 
 
 def test_a_consistent_sum_is_not_called_complete():
-    found = find_fixed_points(tanh_units([2.0, 2.0]), starts=np.array([[0.9, 0.9]]), n_orbits=0, n_rounds=0)
+    found = find_fixed_points(tanh_units([2.0, 2.0]), starts=np.array([[0.9, 0.9]]))
     assert len(found) == 1, "one of nine, whose index happens to be 1"
     assert "consistent" in found.summary()
     assert "complete" not in found.summary()
