@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+# What a field was called in results of before is in its metadata, under this name: None where there was no such field,
+# which has a default then.
+FORMERLY = "formerly"
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -98,10 +102,11 @@ def _check_axes(found: Labelled, above: Mapping[str, tuple[int, str]]) -> None:
 
 
 def rebuilt(cls: type[R], found: Labelled) -> R:
-    """The inverse of `labelled`. A field that the result lacks, as it was saved before there was one, has its default.
+    """The inverse of `labelled`. A field that there was not when the
+    result was saved (see `FORMERLY`) has its default.
 
     Raises:
-        ValueError: it is another kind of result, or lacks a field that has no default.
+        ValueError: it is another kind of result, or lacks a field.
     """
     if found.kind != cls.__name__:
         raise ValueError(f"this is a {found.kind or 'dataset of another origin'}, not a {cls.__name__}")
@@ -112,7 +117,7 @@ def rebuilt(cls: type[R], found: Labelled) -> R:
             values[name] = np.array(found.arrays[name][1])  # a copy: xarray hands out index axes read-only
         elif part is not None and name in found.parts:
             values[name] = rebuilt(part, found.parts[name])
-        elif name not in found.values and name != "made" and each.default is not dataclasses.MISSING:
+        elif name not in found.values and each.metadata.get(FORMERLY, name) is None:
             values[name] = each.default  # saved before there was this field
         elif name not in found.values:
             raise ValueError(f"the saved {cls.__name__} has no {name!r}: it was saved by another version; redo it")

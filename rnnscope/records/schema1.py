@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnscope.records.labelled import Labelled, axes_of, from_attributes, may_be_missing, part_of
+from rnnscope.records.labelled import FORMERLY, Labelled, axes_of, from_attributes, may_be_missing, part_of
 from rnnscope.records.provenance import Made
 
-FORMERLY = "formerly"
 SUFFIX = ".zarr"
 REASONS = "not_applicable.json"
 

@@ -74,7 +74,7 @@ class Seeds:
     directions: Integer[np.ndarray, " found"] = field(metadata={FORMERLY: "found_directions"})
     margin: float
     shortest: float
-    ratio: Float[np.ndarray, " found"] | None = None
+    ratio: Float[np.ndarray, " found"] | None = field(default=None, metadata={FORMERLY: None})
 
     def __len__(self) -> int:
         return len(self.points)
