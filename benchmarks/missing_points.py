@@ -49,6 +49,8 @@ def distinct(points: np.ndarray, near: float = 1e-5) -> np.ndarray:
 
 def verdict(found: analyses.FixedPoints, n_true: int) -> str:
     """What is true, and what is said."""
+    if found.unseen is None:
+        raise ValueError("this result is of a version that did not ask what is missing")
     index, proofs = found.unseen.index, found.unseen.proofs
     said = "missing" if index.missing.any() else "consistent" if index.consistent.all() else "nothing"
     if proofs and all(proof.complete for proof in proofs):
@@ -80,8 +82,10 @@ def tanh_network(weights: np.ndarray, bias: np.ndarray | float = 0.0) -> torch.n
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.zero_()
-        module.weight_hh_l0.copy_(torch.as_tensor(weights))
-        module.bias_hh_l0.copy_(torch.as_tensor(bias))
+    module.load_state_dict(
+        {"weight_hh_l0": torch.as_tensor(weights), "bias_hh_l0": torch.as_tensor(bias).expand(len(weights))},
+        strict=False,
+    )
     return module
 
 
