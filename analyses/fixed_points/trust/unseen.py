@@ -12,7 +12,7 @@ class SearchedOn:
 
     Attributes:
         n_orbits: orbits that were run forward.
-        n_at_rest: those that came to rest; all of them at listed points, in the end.
+        n_at_rest: those that came to rest; where they did at an isolated point, it is listed.
         n_curves: curves that were followed from known points to others.
         out_of_work: whether their budget ended it.
     """
