@@ -157,16 +157,18 @@ def search_roots(
             lost = todo[(s.leader[todo] == todo) & (s.q[todo] >= tolerance) & (outcome[todo] != SLOW)]
             outcome[lost], reason[lost] = FAILED, OUT_OF_ITERATIONS
             if len(lost):
+                spared = lost[:0]
                 if kept:
                     followed, used = _continue(search, s, lost, work)
-                    reason[lost], work = np.where(followed, OFF_CURVE, OUT_OF_WORK), work - used
+                    reason[lost], work, spared = OFF_CURVE, work - used, lost[~followed]
                 found = lost[s.q[lost] < tolerance]
                 outcome[found], reason[found] = FIXED, 0
                 rest = lost[s.q[lost] >= tolerance]
                 worth = max(1, int(DESCENT_WORK / (100.0 * begin.shape[1] ** 3)))
                 rest = rest[np.argsort(s.lowest_q[rest], kind="stable")]
                 _descend(search, s, rest[:worth], outcome, reason)
-                reason[rest[worth:]] = OUT_OF_WORK
+                spared = np.union1d(spared, rest[worth:])
+                reason[spared[outcome[spared] == FAILED]] = OUT_OF_WORK
                 left = lost[s.q[lost] >= tolerance]
                 s.x[left], s.q[left] = s.lowest[left], s.lowest_q[left]
             released = _finish(search, s, todo)

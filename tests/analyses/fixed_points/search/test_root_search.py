@@ -409,3 +409,15 @@ def test_slow_points_without_forming_jacobians(monkeypatch):
     found = search(one_number(lambda x: x + x**2 + 1e-4), np.linspace(-0.5, 0.5, 11)[:, None])
     assert (found.outcome == SLOW).all()
     np.testing.assert_allclose(found.ends, 0, atol=1e-3)
+
+
+def test_a_failure_says_whether_the_method_or_its_budget_ended_it():
+    """With steps for nothing but a beginning, all starts are left to the curves, and these to the budget."""
+    state_map, begin = random_tanh(32, 40.0, bias=3.0, seed=1), np.random.default_rng(0).uniform(-1, 1, (24, 32))
+    of_budget = REASONS.index("not led to a fixed point, as the budget of work was spent")
+    spared = search(state_map, begin, max_iterations=1, work=-1.0)
+    failed = spared.outcome == FAILED
+    assert failed.any(), "the test's own premise"
+    assert set(spared.reason[failed]) == {of_budget}
+    led = search(state_map, begin, max_iterations=1)
+    assert of_budget not in led.reason, "there was budget enough: what failed, the method failed at"
