@@ -385,7 +385,7 @@ def main() -> None:
 def _line(found: dict[str, Any]) -> str:
     if "failed" in found:
         return f"{found['flow']}: {found['failed']}"
-    off = sum(found["exponents"]) - (found["divergence"] or np.nan)
+    off = sum(found["exponents"]) - (np.nan if found["divergence"] is None else found["divergence"])
     return f"{found['flow']} {np.round(found['exponents'], 4)}, sum off by {off:.1e}, {found['seconds']:.0f} s"
 
 

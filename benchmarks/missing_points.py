@@ -34,7 +34,7 @@ from rnnscope.tasks import FlipFlop
 CELLS = {
     "vanilla": rs.cells.Vanilla(16),
     "gru": rs.cells.GRU(16),
-    "leaky": rs.cells.Leaky(24),
+    "leaky": rs.cells.Leaky(24, nonlinearity="tanh"),
     "lstm": rs.cells.LSTM(12),
 }
 

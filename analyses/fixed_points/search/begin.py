@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.maps import CompleteMap
+from rnnscope.numerics import linalg
 from rnnscope.subjects.starts import bounds
 from rnnscope.subjects.subject import Subject
 
@@ -28,7 +29,7 @@ def ran_on(
     limits = np.resize(np.atleast_1d(most), at_random.size)
     n_steps = np.resize(np.where(at_random, rng.integers(0, limits + 1), 0), len(begin))
     states = begin.copy()
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), linalg.one_thread():
         for step in range(n_steps.max(initial=0)):
             going = np.flatnonzero(n_steps > step)
             new = state_map.step(states[going], inputs[going])

@@ -62,7 +62,7 @@ def find_fixed_points(
     run_on: Whole | Sequence[Whole] = (3, 10),
     n_orbits: Whole = 100,
     n_rounds: Whole = 10,
-    work: Level = 1e12,
+    work: Level = 4e12,
     work_on: Level = 5e10,
     prove: Whole = 1000,
     visited: StateRows | None = None,

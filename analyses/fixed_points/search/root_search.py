@@ -124,7 +124,7 @@ def search_roots(
     max_iterations: int,
     distance: float,
     kept: bool,
-    work: float = 1e12,
+    work: float = 4e12,
 ) -> Search:
     """Search from every start, each at its own input.
 
