@@ -26,7 +26,7 @@ def expected(scale: Scale, settings: Settings) -> Expected:
     else:
         length = length or int(scale.trial_steps) or SYMBOL_LENGTH
         lengths = length + sum(each for each in settings["test_lengths"] if each > length)
-        counted = TESTS * (tested or 1000) * lengths + LEARNS * (n_words or 300) * length
+        counted = TESTS * (tested or 200) * lengths + LEARNS * (n_words or 300) * length
         counted, rounds = counted + min(LEARNS * settings["budget"], ASKED), 1.0
     if rounds > 1 and not settings["compare"]:
         rounds /= 2

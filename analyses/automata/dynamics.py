@@ -12,7 +12,7 @@ from rnnscope.analyses.fixed_points import find_fixed_points
 from rnnscope.subjects.subject import Subject
 from rnnscope.tasks.machine import Machine
 
-N_WORDS = 60  # of each distribution
+N_WORDS = 30  # of each distribution
 MOST_LOOPS = 12
 N_STARTS = 2
 MOST_SAMPLES = 20  # network states that are kept of each machine state
@@ -164,6 +164,8 @@ def _what_keeps(
         start_inputs=np.concatenate(inputs),
         certify=False,
         max_iterations=60,
+        n_rounds=0,
+        prove=0,
     )
     status, which = found.starts.status.reshape(-1, N_STARTS), found.starts.point.reshape(-1, N_STARTS)
     points, kinds, q, stable = [], [], [], []

@@ -9,10 +9,11 @@ from rnnscope.analyses.automata import dynamics
 from rnnscope.analyses.automata.counting import counters
 from rnnscope.analyses.automata.counting.result import Counting
 from rnnscope.analyses.automata.deciding.distinction import myhill_nerode
-from rnnscope.analyses.automata.deciding.doubts import falsify
+from rnnscope.analyses.automata.deciding.doubts import LED_DEPTH, LED_WIDTH, falsify
 from rnnscope.analyses.automata.deciding.fidelity import measure_fidelity
-from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch
-from rnnscope.analyses.automata.deciding.search import Search, find_machine
+from rnnscope.analyses.automata.deciding.led_words import follow_outputs
+from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch, Repeats
+from rnnscope.analyses.automata.deciding.search import Found, Search, find_machine
 from rnnscope.analyses.automata.deciding.truth import OnTask, against_truth, task_accuracy
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks import Task
@@ -20,6 +21,9 @@ from rnnscope.tasks.languages import Language
 from rnnscope.tasks.machine import Machine
 
 PAIRS = 200  # of words, for compression and distinction
+# Further searches with other words: many where the first was never refuted, which are quick, and one where it was, as
+# the machine then mostly depends on the words.
+REPEATS, REPEATS_OF_REFUTED = 4, 1
 MOST_SYMBOLS = 8  # beyond this, counting is not looked for
 
 
@@ -35,6 +39,11 @@ def extract_acceptor(
     # A stream of random numbers for each step: words to learn from and words to test with have nothing in common.
     learning, testing, doubting, placing = (np.random.default_rng([seed, 0xA0, i]) for i in range(4))
     found = find_machine(reader, search, learning)
+    led = follow_outputs(reader, found.machine, LED_WIDTH, LED_DEPTH, doubting)
+    if found.unrefuted and led.wrong:
+        found = find_machine(reader, search.led_to(reader, led.wrong, doubting), learning)
+        led = follow_outputs(reader, found.machine, LED_WIDTH, LED_DEPTH, doubting)
+    repeats = _repeated(reader, search, found, seed)
     # Where no trial asks what is shown before the first symbol, the start may show anything.
     asked = task is None or len(reader.opening) > 0
     machine, tried = (found.machine.minimise(empty_word=asked), [m.minimise(empty_word=asked) for m in found.machines])
@@ -43,9 +52,9 @@ def extract_acceptor(
         reader = replace(reader, empty_word=machine.outputs[machine.initial])
     shown = None if search.of_task is None else task
     measured = measure_fidelity(reader, machine, lengths, n_test_words, testing, shown)
-    n_pairs, n_doubts = min(PAIRS, n_test_words), max(search.n_words, n_test_words // 3)
+    n_pairs, n_doubts = min(PAIRS, max(n_test_words // 4, 2)), max(n_test_words // 2, 2)
     distinction = myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
-    doubts = falsify(reader, machine, n_doubts, lengths, doubting, shown)
+    doubts = falsify(reader, machine, n_doubts, lengths, doubting, shown, led)
     on_task, exact = None, None
     if task is not None:
         accuracy = task_accuracy(reader, task, machine, n_test_words, testing)
@@ -80,8 +89,20 @@ def extract_acceptor(
             agreement=np.array(found.agreements),
             transitions=np.concatenate([each.transitions for each in tried]),
             outputs=np.concatenate([each.outputs for each in tried]),
+            repeats=repeats,
+            n_led=found.n_led + led.n_asked,
         ),
         placement=dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing),
+    )
+
+
+def _repeated(reader: Reader, search: Search, found: Found, seed: int) -> Repeats:
+    """The same search with other random words."""
+    n = REPEATS if found.unrefuted else REPEATS_OF_REFUTED
+    others = [find_machine(reader, search, np.random.default_rng([seed, 0xA1, i])).machine for i in range(n)]
+    return Repeats(
+        n_states=np.array([machine.minimise().n_states for machine in others]),
+        same=np.array([machine.equivalent(found.machine)[0] for machine in others]),
     )
 
 

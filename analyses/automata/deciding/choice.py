@@ -8,6 +8,8 @@ rare each costs one bit, less than it takes to say where it is, so that a networ
 the more there are, the more each costs.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Integer
 
@@ -15,6 +17,9 @@ from rnnscope.tasks.machine import Machine
 
 DESCRIBED = 15_000  # symbols
 RARE = 0.01  # where so large a share is wrong, an error costs twice as much as a rare one
+# What an error on all words that the network led to counts, in wrong prefixes. A word that is accepted alone among
+# millions is one prefix of a long word at most: by prefixes alone nothing would ever be said of it.
+ASTRAY = 0.02
 
 
 def agreement(
@@ -46,9 +51,47 @@ def slip_bits(rate: float) -> float:
     return rate * (1 + rate / RARE)
 
 
-def description_length(machine: Machine, rate: float) -> float:
-    """Bits per symbol for a machine with this rate of errors."""
-    return machine_bits(machine.n_states, machine) + slip_bits(rate)
+def description_length(machine: Machine, rate: float, astray: float = 0.0) -> float:
+    """Bits per symbol for a machine with this rate of errors, that is wrong on this share of the words that the network
+    led to."""
+    return machine_bits(machine.n_states, machine) + slip_bits(rate + ASTRAY * astray)
+
+
+def end_of(machine: Machine, word: tuple[int, ...]) -> int:
+    """The state after a word."""
+    state = machine.initial
+    for symbol in word:
+        state = int(machine.transitions[state, symbol])
+    return state
+
+
+@dataclass(frozen=True)
+class Leads:
+    """Words that the network led to, and what it shows after each.
+
+    Attributes:
+        words: the words, different ones.
+        shown: the decisions after each.
+    """
+
+    words: tuple[tuple[int, ...], ...] = ()
+    shown: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def by_class(self) -> list[list[tuple[int, ...]]]:
+        """The words after which the same is shown, for everything that is shown."""
+        classes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        for word, shown in zip(self.words, self.shown, strict=True):
+            classes.setdefault(shown, []).append(word)
+        return list(classes.values())
+
+    def astray(self, machine: Machine) -> float:
+        """The share after which a machine shows something else; each thing that the network shows counts alike, as what
+        it shows rarely may be all that it is for. 0 of no words."""
+        wrong: dict[tuple[int, ...], list[bool]] = {}
+        for word, shown in zip(self.words, self.shown, strict=True):
+            wrong.setdefault(shown, []).append(tuple(machine.outputs[end_of(machine, word)].tolist()) != shown)
+        return float(np.mean([np.mean(each) for each in wrong.values()])) if wrong else 0.0
 
 
 def shortest(words: np.ndarray, agrees: Bool[np.ndarray, "word prefix"]) -> tuple[int, ...]:

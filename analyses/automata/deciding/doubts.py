@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.deciding.choice import agreement, shortest
 from rnnscope.analyses.automata.deciding.exploration import explore
+from rnnscope.analyses.automata.deciding.led_words import Led, follow_outputs
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import access_words, draw_trials
 from rnnscope.records.schema1 import FORMERLY
@@ -16,6 +17,7 @@ from rnnscope.tasks.machine import Machine
 SPREAD_WORDS = 64  # to measure how far the network's states spread
 LONGEST_PUMPED = 4
 RARE_OF = 5  # times as many trials, of which the rarest are read
+LED_WIDTH, LED_DEPTH = 16, 16  # words followed at a time, and symbols added to those that lead to a state
 APART = 0.1  # in spreads of the network's states: a state so far from all others is another one
 
 
@@ -43,13 +45,15 @@ def falsify(
     lengths: Int64[np.ndarray, " length"],
     rng: np.random.Generator,
     task: Task | None = None,
+    led: Led | None = None,
 ) -> Doubts:
     """Look for disagreement on kinds of words that extraction and fidelity do not use, about `n_words` of each, up to
     the longest of `lengths`: an extractor that tries long words has to be doubted on long ones.
 
     "rare": of many of the task's trials, where one is given, those whose rarest transition is rarest. "covering": the
     shortest word to each state, each symbol, and then every short suffix (as Chow's W-method has it, IEEE Transactions
-    on Software Engineering 1978). "novel": the shortest word to each state of the network that lies apart from all
+    on Software Engineering 1978). "led": the words after which the network's outputs go furthest, from the start and
+    from every state of the machine (`led_words`). "novel": the shortest word to each state of the network that lies apart from all
     before (`exploration`), and then random symbols: what one word in a million leads to is as near this way as any
     other state. "sticky": each symbol repeated for a while. "pumped": u v v v ... w with short u, v, w.
     """
@@ -58,6 +62,8 @@ def falsify(
     if task is not None:
         sets["rare"] = _rare(reader, machine, task, n_words, length, rng)
     sets["covering"] = _covering(machine, n_words, rng), None
+    led = follow_outputs(reader, machine, LED_WIDTH, LED_DEPTH, rng) if led is None else led
+    sets["led"] = _led(led, reader, n_words, length, rng), None
     sets["novel"] = _novel(reader, n_words, length, rng), None
     stays = rng.random((n_words, length)) < rng.choice([0.6, 0.8, 0.95], size=(n_words, 1))
     drawn = rng.integers(k, size=(n_words, length))
@@ -96,6 +102,18 @@ def _rare(
     rarest = np.where(within, often[taken], len(words) * length + 1).min(1, initial=len(words) * length + 1)
     chosen = np.argsort(rarest, kind="stable")[:n_words]
     return words[chosen], ends[chosen]
+
+
+def _led(
+    led: Led, reader: Reader, n_words: int, length: int, rng: np.random.Generator
+) -> Int64[np.ndarray, "word time"]:
+    """Those on which machine and network differ come first, so that none is lost where there are more than asked for."""
+    wrong = set(led.wrong)
+    found = [*led.wrong, *(word for word in led.words if word not in wrong)][:n_words]
+    words = rng.integers(reader.n_symbols, size=(len(found), length))
+    for row, word in zip(words, found, strict=True):
+        row[: len(word)] = word[:length]
+    return words
 
 
 def _novel(reader: Reader, n_words: int, length: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:

@@ -16,7 +16,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
-from rnnscope.analyses.automata.deciding.choice import agreement, description_length, machine_bits, slip_bits
+from rnnscope.analyses.automata.deciding.choice import (
+    Leads,
+    agreement,
+    description_length,
+    end_of,
+    machine_bits,
+    slip_bits,
+)
 from rnnscope.analyses.automata.deciding.exploration import explore
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import TaskWords, draw_walks, mixed_words
@@ -30,6 +37,7 @@ WALKS = 25  # from each state of a machine that all test words agree with
 LONG = 200  # symbols in a long word
 MOST_CONFLICTS = 64
 DOUBTS = 5  # times as many words as before
+NO_LEADS = Leads()
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,8 @@ def learn_by_questions(
     rival: Machine | None = None,
     hopeless_at: int | None = None,
     of_task: TaskWords | None = None,
+    leads: Leads = NO_LEADS,
+    priced: bool = True,
 ) -> Learned:
     """The machine of a network, by a walk through its states if these are few, otherwise by Kearns and Vazirani's
     algorithm.
@@ -140,6 +150,9 @@ def learn_by_questions(
         rival: a machine of the same network that was found in another way.
         hopeless_at: with so many states, stop if half of the words are still wrong; None: never.
         of_task: draws words of the network's task, which then are every second test word.
+        leads: words that the network led to; being right on them is worth states.
+        priced: whether states have their price. Without it the learner goes on until nothing disagrees, or it has
+            states or words enough.
     """
     from aalpy.learning_algs import run_KV
 
@@ -149,8 +162,8 @@ def learn_by_questions(
     short = reader.short_words(min(max(ASKED_AHEAD, reader.n_symbols), max_questions // 8))
     words = mixed_words(n_words, length, reader.n_symbols, rng, of_task)
     wanted = reader.read(words, rng)
-    trial = _Trial(reader, answers, words, wanted, max_states, max_questions, rng, rival, hopeless_at, of_task)
-    if rival is None and trial.explored(short):
+    trial = _Trial(reader, answers, words, wanted, max_states, max_questions, rng, rival, hopeless_at, of_task, leads, priced)
+    if priced and rival is None and trial.explored(short):
         return trial.chosen()
     oracle = _oracle(trial)
     try:
@@ -175,9 +188,12 @@ class _Trial:
     rival: Machine | None
     hopeless_at: int | None
     of_task: TaskWords | None
+    leads: Leads
+    priced: bool
 
     def __post_init__(self) -> None:
-        self.hypotheses: list[tuple[Machine, float]] = []  # with the share of wrong prefixes
+        # With the shares of wrong prefixes, and of leads on which each is wrong.
+        self.hypotheses: list[tuple[Machine, float, float]] = []
         self.n_explored = 0
         self.out_of_budget = False
         self.unrefuted = False  # the last hypothesis
@@ -208,7 +224,7 @@ class _Trial:
                 self.settled = right >= 1 - GOOD
                 break
             agrees = self._tested(found.machine)
-            right = float(agrees.all(1).mean())
+            right = float(agrees.all(1).mean()) if self.hypotheses[-1][2] == 0 else 0.0
             if right == 1:
                 n_walks = min(len(self.words), WALKS * found.machine.n_states)
                 walks = draw_walks(found.machine, n_walks, self.words.shape[1], self.rng)
@@ -221,7 +237,7 @@ class _Trial:
 
     def _tested(self, machine: Machine) -> Bool[np.ndarray, "word prefix"]:
         agrees = agreement(machine, self.words, self.wanted)
-        self.hypotheses.append((machine, 1 - float(agrees.mean())))
+        self.hypotheses.append((machine, 1 - float(agrees.mean()), self.leads.astray(machine)))
         return agrees
 
     def refute(self, machine: Machine) -> tuple[int, ...] | None:
@@ -233,7 +249,7 @@ class _Trial:
             return None
         # Hypotheses only grow, so that none to come can be described more briefly than the machine of one state more.
         larger = machine_bits(machine.n_states + 1, machine)
-        too_large = larger >= min(description_length(*each) for each in self.hypotheses)
+        too_large = self.priced and larger >= min(description_length(*each) for each in self.hypotheses)
         if too_large and rate:
             return None
         if self.hopeless_at is not None and machine.n_states >= self.hopeless_at and agrees.all(1).mean() < 0.5:
@@ -254,7 +270,7 @@ class _Trial:
             agrees = agreement(machine, words, self.reader.read(words, self.rng))[:, : length + 1]
             rate = 1 - float(agrees.mean())
             slips += rate
-            if rate and (not must_recur or slip_bits(rate) > worth):
+            if rate and (not must_recur or not self.priced or slip_bits(rate) > worth):
                 return None if too_large else self._confirmed(machine, words, agrees)
         self.unrefuted = slips == 0
         return None
@@ -285,7 +301,7 @@ class _Trial:
         if not words:
             return np.empty((0, 1), np.int64)
         states = self.answers.states(words)
-        at = np.array([_end(machine, word) for word in words])
+        at = np.array([end_of(machine, word) for word in words])
         centres = np.stack(
             [states[at == s].mean(0) if (at == s).any() else states[0] + np.inf for s in range(machine.n_states)]
         )
@@ -317,18 +333,11 @@ class _Trial:
             words = mixed_words(DOUBTS * n_words, length, self.reader.n_symbols, self.rng, self.of_task)
             self.unrefuted = bool(agreement(last[0], words, self.reader.read(words, self.rng)).all())
             found = last if self.unrefuted else found
-        machine, rate = found
-        machines, rates = zip(*allowed, strict=True)
+        machine, rate, _ = found
+        machines, rates, _ = zip(*allowed, strict=True)
         n_asked = len(self.answers) + self.n_explored
         settled = self.unrefuted or (self.settled and found is last)
         return Learned(machine.minimise(), rate, machines, rates, n_asked, self.out_of_budget, self.unrefuted, settled)
-
-
-def _end(machine: Machine, word: tuple[int, ...]) -> int:
-    state = machine.initial
-    for symbol in word:
-        state = int(machine.transitions[state, symbol])
-    return state
 
 
 def _oracle(trial: _Trial) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from rnnscope.analyses.automata.aalpy_machines import to_aalpy
 from rnnscope.analyses.automata.counting.result import Counting
@@ -28,6 +28,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """What the same search found with other random words: four times more where nothing refuted the first machine, else
+    once more.
+
+    Attributes:
+        n_states: of each machine.
+        same: whether each is equivalent to the first, decided exactly.
+    """
+
+    n_states: Int64[np.ndarray, " repeat"]
+    same: Bool[np.ndarray, " repeat"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineSearch:
     """How the machine was found, and what it was chosen from.
 
@@ -44,6 +58,8 @@ class MachineSearch:
         n_states: how many states each has, minimal.
         agreement: the fraction of prefixes of validation words on which each agrees with the network.
         transitions, outputs: the machines themselves, one below the other; see `machine`.
+        repeats: the same search with other words; None in results of before there was one.
+        n_led: words whose outputs were looked at to find such as random words would miss.
     """
 
     method: str
@@ -59,6 +75,16 @@ class MachineSearch:
     agreement: Float[np.ndarray, " tried"] = field(metadata={schema1.FORMERLY: "tried_fidelity"})
     transitions: Int64[np.ndarray, "tried_state symbol"] = field(metadata={schema1.FORMERLY: "tried_transitions"})
     outputs: Int64[np.ndarray, "tried_state head"] = field(metadata={schema1.FORMERLY: "tried_outputs"})
+    repeats: Repeats | None = field(default=None, metadata={schema1.FORMERLY: None})
+    n_led: int = field(default=0, metadata={schema1.FORMERLY: None})
+
+    @property
+    def front(self) -> Int64[np.ndarray, " kept"]:
+        """Which of the machines that were tried are on the front, from few states to many: each agrees with the network
+        on more prefixes than any with as few states."""
+        order = np.lexsort((-self.agreement, self.n_states))
+        best = np.maximum.accumulate(self.agreement[order])
+        return order[np.append(True, best[1:] > best[:-1])] if len(order) else order
 
     def machine(self, index: int) -> Machine:
         """One of the machines that were tried, of `n_states[index]` states."""
@@ -172,6 +198,8 @@ class Acceptor(Result):
             [
                 *summary.counts(self.counting),
                 summary.headline(n, fidelity, self.doubts, self.search.out_of_budget),
+                *summary.repeated(self.search.repeats),
+                *summary.led(n, self.search.n_led),
                 *summary.visited(n, self.on_task, fidelity),
                 *summary.agreement(fidelity),
                 summary.bound(fidelity),

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from rnnscope.analyses.automata.deciding.choice import agreement, description_length
+from rnnscope.analyses.automata.deciding.choice import Leads, agreement, description_length
+from rnnscope.analyses.automata.deciding.led_words import around, climb, follow_outputs
 from rnnscope.analyses.automata.deciding.quantisers import Clusterer, Quantiser
 from rnnscope.analyses.automata.deciding.query_machine import Learned, learn_by_questions
 from rnnscope.analyses.automata.deciding.state_machine import StateCloud
@@ -18,6 +19,12 @@ from rnnscope.tasks.machine import Machine
 Method = Literal["auto", "states", "queries", "refined"]
 HOPELESS_AT = 64  # states
 ROUNDS = 3  # of questions and states checked against each other
+LED_ROUNDS = 3  # of learning again from words to which the network leads
+LED_WIDTH, LED_DEPTH = 8, 12  # of a look at any machine
+WIDER = (64, 192)  # words followed at a time where a machine shows the same in all states
+MOST_LEADS = 200
+FAITHFUL = 0.9  # of the words at least have to agree everywhere, or the search goes on at any number of states
+FURTHER_CLUSTERS = 512
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Search:
         budget: the most words whose answer may be asked for.
         quantiser: assigns clusters in place of the clusterer.
         of_task: draws words of the network's task, to be among all words.
+        leads: words to which the network led, to be among all words with others like them.
     """
 
     method: Method
@@ -45,6 +53,22 @@ class Search:
     budget: int
     quantiser: Quantiser | None = None
     of_task: TaskWords | None = None
+    leads: Leads = field(default_factory=Leads)
+
+    def drawn(self, n_symbols: int) -> TaskWords | None:
+        """What draws words that random ones would miss: of the task, and around the leads."""
+        if not self.leads.words:
+            return self.of_task
+        led = around(self.leads, n_symbols, self.length)
+        return led if self.of_task is None else _one_of(self.of_task, led)
+
+
+    def led_to(self, reader: Reader, words: Sequence[tuple[int, ...]], rng: np.random.Generator) -> "Search":
+        """The same with more leads."""
+        every = tuple(dict.fromkeys((*self.leads.words, *(word for word in words if len(word) <= self.length))))
+        every = every[:MOST_LEADS]
+        shown = tuple(tuple(reader.read(np.array([word]), rng)[0, -1].tolist()) for word in every)
+        return replace(self, leads=Leads(every, shown))
 
 
 @dataclass
@@ -60,6 +84,9 @@ class Found:
         out_of_budget: whether the search would have gone on.
         n_checks: disagreements of the two methods that were put to the network.
         settled: whether they agree in the end; None where they were not checked against each other.
+        unrefuted: whether nothing refuted it, however much was tried.
+        n_led: words whose outputs were looked at to find some that random words would miss.
+        leads: those that were learned from.
     """
 
     machine: Machine
@@ -72,6 +99,9 @@ class Found:
     out_of_budget: bool = False
     n_checks: int = 0
     settled: bool | None = None
+    unrefuted: bool = False
+    n_led: int = 0
+    leads: Leads = field(default_factory=Leads)
 
     @property
     def rates(self) -> list[float]:
@@ -87,7 +117,7 @@ class Found:
         """Of all that were tried and are small enough, the briefest description. Where that errs on the task's words,
         a smaller one that never does is preferred: what it gets wrong the task does not show."""
         costs = [
-            description_length(machine, rate) if machine.n_states <= max_states else np.inf
+            description_length(machine, rate, exam.leads.astray(machine)) if machine.n_states <= max_states else np.inf
             for machine, rate in zip(self.machines, self.rates, strict=True)
         ]
         best = int(np.argmin(costs))
@@ -103,7 +133,102 @@ class Found:
 
 
 def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Found:
-    """The machine by `search.method`; of several, the one that describes the network's answers most briefly."""
+    """The machine by `search.method`; of several, the one that describes the network's answers most briefly.
+
+    Unless nothing refuted it, or it is to be one of clustered states, the network then leads: where its outputs go furthest, words are sought on which it
+    differs from the machine. Those that are found are learned from, with others like them, until no more are found or
+    the machine stays the same. (What nothing refuted is looked at so by `falsify`, with other words; but for a machine
+    that shows the same in all states.)
+    """
+    found, n_led = _searched(reader, search, rng), 0
+    if (found.unrefuted or search.method == "states") and not _constant_outputs(found.machine):
+        return found
+    for _ in range(LED_ROUNDS):
+        left = search.budget - found.n_questions - n_led
+        if left < search.n_words:
+            found.out_of_budget = True
+            break
+        wrong, n_asked = _led_astray(reader, found.machine, search, left, rng)
+        n_led += n_asked
+        known = search.leads.words
+        search = search.led_to(reader, wrong, rng)
+        if search.leads.words == known or left - n_asked < search.n_words:
+            break
+        last, found = found, _searched(reader, replace(search, budget=left - n_asked), rng)
+        found.n_questions += last.n_questions
+        if found.machine.equivalent(last.machine)[0]:
+            break
+    found = _further(reader, search, found, rng)
+    found.n_led, found.leads = n_led, search.leads
+    return found
+
+
+def _further(reader: Reader, search: Search, found: Found, rng: np.random.Generator) -> Found:
+    """Where no brief machine is faithful: states without their price. Of all machines the smallest is taken that is
+    faithful then, or if none is, the one that agrees with most words; the whole front is there to be seen."""
+    budget = search.budget - found.n_questions
+    if search.method != "auto" or budget < 2 * search.n_words:
+        return found
+    exam = Exam.of(reader, search, rng)
+    if exam.words_right(found.machine) >= FAITHFUL:
+        return found
+    budget -= search.n_words
+    learned = _by_questions(reader, search, budget, rng, priced=False)
+    _keep(found, learned, exam)
+    cloud = StateCloud(reader, search.n_words, search.length, rng, [], search.quantiser, search.drawn(reader.n_symbols))
+    found.n_questions += search.n_words
+    machine, n_used = cloud.machine(FURTHER_CLUSTERS, search.clusterer, rng)
+    found.add(machine, "states", n_used, exam.rate(machine))
+    tried = [
+        (exam.words_right(machine), machine, method)
+        for machine, method in zip(found.machines, found.methods, strict=True)
+        if machine.n_states <= search.max_states
+    ]
+    good = [each for each in tried if each[0] >= FAITHFUL]
+    _, machine, found.method = (
+        min(good, key=lambda each: each[1].n_states) if good else max(tried, key=lambda each: each[0])
+    )
+    found.machine = machine.minimise()
+    return found
+
+
+def _led_astray(
+    reader: Reader, machine: Machine, search: Search, most: int, rng: np.random.Generator
+) -> tuple[list[tuple[int, ...]], int]:
+    """Words on which network and machine differ, the shortest first; and how many were looked at, not many more than
+    `most`."""
+    led = follow_outputs(reader, machine, LED_WIDTH, LED_DEPTH, rng)
+    wrong, n_asked = led.wrong, led.n_asked
+    if not wrong and _constant_outputs(machine):
+        # Nothing else is shown at all: look far, before that is believed.
+        for width in WIDER:
+            led = follow_outputs(reader, machine, width, max(LED_DEPTH, search.length // 2), rng)
+            wrong, n_asked = led.wrong, n_asked + led.n_asked
+            if not wrong and n_asked < most:
+                led = climb(reader, machine, rng)
+                wrong, n_asked = led.wrong, n_asked + led.n_asked
+            if wrong or n_asked >= most:
+                break
+    return wrong, n_asked
+
+
+def _one_of(first: TaskWords, second: TaskWords) -> TaskWords:
+    """Draws from the one and the other in turn."""
+
+    def draw(
+        n_words: int, rng: np.random.Generator
+    ) -> tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"]]:
+        some, ends = zip(*(each(n_words - n_words // 2, rng) for each in (first, second)), strict=True)
+        longest = max(words.shape[1] for words in some)
+        # What lies past the end of a shorter one is read, too: the word itself, over again.
+        words = np.concatenate([np.resize(each.T, (longest, len(each))).T for each in some])
+        order = np.arange(len(words)).reshape(2, -1).T.ravel() if len(some[0]) == len(some[1]) else np.arange(len(words))
+        return words[order][:n_words], np.concatenate(ends)[order][:n_words]
+
+    return draw
+
+
+def _searched(reader: Reader, search: Search, rng: np.random.Generator) -> Found:
     wanted, search = search.n_words, replace(search, n_words=min(search.n_words, search.budget))
     if search.method == "states":
         found = Found(_constant(reader, rng), "states", out_of_budget=search.n_words < wanted)
@@ -111,7 +236,7 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
         _from_states(reader, search, found, exam, [], rng)
         return found.choose(search.max_states, exam)
     learned = _by_questions(reader, search, search.budget, rng)
-    found = Found(learned.machine, "queries")
+    found = Found(learned.machine, "queries", unrefuted=learned.unrefuted)
     _keep(found, learned, None)
     if search.method == "queries" or (search.method == "auto" and learned.settled):
         return found
@@ -134,11 +259,12 @@ class Exam:
     task_words: Int64[np.ndarray, "task_word task_time"] | None = None
     task_wanted: Int64[np.ndarray, "task_word task_prefix head"] | None = None
     task_asked: Bool[np.ndarray, "task_word task_prefix"] | None = None
+    leads: Leads = field(default_factory=Leads)
 
     @classmethod
     def of(cls, reader: Reader, search: Search, rng: np.random.Generator) -> "Exam":
-        words = mixed_words(search.n_words, search.length, reader.n_symbols, rng, search.of_task)
-        exam = cls(words, reader.read(words, rng))
+        words = mixed_words(search.n_words, search.length, reader.n_symbols, rng, search.drawn(reader.n_symbols))
+        exam = cls(words, reader.read(words, rng), leads=search.leads)
         shown, ends = (words[:0], words[:0, 0]) if search.of_task is None else search.of_task(len(words), rng)
         if not len(shown):
             return exam
@@ -149,6 +275,14 @@ class Exam:
         """The share of prefixes after which the machine is wrong."""
         return 1 - float(agreement(machine, self.words, self.wanted).mean())
 
+    def words_right(self, machine: Machine) -> float:
+        """The share of words at every prefix of which it is right."""
+        return float(agreement(machine, self.words, self.wanted).all(1).mean())
+
+    def length(self, machine: Machine) -> float:
+        """Bits to describe the network's answers with it."""
+        return description_length(machine, self.rate(machine), self.leads.astray(machine))
+
     def errs_on_task(self, machine: Machine) -> bool:
         """Whether it is wrong anywhere on words of the task."""
         if self.task_words is None or self.task_wanted is None:
@@ -157,7 +291,13 @@ class Exam:
 
 
 def _by_questions(
-    reader: Reader, search: Search, budget: int, rng: np.random.Generator, rival: Machine | None = None
+    reader: Reader,
+    search: Search,
+    budget: int,
+    rng: np.random.Generator,
+    rival: Machine | None = None,
+    *,
+    priced: bool = True,
 ) -> Learned:
     return learn_by_questions(
         reader,
@@ -167,8 +307,10 @@ def _by_questions(
         max_questions=budget,
         rng=rng,
         rival=rival,
-        hopeless_at=None if search.method == "queries" else HOPELESS_AT,
-        of_task=search.of_task,
+        hopeless_at=HOPELESS_AT if priced and search.method != "queries" else None,
+        of_task=search.drawn(reader.n_symbols),
+        leads=search.leads,
+        priced=priced,
     )
 
 
@@ -193,14 +335,14 @@ def _from_states(
         found.out_of_budget = True
         return None
     found.n_questions += search.n_words
-    cloud = StateCloud(reader, search.n_words, search.length, rng, list(also), search.quantiser, search.of_task)
+    cloud = StateCloud(reader, search.n_words, search.length, rng, list(also), search.quantiser, search.drawn(reader.n_symbols))
     tried: list[tuple[float, Machine]] = []
     for n_clusters in sorted(set(search.candidates)):
         machine, n_used = cloud.machine(n_clusters, search.clusterer, rng)
         rate = exam.rate(machine)
         found.add(machine, "states", n_used, rate)
         settled = bool(tried) and rate == 0 and _same(machine, tried[-1][1])
-        tried.append((description_length(machine, rate), machine))
+        tried.append((exam.length(machine), machine))
         best = min(range(len(tried)), key=lambda i: tried[i][0])
         if settled or n_used < n_clusters or search.quantiser is not None or best < len(tried) - 2:
             break
@@ -235,17 +377,22 @@ def _refined(
         if not learned.unrefuted:
             learned = _by_questions(reader, search, search.budget - found.n_questions, rng, seen)
             _keep(found, learned, exam)
-            asked = min((asked, learned.machine), key=lambda m: description_length(m, exam.rate(m)))
+            asked = min((asked, learned.machine), key=exam.length)
             asked = learned.machine if learned.unrefuted else asked
         fresh = _from_states(reader, search, found, exam, also, rng)
         if fresh is not None:
-            seen = min((seen, fresh), key=lambda m: description_length(m, exam.rate(m)))
+            seen = min((seen, fresh), key=exam.length)
     else:
         found.settled = asked.equivalent(seen)[0]
     if learned.unrefuted and asked is learned.machine:
         found.machine, found.method = asked, "queries"
         return found
     return found.choose(search.max_states, exam)
+
+
+def _constant_outputs(machine: Machine) -> bool:
+    """Whether a machine shows the same in all of its states."""
+    return bool((machine.outputs == machine.outputs[:1]).all())
 
 
 def _same(a: Machine, b: Machine) -> bool:

@@ -1,5 +1,7 @@
 """What an acceptor's machine is and how far it is to be trusted, sentence by sentence."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rnnscope.analyses.automata.counting.result import Counting
@@ -7,6 +9,9 @@ from rnnscope.analyses.automata.deciding.doubts import Doubts
 from rnnscope.analyses.automata.deciding.fidelity import Fidelity
 from rnnscope.analyses.automata.deciding.truth import OnTask, Truth
 from rnnscope.analyses.automata.wording import percent, plural_states
+
+if TYPE_CHECKING:
+    from rnnscope.analyses.automata.deciding.result import Repeats
 
 FAITHFUL = 0.9  # below this agreement the summary warns
 
@@ -49,6 +54,28 @@ def _fault(n_states: int, fidelity: Fidelity, rows: list[int]) -> str:
 def _drift(fidelity: Fidelity, rows: list[int]) -> int | None:
     lengths = [length for row in rows if (length := fidelity.drift.lengths[row]) is not None]
     return min(lengths, default=None)
+
+
+def repeated(repeats: "Repeats | None") -> list[str]:
+    """Whether the same search finds the same machine with other random words."""
+    if repeats is None:
+        return []
+    n = len(repeats.same)
+    if repeats.same.all():
+        return [f"the same machine in {n + 1} of {n + 1} searches with other random words"]
+    others = sorted(set(repeats.n_states[~repeats.same].tolist()))
+    sizes = ", ".join(str(size) for size in others)
+    return [
+        f"which machine is found depends on the random words: {(~repeats.same).sum()} of {n} other searches found "
+        f"another, of {sizes} states"
+    ]
+
+
+def led(n_states: int, n_led: int) -> list[str]:
+    """Of one state alone: that more was looked for where the network's outputs lead."""
+    if n_states > 1 or not n_led:
+        return []
+    return [f"of {n_led} words to which the network's outputs lead, none shows anything else"]
 
 
 def visited(n_states: int, on_task: OnTask | None, fidelity: Fidelity) -> list[str]:

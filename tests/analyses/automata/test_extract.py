@@ -79,7 +79,9 @@ def test_robust_acceptors_give_the_exact_minimal_automaton(language, cell):
 
 
 def test_a_network_that_drifts_beyond_its_trained_length_is_shown_to():
-    found = extract_automaton(acceptor("T7_gru_robust"), alphabet=np.eye(2))
+    found = extract_automaton(
+        acceptor("T7_gru_robust"), alphabet=np.eye(2), n_test_words=1000, test_lengths=(50, 100, 200)
+    )
     assert found.machine().equivalent(TOMITA[7]) == (True, None)
     assert found.fidelity.lengths.tolist() == [40, 50, 100, 200]
     assert found.fidelity.prefixes[0, 1:] == pytest.approx([1.0, 0.947, 0.939], abs=0.01)  # uniform words

@@ -46,6 +46,9 @@ def test_a_result_with_all_fields_side_by_side_is_taken_apart(kind, make):
     result = make()
     # Settings were there too, and fields of the other kinds.
     flat = side_by_side(type(result), result, Labelled("Automaton", {"kind": kind, "seed": 0, "n_questions": 0}))
+    if isinstance(result, Acceptor):  # what was not asked then
+        search = dataclasses.replace(result.search, repeats=None, n_led=0)
+        result = dataclasses.replace(result, search=search)
     cls, found = upgraded([Acceptor, Predictor, Emitter], flat)
     assert cls is type(result)
     again = rebuilt(cls, found)

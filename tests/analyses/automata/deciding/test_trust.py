@@ -206,7 +206,7 @@ def test_the_falsifier_finds_a_rare_error_and_nothing_in_an_exact_copy():
     assert falsify(compiled(truth), truth, 200, lengths, np.random.default_rng(0)).word is None
     wrong = Machine(truth.transitions, 1 - truth.outputs)
     found = falsify(compiled(truth), wrong, 200, lengths, np.random.default_rng(0))
-    assert found.wrong.shape == (4, 2)
+    assert found.wrong.shape == (5, 2)
     assert found.wrong.min() == 1
     assert found.word == ()
 
@@ -339,10 +339,10 @@ def test_a_rare_word_that_refutes_the_machine_is_told_in_front():
     lock = language("regex:0110100110010110").machine
     assert lock is not None
     found = extract_automaton(
-        compile_machine(lock), alphabet=np.eye(2), method="states", n_test_words=200, test_lengths=()
+        compile_machine(lock), alphabet=np.eye(2), method="states", n_test_words=200, test_lengths=(), budget=400
     )
     assert found.fidelity.words.min() == 1, "too easy a lock to test this on"
-    assert found.summary().startswith("with rare exceptions: 1 state")
+    assert found.summary().startswith("the best found before the budget ran out: with rare exceptions: 1 state")
     assert "the shortest after '0 1 1 0 1 0 0 1 1 0 0 1 0 1 1 0'" in found.summary()
 
 
@@ -395,7 +395,7 @@ def test_states_of_the_machine_lie_where_the_network_has_them():
     found = extract_automaton(acceptor("T4_elman_robust").map, alphabet=np.eye(2), n_test_words=50, test_lengths=(50,))
     placement = found.placement
     assert placement.loops is not None
-    assert placement.counts.sum() == 3 * 60 * 41
+    assert placement.counts.sum() == 3 * 30 * 41
     assert placement.plane.positions(placement.centres).shape == (4, 2)
     loops = set(zip(placement.loops.state.tolist(), placement.loops.symbol.tolist(), strict=True))
     assert loops == {(0, 1), (3, 0), (3, 1)}  # 1 keeps the beginning, everything the sink

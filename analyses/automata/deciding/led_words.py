@@ -1,0 +1,171 @@
+"""Words to which the network itself leads: a search for those after which its outputs go furthest.
+
+Random words never reach what one word in a million leads to. But a network that is to accept that word alone mostly
+shows on the way there that it comes nearer, in its outputs or in states unlike those of other words. So the search
+follows, from the start and from a word to each state of the machine, the words after which an output is largest or
+smallest, states that lie together taken for one, so that what is kept differs; and where that comes to nothing, changes
+single symbols of random words for the better. What it does not find may still be there: it is a search, and no proof.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from rnnscope.analyses.automata.deciding.choice import Leads, end_of
+from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.words import TaskWords, access_words
+from rnnscope.tasks.machine import Machine
+
+APART = 0.1  # in spreads of the states met: nearer ones are taken for one
+MOST_OUTPUTS = 8  # that are followed
+MOST_STARTS = 32
+WRONG_KEPT = 64
+CLIMBED, CLIMBED_LENGTH, CLIMBS = 16, 12, 30  # words that are changed symbol by symbol, their length, changes at most
+
+
+@dataclass(frozen=True)
+class Led:
+    """What a led search came to.
+
+    Attributes:
+        words: those after which outputs went furthest, at each length, and those on which network and machine differ.
+        wrong: of these the ones after which they differ, the shortest first.
+        n_asked: words whose outputs were looked at.
+    """
+
+    words: list[tuple[int, ...]]
+    wrong: list[tuple[int, ...]]
+    n_asked: int
+
+
+def follow_outputs(reader: Reader, machine: Machine, width: int, depth: int, rng: np.random.Generator) -> Led:
+    """Follow the words after which outputs are largest or smallest.
+
+    Args:
+        reader: the network.
+        machine: what it is compared with, and from whose states the search begins.
+        width: words that are followed at a time, for each direction.
+        depth: symbols that are added to those that lead to a state of the machine.
+    """
+    access = access_words(machine)[:MOST_STARTS]
+    begin = reader.initial_states(1, rng)
+    starts = [begin[0]]
+    for word in access[1:]:
+        starts.append(starts[access.index(word[:-1])])
+        starts[-1] = reader.map.step(starts[-1][None], reader.alphabet[[word[-1]]])[0]
+    n_directions = _directions(reader.map.readout(begin)).shape[-1]
+    kept: list[tuple[int, ...]] = []
+    wrong: list[tuple[int, ...]] = []
+    n_asked = 0
+    for direction in range(n_directions):
+        states, words = np.array(starts), list(access)
+        at = np.array([end_of(machine, word) for word in words])
+        for _ in range(depth):
+            ahead = reader.step_all(states)
+            symbol, source = np.divmod(np.arange(len(ahead)), len(states))
+            to = machine.transitions[at[source], symbol]
+            margin = _directions(reader.map.readout(ahead))[:, direction]
+            n_asked += len(ahead)
+            order = np.argsort(-margin, kind="stable")
+            differs = np.flatnonzero((reader.show(ahead) != machine.outputs[to]).any(1))
+            best = differs[np.argsort(-margin[differs], kind="stable")][:WRONG_KEPT]
+            for row in [*order[:2].tolist(), *best.tolist()]:
+                kept.append((*words[int(source[row])], int(symbol[row])))
+            wrong += kept[len(kept) - len(best) :]
+            chosen = _spread_out(ahead, order, width)
+            words = [(*words[int(source[row])], int(symbol[row])) for row in chosen]
+            states, at = ahead[chosen], to[chosen]
+    return Led(sorted(set(kept), key=len), sorted(set(wrong), key=len), n_asked)
+
+
+def climb(reader: Reader, machine: Machine, rng: np.random.Generator) -> Led:
+    """Change single symbols of random words as long as one raises the largest output that any prefix is followed by."""
+    k = reader.n_symbols
+    wrong: list[tuple[int, ...]] = []
+    tried: list[tuple[int, ...]] = []
+    n_asked = 0
+    n_directions = _directions(reader.map.readout(reader.initial_states(1, rng))).shape[-1]
+    for direction in range(n_directions):
+
+        def score(words: np.ndarray, direction: int = direction) -> np.ndarray:
+            visited = reader.visit(reader.alphabet[words], rng)[:, 1:]
+            return _directions(reader.map.readout(visited))[..., direction].max(1)
+
+        words = rng.integers(k, size=(CLIMBED, CLIMBED_LENGTH))
+        height = score(words)
+        for _ in range(CLIMBS):
+            changed = np.repeat(words, CLIMBED_LENGTH * k, 0).reshape(CLIMBED, CLIMBED_LENGTH, k, CLIMBED_LENGTH)
+            for place in range(CLIMBED_LENGTH):
+                changed[:, place, :, place] = np.arange(k)
+            changed = changed.reshape(CLIMBED, -1, CLIMBED_LENGTH)
+            heights = score(changed.reshape(-1, CLIMBED_LENGTH)).reshape(CLIMBED, -1)
+            n_asked += heights.size
+            best = heights.argmax(1)
+            rises = heights.max(1) > height
+            if not rises.any():
+                break
+            words = np.where(rises[:, None], changed[np.arange(CLIMBED), best], words)
+            height = np.maximum(heights.max(1), height)
+        shown = reader.read(words, rng)
+        start = np.full((CLIMBED, 1), machine.initial)
+        differs = (shown != machine.outputs[np.column_stack([start, machine.run(words)])]).any(-1)
+        for row in range(CLIMBED):
+            ends = np.flatnonzero(differs[row, 1:])[:1] + 1
+            tried.append(tuple(words[row].tolist()))
+            wrong += [tuple(words[row, :end].tolist()) for end in ends.tolist()]
+    return Led(sorted(set(tried + wrong), key=len), sorted(set(wrong), key=len), n_asked)
+
+
+def around(leads: Leads, n_symbols: int, length: int) -> TaskWords:
+    """Draws words from some that matter: as they are, after random symbols, twice on end, or with one symbol changed,
+    left out or put in; each goes on at random. What the network shows after them comes up equally often."""
+    classes = leads.by_class
+
+    def one(rng: np.random.Generator) -> list[int]:
+        some = classes[int(rng.integers(len(classes)))]
+        return list(some[int(rng.integers(len(some)))])
+
+    def draw(
+        n_words: int, rng: np.random.Generator
+    ) -> tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"]]:
+        words, ends = rng.integers(n_symbols, size=(n_words, length)), np.zeros(n_words, np.int64)
+        for row in range(n_words):
+            word = one(rng)
+            how, place = int(rng.integers(8)), int(rng.integers(len(word))) if word else 0
+            if how == 0:
+                word = [*rng.integers(n_symbols, size=int(rng.integers(1, max(length - len(word), 2)))).tolist(), *word]
+            elif how == 1:
+                word = [*word, *one(rng)]
+            elif how == 2 and word:
+                word[place] = int(rng.integers(n_symbols))
+            elif how == 3 and word:
+                del word[place]
+            elif how == 4:
+                word.insert(place, int(rng.integers(n_symbols)))
+            word = word[:length]
+            words[row, : len(word)], ends[row] = word, len(word)
+        return words, ends
+
+    return draw
+
+
+def _directions(outputs: Float[np.ndarray, "*batch output"]) -> Float[np.ndarray, "*batch direction"]:
+    """What is to become large: a single output and its negative; of several each less the largest of the others."""
+    if outputs.shape[-1] == 1:
+        return np.concatenate([outputs, -outputs], -1)
+    some = outputs[..., :MOST_OUTPUTS]
+    highest = np.sort(outputs, -1)[..., -2:]
+    return some - np.where(some == highest[..., 1:], highest[..., :1], highest[..., 1:])
+
+
+def _spread_out(states: Float[np.ndarray, "point unit"], order: np.ndarray, width: int) -> list[int]:
+    """The first of `order`, without those that lie with one that is taken already."""
+    near = (APART**2) * float(states.var(0).sum())
+    taken: list[int] = []
+    left = order[: 8 * width]
+    while len(left) and len(taken) < width:
+        taken.append(int(left[0]))
+        left = left[((states[left] - states[left[0]]) ** 2).sum(1) > near]
+    return taken
+
