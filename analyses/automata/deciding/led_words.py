@@ -21,6 +21,7 @@ APART = 0.1  # in spreads of the states met: nearer ones are taken for one
 MOST_OUTPUTS = 8  # that are followed
 MOST_STARTS = 32
 WRONG_KEPT = 64
+NEIGHBOURED = 8  # leads of each class whose neighbours are read
 CLIMBED, CLIMBED_LENGTH, CLIMBS = 16, 12, 30  # words that are changed symbol by symbol, their length, changes at most
 
 
@@ -115,6 +116,31 @@ def climb(reader: Reader, machine: Machine, rng: np.random.Generator) -> Led:
             tried.append(tuple(words[row].tolist()))
             wrong += [tuple(words[row, :end].tolist()) for end in ends.tolist()]
     return Led(sorted(set(tried + wrong), key=len), sorted(set(wrong), key=len), n_asked)
+
+
+def beside(reader: Reader, machine: Machine, leads: Leads, rng: np.random.Generator) -> Led:
+    """Words that are one symbol away from a lead, or have one more in front: is the machine right on these, too? What
+    the network shows after a lead is little to go by if it shows the same after half of these."""
+    near: dict[tuple[int, ...], None] = {}
+    for each in leads.by_class:
+        for word in each[:NEIGHBOURED]:
+            for symbol in range(reader.n_symbols):
+                near |= {(*word[:i], symbol, *word[i + 1 :]): None for i in range(len(word))}
+                near |= {(*word[:i], symbol, *word[i:]): None for i in range(len(word) + 1)}
+            near |= {(*word[:i], *word[i + 1 :]): None for i in range(len(word))}
+    words = [word for word in near if word]
+    if not words:
+        return Led([], [], 0)
+    filled = np.zeros((len(words), max(map(len, words))), np.int64)
+    for row, word in zip(filled, words, strict=True):
+        row[: len(word)] = word
+    shown = reader.read(filled, rng)
+    wrong = [
+        word
+        for row, word in enumerate(words)
+        if (shown[row, len(word)] != machine.outputs[end_of(machine, word)]).any()
+    ]
+    return Led(words, sorted(wrong, key=len), len(words))
 
 
 def around(leads: Leads, n_symbols: int, length: int) -> TaskWords:

@@ -16,7 +16,7 @@ from rnnscope.analyses.automata.deciding.fidelity import Fidelity
 from rnnscope.analyses.automata.deciding.truth import OnTask, Truth
 from rnnscope.analyses.automata.figures.acceptor import acceptor_graph
 from rnnscope.analyses.automata.figures.states import states_figure
-from rnnscope.analyses.automata.figures.trust import agreement_figure
+from rnnscope.analyses.automata.figures.trust import agreement_figure, front_figure
 from rnnscope.analyses.automata.placement import Placement
 from rnnscope.records import schema1
 from rnnscope.records.provenance import Made
@@ -178,6 +178,12 @@ class Acceptor(Result):
     def trust_figure(self) -> "go.Figure":
         """Agreement with the network against the length of words, and, of a network that counts, against depth."""
         return agreement_figure(self.fidelity, self.counting)
+
+    def front_figure(self) -> "go.Figure":
+        """All machines that were tried, states against disagreement, with the front among them (`search.front`,
+        `search.machine`)."""
+        search = self.search
+        return front_figure(search.n_states, search.agreement, search.front, self.n_states)
 
     def headline(self) -> dict[str, float | int]:
         """Fidelity is the share of words of the usual length, of the kind with the least, at every prefix of which

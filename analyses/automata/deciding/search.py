@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from rnnscope.analyses.automata.deciding.choice import Leads, agreement, description_length
-from rnnscope.analyses.automata.deciding.led_words import around, climb, follow_outputs
+from rnnscope.analyses.automata.deciding.led_words import around, beside, climb, follow_outputs
 from rnnscope.analyses.automata.deciding.quantisers import Clusterer, Quantiser
 from rnnscope.analyses.automata.deciding.query_machine import Learned, learn_by_questions
 from rnnscope.analyses.automata.deciding.state_machine import StateCloud
@@ -19,7 +19,7 @@ from rnnscope.tasks.machine import Machine
 Method = Literal["auto", "states", "queries", "refined"]
 HOPELESS_AT = 64  # states
 ROUNDS = 3  # of questions and states checked against each other
-LED_ROUNDS = 3  # of learning again from words to which the network leads
+LED_ROUNDS = 5  # of learning again from words to which the network leads
 LED_WIDTH, LED_DEPTH = 8, 12  # of a look at any machine
 WIDER = (64, 192)  # words followed at a time where a machine shows the same in all states
 MOST_LEADS = 200
@@ -198,7 +198,8 @@ def _led_astray(
     """Words on which network and machine differ, the shortest first; and how many were looked at, not many more than
     `most`."""
     led = follow_outputs(reader, machine, LED_WIDTH, LED_DEPTH, rng)
-    wrong, n_asked = led.wrong, led.n_asked
+    near = beside(reader, machine, search.leads, rng)
+    wrong, n_asked = [*led.wrong, *near.wrong], led.n_asked + near.n_asked
     if not wrong and _constant_outputs(machine):
         # Nothing else is shown at all: look far, before that is believed.
         for width in WIDER:

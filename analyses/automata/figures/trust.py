@@ -1,8 +1,10 @@
-"""How far a machine can be trusted, drawn: agreement against length, and against depth where the network counts."""
+"""How far a machine can be trusted, drawn: agreement against length, and against depth where the network counts; and
+what it was chosen from."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.counting.result import Counting
 from rnnscope.analyses.automata.deciding.fidelity import Fidelity
@@ -64,4 +66,33 @@ def agreement_figure(fidelity: Fidelity, counting: Counting | None) -> "go.Figur
         figure.update_xaxes(title_text="nesting depth", row=1, col=3)
         figure.update_yaxes(title_text="share of prefixes that agree", row=1, col=3)
     figure.update_layout(legend={"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}, margin={"b": 110})
+    return figure
+
+
+def front_figure(
+    n_states: Int64[np.ndarray, " tried"],
+    agreement: Float[np.ndarray, " tried"],
+    front: Int64[np.ndarray, " kept"],
+    chosen: int,
+) -> "go.Figure":
+    """Of every machine that was tried, the share of prefixes that disagree against its number of states; those that no
+    other beats are joined, and the number of states of the chosen one is marked."""
+    import plotly.graph_objects as go
+
+    from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+
+    least = max(1e-5, float((1 - agreement)[agreement < 1].min(initial=1.0)) / 3)
+    wrong = np.maximum(1 - agreement, least)  # a logarithm has no room for none
+    figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": "Machines that were tried"}})
+    figure.add_scatter(x=n_states, y=wrong, mode="markers", name="tried", marker={"color": NEUTRAL, "size": 6})
+    line = {"color": COLOURS[0], "shape": "hv"}
+    figure.add_scatter(x=n_states[front], y=wrong[front], mode="lines+markers", name="front", line=line)
+    figure.add_vline(x=chosen, line={"color": COLOURS[1], "width": 1, "dash": "dot"})  # type: ignore[arg-type]
+    figure.update_xaxes(title_text="states", type="log")
+    figure.update_yaxes(title_text="share of prefixes that disagree", type="log")
+    if (agreement == 1).any():
+        figure.add_annotation(
+            x=0, xref="paper", xanchor="left", y=np.log10(least), yanchor="bottom", showarrow=False,
+            text="none disagrees", font={"size": 12},
+        )  # fmt: skip
     return figure
