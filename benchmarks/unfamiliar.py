@@ -16,6 +16,7 @@ import json
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from unfamiliar_networks import KINDS, Words, load
@@ -28,7 +29,7 @@ from rnnscope.subjects.subject import as_subject
 N_WORDS, LENGTH = 1700, 60
 
 
-def judge(number: int, folder: Path, n_seeds: int) -> dict[str, object]:
+def judge(number: int, folder: Path, n_seeds: int) -> dict[str, Any]:
     row, words, subject = load(number, folder)
     state_map, rng = as_subject(subject).map, np.random.default_rng([4, number])
     alphabet = np.eye(words.n_symbols)
@@ -50,10 +51,10 @@ def judge(number: int, folder: Path, n_seeds: int) -> dict[str, object]:
 
 
 def one(
-    subject: object, alphabet: np.ndarray, words: Words, shown: np.ndarray, network: np.ndarray, seed: int
-) -> dict[str, object]:
+    subject: Any, alphabet: np.ndarray, words: Words, shown: np.ndarray, network: np.ndarray, seed: int
+) -> dict[str, Any]:
     begin = time.process_time()
-    found = extract_automaton(subject, alphabet=alphabet, seed=seed)  # type: ignore[arg-type]
+    found = extract_automaton(subject, alphabet=alphabet, seed=seed)
     seconds = time.process_time() - begin
     if not isinstance(found, Acceptor):
         raise TypeError(f"an acceptor was expected, got {type(found).__name__}")
@@ -97,9 +98,7 @@ def table(rows: list[dict]) -> str:
         tiny = [row for row in clean if row["found"] and min(each["n_states"] for each in row["found"]) <= 2
                 and (row["true_states"] or 3) > 2 and not all(each["counter"] for each in row["found"])]  # fmt: skip
         free = [row for row in some if any(each["unreserved"] for each in row["found"])]
-        wrong = [
-            row for row in some if any(each["unreserved"] and each["words_right"] < 0.99 for each in row["found"])
-        ]
+        wrong = [row for row in some if any(each["unreserved"] and each["words_right"] < 0.99 for each in row["found"])]
         taken = [each["seconds"] for row in some for each in row["found"]]
         lines.append(
             f"| {kind} | {len(some)} | {len(clean)} | {len(good)} | {len(same)} | {len(tiny)} | {len(free)} | "

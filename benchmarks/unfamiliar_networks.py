@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -387,10 +388,10 @@ def train(number: int, folder: Path) -> dict[str, object]:
     return row
 
 
-def load(number: int, folder: Path) -> tuple[dict[str, object], Words, object]:
+def load(number: int, folder: Path) -> tuple[dict[str, Any], Words, Any]:
     """What is known of a network, its language, and the network to be asked, with its readout."""
     row, words = json.loads((folder / f"{number}.json").read_text()), language(number)[1]
-    module = build(row["cell"], row["units"], words.n_symbols).double()
+    module: Any = build(row["cell"], row["units"], words.n_symbols).double()
     module.load_state_dict(torch.load(folder / f"{number}.pt", weights_only=True))
     subject = module if isinstance(module, rs.Network) else rs.wrap(module.core, readout=module.readout)
     return row, words, subject

@@ -13,7 +13,7 @@ from rnnscope.analyses.automata.deciding.doubts import LED_DEPTH, LED_WIDTH, fal
 from rnnscope.analyses.automata.deciding.fidelity import measure_fidelity
 from rnnscope.analyses.automata.deciding.led_words import follow_outputs
 from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch, Repeats
-from rnnscope.analyses.automata.deciding.search import Found, Search, find_machine
+from rnnscope.analyses.automata.deciding.search import FAITHFUL, Found, Search, find_machine
 from rnnscope.analyses.automata.deciding.truth import OnTask, against_truth, task_accuracy
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks import Task
@@ -22,7 +22,7 @@ from rnnscope.tasks.machine import Machine
 
 PAIRS = 200  # of words, for compression and distinction
 # Further searches with other words: many where the first was never refuted, which are quick, and one where it was, as
-# the machine then mostly depends on the words.
+# the machine then mostly depends on the words; none where it is not faithful anyway.
 REPEATS, REPEATS_OF_REFUTED = 4, 1
 MOST_SYMBOLS = 8  # beyond this, counting is not looked for
 
@@ -43,7 +43,6 @@ def extract_acceptor(
     if found.unrefuted and led.wrong:
         found = find_machine(reader, search.led_to(reader, led.wrong, doubting), learning)
         led = follow_outputs(reader, found.machine, LED_WIDTH, LED_DEPTH, doubting)
-    repeats = _repeated(reader, search, found, seed)
     # Where no trial asks what is shown before the first symbol, the start may show anything.
     asked = task is None or len(reader.opening) > 0
     machine, tried = (found.machine.minimise(empty_word=asked), [m.minimise(empty_word=asked) for m in found.machines])
@@ -52,6 +51,8 @@ def extract_acceptor(
         reader = replace(reader, empty_word=machine.outputs[machine.initial])
     shown = None if search.of_task is None else task
     measured = measure_fidelity(reader, machine, lengths, n_test_words, testing, shown)
+    faithful = measured.fidelity.words[measured.fidelity.worst, 0] >= FAITHFUL
+    repeats = _repeated(reader, search, found, seed) if faithful else None
     n_pairs, n_doubts = min(PAIRS, max(n_test_words // 4, 2)), max(n_test_words // 2, 2)
     distinction = myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
     doubts = falsify(reader, machine, n_doubts, lengths, doubting, shown, led)

@@ -194,4 +194,3 @@ def _spread_out(states: Float[np.ndarray, "point unit"], order: np.ndarray, widt
         taken.append(int(left[0]))
         left = left[((states[left] - states[left[0]]) ** 2).sum(1) > near]
     return taken
-

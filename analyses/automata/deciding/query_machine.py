@@ -162,7 +162,9 @@ def learn_by_questions(
     short = reader.short_words(min(max(ASKED_AHEAD, reader.n_symbols), max_questions // 8))
     words = mixed_words(n_words, length, reader.n_symbols, rng, of_task)
     wanted = reader.read(words, rng)
-    trial = _Trial(reader, answers, words, wanted, max_states, max_questions, rng, rival, hopeless_at, of_task, leads, priced)
+    trial = _Trial(
+        reader, answers, words, wanted, max_states, max_questions, rng, rival, hopeless_at, of_task, leads, priced
+    )
     if priced and rival is None and trial.explored(short):
         return trial.chosen()
     oracle = _oracle(trial)

@@ -58,7 +58,8 @@ class MachineSearch:
         n_states: how many states each has, minimal.
         agreement: the fraction of prefixes of validation words on which each agrees with the network.
         transitions, outputs: the machines themselves, one below the other; see `machine`.
-        repeats: the same search with other words; None in results of before there was one.
+        repeats: the same search with other words; None where the machine is not faithful (see `summary`), and in results
+            of before there was one.
         n_led: words whose outputs were looked at to find such as random words would miss.
     """
 

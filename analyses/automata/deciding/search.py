@@ -24,6 +24,7 @@ LED_WIDTH, LED_DEPTH = 8, 12  # of a look at any machine
 WIDER = (64, 192)  # words followed at a time where a machine shows the same in all states
 MOST_LEADS = 200
 FAITHFUL = 0.9  # of the words at least have to agree everywhere, or the search goes on at any number of states
+HOPELESS_RATE = 0.1  # unless so many prefixes are wrong: no number of states helps then
 FURTHER_CLUSTERS = 512
 
 
@@ -61,7 +62,6 @@ class Search:
             return self.of_task
         led = around(self.leads, n_symbols, self.length)
         return led if self.of_task is None else _one_of(self.of_task, led)
-
 
     def led_to(self, reader: Reader, words: Sequence[tuple[int, ...]], rng: np.random.Generator) -> "Search":
         """The same with more leads."""
@@ -143,7 +143,10 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
     found, n_led = _searched(reader, search, rng), 0
     if (found.unrefuted or search.method == "states") and not _constant_outputs(found.machine):
         return found
+    exam = Exam.of(reader, search, rng)
     for _ in range(LED_ROUNDS):
+        if exam.words_right(found.machine) < FAITHFUL:
+            break  # what random words show is enough to be wrong about
         left = search.budget - found.n_questions - n_led
         if left < search.n_words:
             found.out_of_budget = True
@@ -158,19 +161,18 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
         found.n_questions += last.n_questions
         if found.machine.equivalent(last.machine)[0]:
             break
-    found = _further(reader, search, found, rng)
+    found = _further(reader, search, found, exam, rng)
     found.n_led, found.leads = n_led, search.leads
     return found
 
 
-def _further(reader: Reader, search: Search, found: Found, rng: np.random.Generator) -> Found:
+def _further(reader: Reader, search: Search, found: Found, exam: "Exam", rng: np.random.Generator) -> Found:
     """Where no brief machine is faithful: states without their price. Of all machines the smallest is taken that is
     faithful then, or if none is, the one that agrees with most words; the whole front is there to be seen."""
     budget = search.budget - found.n_questions
     if search.method != "auto" or budget < 2 * search.n_words:
         return found
-    exam = Exam.of(reader, search, rng)
-    if exam.words_right(found.machine) >= FAITHFUL:
+    if exam.words_right(found.machine) >= FAITHFUL or exam.rate(found.machine) > HOPELESS_RATE:
         return found
     budget -= search.n_words
     learned = _by_questions(reader, search, budget, rng, priced=False)
@@ -223,7 +225,9 @@ def _one_of(first: TaskWords, second: TaskWords) -> TaskWords:
         longest = max(words.shape[1] for words in some)
         # What lies past the end of a shorter one is read, too: the word itself, over again.
         words = np.concatenate([np.resize(each.T, (longest, len(each))).T for each in some])
-        order = np.arange(len(words)).reshape(2, -1).T.ravel() if len(some[0]) == len(some[1]) else np.arange(len(words))
+        order = (
+            np.arange(len(words)).reshape(2, -1).T.ravel() if len(some[0]) == len(some[1]) else np.arange(len(words))
+        )
         return words[order][:n_words], np.concatenate(ends)[order][:n_words]
 
     return draw
@@ -336,7 +340,9 @@ def _from_states(
         found.out_of_budget = True
         return None
     found.n_questions += search.n_words
-    cloud = StateCloud(reader, search.n_words, search.length, rng, list(also), search.quantiser, search.drawn(reader.n_symbols))
+    cloud = StateCloud(
+        reader, search.n_words, search.length, rng, list(also), search.quantiser, search.drawn(reader.n_symbols)
+    )
     tried: list[tuple[float, Machine]] = []
     for n_clusters in sorted(set(search.candidates)):
         machine, n_used = cloud.machine(n_clusters, search.clusterer, rng)

@@ -16,8 +16,8 @@ NEVER = Machine(np.zeros((1, 6), np.int64), np.zeros((1, 1), np.int64))
 
 
 def tracker(keyword: tuple[int, ...], n_symbols: int, *, anywhere: bool) -> rs.FunctionMap:
-    """How much of a keyword has been read, in a state that hardly shows it: 1e-3 a symbol, beside a large unit that goes
-    round with every symbol. Its output rises a little with what was read."""
+    """How much of a keyword has been read, in a state that hardly shows it: 1e-3 a symbol, beside a large unit that
+    tells the symbol. Its output rises with what was read."""
     to = regex_machine(
         (".*" if anywhere else "") + "".join("abcdef"[s] for s in keyword), "abcdef"[:n_symbols]
     ).transitions
@@ -73,7 +73,7 @@ def test_one_state_is_reported_with_what_was_looked_at():
 
 
 def test_climbing_opens_what_no_prefix_hints_at():
-    """The output says how many of ten symbols are in place, but only after all ten: no beginning is better than another."""
+    """The output says how many of ten symbols are in place, but only after ten: no beginning is better than others."""
     wanted = np.array([1, 0, 2, 1, 1, 0, 2, 2, 0, 1])
 
     def step(h, u):
