@@ -3,10 +3,10 @@
     python benchmarks/unfamiliar_networks.py FOLDER
     python benchmarks/unfamiliar.py FOLDER tuning|judged [--raw RAW] [--seeds 5] [--only 3 17]
 
-The networks are asked without their task: symbols are one-hot, everything else is to be found. A network is "without an
-error" where it is right at every prefix of 1,700 words of 60 symbols (about 100,000 letters; a third uniform, a third of
-its language, a third one edit away). It is then extracted with five seeds, others with one. "Exact": equivalent to the language's minimal
-machine, decided exactly; of a language without one, a counter or a stack that is right wherever the network is on these
+The networks are asked without their task: symbols are one-hot, everything else is to be found. A network is "without
+an error" where it is right at every prefix of 1,700 words of 60 symbols (about 100,000 letters; a third uniform, a third
+of its language, a third one edit away). It is then extracted with five seeds, others with one. "Exact": equivalent to
+the language's minimal machine, decided exactly; of a language without one, a counter or a stack that is right on these
 words. "Without reserve": the summary begins with the number of states. "Wrongly": without reserve, and not what the
 network does on more than 1 % of the same words.
 """
@@ -81,8 +81,8 @@ def one(
 def table(rows: list[dict]) -> str:
     """By kind of language, and in all."""
     lines = [
-        "| kind | networks | without an error | of these exact or counted | over 5 seeds the same | 1 or 2 states though "
-        "more | without reserve | wrongly | CPU s, median (largest) |",
+        "| kind | networks | without an error | of these exact or counted | over 5 seeds the same | 1 or 2 states "
+        "though more | without reserve | wrongly | CPU s, median (largest) |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     of = defaultdict(list)

@@ -10,6 +10,7 @@ another machine has no more states and agrees more at both lengths, by more than
 """
 
 import argparse
+import contextlib
 import random
 import time
 from pathlib import Path
@@ -77,10 +78,8 @@ def peer(reader: Reader, learner: str, most: int) -> Machine | None:
 
     system = Network()
     learn = run_KV if learner == "KV" else run_Lstar
-    try:
+    with contextlib.suppress(OutOfBudget):
         learn(symbols, system, Words(symbols, system), "moore", print_level=0, cache_and_non_det_check=False)
-    except OutOfBudget:
-        pass
     return last[-1] if last else None
 
 
@@ -127,7 +126,7 @@ def main() -> None:
                 rows.append((learner, machine.minimise(), rows[0][2], time.process_time() - begin))
         front = [(m.n_states, fidelity(m)) for m in found.machines if m.n_states <= max(r[1].n_states for r in rows)]
         scores = {name: (machine.n_states, fidelity(machine)) for name, machine, _, _ in rows}
-        for name, machine, asked, taken in rows:
+        for name, _, asked, taken in rows:
             size, (at_50, at_200) = scores[name]
             others = {key: value for key, value in scores.items() if key != name}
             others |= {} if name == "ours" else {f"our front ({n})": (n, f) for n, f in front}
@@ -137,8 +136,8 @@ def main() -> None:
                 if n <= size and f[0] > at_50 + CLEARLY and f[1] > at_200 + CLEARLY
             ]
             print(
-                f"| {number} {row['language']}, {row['cell']} {row['units']} | {wrong:.3f} | {name} | {size} | {asked} | "
-                f"{taken:.1f} | {at_50:.3f} / {at_200:.3f} | {beats[0] if beats else ''} |",
+                f"| {number} {row['language']}, {row['cell']} {row['units']} | {wrong:.3f} | {name} | {size} | "
+                f"{asked} | {taken:.1f} | {at_50:.3f} / {at_200:.3f} | {beats[0] if beats else ''} |",
                 flush=True,
             )
 

@@ -2,9 +2,9 @@
 
     python benchmarks/unfamiliar_networks.py FOLDER [--processes 2]
 
-Each is a torch module and a linear readout (or this package's leaky cell), trained on words of up to 30 symbols: a third
-uniform, a third of the language, a third one edit away from it. Training ends early, at 90, 99 or 100 % of prefixes
-right, or late. Even numbers are for tuning; odd ones are to be looked at once, at the end (`unfamiliar.py`).
+Each is a torch module and a linear readout (or this package's leaky cell), trained on words of up to 30 symbols: a
+third uniform, a third of the language, a third one edit away from it. Training ends early, at 90, 99 or 100 % of
+prefixes right, or late. Even numbers are for tuning; odd ones are to be looked at once, at the end (`unfamiliar.py`).
 """
 
 import argparse

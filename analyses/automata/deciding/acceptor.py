@@ -12,7 +12,8 @@ from rnnscope.analyses.automata.deciding.distinction import myhill_nerode
 from rnnscope.analyses.automata.deciding.doubts import LED_DEPTH, LED_WIDTH, falsify
 from rnnscope.analyses.automata.deciding.fidelity import measure_fidelity
 from rnnscope.analyses.automata.deciding.led_words import follow_outputs
-from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch, Repeats
+from rnnscope.analyses.automata.deciding.repeats import Repeats
+from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch
 from rnnscope.analyses.automata.deciding.search import FAITHFUL, Found, Search, find_machine
 from rnnscope.analyses.automata.deciding.truth import OnTask, against_truth, task_accuracy
 from rnnscope.analyses.automata.reader import Reader

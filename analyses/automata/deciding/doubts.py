@@ -53,9 +53,9 @@ def falsify(
     "rare": of many of the task's trials, where one is given, those whose rarest transition is rarest. "covering": the
     shortest word to each state, each symbol, and then every short suffix (as Chow's W-method has it, IEEE Transactions
     on Software Engineering 1978). "led": the words after which the network's outputs go furthest, from the start and
-    from every state of the machine (`led_words`). "novel": the shortest word to each state of the network that lies apart from all
-    before (`exploration`), and then random symbols: what one word in a million leads to is as near this way as any
-    other state. "sticky": each symbol repeated for a while. "pumped": u v v v ... w with short u, v, w.
+    from every state of the machine (`led_words`). "novel": the shortest word to each state of the network that lies
+    apart from all before (`exploration`), and then random symbols: what one word in a million leads to is as near this
+    way as any other state. "sticky": each symbol repeated for a while. "pumped": u v v v ... w with short u, v, w.
     """
     k, length = machine.n_symbols, int(lengths[-1])
     sets: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
@@ -107,7 +107,7 @@ def _rare(
 def _led(
     led: Led, reader: Reader, n_words: int, length: int, rng: np.random.Generator
 ) -> Int64[np.ndarray, "word time"]:
-    """Those on which machine and network differ come first, so that none is lost where there are more than asked for."""
+    """Those on which machine and network differ come first, so that none is lost where there are too many."""
     wrong = set(led.wrong)
     found = [*led.wrong, *(word for word in led.words if word not in wrong)][:n_words]
     words = rng.integers(reader.n_symbols, size=(len(found), length))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.aalpy_machines import to_aalpy
 from rnnscope.analyses.automata.counting.result import Counting
@@ -13,6 +13,7 @@ from rnnscope.analyses.automata.deciding import summary
 from rnnscope.analyses.automata.deciding.distinction import Distinction
 from rnnscope.analyses.automata.deciding.doubts import Doubts
 from rnnscope.analyses.automata.deciding.fidelity import Fidelity
+from rnnscope.analyses.automata.deciding.repeats import Repeats
 from rnnscope.analyses.automata.deciding.truth import OnTask, Truth
 from rnnscope.analyses.automata.figures.acceptor import acceptor_graph
 from rnnscope.analyses.automata.figures.states import states_figure
@@ -25,20 +26,6 @@ from rnnscope.tasks.machine import Machine
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-
-@dataclass(frozen=True, kw_only=True)
-class Repeats:
-    """What the same search found with other random words: four times more where nothing refuted the first machine, else
-    once more.
-
-    Attributes:
-        n_states: of each machine.
-        same: whether each is equivalent to the first, decided exactly.
-    """
-
-    n_states: Int64[np.ndarray, " repeat"]
-    same: Bool[np.ndarray, " repeat"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +45,8 @@ class MachineSearch:
         n_states: how many states each has, minimal.
         agreement: the fraction of prefixes of validation words on which each agrees with the network.
         transitions, outputs: the machines themselves, one below the other; see `machine`.
-        repeats: the same search with other words; None where the machine is not faithful (see `summary`), and in results
-            of before there was one.
+        repeats: the same search with other words; None where the machine is not faithful (see `summary`), and in
+            results of before there was one.
         n_led: words whose outputs were looked at to find such as random words would miss.
     """
 

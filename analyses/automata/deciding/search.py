@@ -135,10 +135,10 @@ class Found:
 def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Found:
     """The machine by `search.method`; of several, the one that describes the network's answers most briefly.
 
-    Unless nothing refuted it, or it is to be one of clustered states, the network then leads: where its outputs go furthest, words are sought on which it
-    differs from the machine. Those that are found are learned from, with others like them, until no more are found or
-    the machine stays the same. (What nothing refuted is looked at so by `falsify`, with other words; but for a machine
-    that shows the same in all states.)
+    Where random words see next to nothing wrong, the network then leads: where its outputs go furthest, words are sought
+    on which it differs from the machine. Those that are found are learned from, with others like them, until no more are
+    found or the machine stays the same. What nothing refuted is looked at in this way afterwards, by `falsify`; so are
+    machines of clustered states. But a machine that shows the same in all states always is.
     """
     found, n_led = _searched(reader, search, rng), 0
     if (found.unrefuted or search.method == "states") and not _constant_outputs(found.machine):

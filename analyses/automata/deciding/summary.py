@@ -1,17 +1,13 @@
 """What an acceptor's machine is and how far it is to be trusted, sentence by sentence."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from rnnscope.analyses.automata.counting.result import Counting
 from rnnscope.analyses.automata.deciding.doubts import Doubts
 from rnnscope.analyses.automata.deciding.fidelity import Fidelity
+from rnnscope.analyses.automata.deciding.repeats import Repeats
 from rnnscope.analyses.automata.deciding.truth import OnTask, Truth
 from rnnscope.analyses.automata.wording import percent, plural_states
-
-if TYPE_CHECKING:
-    from rnnscope.analyses.automata.deciding.result import Repeats
 
 FAITHFUL = 0.9  # below this agreement the summary warns
 
@@ -56,7 +52,7 @@ def _drift(fidelity: Fidelity, rows: list[int]) -> int | None:
     return min(lengths, default=None)
 
 
-def repeated(repeats: "Repeats | None") -> list[str]:
+def repeated(repeats: Repeats | None) -> list[str]:
     """Whether the same search finds the same machine with other random words."""
     if repeats is None:
         return []
