@@ -121,8 +121,9 @@ def extract_automaton(
         max_states: the most states of a machine that reads symbols. None: 200, of a predictor 32.
         n_states: of a predictor: how many states; the next smaller number where no automaton of that size was found.
             None: chosen.
-        budget: words whose answer may be asked for in learning, and at most as many to choose by; the best machine
-            found with them is returned, and `out_of_budget` says so.
+        budget: words whose answer may be asked for in learning, at most as many to choose by, and as many that the
+            network leads to; again for each round in which such words are learned from, or in which states lose their
+            price. The best machine found with them is returned, and `out_of_budget` says so.
         n_test_words: held-out words of each kind for the fidelity; the search for disagreement has half as many of each
             of its kinds. None: 200 (moore: a share of words that disagree is known to about 2 %; give 1000, and longer
             `test_lengths`, where more trust is wanted: it then takes most of the time), 100 (emitter), 3 `n_words`

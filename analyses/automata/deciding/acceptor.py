@@ -9,12 +9,12 @@ from rnnscope.analyses.automata import dynamics
 from rnnscope.analyses.automata.counting import counters
 from rnnscope.analyses.automata.counting.result import Counting
 from rnnscope.analyses.automata.deciding.distinction import myhill_nerode
-from rnnscope.analyses.automata.deciding.doubts import LED_DEPTH, LED_WIDTH, falsify
+from rnnscope.analyses.automata.deciding.doubts import LED_DEPTH, LED_WIDTH, falsify, refuting_words
 from rnnscope.analyses.automata.deciding.fidelity import measure_fidelity
 from rnnscope.analyses.automata.deciding.led_words import follow_outputs
 from rnnscope.analyses.automata.deciding.repeats import Repeats
 from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch
-from rnnscope.analyses.automata.deciding.search import FAITHFUL, Found, Search, find_machine
+from rnnscope.analyses.automata.deciding.search import FAITHFUL, Exam, Found, Search, find_machine
 from rnnscope.analyses.automata.deciding.truth import OnTask, against_truth, task_accuracy
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks import Task
@@ -25,6 +25,7 @@ PAIRS = 200  # of words, for compression and distinction
 # Further searches with other words: many where the first was never refuted, which are quick, and one where it was, as
 # the machine then mostly depends on the words; none where it is not faithful anyway.
 REPEATS, REPEATS_OF_REFUTED = 4, 1
+ROUNDS = 3  # of learning from what a search for disagreement finds
 MOST_SYMBOLS = 8  # beyond this, counting is not looked for
 
 
@@ -40,10 +41,9 @@ def extract_acceptor(
     # A stream of random numbers for each step: words to learn from and words to test with have nothing in common.
     learning, testing, doubting, placing = (np.random.default_rng([seed, 0xA0, i]) for i in range(4))
     found = find_machine(reader, search, learning)
+    n_doubts = max(n_test_words // 2, 2)
+    found = _refined_by_doubts(reader, search, found, n_doubts, learning)
     led = follow_outputs(reader, found.machine, LED_WIDTH, LED_DEPTH, doubting)
-    if found.unrefuted and led.wrong:
-        found = find_machine(reader, search.led_to(reader, led.wrong, doubting), learning)
-        led = follow_outputs(reader, found.machine, LED_WIDTH, LED_DEPTH, doubting)
     # Where no trial asks what is shown before the first symbol, the start may show anything.
     asked = task is None or len(reader.opening) > 0
     machine, tried = (found.machine.minimise(empty_word=asked), [m.minimise(empty_word=asked) for m in found.machines])
@@ -53,8 +53,8 @@ def extract_acceptor(
     shown = None if search.of_task is None else task
     measured = measure_fidelity(reader, machine, lengths, n_test_words, testing, shown)
     faithful = measured.fidelity.words[measured.fidelity.worst, 0] >= FAITHFUL
-    repeats = _repeated(reader, search, found, seed) if faithful else None
-    n_pairs, n_doubts = min(PAIRS, max(n_test_words // 4, 2)), max(n_test_words // 2, 2)
+    repeats = _repeated(reader, search, found, n_doubts, seed) if faithful else None
+    n_pairs = min(PAIRS, max(n_test_words // 4, 2))
     distinction = myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
     doubts = falsify(reader, machine, n_doubts, lengths, doubting, shown, led)
     on_task, exact = None, None
@@ -98,10 +98,35 @@ def extract_acceptor(
     )
 
 
-def _repeated(reader: Reader, search: Search, found: Found, seed: int) -> Repeats:
+def _refined_by_doubts(reader: Reader, search: Search, found: Found, n_words: int, rng: np.random.Generator) -> Found:
+    """Where only a search for disagreement finds any, what it finds is learned from: of the machines before and after,
+    the one that is right on more words then, half of them such and others like them."""
+    if search.method == "states" or search.budget < 2 * search.n_words:
+        return found
+    for _ in range(ROUNDS):
+        refuting = refuting_words(reader, found.machine, n_words, search.length, rng)
+        exam = Exam.of(reader, search, rng)
+        if not refuting or exam.words_right(found.machine) < FAITHFUL:
+            break
+        search = search.led_to(reader, [*found.leads.words, *refuting], rng)
+        other = find_machine(reader, search, rng)
+        exam = Exam.of(reader, search, rng)
+        if exam.words_right(other.machine) <= exam.words_right(found.machine):
+            break
+        other.n_questions, other.n_led = other.n_questions + found.n_questions, other.n_led + found.n_led
+        found = other
+    return found
+
+
+def _repeated(reader: Reader, search: Search, found: Found, n_words: int, seed: int) -> Repeats:
     """The same search with other random words."""
     n = REPEATS if found.unrefuted else REPEATS_OF_REFUTED
-    others = [find_machine(reader, search, np.random.default_rng([seed, 0xA1, i])).machine for i in range(n)]
+    others = []
+    for i in range(n):
+        rng = np.random.default_rng([seed, 0xA1, i])
+        other = find_machine(reader, search, rng)
+        # What doubts did not change needs none again.
+        others.append((_refined_by_doubts(reader, search, other, n_words, rng) if found.leads.words else other).machine)
     return Repeats(
         n_states=np.array([machine.minimise().n_states for machine in others]),
         same=np.array([machine.equivalent(found.machine)[0] for machine in others]),

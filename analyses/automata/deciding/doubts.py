@@ -57,6 +57,43 @@ def falsify(
     apart from all before (`exploration`), and then random symbols: what one word in a million leads to is as near this
     way as any other state. "sticky": each symbol repeated for a while. "pumped": u v v v ... w with short u, v, w.
     """
+    sets = _drawn(reader, machine, n_words, lengths, rng, task, led)
+    shares, counts, found = [], [], None
+    for words, ends in sets.values():
+        agrees = agreement(machine, words, reader.read(words, rng))
+        if ends is not None:
+            agrees |= np.arange(agrees.shape[1]) > ends[:, None]
+        shares.append([(~agrees[:, : n + 1].all(1)).mean() for n in lengths])
+        counts.append(len(words))
+        if shares[-1][-1]:
+            word = shortest(words, agrees)
+            found = word if found is None or len(word) < len(found) else found
+    return Doubts(kinds=tuple(sets), wrong=np.array(shares), n_words=np.array(counts), word=found)
+
+
+def refuting_words(
+    reader: Reader, machine: Machine, n_words: int, length: int, rng: np.random.Generator, led: Led | None = None
+) -> list[tuple[int, ...]]:
+    """The shortest beginnings, after which machine and network differ, of words as `falsify` draws them up to a length,
+    trials of a task left out; the shortest first."""
+    found: set[tuple[int, ...]] = set()
+    for words, _ in _drawn(reader, machine, n_words, np.array([length]), rng, None, led).values():
+        agrees = agreement(machine, words, reader.read(words, rng))
+        first = agrees.argmin(1)
+        found |= {tuple(words[row, : first[row]].tolist()) for row in np.flatnonzero(~agrees.all(1))}
+    return sorted(found - {()}, key=lambda word: (len(word), word))
+
+
+def _drawn(
+    reader: Reader,
+    machine: Machine,
+    n_words: int,
+    lengths: Int64[np.ndarray, " length"],
+    rng: np.random.Generator,
+    task: Task | None,
+    led: Led | None,
+) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+    """The words of each kind, and where those of the task end."""
     k, length = machine.n_symbols, int(lengths[-1])
     sets: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
     if task is not None:
@@ -77,17 +114,7 @@ def falsify(
     t = np.arange(length)
     inside = (t >= begin) & (t < end)
     sets["pumped"] = np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1), None
-    shares, counts, found = [], [], None
-    for words, ends in sets.values():
-        agrees = agreement(machine, words, reader.read(words, rng))
-        if ends is not None:
-            agrees |= np.arange(agrees.shape[1]) > ends[:, None]
-        shares.append([(~agrees[:, : n + 1].all(1)).mean() for n in lengths])
-        counts.append(len(words))
-        if shares[-1][-1]:
-            word = shortest(words, agrees)
-            found = word if found is None or len(word) < len(found) else found
-    return Doubts(kinds=tuple(sets), wrong=np.array(shares), n_words=np.array(counts), word=found)
+    return sets
 
 
 def _rare(

@@ -135,8 +135,8 @@ class Found:
 def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Found:
     """The machine by `search.method`; of several, the one that describes the network's answers most briefly.
 
-    Where random words see next to nothing wrong, the network then leads: where its outputs go furthest, words are sought
-    on which it differs from the machine. Those that are found are learned from, with others like them, until no more are
+    Where random words see next to nothing wrong, the network then leads: words are sought where its outputs go
+    furthest, on which it differs from the machine. Those are learned from, with others like them, until no more are
     found or the machine stays the same. What nothing refuted is looked at in this way afterwards, by `falsify`; so are
     machines of clustered states. But a machine that shows the same in all states always is.
     """
@@ -147,17 +147,16 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
     for _ in range(LED_ROUNDS):
         if exam.words_right(found.machine) < FAITHFUL:
             break  # what random words show is enough to be wrong about
-        left = search.budget - found.n_questions - n_led
-        if left < search.n_words:
+        if search.budget < 2 * search.n_words:
             found.out_of_budget = True
             break
-        wrong, n_asked = _led_astray(reader, found.machine, search, left, rng)
+        wrong, n_asked = _led_astray(reader, found.machine, search, search.budget, rng)
         n_led += n_asked
         known = search.leads.words
         search = search.led_to(reader, wrong, rng)
-        if search.leads.words == known or left - n_asked < search.n_words:
+        if search.leads.words == known:
             break
-        last, found = found, _searched(reader, replace(search, budget=left - n_asked), rng)
+        last, found = found, _searched(reader, search, rng)
         found.n_questions += last.n_questions
         if found.machine.equivalent(last.machine)[0]:
             break
@@ -169,13 +168,11 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
 def _further(reader: Reader, search: Search, found: Found, exam: "Exam", rng: np.random.Generator) -> Found:
     """Where no brief machine is faithful: states without their price. Of all machines the smallest is taken that is
     faithful then, or if none is, the one that agrees with most words; the whole front is there to be seen."""
-    budget = search.budget - found.n_questions
-    if search.method != "auto" or budget < 2 * search.n_words:
+    if search.method != "auto" or search.budget < 2 * search.n_words:
         return found
     if exam.words_right(found.machine) >= FAITHFUL or exam.rate(found.machine) > HOPELESS_RATE:
         return found
-    budget -= search.n_words
-    learned = _by_questions(reader, search, budget, rng, priced=False)
+    learned = _by_questions(reader, search, search.budget, rng, priced=False)
     _keep(found, learned, exam)
     cloud = StateCloud(reader, search.n_words, search.length, rng, [], search.quantiser, search.drawn(reader.n_symbols))
     found.n_questions += search.n_words
