@@ -16,6 +16,8 @@ from rnnscope.numerics import linalg
 
 # A point that is not certified is degenerate when an eigenvalue is nearer to 1 than this.
 NEAR_ONE = 1e-6
+# The sign of a determinant is known where no singular value is below so many roundings a unit.
+ROUNDINGS = 16
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,17 @@ def index_of(
         n_nearly: places at each input of which it is not known whether they are points.
         keeps: see `Index`.
     """
+    n = jacobians.shape[-1]
     with linalg.one_thread():
-        sign = np.linalg.slogdet(np.eye(jacobians.shape[-1]) - jacobians)[0].astype(np.int64)
-    known = smooth & (regular | (np.abs(eigenvalues - 1).min(-1, initial=np.inf) > NEAR_ONE))
+        sign = np.linalg.slogdet(np.eye(n) - jacobians)[0].astype(np.int64)
+        nearest = np.abs(eigenvalues - 1).min(-1, initial=np.inf)
+        # What is proven to be invertible may still be so near to singular that rounding decides the sign.
+        asked = np.flatnonzero(regular & (nearest <= NEAR_ONE))
+        size = np.linalg.svd(np.eye(n) - jacobians[asked], compute_uv=False)
+        clear = size[:, -1] > ROUNDINGS * n * np.finfo(float).eps * (1 + size[:, 0])
+    known = smooth & (nearest > NEAR_ONE)
+    known[asked] = smooth[asked] & clear
     sign = np.where(known, sign, 0)
-    n = len(keeps)
-    total = np.bincount(condition, sign, n).round().astype(np.int64)
-    return Index(sign, total, n_nearly + np.bincount(condition[sign == 0], minlength=n), keeps)
+    n_held = len(keeps)
+    total = np.bincount(condition, sign, n_held).round().astype(np.int64)
+    return Index(sign, total, n_nearly + np.bincount(condition[sign == 0], minlength=n_held), keeps)
