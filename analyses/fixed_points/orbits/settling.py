@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
 from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.analyses.fixed_points.search.root_search import FIXED
+from rnnscope.analyses.fixed_points.search.stability import is_marginal
 from rnnscope.cost import FLOAT, Expected, Number, Scale
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
@@ -33,8 +34,6 @@ CLOSE = 0.05
 RUNAWAY = 1e6  # in units of the largest state at the start
 # Two points are one at this distance, in units of the scale, as in the search for fixed points.
 SAME = 1e-5
-# Fixed points with |λ| = 1 up to this stand in a line, or where they are born or die.
-MARGINAL = 1e-6
 
 Watch = Callable[[np.ndarray, np.ndarray, int], None]
 
@@ -103,7 +102,7 @@ def nodes_of(found: FixedPoints, rows: np.ndarray) -> Nodes:
         condition=found.point_input[rows],
         n_unstable=n_unstable,
         smooth=smooth,
-        marginal=np.abs(moduli[:, 0] - 1) < MARGINAL,
+        marginal=is_marginal(found.eigenvalues[rows]),
         stay=np.where(smooth, stay, np.maximum(stay, 2 * BLOCK)),
         listed=rows,
     )

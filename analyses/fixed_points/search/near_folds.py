@@ -219,7 +219,7 @@ def _fixed(
         return keep, tuple(reasons)
     x, u = points[open_], held[open_]
     jacobians = state_map.jacobian(x, u)
-    smooth = is_smooth(lambda h: state_map.jacobian(h, u), x, jacobians, 1e-6 * scale)
+    smooth = is_smooth(lambda h: state_map.jacobian(h, u), x, jacobians, 1e-6 * scale, known=state_map.smooth)
     bounded = np.array([reasons[i] not in (NO_BOUND, NOT_ASKED) for i in open_])
     n = points.shape[1]
     random = np.random.default_rng(0).standard_normal((n, 2))  # only a size is estimated with them

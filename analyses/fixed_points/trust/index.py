@@ -20,6 +20,13 @@ NEAR_ONE = 1e-6
 ROUNDINGS = 16
 
 
+# A point this part of the domain's width inside is on its border, as far as the search can tell.
+AT_BORDER = 1e-9
+BORDER = "on border"
+ON_BORDER = "nothing is known of the index, as a fixed point lies on the border of the domain"
+GIVEN = ", if the map is continuous and keeps its domain, as states that were tried do"
+
+
 @dataclass(frozen=True)
 class Index:
     """Whether a list of fixed points can be all of them, input by input.
@@ -29,7 +36,9 @@ class Index:
         total: their sum at each input.
         unknown: points of sign 0 at each input, and places that may be points, as near a fold.
         keeps: whether the map keeps its domain at each input, so that the sum over all points is 1: "known" from its
-            equation, "not refuted" by states that were tried, "refuted", or "unbounded", without a finite domain.
+            equation, "not refuted" by states that were tried, "refuted", or "unbounded", without a finite domain; and
+            "on border" where it is not refuted but a point lies on the border of the domain, which the theorem
+            excludes.
     """
 
     sign: Integer[np.ndarray, " point"]
@@ -55,8 +64,8 @@ class Index:
     def summary(self) -> str:
         """Such as "index 3, of all points 1: at least one more exists"; empty where nothing is known."""
         if not self.applies.any():
-            return ""
-        given = "" if "not refuted" not in self.keeps else ", if the map keeps its domain, as states that were tried do"
+            return ON_BORDER if BORDER in self.keeps else ""
+        given = GIVEN if "not refuted" in self.keeps else ""
         if self.missing.any():
             total = self.total[self.missing][0]
             return f"index {total}, of all points it is 1: at least one more exists{self._at(self.missing)}{given}"
@@ -65,8 +74,30 @@ class Index:
             return f"index not known{self._at(undecided)}, as a point is degenerate or nearly so"
         return f"index 1{self._at(self.applies)}, consistent with all having been found{given}"
 
+    @property
+    def though(self) -> str:
+        """What is to be added where no point was found: that there is one, where a theorem says so."""
+        if not self.applies.any():
+            return ""
+        return f" found, though there is one{'' if 'known' in self.keeps else GIVEN},"
+
     def _at(self, chosen: Bool[np.ndarray, " condition"]) -> str:
         return "" if len(chosen) == 1 else f" at {int(chosen.sum())} of {len(chosen)} inputs"
+
+
+def inside(
+    keeps: tuple[str, ...],
+    points: Float[np.ndarray, "point unit"],
+    condition: Integer[np.ndarray, " point"],
+    domain: Float[np.ndarray, "2 unit"] | None,
+) -> tuple[str, ...]:
+    """What is known at each input, as `keeps_domain` says it, and "on border" where one of these points, each at the
+    input `condition`, spoils the theorem. (Where it is known that the domain is kept, all points lie inside it.)"""
+    if domain is None or "not refuted" not in keeps:
+        return keeps
+    slack = AT_BORDER * (domain[1] - domain[0])
+    border = condition[((points <= domain[0] + slack) | (points >= domain[1] - slack)).any(1)]
+    return tuple(BORDER if word == "not refuted" and i in border else word for i, word in enumerate(keeps))
 
 
 def signs_of(
