@@ -226,7 +226,9 @@ def find_fixed_points(
     start_point[fixed] = place[belongs[fixed]]
 
     points, at, jacobians, eigenvalues = (x[order] for x in (points, at, jacobians, eigenvalues))
-    smooth = is_smooth(lambda h: state_map.jacobian(h, held[at]), points, jacobians, 1e-6 * scale, known=state_map.smooth)
+    smooth = is_smooth(
+        lambda h: state_map.jacobian(h, held[at]), points, jacobians, 1e-6 * scale, known=state_map.smooth
+    )
     certificates = told.proofs(rows[order])
     slow_points = SlowPoints(points=ends.ends[slow_rows], q=ends.q[slow_rows], input=condition[slow_rows])
     n_nearly = np.bincount(slow_points.input[slow_points.q < tolerance], minlength=len(held))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import rnnscope as rs
-from rnnscope.analyses import basin_fractions, find_cycles, find_fixed_points
+from rnnscope.analyses import find_cycles, find_fixed_points
 
 
 def turned(x: np.ndarray, angle: float, growth: float) -> np.ndarray:
