@@ -152,6 +152,8 @@ class BifurcationDiagram(Result):
             parts.append(f"{unsure} ambiguous step{'' if unsure == 1 else 's'}")
         if lost:
             parts.append(f"{lost} LOST on the way")
+        if self.branches.n_undefined:
+            parts.append(f"{self.branches.n_undefined} followed to where the map is no longer finite")
         if left_out:
             parts.append(f"{left_out} points found and not followed")
         parts += self._indices()

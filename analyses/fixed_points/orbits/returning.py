@@ -29,7 +29,7 @@ def on_cycles(
     """Which of these states, which return after so many steps, are on a cycle of that period.
 
     There is to be a root of F^p(x) - x within `radius`, which comes back no sooner than after p steps by more than
-    `still`, and where no multiplier is the largest and within 1e-6 of the unit circle: what is neutral attracts nothing.
+    `still`, and whose largest multiplier is not within 1e-6 of the unit circle: what is neutral attracts nothing.
     Cycles that repel pass, as orbits can be on them by rounding (see `repelled`).
 
     Args:

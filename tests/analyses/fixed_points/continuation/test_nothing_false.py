@@ -171,3 +171,25 @@ def test_a_steep_smooth_function_has_no_kink(steep):
     fold = h - np.arctanh(2 * h) / steep
     assert (np.abs(np.abs(found.events.value) - fold) <= found.events.error + 1e-8).all()
     assert found.events.error.max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("step", "size", "flip"),
+    [
+        (lambda x, p: np.sqrt(p - x), 1, 0.75),  # x = 1/2: -1 / (2 x) = -1
+        (lambda x, p: np.stack([0.5 * np.sqrt(p - x[..., 0]), 0.5 * x[..., 1]], -1), 2, 0.1875),  # x = 1/8
+    ],
+)
+def test_a_branch_ends_where_the_map_does(step, size: int, flip: float):
+    """sqrt(p - x) is no number beyond x = p, which the branch meets at p = 0."""
+
+    def at(p: float) -> rs.FunctionMap:
+        return rs.FunctionMap(lambda x: step(x, p), state_size=size, domain=(-2, 2))
+
+    with np.errstate(all="ignore"):
+        found = follow_parameter(at, values=[-1, 1], n_starts=16)
+    assert [found.events.kind_names[kind] for kind in found.events.kind] == ["flip"]
+    np.testing.assert_allclose(found.events.value, flip, atol=1e-6)
+    assert found.branches.n_undefined == 1
+    assert "no longer finite" in found.summary()
+    assert found.branches.n_lost == 0

@@ -359,7 +359,7 @@ def turning(turn: float, growth: float):
     ],
 )
 def test_a_slow_spiral_is_no_cycle(step, size: int, centre: float, width: float):
-    """None of these maps has a cycle: each orbit turns by a half, a third ... of a turn a step, and hardly moves else."""
+    """None of these maps has a cycle: each orbit turns by a half, a third ... of a turn a step, and is slow else."""
     subject = rs.FunctionMap(step, state_size=size, domain=(centre - width, centre + width))
     known = find_fixed_points(subject, n_starts=16, n_rounds=0)
     found = basin_fractions(subject, fixed_points=known, n_starts=300, n_steps=1000)
