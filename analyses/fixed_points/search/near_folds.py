@@ -9,7 +9,9 @@ at several places where there is nothing; just before, the two cannot be told ap
   curved and smooth there, is nearly degenerate: there may be none, one or two. It is left with the slow points, among
   which a q below the tolerance marks it.
 - Where it does not, a point is no fixed point if Newton's method sees none: steps do not get shorter, and are too long
-  to be rounding. One where J - 1 is nearly singular remains, and its certificate says so.
+  to be rounding. Where proofs were asked for, it is left with the slow points also where the step is no small
+  correction, or J - 1 cannot be told from a singular matrix: a small q says nothing there. One where J - 1 is nearly
+  singular remains, and its certificate says so.
 """
 
 from dataclasses import dataclass, replace
@@ -37,6 +39,9 @@ MORE_THAN_ROUNDING = 1e-8
 # J - 1 is nearly singular if some direction is mapped to less than this part of it: then curvature and rounding decide
 # together whether there is a zero (rounding of 1e-16, and a curvature of 1, over the square of this).
 NEARLY_SINGULAR = 1e-7
+# Where nothing is proven, a Newton step longer than this part of the scale is no correction, and J - 1 is singular
+# where it shrinks a direction to less than this part of it, or to ten errors of the Jacobian.
+CORRECTION, SINGULAR = 1e-6, 1e-13
 POLISHING = 20
 # A certified point is moved to what is proven where its error is more than this part of the scale.
 FAR_OFF = 1e-9
@@ -232,6 +237,9 @@ def _fixed(
     again = _steps(state_map, x, u, residuals(state_map, there, u)[0][..., None])[..., 0]
     step, next_step = (np.linalg.norm(s, axis=1) for s in (first, again))
     astray = (step > MORE_THAN_ROUNDING * scale) & ~(next_step < 0.5 * step) & np.isfinite(step)
+    least = max(SINGULAR, 10 * state_map.jacobian_error)
+    told = (step <= CORRECTION * scale) & (longest * (1 + np.abs(jacobians).max((1, 2))) < 1 / least)
+    astray |= ~told & np.array([reasons[i] == NO_BOUND for i in open_])
     for i, row in enumerate(open_):
         keep[row] = not (smooth[i] and (bounded[i] or astray[i]))
         if smooth[i] and (bounded[i] or singular[i] or astray[i]):
