@@ -3,6 +3,7 @@
 import jaxtyping
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 import rnnscope as rs
 from rnnscope.analyses.lyapunov import lyapunov_spectrum
@@ -19,9 +20,13 @@ def line(step, slope, dt=None):
 
 
 E, DT = 1e-3, 1e-4
+REST = brentq(lambda x: np.tanh(1.003 * x) - x, 0.05, 0.2)
 LEAVING = {  # a map whose starts near 0 leave it by about as much as the run is long, and the exponent where they go
     "homographic": (line(lambda x: x * (1 + E) / (1 + E * abs(x)), lambda x: (1 + E) / (1 + E * abs(x)) ** 2), -E),
-    "tanh": (line(lambda x: np.tanh(1.003 * x), lambda x: 1.003 * (1 - np.tanh(1.003 * x) ** 2)), -0.006),
+    "tanh": (
+        line(lambda x: np.tanh(1.003 * x), lambda x: 1.003 * (1 - np.tanh(1.003 * x) ** 2)),
+        np.log(1.003 * (1 - REST**2)),
+    ),
     "double well": (line(lambda x: x + DT * (x - x**3), lambda x: 1 + DT * (1 - 3 * x**2), DT), -2 * DT),
 }
 
@@ -32,7 +37,7 @@ def test_states_that_leave_a_saddle_are_seen(name: str, transient: int | None):
     state_map, true = LEAVING[name]
     starts = 1e-3 * np.random.default_rng(0).standard_normal((10, 1))
     found = lyapunov_spectrum(state_map, starts=starts, transient=transient)
-    assert abs(found.exponents[0] - true) <= 2 * found.standard_error[0]
+    assert abs(found.exponents[0] - true) <= 2 * found.standard_error[0] + 1e-9
     if transient is None and name == "tanh":  # a longer transient is enough here
         return
     assert found.starts.n_moving
