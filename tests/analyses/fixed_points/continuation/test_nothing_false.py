@@ -193,3 +193,19 @@ def test_a_branch_ends_where_the_map_does(step, size: int, flip: float):
     assert found.branches.n_undefined == 1
     assert "no longer finite" in found.summary()
     assert found.branches.n_lost == 0
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(("gain", "kink", "low"), [(2.0, 0.0, -1.0), (2.0, 0.0, -0.83), (3.0, 0.1, -0.7)])
+def test_the_place_of_a_border_collision_has_an_error_that_covers_it(exact: bool, gain: float, kink: float, low: float):
+    """max(0, g x + p - k) has its two points for p < k, which meet at p = k."""
+
+    def at(p: float) -> rs.FunctionMap:
+        slope = (lambda x: (gain * (gain * x + p - kink > 0))[..., None]) if exact else None
+        return rs.FunctionMap(
+            lambda x: np.maximum(0, gain * x + p - kink), jacobian=slope, state_size=1, domain=(-2, 2)
+        )
+
+    found = follow_parameter(at, values=[low, 1], n_starts=16)
+    assert [found.events.kind_names[kind] for kind in found.events.kind] == ["border collision"]
+    assert abs(found.events.value[0] - kink) <= found.events.error[0] < 1e-3
