@@ -26,7 +26,7 @@ from rnnscope.analyses.lyapunov.spectrum_result import (
     Starts,
     allowed_error,
 )
-from rnnscope.analyses.lyapunov.trust import FINE, drift_of, error_of, starts_agree
+from rnnscope.analyses.lyapunov.trust import FINE, creeps, drift_of, error_of, starts_agree
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, StateRows, Whole
@@ -176,7 +176,8 @@ def _spectrum(
         allowed_error(curve[-1], tolerance, dt),
     )
     # What drives the map may move its states for as long as it likes.
-    n_moving = 0 if orbits.drive in DRIVEN else int(growth.moving.sum())
+    # And a phase that is counted on from turn to turn moves for ever, but growth then does not change.
+    n_moving = int(growth.moving.sum()) if orbits.drive not in DRIVEN and creeps(logs, ends).any() else 0
     if n_moving:
         error = np.fmax(error, UNSETTLED / n_steps)
     gone = np.isneginf(logs[-1])

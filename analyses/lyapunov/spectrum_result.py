@@ -97,7 +97,8 @@ class Starts:
         n_others, n_apart: random starts that were run without tangent vectors under what the first start was shown,
             and those of them that did not come to it; 0 where it was not asked.
         n_moving: starts of a map that nothing drives, whose mean state in the second half of the run is further from
-            that in the first than states scatter within the halves: they are still on their way, as from a saddle.
+            that in the first than states scatter within the halves, while growth changes too by more than chance: they
+            are still on their way, as from a saddle.
     """
 
     exponents: Float[np.ndarray, "start exponent"] = field(metadata={FORMERLY: "per_start"})
@@ -273,6 +274,7 @@ class LyapunovSpectrum(Result):
             f"entropy rate {self._unknown if entropy is None else f'{entropy / scale:.3f} {unit}'}",
             f"{n_alive} starts x {starts.n_steps} steps after {starts.transient}, {self.drive}",
             self._memory(),
+            self._moving,
             starts.lost,
         ]
         return "; ".join(part for part in parts if part)
@@ -297,11 +299,6 @@ class LyapunovSpectrum(Result):
 
     def _fault(self) -> str:
         scale, drift, error = self.dt or 1.0, abs(self.convergence.drift[0]), self.standard_error[0]
-        if self.starts.n_moving:
-            return (
-                f"the states of {self.starts.n_moving} start{'' if self.starts.n_moving == 1 else 's'} still move from "
-                "one place to another: run longer, or after a longer transient"
-            )
         if not self.convergence.agree[0]:
             return f"starts disagree, {self._groups()}"
         if not np.isfinite(drift):
@@ -310,10 +307,18 @@ class LyapunovSpectrum(Result):
             return "too short for an error, with one start"
         halves = f"halves differ by {drift / scale:.2g}" if drift > self.allowed[0] else ""
         scatter = f"the error is {error / scale:.2g}" if error > max(self.allowed[0], drift) else ""
+        if self.starts.n_moving and not halves and not scatter:
+            return "states still move"
         fault = f"{' and '.join(filter(None, (halves, scatter)))}, more than {self.allowed[0] / scale:.2g}"
         return fault + (
             f", after a transient of {self.starts.transient} steps that is too short" if self.creeping else ""
         )
+
+    @property
+    def _moving(self) -> str:
+        n = self.starts.n_moving
+        where = f"the states of {n} start{'' if n == 1 else 's'} still move from one place to another"
+        return f"{where}: run longer, or after a longer transient" if n else ""
 
     def _groups(self) -> str:
         """The starts by λ_1, in groups that are further apart than all scatter."""
