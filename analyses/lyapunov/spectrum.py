@@ -26,7 +26,7 @@ from rnnscope.analyses.lyapunov.spectrum_result import (
     Starts,
     allowed_error,
 )
-from rnnscope.analyses.lyapunov.trust import FINE, creeps, drift_of, error_of, starts_agree
+from rnnscope.analyses.lyapunov.trust import FINE, ZERO, creeps, drift_of, error_of, starts_agree
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, StateRows, Whole
@@ -177,7 +177,9 @@ def _spectrum(
     )
     # What drives the map may move its states for as long as it likes.
     # And a phase that is counted on from turn to turn moves for ever, but growth then does not change.
-    n_moving = int(growth.moving.sum()) if orbits.drive not in DRIVEN and creeps(logs, ends).any() else 0
+    # (Where it is the same to rounding, and positive, states leave a saddle, still next to it.)
+    changes = creeps(logs, ends) | ((np.abs(drift) <= ZERO) & (curve[-1] > ZERO))
+    n_moving = int(growth.moving.sum()) if orbits.drive not in DRIVEN and changes.any() else 0
     if n_moving:
         error = np.fmax(error, UNSETTLED / n_steps)
     gone = np.isneginf(logs[-1])

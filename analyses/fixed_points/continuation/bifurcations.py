@@ -291,7 +291,7 @@ def _at_a_kink(family: Family, a: _Place, b: _Place) -> Event:
     near = float(min(np.linalg.norm(x - a.x), np.linalg.norm(x - b.x)))
     if (family.slope is None or family.noise > EXACT) and near < WITHIN * DIFFERENCE:
         # A slope by differences that reach across the kink is one of neither side, and the line with it leads aside.
-        error = max(error, 2 * near + DIFFERENCE)
+        error = max(error, 2 * near)
     if np.linalg.norm(lengths) > 10 * wide:  # they are all but parallel
         x, error = (a.x + b.x) / 2, wide
     kind = "border collision" if _has_kink(family, a, b, JUMP) else "unclassified"
