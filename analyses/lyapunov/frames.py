@@ -29,6 +29,8 @@ SUSPECT, NEXT, SAME = np.log(1e-10), 2.0**-50, 0.1
 # A frame past this ratio, a logarithm, is badly conditioned: then QR takes the place of elimination.
 ILL = np.log(1e8)
 MOST_STEPS = 10
+# Motion below this part of the size of states is none.
+AT_REST = 1e-6
 # What the interval comes to be on networks of the presets.
 USUAL_INTERVAL = 2
 
@@ -150,6 +152,7 @@ class Growth:
         diverged_at: the step at which a state or a tangent vector was no longer finite; -1 for never.
         separation: the largest distance at the end between states that were shown the same, in units of that at the
             beginning; None where there were none.
+        moving: whether a start is on its way from one place to another for all of the run (see `Places`).
     """
 
     logs: Float[np.ndarray, "record start exponent"]
@@ -158,6 +161,32 @@ class Growth:
     spread: float
     diverged_at: Integer[np.ndarray, " start"]
     separation: float | None
+    moving: Bool[np.ndarray, " start"]
+
+
+class Places:
+    """Where states are in the first half of a run, and in the second. Those on an attractor are in both at about the
+    same places, unless it takes longer than the run to go round; those that leave a saddle, or come in, are not."""
+
+    def __init__(self, n_starts: int, n: int, size: float) -> None:
+        self._sum, self._square = np.zeros((2, n_starts, n)), np.zeros((2, n_starts))
+        self._count, self._size = np.zeros(2), size
+
+    def add(self, half: int, states: Float[np.ndarray, "start state"]) -> None:
+        self._sum[half] += states
+        self._square[half] += np.einsum("sn,sn->s", states, states)
+        self._count[half] += 1
+
+    @property
+    def moving(self) -> Bool[np.ndarray, " start"]:
+        """Whether the mean states differ by more than the spread within the halves; what is below 1e-6 of the size of
+        states is rounding, or has come to rest."""
+        count = np.maximum(self._count, 1)
+        mean, square = self._sum / count[:, None, None], self._square / count[:, None]
+        within = np.sqrt(np.maximum(square - (mean**2).sum(2), 0.0).mean(0))
+        size = np.maximum(np.sqrt(square.mean(0)), self._size)
+        apart = np.linalg.norm(mean[1] - mean[0], axis=1)
+        return (self._count > 0).all() & (apart > np.maximum(within, AT_REST * size))
 
 
 def grow(
@@ -168,6 +197,7 @@ def grow(
     ends: Integer[np.ndarray, " record"],
     qr_every: int | None,
     rng: np.random.Generator,
+    size: float = 0.0,
 ) -> Growth:
     """Carry k tangent vectors along every trajectory.
 
@@ -178,6 +208,7 @@ def grow(
         ends: steps after the transient at which to record.
         qr_every: steps between two reductions; chosen from the stretching seen if None.
         rng: for the frame to begin with, and process noise.
+        size: of the states that the walk began with, long before; see `Places`.
     """
     n_starts, n = orbits.begin.shape
     noise_rng, frame_rng, twin_rng = rng.spawn(3)  # the noise does not depend on k
@@ -186,10 +217,17 @@ def grow(
     twins = orbits.twins(twin_rng)
     first_twins = None if twins is None else twins.copy()
     diverged_at, records, states = np.full(n_starts, -1), [], orbits.begin
-    stops = {transient, *(transient + ends).tolist()}
+    stops, middle, places = (
+        {transient, *(transient + ends).tolist()},
+        transient + ends[-1] / 2,
+        Places(n_starts, n, size),
+    )
     walk = stretches(orbits.walk(diverged_at, noise_rng, twins), together, stops)
     for t, taken, steps, (products, i) in _leaps(orbits.state_map, walk, together > 1, frame):
         states, shown = steps[-1]
+        for at, (each, _) in enumerate(steps, t - taken):
+            if at >= transient:
+                places.add(int(at >= middle), each)
         before, taken_out = frame.vectors, frame.logs
         frame.vectors = products.push(i, taken, before)
         frame.alive &= diverged_at < 0
@@ -221,6 +259,7 @@ def grow(
         spread=frame.spread,
         diverged_at=diverged_at,
         separation=_separation(orbits, states, first_twins, twins, diverged_at < 0),
+        moving=places.moving & (diverged_at < 0),
     )
 
 

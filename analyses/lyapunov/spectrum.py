@@ -26,7 +26,7 @@ from rnnscope.analyses.lyapunov.spectrum_result import (
     Starts,
     allowed_error,
 )
-from rnnscope.analyses.lyapunov.trust import FINE, drift_of, error_of, starts_agree
+from rnnscope.analyses.lyapunov.trust import FINE, ZERO, creeps, drift_of, error_of, starts_agree
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, StateRows, Whole
@@ -37,6 +37,8 @@ from rnnscope.subjects.subject import Subject
 STEPS_PER_RECORD = 40
 # The longest transient that is chosen.
 LONGEST = 20_000
+# States that move for all of a run grow or shrink by a factor of e^UNSETTLED on the way at most, as far as is known.
+UNSETTLED = 5.0
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -129,13 +131,16 @@ def lyapunov_spectrum(
     k = checked_count("n_exponents", n_exponents, orbits.state_map.state_size, "the map's state size")
     with np.errstate(all="ignore"), linalg.one_thread():
         begin, ends = (TRANSIENT if transient is None else transient), _records(n_steps)
-        growth = grow(orbits, k, transient=begin, ends=ends, qr_every=qr_every, rng=rng)
+        size = float(np.sqrt((orbits.begin**2).sum(1).mean()))
+        growth = grow(orbits, k, transient=begin, ends=ends, qr_every=qr_every, rng=rng, size=size)
         found = _spectrum(orbits, growth, ends, begin, qr_every, tolerance)
         may_wait = transient is None and orbits.drive not in DRIVEN and orbits.given is None
-        while may_wait and found.creeping and 2 * (found.starts.transient + n_steps) <= LONGEST:
+        while (
+            may_wait and (found.creeping or found.starts.n_moving) and 2 * (found.starts.transient + n_steps) <= LONGEST
+        ):
             longer = 2 * (found.starts.transient + n_steps)
             orbits, begin = orbits.later(longer - found.starts.transient, rng), longer
-            growth = grow(orbits, k, transient=TRANSIENT, ends=ends, qr_every=qr_every, rng=rng)
+            growth = grow(orbits, k, transient=TRANSIENT, ends=ends, qr_every=qr_every, rng=rng, size=size)
             late = growth.diverged_at
             growth = replace(growth, diverged_at=np.where(late < 0, -1, late + longer - TRANSIENT))
             found = _spectrum(orbits, growth, ends, begin, qr_every, tolerance)
@@ -170,6 +175,13 @@ def _spectrum(
         error_of(logs, ends, transient),
         allowed_error(curve[-1], tolerance, dt),
     )
+    # What drives the map may move its states for as long as it likes.
+    # And a phase that is counted on from turn to turn moves for ever, but growth then does not change.
+    # (Where it is the same to rounding, and positive, states leave a saddle, still next to it.)
+    changes = creeps(logs, ends) | ((np.abs(drift) <= ZERO) & (curve[-1] > ZERO))
+    n_moving = int(growth.moving.sum()) if orbits.drive not in DRIVEN and changes.any() else 0
+    if n_moving:
+        error = np.fmax(error, UNSETTLED / n_steps)
     gone = np.isneginf(logs[-1])
     agree = np.where(gone.any(0), gone.all(0), starts_agree(logs, ends, allowed))
     near = np.maximum(np.abs(drift), error) <= allowed  # not where one of them is not known
@@ -178,7 +190,7 @@ def _spectrum(
     return LyapunovSpectrum(
         exponents=curve[-1][order],
         standard_error=error[order],
-        converged=(near & agree & growth.resolved)[order],
+        converged=(near & agree & growth.resolved & (n_moving == 0))[order],
         drive=orbits.drive,
         state_size=orbits.state_map.state_size,
         dt=dt,
@@ -197,5 +209,6 @@ def _spectrum(
             separation=growth.separation,
             n_steps=n_steps,
             transient=transient,
+            n_moving=n_moving,
         ),
     )

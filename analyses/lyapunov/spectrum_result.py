@@ -96,6 +96,9 @@ class Starts:
         n_steps, transient: steps averaged, and steps before them.
         n_others, n_apart: random starts that were run without tangent vectors under what the first start was shown,
             and those of them that did not come to it; 0 where it was not asked.
+        n_moving: starts of a map that nothing drives, whose mean state in the second half of the run is further from
+            that in the first than states scatter within the halves, while growth changes too by more than chance: they
+            are still on their way, as from a saddle.
     """
 
     exponents: Float[np.ndarray, "start exponent"] = field(metadata={FORMERLY: "per_start"})
@@ -105,6 +108,7 @@ class Starts:
     transient: int
     n_others: int = field(default=0, metadata={FORMERLY: None})
     n_apart: int = field(default=0, metadata={FORMERLY: None})
+    n_moving: int = field(default=0, metadata={FORMERLY: None})
 
     @property
     def alive(self) -> Bool[np.ndarray, " start"]:
@@ -143,7 +147,8 @@ class LyapunovSpectrum(Result):
             scatter by where they stay apart as long as the run lasts; NaN where nothing is known. The truth lies
             within two of them in at least 90 % of runs of mixing systems and at marginal points (benchmarks), not
             where growth falls as slowly as a power of time below 1/2 or where all starts miss a rare event.
-        converged: drift and error are known and at most `allowed`, starts agree, and the exponent is resolved.
+        converged: drift and error are known and at most `allowed`, starts agree, and none is still on its way (see
+            `starts.n_moving`), and the exponent is resolved.
         drive: what was shown: "task trials", "given inputs", "constant input" or "no input".
         state_size: of the map; with fewer exponents than that, the rest of the spectrum is not known.
         dt: what a step is in units of time; None for a map proper.
@@ -186,7 +191,10 @@ class LyapunovSpectrum(Result):
 
     @property
     def dimension(self) -> Dimension:
-        """The Kaplan-Yorke dimension and the entropy rate with their errors, and which exponents were counted as 0."""
+        """The Kaplan-Yorke dimension and the entropy rate with their errors, and which exponents were counted as 0;
+        nothing where states are still on their way to where they will be."""
+        if self.starts.n_moving:
+            return Dimension(None, np.nan, 0, None, np.nan)
         return dimension_of(
             self.exponents,
             self.standard_error,
@@ -204,7 +212,9 @@ class LyapunovSpectrum(Result):
     @property
     def sign(self) -> int:
         """The sign of the first exponent, 1 or -1; 0 where it is within two errors of 0 (or 1e-9), has no
-        error, or where starts disagree and have not all the same sign."""
+        error, where starts disagree and have not all the same sign, or where states are still on their way."""
+        if self.starts.n_moving:
+            return 0
         if self.convergence.agree[0]:
             return int(clear_sign(self.exponents[:1], self.standard_error[:1])[0])
         signs = np.unique(np.sign(self.starts.exponents[self.starts.alive, 0]))
@@ -261,17 +271,22 @@ class LyapunovSpectrum(Result):
             f"{first} {unit} ({self._first()})",
             self._others(),
             f"Kaplan-Yorke dimension {self._dimension()}",
-            f"entropy rate {'needs more exponents' if entropy is None else f'{entropy / scale:.3f} {unit}'}",
+            f"entropy rate {self._unknown if entropy is None else f'{entropy / scale:.3f} {unit}'}",
             f"{n_alive} starts x {starts.n_steps} steps after {starts.transient}, {self.drive}",
             self._memory(),
+            self._moving,
             starts.lost,
         ]
         return "; ".join(part for part in parts if part)
 
+    @property
+    def _unknown(self) -> str:
+        return "not known, as states still move" if self.starts.n_moving else "needs more exponents"
+
     def _dimension(self) -> str:
         found = self.dimension
         if found.value is None:
-            return "needs more exponents"
+            return self._unknown
         error = f" ± {found.error:.2g}" if found.error > ZERO else ""
         return f"{found.value:.2f}{error}" + (f" if {_first_ones(found.n_zero)}" if found.n_zero else "")
 
@@ -292,10 +307,18 @@ class LyapunovSpectrum(Result):
             return "too short for an error, with one start"
         halves = f"halves differ by {drift / scale:.2g}" if drift > self.allowed[0] else ""
         scatter = f"the error is {error / scale:.2g}" if error > max(self.allowed[0], drift) else ""
+        if self.starts.n_moving and not halves and not scatter:
+            return "states still move"
         fault = f"{' and '.join(filter(None, (halves, scatter)))}, more than {self.allowed[0] / scale:.2g}"
         return fault + (
             f", after a transient of {self.starts.transient} steps that is too short" if self.creeping else ""
         )
+
+    @property
+    def _moving(self) -> str:
+        n = self.starts.n_moving
+        where = f"the states of {n} start{'' if n == 1 else 's'} still move from one place to another"
+        return f"{where}: run longer, or after a longer transient" if n else ""
 
     def _groups(self) -> str:
         """The starts by λ_1, in groups that are further apart than all scatter."""

@@ -106,6 +106,8 @@ class FunctionMap:
         self.domain: Float[np.ndarray, "2 state"] | None = None
         if domain is not None:
             self.domain = np.stack([np.broadcast_to(np.asarray(b, float), (state_size,)) for b in domain])
+            if not (self.domain[0] <= self.domain[1]).all():  # NaN is refused too
+                raise ValueError(f"domain must be (low, high) with low <= high, and no NaN, got {domain}")
 
     def _call(self, function: Callable[..., Array], states: Array, inputs: Array) -> Array:
         check_sizes(self, states, inputs)

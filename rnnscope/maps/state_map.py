@@ -129,7 +129,23 @@ class CompleteMap(StateMap, Protocol):
         ...
 
 
+def check_weights(name: str, value: torch.Tensor) -> None:
+    """Refuse weights of no network: a map of them is no number anywhere, or only where nobody looks.
+
+    Raises:
+        ValueError: a number is infinite or NaN.
+    """
+    bad = int((~torch.isfinite(value)).sum())
+    if bad:
+        raise ValueError(
+            f"{bad} of the {value.numel()} numbers in {name} are infinite or NaN: give finite weights, as from a "
+            "checkpoint before training went astray"
+        )
+
+
 def frozen_double(module: Any) -> Any:
+    for name, value in module.named_parameters():
+        check_weights(name, value)
     frozen = copy.deepcopy(module).to("cpu", torch.float64)
     frozen.requires_grad_(False)
     return frozen.eval()

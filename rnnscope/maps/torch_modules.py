@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from rnnscope.cells import GRU, LSTM, Vanilla
 from rnnscope.cells.cell import Cell, CellModule
+from rnnscope.maps.state_map import check_weights
 
 _KINDS = (nn.RNNBase, nn.RNNCellBase)
 _FORWARDS = [kind.forward for kind in (nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell)]
@@ -51,6 +52,7 @@ def cell_with_torch_weights(module: nn.Module, suffix: str) -> tuple[Cell, CellM
 
     def own(name: str) -> Tensor:  # as the module has it now: it may be computed, as under weight norm
         value: Tensor = getattr(module, name + suffix)
+        check_weights(name + suffix, value)
         return value.detach().to("cpu", torch.float64)
 
     weight_in, weight = own("weight_ih"), own("weight_hh")

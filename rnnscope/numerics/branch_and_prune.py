@@ -21,13 +21,16 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from rnnscope.numerics import linalg
-from rnnscope.numerics.bounds import UNDERFLOW, gamma
+from rnnscope.numerics.bounds import UNDERFLOW, UNIT, gamma
 
 Array = np.ndarray
 
 # Boxes below this part of the whole box in all coordinates are not divided further: two zeros that are as close are
 # told from none or one only by luck.
 SMALLEST = 1e-9
+# But where slopes are still this uncertain on such a box, as those of huge weights are, nothing is degenerate yet: it
+# is divided down to neighbouring numbers.
+UNCERTAIN = 0.1
 # Numbers in the arrays of the boxes that are looked at in one go: they stay in the cache.
 AT_A_TIME = 2**16
 # Where a box is divided: not in the middle, where symmetric systems have their zeros.
@@ -38,7 +41,7 @@ NEWTON_STEPS, LAST_STEP = 40, 1e-13
 # The boxes around a zero that are tried: for its existence in units of what the last Newton step leaves, and for its
 # being the only one as parts of the whole box, each then refined between two of these.
 INNER = 2.0 * 8.0 ** np.arange(6)
-OUTER = 3.0 ** -np.arange(20)
+OUTER = 3.0 ** -np.arange(40)
 REFINED = 3.0 ** (np.arange(1, 4) / 4)
 
 
@@ -187,10 +190,13 @@ def _pruned(
         done = known.covers(low, high) | (one_to_one & known.has_one_in(low, high))
         low, high, slope_error = low[~done], high[~done], slope_error[~done]
     width = high - low
-    small = (width <= SMALLEST * scale).all(1)
+    steep = slope_error.max((1, 2), initial=0.0) > UNCERTAIN
+    steep &= (width > 8 * UNIT * np.maximum(np.abs(low), np.abs(high)) + UNDERFLOW).any(1)
+    least = np.where(steep[:, None], 0.0, SMALLEST * scale)
+    small = (width <= least).all(1)
     # Across the coordinate that leaves the slopes most uncertain.
     blur = np.where(np.isfinite(slope_error), slope_error, 1e3).sum(1) + 1e-3
-    where = np.argmax(np.where(width > SMALLEST * scale, width * blur, -1.0), 1)[~small]
+    where = np.argmax(np.where(width > least, width * blur, -1.0), 1)[~small]
     rows = np.arange(len(where))
     one_low, one_high = low[~small], high[~small]
     other_low, other_high = one_low.copy(), one_high.copy()

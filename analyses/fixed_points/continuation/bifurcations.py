@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnscope.analyses.fixed_points.continuation.curves import MOST_TURN, Curve, Family, between, correct, tangents
+from rnnscope.analyses.fixed_points.continuation.curves import (
+    DIFFERENCE,
+    MOST_TURN,
+    Curve,
+    Family,
+    between,
+    correct,
+    tangents,
+)
 from rnnscope.analyses.fixed_points.continuation.normal_forms import DEGENERATE, crossing, is_fold
 from rnnscope.numerics import linalg
 
@@ -49,6 +57,8 @@ KINK_WIDTH, DIFFERENCES_WIDTH, FURTHER = 1e-4, 2.5e-5, 8.0
 NOISY = 30.0
 # Derivatives with less noise are no differences.
 EXACT = 1e-12
+# What is nearer to a kink than so many times the length of differences may have slopes of both its sides.
+WITHIN = 20.0
 MOST_NESTED = 12
 
 
@@ -278,6 +288,10 @@ def _at_a_kink(family: Family, a: _Place, b: _Place) -> Event:
     apart, wide = float(np.linalg.norm(meet[1] - meet[0])), float(np.linalg.norm(b.x - a.x))
     x = (meet[0] + meet[1]) / 2
     error = max(apart + 10 * float(np.abs(family.residual(x[None])).max()), ROUNDING)
+    near = float(min(np.linalg.norm(x - a.x), np.linalg.norm(x - b.x)))
+    if (family.slope is None or family.noise > EXACT) and near < WITHIN * DIFFERENCE:
+        # A slope by differences that reach across the kink is one of neither side, and the line with it leads aside.
+        error = max(error, 2 * near)
     if np.linalg.norm(lengths) > 10 * wide:  # they are all but parallel
         x, error = (a.x + b.x) / 2, wide
     kind = "border collision" if _has_kink(family, a, b, JUMP) else "unclassified"

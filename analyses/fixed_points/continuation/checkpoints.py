@@ -153,7 +153,7 @@ def _described(map: CompleteMap, h: np.ndarray, scale: float) -> Points:
 
     here = jacobian(h)
     spectra = [Spectrum(values) for values in linalg.eigenvalues(here)]
-    return Points(h, spectra, is_smooth(jacobian, h, here, 1e-6 * scale, 2))
+    return Points(h, spectra, is_smooth(jacobian, h, here, 1e-6 * scale, 2, map.smooth))
 
 
 def _link(a: CompleteMap, b: CompleteMap, old: Points, new: Points, scale: float) -> _Link:

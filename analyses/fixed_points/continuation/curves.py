@@ -37,8 +37,8 @@ BEYOND_A_KINK = (1e-3, 1e-4, 1e-5)
 SAME = 1e-6
 
 # How a curve, or a branch, ends.
-END_NAMES = ("edge of the axis", "event", "left the domain", "lost")
-EDGE, EVENT, DOMAIN, LOST = range(4)
+END_NAMES = ("edge of the axis", "event", "left the domain", "lost", "where the map is not finite")
+EDGE, EVENT, DOMAIN, LOST, UNDEFINED = range(5)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,8 @@ def project(family: Family, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pinned[:, -1] = edge
     x = np.where((ok & (np.abs(x[:, -1] - edge) < SAME))[:, None], pinned, x)
     x[:, -1] = np.clip(x[:, -1], 0.0, 1.0)
-    smallest = np.linalg.svd(family.derivative(x), compute_uv=False)[:, -1]
+    a = family.derivative(x)
+    smallest = np.linalg.svd(np.where(np.isfinite(a).all((1, 2), keepdims=True), a, 0.0), compute_uv=False)[:, -1]
     return x, smallest > 1e-7
 
 
@@ -257,15 +258,21 @@ def _one_way(
         bent = turn < MOST_TURN or _leaves_between(x, tangent, new, direction)
         new_side = _orientation(family, new, direction)
         bent |= new_side != side and length > CROSSING_STEP
-        if not ok or (bent and length >= KINK_STEP):
+        if not ok or np.isnan(new_side) or (bent and length >= KINK_STEP):
             length /= 2
             if length >= SHORTEST_STEP:
                 continue
             beyond = _round_a_kink(family, Curve(np.array(rows), np.array(directions), (LOST, LOST)))
             if beyond is None:
+                # Close by, in any direction: next to the end of a root, slopes grow without bound, and steps fail.
+                near = x + FIRST_STEP * np.concatenate([np.eye(len(x)), -np.eye(len(x))])
+                end = LOST if np.isfinite(family.residual(near)).all() else UNDEFINED
                 break
             new, direction = beyond
             length, turn, new_side = KINK_STEP, 1.0, _orientation(family, new, direction)
+            if np.isnan(new_side):
+                end = UNDEFINED
+                break
         if not family.inside(new):
             new = _border(family, x, new)
             rows.append(new)
@@ -285,9 +292,9 @@ def _one_way(
 def _orientation(family: Family, x: np.ndarray, tangent: np.ndarray) -> float:
     """The sign of det [J - 1, dF/dp; t]. Along one curve it changes only where another curve crosses it; a step to
     another curve that lies beside it changes it too, where the two are all that is left of a crossing (Allgower &
-    Georg, chapter 8)."""
+    Georg, chapter 8). NaN where the derivative is not finite."""
     square = np.concatenate([family.derivative(x[None])[0], tangent[None]])
-    return float(np.linalg.slogdet(square)[0])
+    return float(np.linalg.slogdet(square)[0]) if np.isfinite(square).all() else np.nan
 
 
 def _leaves_between(x: np.ndarray, tangent: np.ndarray, new: np.ndarray, direction: np.ndarray) -> bool:
@@ -319,12 +326,19 @@ def _round_a_kink(family: Family, behind: Curve) -> tuple[np.ndarray, np.ndarray
     """(the first row beyond, the tangent there), where the map has a kink just ahead and the curve turns sharply."""
     x, tangent = behind.x[-1], behind.tangents[-1]
     for length in BEYOND_A_KINK:
+        if not _is_finite(family, x + 0.1 * length * tangent):
+            continue
         beyond = np.linalg.svd(family.derivative((x + 0.1 * length * tangent)[None])[0])[2][-1]
         for direction in (beyond, -beyond):
             new, ok = correct(family, (x + length * direction)[None], direction[None], np.array([0.5 * length]))
             if ok[0] and 0 <= new[0, -1] <= 1 and position(family, behind, new[0]) is None:
                 return new[0], tangents(family, new, new - x)[0]
     return None
+
+
+def _is_finite(family: Family, x: np.ndarray) -> bool:
+    """Whether the map and its derivative are, as they are not beyond the end of a root or a logarithm."""
+    return bool(np.isfinite(family.derivative(x[None])).all() and np.isfinite(family.residual(x[None])).all())
 
 
 def _border(family: Family, inner: np.ndarray, outer: np.ndarray) -> np.ndarray:

@@ -152,6 +152,8 @@ class BifurcationDiagram(Result):
             parts.append(f"{unsure} ambiguous step{'' if unsure == 1 else 's'}")
         if lost:
             parts.append(f"{lost} LOST on the way")
+        if self.branches.n_undefined:
+            parts.append(f"{self.branches.n_undefined} followed to where the map is no longer finite")
         if left_out:
             parts.append(f"{left_out} points found and not followed")
         parts += self._indices()
@@ -166,7 +168,7 @@ class BifurcationDiagram(Result):
         summed, said = int((np.isfinite(self.index_sum) & along.has_index).sum()), []
         tried = "not refuted" in along.keeps
         if summed and self.n_short:
-            why = " if the map keeps its domain (no state that was tried left it)" if tried else ""
+            why = " if the map is continuous and keeps its domain (no state that was tried left it)" if tried else ""
             short = self.n_short
             said.append(f"points are MISSING at {short} of {summed} values{why}, as their indices do not sum to 1")
         elif summed:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.continuation.bifurcations import KINDS
-from rnnscope.analyses.fixed_points.continuation.curves import END_NAMES, LOST
+from rnnscope.analyses.fixed_points.continuation.curves import END_NAMES, LOST, UNDEFINED
 from rnnscope.records.schema1 import FORMERLY
 
 
@@ -44,7 +44,7 @@ class Branches:
 
     Attributes:
         ends: how each branch begins (at its lowest value) and ends, as `end_names` says: 0 at the edge of the axis, 1
-            at an event, 2 at the border of the domain, 3 lost.
+            at an event, 2 at the border of the domain, 3 lost, 4 where the map is not finite beyond.
         end_names: what these codes stand for.
     """
 
@@ -58,6 +58,11 @@ class Branches:
     def n_lost(self) -> int:
         """How many were lost on the way."""
         return int((self.ends == LOST).any(1).sum())
+
+    @property
+    def n_undefined(self) -> int:
+        """How many end where the map is not finite beyond."""
+        return int((self.ends == UNDEFINED).any(1).sum())
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,9 @@ def _events(family: Family, traced: list[Traced], number: dict[tuple[int, int], 
 
 def _smooth(family: Family, states: np.ndarray, values: np.ndarray) -> np.ndarray:
     found = [
-        is_smooth(lambda h, v=v: family.jacobian(h, v), part, family.jacobian(part, v), 1e-6 * family.scale, 2)
+        is_smooth(
+            lambda h, v=v: family.jacobian(h, v), part, family.jacobian(part, v), 1e-6 * family.scale, 2, family.smooth
+        )
         for part, v in zip(parts(states), parts(values), strict=True)
     ]
     return np.concatenate([np.empty(0, bool), *found])

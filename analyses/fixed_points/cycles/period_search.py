@@ -202,7 +202,11 @@ def smooth_cycles(
     if pieces is not None:
         return ~at_border(pieces, chains)
     return is_smooth(
-        lambda z: _jacobians(None, state_map, z), chains, _jacobians(None, state_map, chains), 1e-6 * scale
+        lambda z: _jacobians(None, state_map, z),
+        chains,
+        _jacobians(None, state_map, chains),
+        1e-6 * scale,
+        known=state_map.smooth,
     )
 
 

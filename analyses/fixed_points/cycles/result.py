@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.cycles.search import CycleSearch, ranges
+from rnnscope.analyses.fixed_points.search.stability import is_marginal
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -61,8 +62,8 @@ class Cycles(Result):
 
     @property
     def stable(self) -> Bool[np.ndarray, " cycle"]:
-        """Whether no direction is unstable."""
-        return self.n_unstable == 0
+        """Whether no direction is unstable, and none marginal."""
+        return (self.n_unstable == 0) & ~is_marginal(self.multipliers)
 
     def cycle(self, index: int) -> Float[np.ndarray, "phase unit"]:
         """The states of one cycle, in order."""
@@ -94,6 +95,8 @@ class Cycles(Result):
                 int((of_period & ~self.smooth).sum()),
             )
             kinks = f", {n_kinks} at a kink of the map" if n_kinks else ""
+            n_marginal = int((of_period & self.smooth & is_marginal(self.multipliers)).sum())
+            kinks += f", {n_marginal} marginal, which multipliers do not decide" if n_marginal else ""
             parts.append(f"period {k}: {of_period.sum()} ({n_stable} stable{kinks})")
         if none:
             parts.append(f"no cycle of period {ranges(none)}")

@@ -151,7 +151,7 @@ class Basins(Result):
         if (starts.end == HELD).any():
             share, why = _percent(self.ends.fraction[HELD]), "exactly on what leads there, or by rounding"
             parts.append(f"{share} at an unstable point or cycle, which is no basin ({why})")
-        unreached = int((~reached & (self.n_unstable == 0)).sum())
+        unreached = int((~reached & (self.n_unstable == 0) & ~self.marginal).sum())
         if unreached:
             parts.append(f"{unreached} stable fixed point{' is' if unreached == 1 else 's are'} reached by none")
         if self.missed.any():

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from rnnscope.analyses.fixed_points.orbits.returning import on_cycles
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
 from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.analyses.fixed_points.search.root_search import FIXED
+from rnnscope.analyses.fixed_points.search.stability import is_marginal
 from rnnscope.cost import FLOAT, Expected, Number, Scale
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
@@ -33,8 +35,6 @@ CLOSE = 0.05
 RUNAWAY = 1e6  # in units of the largest state at the start
 # Two points are one at this distance, in units of the scale, as in the search for fixed points.
 SAME = 1e-5
-# Fixed points with |λ| = 1 up to this stand in a line, or where they are born or die.
-MARGINAL = 1e-6
 
 Watch = Callable[[np.ndarray, np.ndarray, int], None]
 
@@ -103,7 +103,7 @@ def nodes_of(found: FixedPoints, rows: np.ndarray) -> Nodes:
         condition=found.point_input[rows],
         n_unstable=n_unstable,
         smooth=smooth,
-        marginal=np.abs(moduli[:, 0] - 1) < MARGINAL,
+        marginal=is_marginal(found.eigenvalues[rows]),
         stay=np.where(smooth, stay, np.maximum(stay, 2 * BLOCK)),
         listed=rows,
     )
@@ -134,7 +134,8 @@ def settle(
     An orbit has settled at a stable point when it is nearer than `tolerance` * `scale`, or than a tenth of the way to
     the next point. At a saddle, or at a kink of the map, it must also stay for so long that a rounding error would
     have grown and taken it away. Where an orbit comes to rest at no point that is known, the search for fixed points
-    begins there, and what it finds is added. A cycle is a return that is repeated for as long as `BLOCK` steps.
+    begins there, and what it finds is added. A cycle is a return that is repeated for as long as `BLOCK` steps, and at
+    which Newton's method finds a cycle of that period (see `on_cycles`).
 
     `watch(orbits, states, step)` is shown (time, orbit, unit) states as they come, the first of which is the one
     after `step` steps, and the last of the block before.
@@ -166,7 +167,8 @@ def _settle_part(
     far = RUNAWAY * (scale + np.abs(begin).max(initial=0.0) + np.abs(nodes.points).max(initial=0.0))
     radii = _radii(nodes, radius, SAME * scale)
     states = middle = begin[orbits]
-    near, since, next_try = np.full(len(orbits), -1), *np.zeros((2, len(orbits)), np.int64)
+    near, since, next_try, next_cycle = np.full(len(orbits), -1), *np.zeros((3, len(orbits)), np.int64)
+    at_once = int(np.clip(LARGEST_BLOCK // state_map.state_size**2, 4, 256))
     t = 0
     while t < n_steps and len(orbits):
         # One look falls on the middle, for the orbits that are slow to arrive.
@@ -196,18 +198,36 @@ def _settle_part(
         end[rows], target[rows], steps[rows] = AT_POINT, index[arrived], since[arrived]
         done[arrived] = True
 
-        for row, period, start in _returns(block, STILL * radius, radius, np.flatnonzero(~done)):
-            cycle = _cycle(settled.cycles, block[-period:, row], int(condition[orbits[row]]), radius)
-            end[orbits[row]], target[orbits[row]], steps[orbits[row]] = ON_CYCLE, cycle, before + start
-            done[row] = True
+        returning = list(_returns(block, STILL * radius, radius, np.flatnonzero(~done & (t >= next_cycle))))
+        while returning:
+            cycles = [
+                _cycle(settled.cycles, states[row], int(condition[orbits[row]]), n, radius) for row, n, _ in returning
+            ]
+            for (row, _, start), cycle in zip(returning, cycles, strict=True):
+                if cycle is not None:
+                    end[orbits[row]], target[orbits[row]], steps[orbits[row]] = ON_CYCLE, cycle, before + start
+                    done[row] = True
+            returning = [each for each, cycle in zip(returning, cycles, strict=True) if cycle is None]
+            if not returning:
+                break
+            period = returning[0][1]
+            asked = np.array([row for row, n, _ in returning if n == period][:at_once])
+            found = on_cycles(
+                state_map, states[asked], held[condition[orbits[asked]]], period, radius=radius, still=STILL * radius
+            )
+            next_cycle[asked] = 2 * t
+            for row in asked[found].tolist():
+                if _cycle(settled.cycles, states[row], int(condition[orbits[row]]), period, radius) is None:
+                    settled.cycles.append(Cycle(block[-period:, row].copy(), int(condition[orbits[row]])))
+            returning = [each for each in returning if each[0] not in asked[~found]]
         rests = np.linalg.norm(block[-1] - block[-2], axis=1) < STILL * radius
         stuck = ~done & (near < 0) & rests & (t >= next_try)
         if stuck.any():
             next_try[stuck] = 2 * t
             nodes = _discover(state_map, states[stuck], condition[orbits[stuck]], held, nodes, radius, scale)
             radii = _radii(nodes, radius, SAME * scale)
-        orbits, states, middle, near, since, next_try = (
-            x[~done] for x in (orbits, states, middle, near, since, next_try)
+        orbits, states, middle, near, since, next_try, next_cycle = (
+            x[~done] for x in (orbits, states, middle, near, since, next_try, next_cycle)
         )
     if len(orbits) and len(nodes):  # steps have run out
         index, gap = _nearest(nodes, states, condition[orbits])
@@ -314,11 +334,10 @@ def _thinned(states: np.ndarray, condition: np.ndarray, radius: float) -> Intege
     return np.array(kept, np.int64)
 
 
-def _cycle(cycles: list[Cycle], states: np.ndarray, condition: int, radius: float) -> int:
-    """The index of the cycle, which is added if it is new."""
+def _cycle(cycles: list[Cycle], state: np.ndarray, condition: int, period: int, radius: float) -> int | None:
+    """The index of the known cycle on which a state is; None where it is on none."""
     for i, cycle in enumerate(cycles):
-        alike = cycle.condition == condition and len(cycle.states) == len(states)
-        if alike and np.linalg.norm(cycle.states - states[-1], axis=1).min() < radius:
+        alike = cycle.condition == condition and len(cycle.states) == period
+        if alike and np.linalg.norm(cycle.states - state, axis=1).min() < radius:
             return i
-    cycles.append(Cycle(states.copy(), condition))
-    return len(cycles) - 1
+    return None

@@ -20,7 +20,7 @@ from rnnscope.analyses.fixed_points.search.root_search import FIXED, SLOW, Searc
 from rnnscope.analyses.fixed_points.search.search_on import Budget, Limits, search_on
 from rnnscope.analyses.fixed_points.search.stability import count_unstable, is_smooth
 from rnnscope.analyses.fixed_points.trust.completeness import prove_complete
-from rnnscope.analyses.fixed_points.trust.index import index_of
+from rnnscope.analyses.fixed_points.trust.index import index_of, inside
 from rnnscope.analyses.fixed_points.trust.unseen import Unseen
 from rnnscope.analyses.headings import FIXED_POINTS
 from rnnscope.cost import Cost, Expected, Scale, Settings
@@ -226,7 +226,9 @@ def find_fixed_points(
     start_point[fixed] = place[belongs[fixed]]
 
     points, at, jacobians, eigenvalues = (x[order] for x in (points, at, jacobians, eigenvalues))
-    smooth = is_smooth(lambda h: state_map.jacobian(h, held[at]), points, jacobians, 1e-6 * scale)
+    smooth = is_smooth(
+        lambda h: state_map.jacobian(h, held[at]), points, jacobians, 1e-6 * scale, known=state_map.smooth
+    )
     certificates = told.proofs(rows[order])
     slow_points = SlowPoints(points=ends.ends[slow_rows], q=ends.q[slow_rows], input=condition[slow_rows])
     n_nearly = np.bincount(slow_points.input[slow_points.q < tolerance], minlength=len(held))
@@ -260,7 +262,15 @@ def find_fixed_points(
             scale=scale,
         ),
         unseen=Unseen(
-            index=index_of(jacobians, eigenvalues, at, certificates.certified, smooth, n_nearly, keeps),
+            index=index_of(
+                jacobians,
+                eigenvalues,
+                at,
+                certificates.certified,
+                smooth,
+                n_nearly,
+                inside(keeps, points, at, state_map.domain),
+            ),
             further=further.spent,
             proofs=tuple(proof.with_the_missing(int((at == i).sum())) for i, proof in enumerate(proofs)),
         ),

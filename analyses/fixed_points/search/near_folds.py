@@ -9,7 +9,9 @@ at several places where there is nothing; just before, the two cannot be told ap
   curved and smooth there, is nearly degenerate: there may be none, one or two. It is left with the slow points, among
   which a q below the tolerance marks it.
 - Where it does not, a point is no fixed point if Newton's method sees none: steps do not get shorter, and are too long
-  to be rounding. One where J - 1 is nearly singular remains, and its certificate says so.
+  to be rounding. Where proofs were asked for, it is left with the slow points also where the step is no small
+  correction, or J - 1 cannot be told from a singular matrix: a small q says nothing there. One where J - 1 is nearly
+  singular remains, and its certificate says so.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +21,7 @@ from jaxtyping import Float, Integer
 
 from rnnscope.analyses.fixed_points.search.root_search import FIXED, SLOW, Search, residuals
 from rnnscope.analyses.fixed_points.search.stability import is_smooth
-from rnnscope.analyses.fixed_points.trust.certificates import NO_BOUND, Certificates, certify_fixed_points
+from rnnscope.analyses.fixed_points.trust.certificates import NO_BOUND, Certificates, certify_fixed_points, newton_steps
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
 
@@ -37,7 +39,12 @@ MORE_THAN_ROUNDING = 1e-8
 # J - 1 is nearly singular if some direction is mapped to less than this part of it: then curvature and rounding decide
 # together whether there is a zero (rounding of 1e-16, and a curvature of 1, over the square of this).
 NEARLY_SINGULAR = 1e-7
+# Where nothing is proven, a Newton step longer than this part of the scale is no correction, and J - 1 is singular
+# where it shrinks a direction to less than this part of it, or to ten errors of the Jacobian.
+CORRECTION, SINGULAR = 1e-6, 1e-13
 POLISHING = 20
+# A certified point is moved to what is proven where its error is more than this part of the scale.
+FAR_OFF = 1e-9
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def tell_apart(
         # The same points whether or not they are to be certified.
         rough = np.sqrt(2 * q) > _rounding(points)
         points[rough], q[rough] = _polished(state_map, points[rough], q[rough], held[rough])
-        proofs = _proofs(state_map, points, held, certify)
+        points, q, proofs = _proven(state_map, points, q, held, certify, scale)
         one = _merged(state_map, points, q, held, condition[at], proofs, scale, distance)
         keep, reasons = _fixed(state_map, points, held, proofs, scale)
     ends, low, outcome = search.ends.copy(), search.q.copy(), search.outcome.copy()
@@ -103,11 +110,25 @@ def tell_apart(
     return ToldApart(told, replace(proofs, reason=reasons), which)
 
 
-def _proofs(state_map: CompleteMap, points: np.ndarray, held: np.ndarray, certify: bool) -> Certificates:
-    if certify:
-        return certify_fixed_points(state_map, points, held)
-    n = len(points)
-    return Certificates(np.zeros(n, bool), np.full(n, np.inf), np.zeros(n), (NOT_ASKED,) * n)
+def _proven(
+    state_map: CompleteMap, points: np.ndarray, q: np.ndarray, held: np.ndarray, certify: bool, scale: float
+) -> tuple[np.ndarray, np.ndarray, Certificates]:
+    """(points, q, what is proven of them). Points that are far from what is proven to be there, as where a gate is all
+    but shut and every state seems to rest, are moved to it."""
+    if not certify:
+        n = len(points)
+        return points, q, Certificates(np.zeros(n, bool), np.full(n, np.inf), np.zeros(n), (NOT_ASKED,) * n)
+    points, q, proofs = points.copy(), q.copy(), certify_fixed_points(state_map, points, held)
+    far = np.flatnonzero(proofs.certified & (proofs.error_radius > FAR_OFF * scale))
+    for _ in range(POLISHING if len(far) else 0):
+        new = newton_steps(state_map, points[far], held[far])
+        better = certify_fixed_points(state_map, new, held[far]).error_radius < 0.5 * proofs.error_radius[far]
+        far, new = far[better], new[better]
+        if not len(far):
+            break
+        points[far], q[far] = new, residuals(state_map, new, held[far])[1]
+        proofs = certify_fixed_points(state_map, points, held)
+    return points, q, proofs
 
 
 def _rounding(points: np.ndarray) -> Float[np.ndarray, " point"]:
@@ -166,11 +187,12 @@ def _merged(
     scale: float,
     distance: float,
 ) -> Integer[np.ndarray, " point"]:
-    """For each point, the row of the one that stands for it: a certified one before others, then the lowest q."""
+    """For each point, the row of the one that stands for it: a certified one before others, then the smallest error of
+    the place, then the lowest q."""
     one = np.full(len(points), -1)
     size = np.sqrt(2 * q)  # |F - h|
     rounding = _rounding(points)
-    left = np.lexsort((q, ~proofs.certified))
+    left = np.lexsort((q, proofs.error_radius))
     while len(left):
         i, rest = left[0], left[1:]
         away = np.linalg.norm(points[rest] - points[i], axis=1)
@@ -182,7 +204,7 @@ def _merged(
             j = rest[ask]
             middle = residuals(state_map, 0.5 * (points[i] + points[j]), held[j])[1]
             same[ask] = np.sqrt(2 * middle) <= np.maximum(AS_SMALL * np.maximum(size[i], size[j]), rounding[j])
-        same &= near
+        same &= near | (both & (condition[rest] == condition[i]))
         one[i] = i
         one[rest[same]] = i
         left = rest[~same]
@@ -202,7 +224,7 @@ def _fixed(
         return keep, tuple(reasons)
     x, u = points[open_], held[open_]
     jacobians = state_map.jacobian(x, u)
-    smooth = is_smooth(lambda h: state_map.jacobian(h, u), x, jacobians, 1e-6 * scale)
+    smooth = is_smooth(lambda h: state_map.jacobian(h, u), x, jacobians, 1e-6 * scale, known=state_map.smooth)
     bounded = np.array([reasons[i] not in (NO_BOUND, NOT_ASKED) for i in open_])
     n = points.shape[1]
     random = np.random.default_rng(0).standard_normal((n, 2))  # only a size is estimated with them
@@ -215,6 +237,9 @@ def _fixed(
     again = _steps(state_map, x, u, residuals(state_map, there, u)[0][..., None])[..., 0]
     step, next_step = (np.linalg.norm(s, axis=1) for s in (first, again))
     astray = (step > MORE_THAN_ROUNDING * scale) & ~(next_step < 0.5 * step) & np.isfinite(step)
+    least = max(SINGULAR, 10 * state_map.jacobian_error)
+    told = (step <= CORRECTION * scale) & (longest * (1 + np.abs(jacobians).max((1, 2))) < 1 / least)
+    astray |= ~told & np.array([reasons[i] == NO_BOUND for i in open_])
     for i, row in enumerate(open_):
         keep[row] = not (smooth[i] and (bounded[i] or astray[i]))
         if smooth[i] and (bounded[i] or singular[i] or astray[i]):

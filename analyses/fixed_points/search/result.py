@@ -9,7 +9,7 @@ from jaxtyping import Bool, Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.search.parts import Reach, SlowPoints, Starts
 from rnnscope.analyses.fixed_points.search.root_search import FAILED, FIXED, SLOW
-from rnnscope.analyses.fixed_points.search.stability import frequencies, time_constants
+from rnnscope.analyses.fixed_points.search.stability import MARGINAL, frequencies, is_marginal, time_constants
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates
 from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
 from rnnscope.analyses.fixed_points.trust.unseen import Unseen
@@ -70,8 +70,13 @@ class FixedPoints(Result):
 
     @property
     def stable(self) -> Bool[np.ndarray, " point"]:
-        """Whether no direction is unstable."""
-        return self.n_unstable == 0
+        """Whether no direction is unstable, and none marginal."""
+        return (self.n_unstable == 0) & ~self.marginal
+
+    @property
+    def marginal(self) -> Bool[np.ndarray, " point"]:
+        """Whether the largest eigenvalue is within 1e-6 of the unit circle: what is not linear decides stability."""
+        return is_marginal(self.eigenvalues)
 
     @property
     def time_constants(self) -> Float[np.ndarray, "point eigenvalue"]:
@@ -113,8 +118,7 @@ class FixedPoints(Result):
         if len(self.nearly) and not (self.unseen is not None and self.unseen.complete):
             slow += f", {len(self.nearly)} of them nearly a fold or degenerate (none, one or two fixed points)"
         if not len(self):
-            exists = self.unseen is not None and bool(self.unseen.index.applies.any())
-            none = "no fixed point found, though there is one," if exists else "no fixed point"
+            none = f"no fixed point{self.unseen.index.though if self.unseen is not None else ''}"
             return (
                 f"{'no fixed point certified' if len(self.nearly) else none} from {len(starts)} starts "
                 f"({starts.count(SLOW)} ended slow, {starts.failures()}; "
@@ -122,7 +126,13 @@ class FixedPoints(Result):
             )
         kinks, outside, far = int((~self.smooth).sum()), int((~self.reach.in_domain).sum()), int(self.reach.far.sum())
         unreached = int((self.hits == 0).sum())
-        kinds = _kinds(self.n_unstable[self.smooth])
+        kinds = _kinds(self.n_unstable[self.smooth & ~self.marginal])
+        n_marginal = int((self.smooth & self.marginal).sum())
+        if n_marginal:
+            kinds.append(
+                f"{n_marginal} marginal (the largest eigenvalue is within {MARGINAL:g} of the unit circle, which does "
+                "not decide stability)"
+            )
         if kinks:
             kinds.append(f"{kinks} at a kink of the map, where eigenvalues do not decide stability")
         failed = f" ({starts.failures()})" if starts.count(FAILED) else ""
@@ -145,7 +155,7 @@ class FixedPoints(Result):
         """The eigenvalues of all fixed points in the complex plane, with the unit circle."""
         from rnnscope.analyses.fixed_points.search.spectrum_figure import spectrum_figure
 
-        return spectrum_figure(self.eigenvalues, self.n_unstable, self.smooth, self.starts)
+        return spectrum_figure(self.eigenvalues, self.n_unstable, self.smooth, self.marginal, self.starts)
 
 
 def _kinds(n_unstable: np.ndarray) -> list[str]:

@@ -13,6 +13,7 @@ def spectrum_figure(
     eigenvalues: Complex[np.ndarray, "point eigenvalue"],
     n_unstable: Integer[np.ndarray, " point"],
     smooth: Bool[np.ndarray, " point"],
+    marginal: Bool[np.ndarray, " point"],
     starts: Starts,
 ) -> go.Figure:
     """Every eigenvalue of every point, by the point's unstable directions; without a point, how the starts ended."""
@@ -27,16 +28,17 @@ def spectrum_figure(
     many = eigenvalues.size > 5000
     symbols = ("circle", "diamond", "square", "x", "triangle-up", "star")
     index = 0
-    classes = [
-        (label, members & smooth) for label, members in _classes(np.where(smooth, n_unstable, -1), len(symbols) - 1)
-    ]
+    decided = smooth & ~marginal
+    classes = _classes(np.where(decided, n_unstable, -1), len(symbols) - 1)
+    if (smooth & marginal).any():
+        classes.append(("marginal", smooth & marginal))
     if not smooth.all():
         classes.append(("at a kink of the map", ~smooth))
     for label, members in classes:
         values = eigenvalues[members]
         which = np.broadcast_to(np.nonzero(members)[0][:, None], values.shape).ravel()
         stable = label == "stable"
-        kink = label == "at a kink of the map"
+        kink = label in ("at a kink of the map", "marginal")
         index += not stable and not kink
         style = {
             "color": STABLE if stable else NEUTRAL if kink else COLOURS[index],

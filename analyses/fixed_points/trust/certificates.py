@@ -110,6 +110,20 @@ def certify_fixed_points(
     return Certificates(np.isfinite(error), error, unique, tuple(reason for part in found for reason in part[2]))
 
 
+def newton_steps(
+    state_map: CompleteMap, points: Float[np.ndarray, "point unit"], inputs: Float[np.ndarray, "point input"]
+) -> Float[np.ndarray, "point unit"]:
+    """h - A G(h) at each point, with the equation that the map states. Where a gate holds the state so fast that F(h)
+    is h to the last digit, G still says where the fixed point is."""
+    part = max(1, 2**21 // points.shape[1] ** 2)
+    moved = [np.empty_like(points[:0])]
+    for i in range(0, len(points), part):
+        here = points[i : i + part]
+        equations = state_map.fixed_point_equation(Ball(here, np.zeros((1, len(here)))), inputs[i : i + part]) or ()
+        moved.append(here - _newton_map(equations, np.empty((0, 0))).move)
+    return np.concatenate(moved)
+
+
 def distinct_points(
     points: Float[np.ndarray, "point unit"], certificates: Certificates
 ) -> Bool[np.ndarray, "point point"]:
@@ -157,6 +171,7 @@ class _NewtonMap:
     """h -> h - A G(h) at each point. A varying slope is one that has no one value: see `_varying` for their order.
 
     Attributes:
+        move: A G.
         step: Y.
         defect: a bound on |1 - A D|, where D is dG/dh with the middles of its intervals at the point.
         finite: whether G and its derivative are.
@@ -167,6 +182,7 @@ class _NewtonMap:
         weight_cosines: and between the rows of all their M.
     """
 
+    move: Float[np.ndarray, "point unit"]
     step: Float[np.ndarray, " point"]
     defect: Float[np.ndarray, " point"]
     finite: Bool[np.ndarray, " point"]
@@ -209,7 +225,8 @@ def _newton_map(equations: tuple[Bounded, ...], weight_cosines: np.ndarray) -> _
     inverse_norm = norm_bound(inverse, (1, 2))
     defect = norm_bound(inverse @ jacobian - np.eye(n), (1, 2))
     defect += inverse_norm * (gamma(n) * norm_bound(jacobian, (1, 2)) + gamma(n_roundings) * size)
-    step = np.abs(inverse @ value[..., None]) + np.abs(inverse) @ (gamma(n + 1) * np.abs(value) + radius)[..., None]
+    move = inverse @ value[..., None]
+    step = np.abs(move) + np.abs(inverse) @ (gamma(n + 1) * np.abs(value) + radius)[..., None]
 
     # The columns of A, and of A B where there are outer weights B; the latter are not exact.
     blocks, slacks, middles, norms, columns, n_columns = [inverse], [np.zeros((n_points, n))], [], [], [], n
@@ -225,6 +242,7 @@ def _newton_map(equations: tuple[Bounded, ...], weight_cosines: np.ndarray) -> _
     joined, slack = np.concatenate(blocks, -1), np.concatenate(slacks, -1)
     column_norms = norm_bound(joined, 1) + slack
     return _NewtonMap(
+        move=move[..., 0],
         step=norm_bound(step[..., 0]) * (1 + gamma(n + 8)),
         defect=defect * (1 + gamma(16)),
         finite=finite,

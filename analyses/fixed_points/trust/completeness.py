@@ -20,6 +20,8 @@ NO_BOUNDS = "the map has no bounds on boxes of states"
 UNBOUNDED = "the domain is not bounded"
 TOO_MANY = "not tried: {} equations, the weights are of no lower rank"
 COMPLETE = "complete, proven"
+AND = "; "
+MORE_LISTED = "not every point of the list is told from the others"
 # A listed point is the fixed point that is proven within this part of the box's width, if there is no nearer one.
 SAME = 1e-6
 
@@ -58,7 +60,8 @@ class Proof:
         if not len(self.missing):
             return self
         complete = self.undecided == 0 and n_listed == self.n_proven
-        reason = COMPLETE if complete else self.reason
+        # What is said of missing points stands first, and is true no more.
+        reason = COMPLETE if complete else self.reason.partition(AND)[2] or MORE_LISTED
         return replace(self, complete=complete, missing=self.missing[:0], reason=reason)
 
 
@@ -167,7 +170,7 @@ def _proof(
             if zeros.stopped
             else f"undecided in {len(zeros.low)} tiny boxes: nearly degenerate there"
         )
-        reason = f"{reason}; {why}" if reason else why
+        reason = f"{reason}{AND}{why}" if reason else why
     return Proof(
         complete=decided and not len(missing),
         n_proven=len(states),

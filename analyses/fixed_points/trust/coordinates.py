@@ -79,8 +79,14 @@ def unknowns(
         return Enclosed(least, most, slope, error + leak + gamma(2) * (np.abs(slope) + 1))
 
     def states(points: np.ndarray) -> np.ndarray:
-        parts = [part.range for layer in of_rest(points, np.zeros_like(points)) for part in layer]
-        return np.concatenate([0.5 * (part.low + part.high)[0] for part in parts], -1)
+        found, start = [], 0
+        for layer in of_rest(points, np.zeros_like(points)):
+            parts = [(0.5 * (part.range.low + part.range.high))[0] for part in layer]
+            if coordinates is None:  # what is shown is known already, and huge weights would blow up its rounding
+                parts[0] = points[:, start : start + parts[0].shape[-1]]
+                start += parts[0].shape[-1]
+            found += parts
+        return np.concatenate(found, -1)
 
     if coordinates is None:
         return Unknowns(Equation(enclose, True, len(shown)), low, high, lambda x: x[:, shown], states)

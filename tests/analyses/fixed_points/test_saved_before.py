@@ -97,7 +97,8 @@ NEW = {
 }
 SAID_OF_NEW = {  # what is said now, and of a result of before
     "FixedPoints": (
-        "index 1, consistent with all having been found, if the map keeps its domain, as states that were tried do; ",
+        "index 1, consistent with all having been found, if the map is continuous and keeps its domain, as states that "
+        "were tried do; ",
         "",
     ),
     "BifurcationDiagram": ("indices sum to 1 at 21 of 21 values, which is consistent with all points found; ", ""),

@@ -157,7 +157,7 @@ def test_points_that_are_missing_are_missing_for_certain_only_in_what_is_known()
         np.testing.assert_array_equal(found.index_sum, 0)
         assert not found.consistent
     assert "points are MISSING at 21 of 21 values, as" in known.summary()
-    assert "points are MISSING at 21 of 21 values if the map keeps its domain" in tried.summary()
+    assert "points are MISSING at 21 of 21 values if the map is continuous and keeps its domain" in tried.summary()
 
 
 @pytest.mark.parametrize("steep", [10.0, 1000.0])
@@ -171,3 +171,41 @@ def test_a_steep_smooth_function_has_no_kink(steep):
     fold = h - np.arctanh(2 * h) / steep
     assert (np.abs(np.abs(found.events.value) - fold) <= found.events.error + 1e-8).all()
     assert found.events.error.max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("step", "size", "flip"),
+    [
+        (lambda x, p: np.sqrt(p - x), 1, 0.75),  # x = 1/2: -1 / (2 x) = -1
+        (lambda x, p: np.stack([0.5 * np.sqrt(p - x[..., 0]), 0.5 * x[..., 1]], -1), 2, 0.1875),  # x = 1/8
+    ],
+)
+def test_a_branch_ends_where_the_map_does(step, size: int, flip: float):
+    """sqrt(p - x) is no number beyond x = p, which the branch meets at p = 0."""
+
+    def at(p: float) -> rs.FunctionMap:
+        return rs.FunctionMap(lambda x: step(x, p), state_size=size, domain=(-2, 2))
+
+    with np.errstate(all="ignore"):
+        found = follow_parameter(at, values=[-1, 1], n_starts=16)
+    assert [found.events.kind_names[kind] for kind in found.events.kind] == ["flip"]
+    np.testing.assert_allclose(found.events.value, flip, atol=1e-6)
+    assert found.branches.n_undefined == 1
+    assert "no longer finite" in found.summary()
+    assert found.branches.n_lost == 0
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(("gain", "kink", "low"), [(2.0, 0.0, -1.0), (2.0, 0.0, -0.83), (3.0, 0.1, -0.7)])
+def test_the_place_of_a_border_collision_has_an_error_that_covers_it(exact: bool, gain: float, kink: float, low: float):
+    """max(0, g x + p - k) has its two points for p < k, which meet at p = k."""
+
+    def at(p: float) -> rs.FunctionMap:
+        slope = (lambda x: (gain * (gain * x + p - kink > 0))[..., None]) if exact else None
+        return rs.FunctionMap(
+            lambda x: np.maximum(0, gain * x + p - kink), jacobian=slope, state_size=1, domain=(-2, 2)
+        )
+
+    found = follow_parameter(at, values=[low, 1], n_starts=16)
+    assert [found.events.kind_names[kind] for kind in found.events.kind] == ["border collision"]
+    assert abs(found.events.value[0] - kink) <= found.events.error[0] < 1e-3

@@ -336,3 +336,40 @@ def test_the_result_survives_saving_and_has_a_figure(flip_flop, tmp_path):
 def test_bad_arguments_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         basin_fractions(scalar(lambda x: np.tanh(2 * x)), **arguments)
+
+
+def turning(turn: float, growth: float):
+    def step(x: np.ndarray) -> np.ndarray:
+        c, s = np.cos(2 * np.pi * turn), np.sin(2 * np.pi * turn)
+        return x @ np.array([[c, s], [-s, c]]) * (1 + growth * (x**2).sum(-1, keepdims=True))
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("step", "size", "centre", "width"),
+    [
+        (lambda x: -x - x**3, 1, 0.0, 1e-3),
+        (lambda x: -x * (1 + 1e-7), 1, 0.0, 1.0),
+        (lambda x: -x * (1 - 1e-7), 1, 0.0, 1.0),
+        (lambda x: 3 * x * (1 - x), 1, 2 / 3, 1e-3),
+        (turning(1 / 3, 1e-3), 2, 0.0, 1e-2),
+        (turning(1 / 4, -1e-3), 2, 0.0, 1e-2),
+        (turning(2 / 5, -1e-3), 2, 0.0, 1e-2),
+    ],
+)
+def test_a_slow_spiral_is_no_cycle(step, size: int, centre: float, width: float):
+    """None of these maps has a cycle: each orbit turns by a half, a third ... of a turn a step, and is slow else."""
+    subject = rs.FunctionMap(step, state_size=size, domain=(centre - width, centre + width))
+    known = find_fixed_points(subject, n_starts=16, n_rounds=0)
+    found = basin_fractions(subject, fixed_points=known, n_starts=300, n_steps=1000)
+    assert (found.period == 1).all(), found.summary()
+
+
+@pytest.mark.parametrize(("r", "period"), [(3.01, 2), (3.2, 2), (3.46, 4), (3.5, 4), (3.83, 3)])
+def test_cycles_of_the_logistic_map_take_all(r: float, period: int):
+    subject = rs.FunctionMap(lambda x: r * x * (1 - x), state_size=1, domain=(0, 1))
+    known = find_fixed_points(subject, n_starts=16, n_rounds=0)
+    found = basin_fractions(subject, fixed_points=known, n_starts=300, n_steps=4000)
+    assert found.period[found.count > 0].tolist() == [period]
+    assert found.fraction.max() > 0.99

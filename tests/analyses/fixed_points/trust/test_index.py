@@ -52,7 +52,7 @@ def test_a_domain_that_the_map_leaves_says_nothing():
 
 def test_a_domain_given_by_its_author_is_a_condition():
     found = find_fixed_points(tanh_units([2.0]), n_starts=50)
-    assert "if the map keeps its domain" in found.summary()
+    assert "if the map is continuous and keeps its domain" in found.summary()
 
 
 def test_a_degenerate_point_leaves_the_sum_open():
@@ -74,3 +74,40 @@ def test_trained_kinds_of_cells_have_it_at_every_input(module, gain):
     index = found.unseen.index
     assert index.keeps == ("known", "known")
     assert index.total.tolist() == [1, 1], found.summary()
+
+
+@pytest.mark.parametrize(
+    ("step", "true"),
+    [
+        (lambda x: 4 * x * (1 - x), [0.0, 0.75]),
+        (lambda x: x**2, [0.0, 1.0]),
+        (lambda x: 1 - np.abs(2 * x - 1), [0.0, 2 / 3]),
+        (lambda x: np.sin(np.pi * x / 2) ** 2, [0.0, 0.5, 1.0]),
+    ],
+)
+def test_a_point_on_the_border_spoils_the_sum(step, true):
+    """All points are found, and their indices sum to something else than 1 in most, as the theorem allows."""
+    found = find_fixed_points(rs.FunctionMap(step, state_size=1, domain=(0, 1)), n_starts=64, n_rounds=1)
+    np.testing.assert_allclose(np.sort(found.points[:, 0]), true, atol=1e-6)
+    assert found.unseen.index.keeps == ("on border",)
+    assert not found.unseen.index.missing.any()
+    assert not found.unseen.index.consistent.any()
+    assert "lies on the border" in found.summary()
+    assert "one more" not in found.summary()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: np.where(x < 0.5, 0.75, 0.25),
+        lambda x: (3 * x + 0.1) % 1,
+        lambda x: np.where(x < 0.3, 0.9 - x, 0.2),
+    ],
+)
+def test_maps_with_jumps_may_have_any_sum(step):
+    """The first and last have no fixed point at all, and the second two, of index -1 each; none has another."""
+    found = find_fixed_points(rs.FunctionMap(step, state_size=1, domain=(0, 1)), n_starts=64, n_rounds=1)
+    said = found.summary()
+    assert ("though there is one" in said) == (len(found) == 0), said
+    assert "if the map is continuous" in said or len(found) == 0 or "border" in said
+    assert "though there is one, if the map is continuous" in said or len(found), said
