@@ -14,7 +14,7 @@ from rnnscope.analyses.automata.deciding.fidelity import measure_fidelity
 from rnnscope.analyses.automata.deciding.led_words import follow_outputs
 from rnnscope.analyses.automata.deciding.repeats import Repeats
 from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch
-from rnnscope.analyses.automata.deciding.search import FAITHFUL, Exam, Found, Search, find_machine
+from rnnscope.analyses.automata.deciding.search import FAITHFUL, Exam, Found, Search, find_machine, search_once
 from rnnscope.analyses.automata.deciding.truth import OnTask, against_truth, task_accuracy
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks import Task
@@ -25,6 +25,7 @@ PAIRS = 200  # of words, for compression and distinction
 # Further searches with other words: many where the first was never refuted, which are quick, and one where it was, as
 # the machine then mostly depends on the words; none where it is not faithful anyway.
 REPEATS, REPEATS_OF_REFUTED = 4, 1
+DRIFT = 4  # times as many symbols as states
 ROUNDS = 3  # of learning from what a search for disagreement finds
 MOST_SYMBOLS = 8  # beyond this, counting is not looked for
 
@@ -99,22 +100,27 @@ def extract_acceptor(
 
 
 def _refined_by_doubts(reader: Reader, search: Search, found: Found, n_words: int, rng: np.random.Generator) -> Found:
-    """Where only a search for disagreement finds any, what it finds is learned from: of the machines before and after,
-    the one that is right on more words then, half of them such and others like them."""
+    """Where only a search for disagreement finds any, what it finds is learned from. The machine that comes of it is
+    taken where it is the briefer description and right on no fewer words. Words many times longer than the machine has
+    states are not learned from: the network drifts there."""
     if search.method == "states" or search.budget < 2 * search.n_words:
         return found
+    usual = Exam.of(reader, search, rng)
     for _ in range(ROUNDS):
-        refuting = refuting_words(reader, found.machine, n_words, search.length, rng)
-        exam = Exam.of(reader, search, rng)
-        if not refuting or exam.words_right(found.machine) < FAITHFUL:
+        far = DRIFT * found.machine.n_states
+        refuting = [
+            word for word in refuting_words(reader, found.machine, n_words, search.length, rng) if len(word) <= far
+        ]
+        if not refuting or usual.words_right(found.machine) < FAITHFUL:
             break
         search = search.led_to(reader, [*found.leads.words, *refuting], rng)
-        other = find_machine(reader, search, rng)
-        exam = Exam.of(reader, search, rng)
-        if exam.words_right(other.machine) <= exam.words_right(found.machine):
+        other, exam = search_once(reader, search, rng), Exam.of(reader, search, rng)
+        if exam.length(other.machine) >= exam.length(found.machine) or (
+            exam.words_right(other.machine) < exam.words_right(found.machine)
+        ):
             break
-        other.n_questions, other.n_led = other.n_questions + found.n_questions, other.n_led + found.n_led
-        found = other
+        other.n_questions, other.n_led = other.n_questions + found.n_questions, found.n_led
+        other.leads, found = search.leads, other
     return found
 
 

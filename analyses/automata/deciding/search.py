@@ -140,7 +140,7 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
     found or the machine stays the same. What nothing refuted is looked at in this way afterwards, by `falsify`; so are
     machines of clustered states. But a machine that shows the same in all states always is.
     """
-    found, n_led = _searched(reader, search, rng), 0
+    found, n_led = search_once(reader, search, rng), 0
     if (found.unrefuted or search.method == "states") and not _constant_outputs(found.machine):
         return found
     exam = Exam.of(reader, search, rng)
@@ -156,7 +156,7 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
         search = search.led_to(reader, wrong, rng)
         if search.leads.words == known:
             break
-        last, found = found, _searched(reader, search, rng)
+        last, found = found, search_once(reader, search, rng)
         found.n_questions += last.n_questions
         if found.machine.equivalent(last.machine)[0]:
             break
@@ -230,7 +230,7 @@ def _one_of(first: TaskWords, second: TaskWords) -> TaskWords:
     return draw
 
 
-def _searched(reader: Reader, search: Search, rng: np.random.Generator) -> Found:
+def search_once(reader: Reader, search: Search, rng: np.random.Generator) -> Found:
     wanted, search = search.n_words, replace(search, n_words=min(search.n_words, search.budget))
     if search.method == "states":
         found = Found(_constant(reader, rng), "states", out_of_budget=search.n_words < wanted)
