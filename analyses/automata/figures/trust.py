@@ -87,9 +87,12 @@ def front_figure(
     figure.add_scatter(x=n_states, y=wrong, mode="markers", name="tried", marker={"color": NEUTRAL, "size": 6})
     line = {"color": COLOURS[0], "shape": "hv"}
     figure.add_scatter(x=n_states[front], y=wrong[front], mode="lines+markers", name="front", line=line)
-    figure.add_vline(x=chosen, line={"color": COLOURS[1], "width": 1, "dash": "dot"})  # type: ignore[arg-type]
-    figure.update_xaxes(title_text="states", type="log")
-    figure.update_yaxes(title_text="share of prefixes that disagree", type="log")
+    figure.add_vline(
+        x=chosen, line={"color": COLOURS[1], "width": 1, "dash": "dot"}, annotation_text="chosen",
+        annotation_position="top left",
+    )  # type: ignore[arg-type]  # fmt: skip
+    figure.update_xaxes(title_text="states", type="log", dtick=1)
+    figure.update_yaxes(title_text="share of prefixes that disagree", type="log", dtick=1)
     if (agreement == 1).any():
         figure.add_annotation(
             x=0, xref="paper", xanchor="left", y=np.log10(least), yanchor="bottom", showarrow=False,
