@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 
 from rnnscope.analyses.automata.reader import Reader
 
-MOST_READ = 6000  # words of each kind that are read to find suffixes
+MOST_READ = 3000  # words of each kind that are read to find suffixes
 MOST_SUFFIXES = 160
 MOST_RUNS = 4
 MOST_CLASSES = 150

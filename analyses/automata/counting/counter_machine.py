@@ -34,6 +34,11 @@ class CounterMachine:
         return self.steps.shape[1]
 
     @property
+    def key(self) -> bytes:
+        """The same for the same tables."""
+        return b"".join(part.tobytes() for part in (self.steps, self.transitions, self.shown))
+
+    @property
     def ended(self) -> Bool[np.ndarray, " state"]:
         """States that are never left and show one thing whatever is counted."""
         itself = np.arange(len(self.shown))[:, None, None]

@@ -18,8 +18,10 @@ from rnnscope.analyses.automata.deciding.choice import agreement
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks.machine import Machine
 
-SCALES = ((4, 4), (4, 8), (5, 5), (5, 10), (6, 6), (6, 12), (7, 14))  # symbols of words and of suffixes
-WIDE_ALPHABET = 4  # symbols; beyond it only the first two scales
+# Symbols of words and of suffixes. What is twice as long as a word closes it, whatever the steps; but where a network
+# slips on longer words, shorter suffixes see less of that.
+SCALES = ((4, 8), (4, 6), (4, 5), (4, 4), (5, 10), (5, 7), (5, 5), (6, 12), (6, 8), (6, 6), (7, 14))
+WIDE_ALPHABET = 4  # symbols; beyond it only the first four scales
 LEAST_SPAN = 3  # counts in a row that one state of control must have been seen with, at least
 LEAST_DEPTH = 6  # of the words that a hypothesis accepts, or it is but a finite machine
 TRIED_DEPTHS = range(1, 9)
@@ -63,13 +65,32 @@ def find_counter(
     seen = read_pool(reader, longest, rng)
     if not np.isin(seen.shown, (0, 1)).all() or not _may_count(machine, seen, asked):
         return None
-    short = _short(seen)
+    short, tried = _short(seen), set()
     best: tuple[float, CounterMachine] | None = None
-    for model in _hypotheses(reader, seen, asked, rng):
-        price = _cost(reader, model, short, asked, rng)
-        if price is not None and (best is None or price < best[0]):
-            best = price, model
+    for n_word, n_suffix in SCALES[: 4 if reader.n_symbols > WIDE_ALPHABET else None]:
+        suffixes = telling_suffixes(seen, reader.n_symbols, n_suffix)
+        classes = classes_of(reader, n_word, suffixes, asked, rng)
+        possible = None if classes is None else possible_steps(classes)
+        if classes is None or possible is None:
+            # So many classes are no counter's; and where words of one class differ in all ways, none keeps count.
+            if n_suffix == 2 * n_word:
+                break
+            continue
+        for steps in possible:
+            folded = fold(classes, steps)
+            if folded is None or folded[1] < LEAST_SPAN or folded[0].key in tried:
+                continue
+            tried.add(folded[0].key)
+            price = _cost(reader, folded[0], short, asked, rng)
+            if price is not None and (best is None or price < best[0]):
+                best = price, folded[0]
+        if best is not None and best[0] <= _price(best[1]):
+            break  # nothing is wrong
     return None if best is None else _simplified(reader, *best, short, asked, rng)
+
+
+def _price(model: CounterMachine) -> float:
+    return PRICE * (model.n_locations + 2 * (len(model.steps) - 1))
 
 
 def _cost(
@@ -82,8 +103,7 @@ def _cost(
     by_network = short.shown[short.judged]
     few = int(by_network.mean() < 0.5)
     either = ((by_model == few) | (by_network == few)).sum()
-    size = model.n_locations + 2 * (len(model.steps) - 1)
-    price = float((by_model != by_network).sum() / max(either, LEAST_SHORT)) + PRICE * size
+    price = float((by_model != by_network).sum() / max(either, LEAST_SHORT)) + _price(model)
     if price > most:
         return None
     words = of_all_depths(model, rng)
@@ -146,21 +166,6 @@ def _may_count(machine: Machine, seen: Seen, asked: bool) -> bool:
             if (machine.outputs[machine.run(words)[:, -1], 0] != seen.shown[rows]).any():
                 return True
     return asked and bool(machine.outputs[machine.initial, 0] != seen.shown[0])
-
-
-def _hypotheses(reader: Reader, seen: Seen, asked: bool, rng: np.random.Generator) -> list[CounterMachine]:
-    found: dict[bytes, CounterMachine] = {}
-    for n_word, n_suffix in SCALES[: 2 if reader.n_symbols > WIDE_ALPHABET else None]:
-        suffixes = telling_suffixes(seen, reader.n_symbols, n_suffix)
-        classes = classes_of(reader, n_word, suffixes, asked, rng)
-        if classes is None:
-            continue
-        for steps in possible_steps(classes):
-            folded = fold(classes, steps)
-            if folded is not None and folded[1] >= LEAST_SPAN:
-                model = folded[0]
-                found[b"".join(part.tobytes() for part in (model.steps, model.transitions, model.shown))] = model
-    return list(found.values())
 
 
 def _simplified(

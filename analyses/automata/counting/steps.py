@@ -16,9 +16,12 @@ MOST_STEPS = 5  # counters that are tried
 SLIPS = 0.1  # of the differences may contradict a counter
 
 
-def possible_steps(classes: Classes) -> list[Int64[np.ndarray, "counter symbol"]]:
-    """Steps of one counter, then of two, the simplest first."""
+def possible_steps(classes: Classes) -> list[Int64[np.ndarray, "counter symbol"]] | None:
+    """Steps of one counter, then of two, the simplest first; None where words of one class differ so that there can be
+    none. An empty list says that no two words of one class were met."""
     differences = _differences(classes)
+    if not len(differences):
+        return []
     k = classes.after.shape[1]
     largest = LARGEST if k <= 4 else 1
     single = []
@@ -28,9 +31,11 @@ def possible_steps(classes: Classes) -> list[Int64[np.ndarray, "counter symbol"]
         # One that only goes up cannot be read back; of v and -v, and of v and 2 v, one is enough.
         if not len(used) or used[0] < 0 or used.min() > 0 or np.gcd.reduce(used) > 1:
             continue
-        wrong = float((differences @ vector != 0).mean()) if len(differences) else 1.0
+        wrong = float((differences @ vector != 0).mean())
         if wrong <= SLIPS:
             single.append((round(wrong, 2), int(np.abs(vector).sum()), vector))
+    if not single:
+        return None
     single.sort(key=lambda each: (each[:2], each[2].tolist()[::-1]))
     vectors = [vector for *_, vector in single[:MOST_STEPS]]
     return [vector[None] for vector in vectors] + [np.stack(pair) for pair in combinations(vectors[:4], 2)]
