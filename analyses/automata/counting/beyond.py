@@ -60,4 +60,3 @@ def _counted_back(
     left = int(counts[peak + changed[0], which]) * up
     # The model's own change may come a symbol after zero, as of brackets closed once too often.
     return -1 if not len(met) else depth - int(counts[peak + met[0], which]) * up + left
-

@@ -5,6 +5,7 @@ words of a few runs (a..ab..b) are read, and of those that show what few show al
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -71,7 +72,7 @@ def read_pool(reader: Reader, longest: int, rng: np.random.Generator) -> Seen:
 
 def _another_run(
     reader: Reader, states: Float[np.ndarray, "word unit"], words: list[Word], most: int, longest: int
-) -> tuple[Float[np.ndarray, "word unit"], list[Word]]:
+) -> tuple[Float[np.ndarray, "longer unit"], list[Word]]:
     found, longer = [], []
     for symbol in range(reader.n_symbols):
         rows = [i for i, word in enumerate(words) if not word or word[-1] != symbol]
@@ -100,7 +101,7 @@ def telling_suffixes(seen: Seen, n_symbols: int, longest: int) -> list[Word]:
 
 
 def _runs(word: Word) -> int:
-    return 1 + sum(a != b for a, b in zip(word, word[1:], strict=False))
+    return 1 + sum(a != b for a, b in pairwise(word))
 
 
 def signatures(
@@ -137,8 +138,9 @@ def classes_of(
     first = signatures(reader, points, suffixes)
     number = {first[0].tobytes(): 0}
     own = None if asked else first[0, 1:].tobytes()
-    words, seen, rows, layer = [()], [first[0]], [], [0]
-    for length in range(longest):
+    words: list[Word] = [()]
+    seen, rows, layer = [first[0]], [], [0]
+    for _ in range(longest):
         if not layer:
             break
         ahead = reader.step_all(points)

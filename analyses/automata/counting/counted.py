@@ -1,9 +1,9 @@
 """How far a network counts, and what it does beyond, by the counter machine that was found for it (`find_counter`).
 
-No network counts for ever. That it counts is said where the counter machine has the network's answers on words nested to
-depth 4 at least, with less to remember than any finite machine that was found, and no finite machine has them all,
-those of deeper words included: brackets nested to a bounded depth are regular, and so is a cyclic group. Where the count
-just stays where it is beyond some depth, a finite machine may well have all answers: then both are reported.
+No network counts for ever. That it counts is said where the counter machine has the network's answers on words nested
+to depth 4 at least, with less to remember than any finite machine that was found, and no finite machine has them all,
+those of deeper words included: brackets nested to a bounded depth are regular, and so is a cyclic group. Where the
+count just stays where it is beyond some depth, a finite machine may well have all answers: then both are reported.
 """
 
 from dataclasses import replace
@@ -13,17 +13,17 @@ from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.counting.beyond import beyond
 from rnnscope.analyses.automata.counting.counter_machine import CounterMachine
-from rnnscope.analyses.automata.counting.counters import DEEPEST, LEAST_COUNT, TESTED_DEPTHS, machine_of_futures
+from rnnscope.analyses.automata.counting.counters import LEAST_COUNT, machine_of_futures
 from rnnscope.analyses.automata.counting.find_counter import Tried, cost, find_counter, gather
 from rnnscope.analyses.automata.counting.nested import nested
-from rnnscope.analyses.automata.counting.result import Beyond, ByDepth, CounterTable, Counting
+from rnnscope.analyses.automata.counting.result import ByDepth, CounterTable, Counting
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks.languages import Language
 from rnnscope.tasks.machine import Machine
 
 N_WORDS = 16  # of each depth, and as many with an error
-N_PREFIXED = 50  # of each tested depth, and as many with an error
 NEARLY = 0.9  # of the words of a depth
+DEPTHS = (*range(1, 9), 10, 12, 16, 20, 24)
 DEEPEST_OF_TWO = 12  # with two counters, the finite machine of all counts to a depth is the square of one's
 
 
@@ -44,13 +44,14 @@ def count(
         truth: the task's language; where it is a finite machine that fits as well, the network does not count.
         asked: whether what is shown before the first symbol counts.
     """
-    reader = replace(reader, start=reader.initial_states(1, rng)[0])
-    if reader.show(reader.start[None]).shape[-1] != 1:
+    start = reader.initial_states(1, rng)
+    reader = replace(reader, start=start[0])
+    if reader.show(start).shape[-1] != 1:
         return None
     model = find_counter(reader, machine, asked, rng)
     if model is None:
         return None
-    deepest = DEEPEST if len(model.steps) == 1 else DEEPEST_OF_TWO
+    deepest = DEPTHS[-1] if len(model.steps) == 1 else DEEPEST_OF_TWO
     tried = _tried(reader, model, deepest, asked, rng)
     right = {depth: 1 - float(each.wrong(model).mean()) for depth, each in tried.items()}
     exactly, nearly = (_as_far_as(right, share) for share in (1.0, NEARLY))
@@ -58,14 +59,14 @@ def count(
         return None
     finite = nearly < deepest and _has_all(machine, model, reader, tried, 2 * nearly, rng)
     after = beyond(reader, model, nearly, rng)
-    if finite and (nearly >= deepest or after is None or not stays(after)):
+    if finite and (nearly >= deepest or after is None or not after.stays):
         return None
     counted = [each for depth, each in tried.items() if depth <= nearly]
     if np.mean([cost(each, machine) for each in counted]) <= np.mean([cost(each, model) for each in counted]):
         return None
     if isinstance(truth, Machine) and truth.kind == "DFA" and not _worse(truth, model, counted):
         return None
-    by_depth, fidelity, accuracy = _by_depth(reader, machine, model, nearly, deepest, truth, asked, rng)
+    by_depth, fidelity, accuracy = _by_depth(reader, machine, model, nearly, tried, truth, rng)
     steps = model.steps
     pairs = {(int(a), int(b)) for row in steps for a in np.flatnonzero(row > 0) for b in np.flatnonzero(row < 0)}
     table = CounterTable(
@@ -74,7 +75,7 @@ def count(
         shown=model.shown,
         words_right=np.array(list(right.values())),
         word_depths=np.array(list(right)),
-        n_words=2 * N_WORDS,
+        n_tried=2 * N_WORDS,
         fidelity=fidelity,
         accuracy=accuracy,
     )
@@ -84,28 +85,20 @@ def count(
     )  # fmt: skip
 
 
-def stays(after: Beyond) -> bool:
-    """Whether the network comes back as if the count had stayed where it was, from nearly all depths."""
-    came = after.most >= 0
-    spread = int(after.most[came].max() - after.least[came].min()) if came.any() else 0
-    return bool(came.mean() >= NEARLY and after.never.mean() <= 1 - NEARLY and spread <= 2 and
-                after.most.max() < after.depths.max())  # fmt: skip
-
-
 def _tried(
     reader: Reader, model: CounterMachine, deepest: int, asked: bool, rng: np.random.Generator
 ) -> dict[int, Tried]:
     """Words of each depth that has some, up to twice the depth where many come out wrong."""
     tried: dict[int, Tried] = {}
-    for depth in range(1, deepest + 1):
+    for depth in DEPTHS:
+        if depth > deepest:
+            break
         words = nested(model, depth, N_WORDS, rng)
         gathered = None if words is None else gather(reader, [words], asked, rng)
         if gathered is not None:
             tried[depth] = gathered
             if gathered.wrong(model).mean() > 1 - NEARLY:
                 deepest = min(deepest, 2 * depth)
-        if depth >= deepest:
-            break
     return tried
 
 
@@ -120,7 +113,12 @@ def _as_far_as(right: dict[int, float], share: float) -> int:
 
 
 def _has_all(
-    machine: Machine, model: CounterMachine, reader: Reader, tried: dict[int, Tried], depth: int, rng: np.random.Generator
+    machine: Machine,
+    model: CounterMachine,
+    reader: Reader,
+    tried: dict[int, Tried],
+    depth: int,
+    rng: np.random.Generator,
 ) -> bool:
     """Whether a finite machine, the one that was found or that of the futures, agrees with the network on all words of
     up to this depth."""
@@ -140,33 +138,33 @@ def _by_depth(
     machine: Machine,
     model: CounterMachine,
     nearly: int,
-    deepest: int,
+    tried: dict[int, Tried],
     truth: Language | Machine | None,
-    asked: bool,
     rng: np.random.Generator,
 ) -> tuple[ByDepth, Float[np.ndarray, " tested_depth"], Float[np.ndarray, " tested_depth"] | None]:
-    """Words nested to each depth: machine and network there, and the counter machine; and its share of prefixes that
-    agree, and that are right."""
-    each = [(depth, words) for depth in TESTED_DEPTHS if depth <= max(deepest, nearly)
-            if (words := nested(model, depth, N_PREFIXED, rng)) is not None]  # fmt: skip
-    weights, fit = _linear_counts(reader, model, nearly, rng)
-    agrees, right, counted = np.empty((2, len(each))), np.empty((3, len(each))), []
-    for i, (_, some) in enumerate(each):
-        judged = some.judged.copy()
-        judged[:, 0] &= asked
-        visited = reader.visit(reader.alphabet[some.words], rng)
-        network, instead = reader.show(visited)[..., 0], model.show(some.words)
-        by_machine = machine.outputs[np.column_stack([np.full(len(judged), machine.initial), machine.run(some.words)]), 0]
-        agrees[:, i] = [(shown == network)[judged].mean() for shown in (by_machine, instead)]
+    """On the words of each depth: machine and network, and the counter machine; and its share of prefixes that agree,
+    and that are right."""
+    # Words without an error come first; their counts are to be read off the state.
+    inside = {depth: each.judged[:N_WORDS] for depth, each in tried.items()}
+    states = {d: reader.visit(reader.alphabet[each.words[:N_WORDS]], rng)[inside[d]] for d, each in tried.items()}
+    counts = {d: model.run(each.words[:N_WORDS])[1][inside[d]] for d, each in tried.items()}
+    near = [d for d in tried if d <= nearly]
+    weights, fit = _linear(np.concatenate([states[d] for d in near]), np.concatenate([counts[d] for d in near]))
+    agrees, right, counted = np.empty((2, len(tried))), np.empty((3, len(tried))), []
+    for i, (depth, some) in enumerate(tried.items()):
+        by_machine = machine.outputs[
+            np.column_stack([np.full(len(some.words), machine.initial), machine.run(some.words)]), 0
+        ]
+        instead = model.show(some.words)
+        agrees[:, i] = [(shown == some.shown)[some.judged].mean() for shown in (by_machine, instead)]
         if isinstance(truth, Language):
             wanted = truth.labels(some.words)
-            right[:, i] = [(shown == wanted)[judged].mean() for shown in (by_machine, network, instead)]
-        inside = some.judged[:N_PREFIXED]
-        read = np.rint(_with_one(visited[:N_PREFIXED][inside]) @ weights)
-        counted.append(float((read == model.run(some.words[:N_PREFIXED])[1][inside]).all(1).mean()))
+            right[:, i] = [(shown == wanted)[some.judged].mean() for shown in (by_machine, some.shown, instead)]
+        read = np.rint(_with_one(states[depth]) @ weights)
+        counted.append(float((read == counts[depth]).all(1).mean()))
     of_machine, of_network, of_model = right if isinstance(truth, Language) else (None, None, None)
     found = ByDepth(
-        depths=np.array([depth for depth, _ in each]),
+        depths=np.array(list(tried)),
         machine_fidelity=agrees[0],
         machine_accuracy=of_machine,
         network_accuracy=of_network,
@@ -176,20 +174,13 @@ def _by_depth(
     return found, agrees[1], of_model
 
 
-def _linear_counts(
-    reader: Reader, model: CounterMachine, depth: int, rng: np.random.Generator
+def _linear(
+    states: Float[np.ndarray, "state unit"], counts: Int64[np.ndarray, "state counter"]
 ) -> tuple[Float[np.ndarray, "unit_or_one counter"], float]:
-    """The counts as linear functions of the state, and the least R^2 of these, on words of up to this depth."""
-    states, counts = [], []
-    for deep in range(1, depth + 1):
-        some = nested(model, deep, N_WORDS, rng)
-        if some is not None:
-            inside = some.judged[:N_WORDS]
-            states.append(reader.visit(reader.alphabet[some.words[:N_WORDS]], rng)[inside])
-            counts.append(model.run(some.words[:N_WORDS])[1][inside])
-    design, wanted = _with_one(np.concatenate(states)), np.concatenate(counts)
-    weights = np.linalg.lstsq(design, wanted, rcond=None)[0]
-    left = ((wanted - design @ weights) ** 2).sum(0) / np.maximum(((wanted - wanted.mean(0)) ** 2).sum(0), 1e-12)
+    """The counts as linear functions of the state, and the least R^2 of these."""
+    design = _with_one(states)
+    weights = np.linalg.lstsq(design, counts, rcond=None)[0]
+    left = ((counts - design @ weights) ** 2).sum(0) / np.maximum(((counts - counts.mean(0)) ** 2).sum(0), 1e-12)
     return weights, float(1 - left.max())
 
 

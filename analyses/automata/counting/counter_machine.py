@@ -1,8 +1,8 @@
 """A machine of few states with one or two counters: each symbol adds to the counters, and what the machine then does
 depends on its state, the symbol, and whether each counter lies below, at or above zero.
 
-It reads what a deterministic one-counter automaton reads whose steps hang on the symbol alone (visibly counter automata:
-Hammer, Hague and Kreutzer's real-time class is the general one), and, with two counters, a^n b^n c^n and its kin too.
+With one counter it is a visibly counter automaton (Bárány, Löding and Serre, "Regularity problems for visibly pushdown
+languages", STACS 2006) whose counter may be negative; with two it reads a^n b^n c^n and its kin too.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,10 @@
 """The machine of few states and one or two counters that has a network's answers best, on words that stay near zero.
 
-It is learned from the classes of short words (`classes`, `steps`, `folding`), several times, with longer and longer words
-and suffixes: a network slips on long ones. Which one is taken is decided on words that go deeper (`nested`).
+It is learned from the classes of short words (`classes`, `steps`, `folding`), with several lengths of words and
+suffixes, since a network slips on long ones. Which one is taken is decided on short words and on words that go deeper
+(`nested`). That the classes of words of a one-counter language repeat themselves from count to count is what Fahmy and
+Roos learn from ("Efficient learning of real time one-counter automata", ALT 1995); here the counts come first, out of
+how often symbols occur in words of one class.
 """
 
 from dataclasses import dataclass
@@ -48,13 +51,11 @@ class Tried:
     def wrong(self, model: CounterMachine | Machine) -> Bool[np.ndarray, " word"]:
         """Which words it does not show as the network does."""
         if isinstance(model, Machine):
-            return (~agreement(model, self.words, self.shown[..., None]) & self.judged).any(1)
-        return ((model.show(self.words) != self.shown) & self.judged).any(1)
+            return (~agreement(model, self.words, self.shown[..., None]) & self.judged).any(axis=1)
+        return ((model.show(self.words) != self.shown) & self.judged).any(axis=1)
 
 
-def find_counter(
-    reader: Reader, machine: Machine, asked: bool, rng: np.random.Generator
-) -> CounterMachine | None:
+def find_counter(reader: Reader, machine: Machine, asked: bool, rng: np.random.Generator) -> CounterMachine | None:
     """The counter machine that is best on short words and on its own words of up to depth 8; None where none was found.
 
     Args:

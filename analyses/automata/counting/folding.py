@@ -1,9 +1,9 @@
 """The control of a counter machine: classes of words that differ by what is counted alone become one state.
 
 Given what each symbol adds, each class has its counts. States of control are sets of classes, no two of them with the
-same counts, such that the state after a symbol hangs on the signs of the counts after it alone. They are found by merging
-classes in the order of their shortest words, each with the first state that it fits (as in Oncina and Garcia, "Inferring
-regular languages in polynomial updated time", 1992).
+same counts, such that the state after a symbol hangs on the signs of the counts after it alone. They are found by
+merging classes in the order of their shortest words, each with the first state that it fits (as in Oncina and Garcia,
+"Inferring regular languages in polynomial updated time", 1992).
 """
 
 import numpy as np
@@ -58,7 +58,10 @@ class _Merging:
     def __init__(self, classes: Classes, counts: np.ndarray, steps: np.ndarray) -> None:
         self.classes, self.counts, self.steps = classes, counts, steps
         self.block = list(range(len(counts)))
-        self.at = [{} if over else {tuple(c): i} for i, (c, over) in enumerate(zip(counts.tolist(), classes.ended))]
+        self.at = [
+            {} if over else {tuple(c): i}
+            for i, (c, over) in enumerate(zip(counts.tolist(), classes.ended, strict=True))
+        ]
         self.shown = [{int(s): int(shown)} for s, shown in zip(signs(counts), classes.shown, strict=True)]
         self.to: list[dict[tuple[int, int], int]] = [{} for _ in counts]
         for node, row in enumerate(classes.after.tolist()):

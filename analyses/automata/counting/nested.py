@@ -53,7 +53,7 @@ def _edited(word: np.ndarray, tail: np.ndarray, n_symbols: int, rng: np.random.G
 
 
 def straight(model: CounterMachine, depth: int, n_words: int, rng: np.random.Generator) -> np.ndarray | None:
-    """The shortest words that reach this depth and are accepted, as many of them at random; None where there are none."""
+    """The shortest words that reach this depth and are accepted, at most so many; None where there are none."""
     machine = model.bounded(depth)
     possible = np.flatnonzero(machine.count_words(min(4 * depth + 8, MOST_LENGTHS))[:, machine.initial] > 0)
     if not len(possible):

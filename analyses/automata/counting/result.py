@@ -79,16 +79,16 @@ class CounterTable:
             the depths that its words have; half of these words have an error. Nowhere past the depth of the word is
             anything asked.
         word_depths: these depths.
-        n_words: words of each depth.
+        n_tried: words of each depth.
         fidelity, accuracy: as of a `Stack`.
     """
 
     steps: Int64[np.ndarray, "counter symbol"]
-    transitions: Int64[np.ndarray, "state symbol signs"]
-    shown: Int64[np.ndarray, "state signs"]
+    transitions: Int64[np.ndarray, "control symbol signs"]
+    shown: Int64[np.ndarray, "control signs"]
     words_right: Float[np.ndarray, " word_depth"]
     word_depths: Int64[np.ndarray, " word_depth"]
-    n_words: int
+    n_tried: int
     fidelity: Float[np.ndarray, " tested_depth"]
     accuracy: Float[np.ndarray, " tested_depth"] | None
 
@@ -110,6 +110,16 @@ class Beyond:
     never: Float[np.ndarray, " deeper"]
     least: Int64[np.ndarray, " deeper"]
     most: Int64[np.ndarray, " deeper"]
+
+    @property
+    def stays(self) -> bool:
+        """Whether it comes back as if the count had stayed where it was: from nearly all these depths, and from the
+        deepest much as from the first."""
+        came = self.most >= 0
+        if came.mean() < 0.9 or self.never.mean() > 0.1:
+            return False
+        spread = int(self.most[came].max() - self.least[came].min())
+        return spread <= max(1, int(np.ptp(self.depths)) // 3) and bool((self.most < self.depths)[1:].all())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +146,10 @@ class Counting:
     by_depth: ByDepth | None = None
     stack: Stack | None = None
     tally: Tally | None = None
-    nearly: int = 0
-    table: CounterTable | None = None
-    beyond: Beyond | None = None
-    finite: bool = False
+    nearly: int = field(default=0, metadata={FORMERLY: None})
+    table: CounterTable | None = field(default=None, metadata={FORMERLY: None})
+    beyond: Beyond | None = field(default=None, metadata={FORMERLY: None})
+    finite: bool = field(default=False, metadata={FORMERLY: None})
 
     def pushdown(self) -> Pushdown | None:
         """The pushdown automaton of a network that counts; None where there is none, or a counter is better."""

@@ -1,7 +1,7 @@
 """What each symbol adds to a counter: words of one class have the same counts.
 
-So the steps of every counter are orthogonal to how often each symbol occurs in one word more than in another of the same
-class. Of a finite machine nothing but zero is, as soon as each symbol can be repeated for ever.
+So the steps of every counter are orthogonal to how often each symbol occurs in one word more than in another of the
+same class. Of a finite machine nothing but zero is, as soon as each symbol can be repeated for ever.
 """
 
 from itertools import combinations, product
