@@ -88,18 +88,34 @@ def count(
 def _tried(
     reader: Reader, model: CounterMachine, deepest: int, asked: bool, rng: np.random.Generator
 ) -> dict[int, Tried]:
-    """Words of each depth that has some, up to twice the depth where many come out wrong."""
+    """Words of each depth that has some, up to twice the depth where many come out wrong; where first some and first
+    many do, no depth is left out."""
     tried: dict[int, Tried] = {}
-    for depth in DEPTHS:
+    worst = 0.0
+    for i, depth in enumerate(DEPTHS):
         if depth > deepest:
             break
-        words = nested(model, depth, N_WORDS, rng)
-        gathered = None if words is None else gather(reader, [words], asked, rng)
-        if gathered is not None:
-            tried[depth] = gathered
-            if gathered.wrong(model).mean() > 1 - NEARLY:
-                deepest = min(deepest, 2 * depth)
-    return tried
+        some = _words(reader, model, depth, asked, rng)
+        if some is None:
+            continue
+        tried[depth] = some
+        wrong = float(some.wrong(model).mean())
+        if wrong > 1 - NEARLY:
+            deepest = min(deepest, 2 * depth)
+        if worst == 0 < wrong or worst <= 1 - NEARLY < wrong:
+            for between in range(DEPTHS[i - 1] + 1 if i else 1, depth):
+                some = tried.get(between) or _words(reader, model, between, asked, rng)
+                if some is not None:
+                    tried[between] = some
+        worst = max(worst, wrong)
+    return {depth: tried[depth] for depth in sorted(tried)}
+
+
+def _words(
+    reader: Reader, model: CounterMachine, depth: int, asked: bool, rng: np.random.Generator
+) -> Tried | None:
+    words = nested(model, depth, N_WORDS, rng)
+    return None if words is None else gather(reader, [words], asked, rng)
 
 
 def _as_far_as(right: dict[int, float], share: float) -> int:

@@ -51,8 +51,10 @@ class Tried:
     def wrong(self, model: CounterMachine | Machine) -> Bool[np.ndarray, " word"]:
         """Which words it does not show as the network does."""
         if isinstance(model, Machine):
-            return (~agreement(model, self.words, self.shown[..., None]) & self.judged).any(axis=1)
-        return ((model.show(self.words) != self.shown) & self.judged).any(axis=1)
+            differ = ~agreement(model, self.words, self.shown[..., None])
+        else:
+            differ = model.show(self.words) != self.shown
+        return np.logical_and(differ, self.judged).any(axis=1)
 
 
 def find_counter(reader: Reader, machine: Machine, asked: bool, rng: np.random.Generator) -> CounterMachine | None:

@@ -58,18 +58,15 @@ class _Merging:
     def __init__(self, classes: Classes, counts: np.ndarray, steps: np.ndarray) -> None:
         self.classes, self.counts, self.steps = classes, counts, steps
         self.block = list(range(len(counts)))
-        self.at = [
-            {} if over else {tuple(c): i}
-            for i, (c, over) in enumerate(zip(counts.tolist(), classes.ended, strict=True))
-        ]
+        self.at: list[dict[tuple[int, ...], int]] = [{} for _ in counts]
+        for node in np.flatnonzero(~classes.ended).tolist():
+            self.at[node][tuple(counts[node].tolist())] = node
         self.shown = [{int(s): int(shown)} for s, shown in zip(signs(counts), classes.shown, strict=True)]
         self.to: list[dict[tuple[int, int], int]] = [{} for _ in counts]
-        for node, row in enumerate(classes.after.tolist()):
+        after = signs(counts[:, None] + steps.T[None])  # (class, symbol)
+        for node, symbol in zip(*np.nonzero(classes.after >= 0), strict=True):
             if not classes.ended[node]:
-                for symbol, target in enumerate(row):
-                    if target >= 0:
-                        after = counts[node] + steps[:, symbol]
-                        self.to[node][symbol, int(signs(after))] = target
+                self.to[node][int(symbol), int(after[node, symbol])] = int(classes.after[node, symbol])
 
     def find(self, node: int) -> int:
         while self.block[node] != node:

@@ -18,7 +18,7 @@ class Nested:
         depth: how far from zero their counters come.
         words: those that the machine accepts, then as many with one symbol changed, put in or taken out; uniform
             symbols after their end.
-        judged: the prefixes that count: those of the word itself, as far as no counter goes past the depth.
+        judged: the prefixes that count: those of the word and one symbol more, as far as no counter goes past the depth.
     """
 
     depth: int
@@ -41,7 +41,7 @@ def nested(model: CounterMachine, depth: int, n_words: int, rng: np.random.Gener
         word = inside[row, :n]
         words[row, :n] = word
         words[n_words + row] = _edited(word, words[n_words + row], model.n_symbols, rng)
-    within = np.arange(longest + 2) <= np.tile(lengths, 2)[:, None]
+    within = np.arange(longest + 2) <= np.tile(lengths, 2)[:, None] + 1
     return Nested(depth, words, within & (model.reaches(words) <= depth))
 
 
