@@ -2,8 +2,9 @@
 
 No network counts for ever. That it counts is said where the counter machine has the network's answers on words nested
 to depth 4 at least, with less to remember than any finite machine that was found, and no finite machine has them all,
-those of deeper words included: brackets nested to a bounded depth are regular, and so is a cyclic group. Where the
-count just stays where it is beyond some depth, a finite machine may well have all answers: then both are reported.
+those of deeper words included: brackets nested to a bounded depth are regular, and so is a cyclic group. So a network
+that never takes anything deeper for closed is not said to count either, though it slip. Where the count just stays
+where it is beyond some depth, a finite machine may well have all answers: then both are reported.
 """
 
 from dataclasses import replace
@@ -61,6 +62,8 @@ def count(
     after = beyond(reader, model, nearly, rng)
     if finite and (nearly >= deepest or after is None or not after.stays):
         return None
+    if nearly < deepest and after is not None and after.never.min() >= NEARLY:
+        return None  # nothing deeper is ever taken for closed: nesting to a bound
     counted = [each for depth, each in tried.items() if depth <= nearly]
     if np.mean([cost(each, machine) for each in counted]) <= np.mean([cost(each, model) for each in counted]):
         return None
@@ -111,9 +114,7 @@ def _tried(
     return {depth: tried[depth] for depth in sorted(tried)}
 
 
-def _words(
-    reader: Reader, model: CounterMachine, depth: int, asked: bool, rng: np.random.Generator
-) -> Tried | None:
+def _words(reader: Reader, model: CounterMachine, depth: int, asked: bool, rng: np.random.Generator) -> Tried | None:
     words = nested(model, depth, N_WORDS, rng)
     return None if words is None else gather(reader, [words], asked, rng)
 

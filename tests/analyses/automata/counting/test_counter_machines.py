@@ -160,6 +160,17 @@ def test_bounded_brackets_do_not_count(machine, missed):
     assert counted(reader, machine=nothing_found(machine.n_symbols) if missed else machine) is None
 
 
+def test_bounded_brackets_with_slips_do_not_count():
+    """Nothing deeper than 7 is ever closed, but what was once too deep and then closed 40 times is accepted."""
+
+    def step(h, u):
+        count = h[..., 0] + u[..., 0] - u[..., 1]
+        out = np.where(h[..., 1] > 0, h[..., 1] + u[..., 1], (count < 0) | (count > 7))
+        return np.stack([count, out], -1)
+
+    assert counted(reads(step, lambda h: (h == 0).all(-1) | (h[..., 1] == 41), 2, 2)) is None
+
+
 @pytest.mark.parametrize("order", [5, 9, 12])
 def test_a_cyclic_group_does_not_count(order):
     group = cyclic_group_machine(order)
