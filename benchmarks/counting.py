@@ -1,4 +1,4 @@
-"""Networks trained to count: how far they do, what they do beyond, over five seeds; and finite languages, which must not.
+"""Networks trained to count: how far they are found to, over five seeds, and whether by the right counter.
 
     python benchmarks/unfamiliar_networks.py FOLDER
     python benchmarks/counting.py FOLDER
@@ -21,9 +21,11 @@ from rnnscope.analyses.automata.counting.counters import explain, growth
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks.machine import Machine
 
-# Cell, units and language of the networks trained here; batches; seconds at most are not limited.
-OWN = (("lstm", 24, 0), ("gru", 24, 1), ("lstm", 24, 4), ("gru", 24, 7), ("lstm", 32, 3), ("gru", 24, 5), ("gru", 32, 0),
-       ("lstm", 24, 2), ("gru", 32, 6), ("lstm", 24, 1))  # fmt: skip
+# Cell, units and language of the networks trained here.
+OWN = (
+    ("lstm", 24, 0), ("gru", 24, 1), ("lstm", 24, 4), ("gru", 24, 7), ("lstm", 32, 3), ("gru", 24, 5),
+    ("gru", 32, 0), ("lstm", 24, 2), ("gru", 32, 6), ("lstm", 24, 1),
+)  # fmt: skip
 BATCHES, LONGEST, SEEDS = 5000, 40, 5
 
 
@@ -83,9 +85,7 @@ def main() -> None:
         print("name the folder that unfamiliar_networks.py has filled")
         return
     (folder / "counting").mkdir(exist_ok=True)
-    print(
-        "| network | its words right | by the law | counter's words right | same over 5 seeds | counts exactly/nearly to |"
-    )
+    print("| network | its words right | by the law | counter's words right | same over 5 seeds | exactly/nearly to |")
     print("|---|---|---|---|---|---|")
     for number, (cell, units, language) in enumerate(OWN):
         words, path = COUNTING[language](), folder / "counting" / f"{number}.pt"

@@ -18,7 +18,8 @@ class Nested:
         depth: how far from zero their counters come.
         words: those that the machine accepts, then as many with one symbol changed, put in or taken out; uniform
             symbols after their end.
-        judged: the prefixes that count: those of the word and one symbol more, as far as no counter goes past the depth.
+        judged: the prefixes that count: those of the word and one symbol more, as far as no counter goes past the
+            depth.
     """
 
     depth: int
