@@ -63,10 +63,14 @@ def judge(name: str, subject: object, words: object) -> str:
     by_law = None if law is None else law.pushdown() or law.counter()
     found = [count(reader, missed, grown.states, None, True, np.random.default_rng(seed)) for seed in range(SEEDS)]
     models = [None if each is None else each.counter() for each in found]
-    same = len({None if model is None else model.key for model in models}) == 1  # type: ignore[attr-defined]
-    cells = [name, f"{(network == wanted)[:, 1:].all(1).mean():.3f}", right(by_law, shown, wanted),
-             ", ".join(right(model, shown, wanted) for model in dict.fromkeys(models)) if not same else
-             right(models[0], shown, wanted), "yes" if same else "no"]  # fmt: skip
+    each = {None if model is None else model.key: model for model in models}  # type: ignore[union-attr]
+    cells = [
+        name,
+        f"{(network == wanted)[:, 1:].all(1).mean():.3f}",
+        right(by_law, shown, wanted),
+        ", ".join(right(model, shown, wanted) for model in each.values()),
+        "yes" if len(each) == 1 else "no",
+    ]
     cells += [" ".join("-" if each is None else f"{each.depth}/{each.nearly}" for each in found)]
     return "| " + " | ".join(cells) + " |"
 

@@ -51,10 +51,10 @@ class Tried:
     def wrong(self, model: CounterMachine | Machine) -> Bool[np.ndarray, " word"]:
         """Which words it does not show as the network does."""
         if isinstance(model, Machine):
-            differ = ~agreement(model, self.words, self.shown[..., None])
+            agrees = agreement(model, self.words, self.shown[..., None])
         else:
-            differ = model.show(self.words) != self.shown
-        return np.logical_and(differ, self.judged).any(axis=1)
+            agrees = np.equal(model.show(self.words), self.shown)
+        return np.any(self.judged & ~agrees, axis=1)
 
 
 def find_counter(reader: Reader, machine: Machine, asked: bool, rng: np.random.Generator) -> CounterMachine | None:
