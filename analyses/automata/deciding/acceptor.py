@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata import dynamics
 from rnnscope.analyses.automata.counting import counters
+from rnnscope.analyses.automata.counting.counted import count
 from rnnscope.analyses.automata.counting.result import Counting
 from rnnscope.analyses.automata.deciding.distinction import myhill_nerode
 from rnnscope.analyses.automata.deciding.doubts import LED_DEPTH, LED_WIDTH, falsify, refuting_words
@@ -147,15 +148,16 @@ def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.rando
         first = task.sample(256, np.random.default_rng(0)).inputs[:, len(reader.opening)]
         begins = np.array([(np.abs(first - vector) < 1e-6).all(1).any() for vector in reader.alphabet])
     grown = counters.growth(reader, begins, rng)
-    uncounted = Counting(growth=grown.states)
-    if not grown.pairs:
-        return uncounted
     asked = task is None or len(reader.opening) > 0
     truth, known = None if task is None else task.ground_truth, None
     if isinstance(truth, Language | Machine):
         n_symbols = truth.n_symbols if isinstance(truth, Machine) else len(truth.symbols)
         known = truth if n_symbols == reader.n_symbols else None
-    return counters.explain(reader, machine, grown, known, asked, rng) or uncounted
+    found = count(reader, machine, grown.states, known, asked, rng)
+    # Of brackets of several kinds no counter knows which is to be closed next: a stack does.
+    if grown.pairs and (found is None or (found.depth < grown.depth and len(grown.pairs) > 1)):
+        found = counters.explain(reader, machine, grown, known, asked, rng) or found
+    return found or Counting(growth=grown.states)
 
 
 def _names(alphabet: Float[np.ndarray, "symbol input"]) -> tuple[str, ...]:

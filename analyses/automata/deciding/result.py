@@ -190,7 +190,7 @@ class Acceptor(Result):
         n, fidelity = self.n_states, self.fidelity
         return "; ".join(
             [
-                *summary.counts(self.counting),
+                *summary.counts(self.counting, self.symbols),
                 summary.headline(n, fidelity, self.doubts, self.search.out_of_budget),
                 *summary.repeated(self.search.repeats),
                 *summary.led(n, self.search.n_led),

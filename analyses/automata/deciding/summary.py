@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from rnnscope.analyses.automata.counting.result import Counting
+from rnnscope.analyses.automata.counting.counter_machine import CounterMachine
+from rnnscope.analyses.automata.counting.result import Beyond, CounterTable, Counting
 from rnnscope.analyses.automata.deciding.doubts import Doubts
 from rnnscope.analyses.automata.deciding.fidelity import Fidelity
 from rnnscope.analyses.automata.deciding.repeats import Repeats
@@ -171,10 +172,13 @@ def accuracy(on_task: OnTask | None) -> list[str]:
     ]
 
 
-def counts(counting: Counting | None) -> list[str]:
-    """That the network counts, and what does so in its place; nothing where it does not."""
+def counts(counting: Counting | None, symbols: tuple[str, ...]) -> list[str]:
+    """That the network counts, how far, what becomes of it beyond, and what counts in its place; nothing where it does
+    not."""
     if counting is None or counting.by_depth is None:
         return []
+    if counting.table is not None:
+        return _counter(counting, counting.table, symbols)
     deepest, depth, stack = len(counting.growth) - 1, counting.by_depth.depths[-1], counting.pushdown()
     name, instead = "counter", counting.tally
     if stack is not None:
@@ -196,6 +200,54 @@ def counts(counting: Counting | None) -> list[str]:
         + ("" if unbounded else ", which does not exclude that some deeper bound was learned"),
         text,
     ]
+
+
+def _counter(counting: Counting, table: CounterTable, symbols: tuple[str, ...]) -> list[str]:
+    """Of a counter machine: what it adds, how far it has the network's answers, what the network does beyond."""
+    exactly, nearly = counting.depth, counting.nearly
+    added = " and ".join(
+        ", ".join(f"'{name}' {step:+d}" for name, step in zip(symbols, row, strict=True) if step)
+        for row in table.steps.tolist()
+    ).replace("-", "−")
+    n_states = CounterMachine(table.steps, table.transitions, table.shown).n_locations
+    what = f"a machine of {plural_states(n_states)} with {('a counter', 'two counters')[len(table.steps) - 1]}"
+    far = [f"all {table.n_tried} words of each depth tried up to {exactly}"] if exactly else []
+    if nearly > exactly:
+        least = percent(table.words_right[table.word_depths <= nearly].min())
+        far.append(f"at least {least} of the {table.n_tried} words of each depth tried up to {nearly}")
+    begins = f"counts to {exactly}" if exactly == nearly else f"counts to {exactly} and, with slips, to {nearly}"
+    text = [f"{begins} ({added}): {what} has the network's answers after every prefix of {' and of '.join(far)}"]
+    if nearly == table.word_depths[-1] and table.accuracy is None:
+        text.append("none deeper was tried, which does not exclude that some deeper bound was learned")
+    if counting.beyond is not None:
+        text.append(_beyond(counting.beyond))
+    if counting.finite:
+        text.append("a finite machine, too, has all answers on these and on deeper words")
+    network = None if counting.by_depth is None else counting.by_depth.network_accuracy
+    if table.accuracy is not None and network is not None:
+        text.append(
+            f"at depth {table.word_depths[-1]} the counter is right by the task's language on "
+            f"{percent(table.accuracy[-1])} of prefixes (the network on {percent(network[-1])})"
+        )
+    return text
+
+
+def _beyond(beyond: Beyond) -> str:
+    """What becomes of words that go deeper."""
+    first, last = (int(depth) for depth in beyond.depths[[0, -1]])
+    begins = f"beyond it, on the shortest words to depths {first} to {last},"
+    if beyond.never.min() == 1:
+        return f"{begins} the network never takes a word for closed"
+    low, high = int(beyond.least[beyond.most >= 0].min()), int(beyond.most.max())
+    if beyond.stays:
+        return f"{begins} the count stays at {low}" + (f" to {high}" if high > low else "")
+    shares = [f"{percent(beyond.right.mean())} are right"]
+    shares += [f"{percent(beyond.never.mean())} are never taken for closed"] if beyond.never.any() else []
+    if beyond.most[-1] >= 0 and beyond.right[-1] < 1:
+        back = (int(beyond.least[-1]), int(beyond.most[-1]))
+        shares.append(f"from {last} it has counted {back[0] if back[0] == back[1] else f'{back[0]} to {back[1]}'} back "
+                      "when it takes the word for closed")  # fmt: skip
+    return f"{begins} {', '.join(shares)}"
 
 
 def _spelled(symbols: tuple[str, ...], word: tuple[int, ...] | None) -> str:

@@ -44,7 +44,7 @@ def agreement_figure(fidelity: Fidelity, counting: Counting | None) -> "go.Figur
     figure.update_xaxes(title_text="symbols read", row=1, col=1)
     figure.update_yaxes(title_text="share of words that agree", row=1, col=1)
     if counting is not None and by_depth is not None:
-        grown, stack, tally = counting.growth, counting.stack, counting.tally
+        grown, stack, tally = counting.growth, counting.stack, counting.table or counting.tally
         line = {"color": COLOURS[0]}
         figure.add_scatter(
             x=np.arange(len(grown)), y=grown, mode="lines+markers", line=line, showlegend=False, row=1, col=2
@@ -63,6 +63,13 @@ def agreement_figure(fidelity: Fidelity, counting: Counting | None) -> "go.Figur
         for name, curve, colour, dash in curves:
             line = {"color": colour, "dash": dash}
             figure.add_scatter(x=by_depth.depths, y=curve, mode="lines+markers", name=name, line=line, row=1, col=3)
+        beyond = 0 if counting.table is None else counting.nearly
+        if 0 < beyond < by_depth.depths[-1]:
+            figure.add_vline(x=beyond, line={"color": NEUTRAL, "width": 1, "dash": "dot"}, row=1, col=3)  # type: ignore[arg-type]
+            figure.add_annotation(
+                x=beyond, y=1, yref="y3 domain", yanchor="bottom", showarrow=False, row=1, col=3,
+                text=f"counts to {beyond}", font={"size": 12},
+            )  # fmt: skip
         figure.update_xaxes(title_text="nesting depth", row=1, col=3)
         figure.update_yaxes(title_text="share of prefixes that agree", row=1, col=3)
     figure.update_layout(legend={"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}, margin={"b": 110})

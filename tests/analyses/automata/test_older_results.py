@@ -24,6 +24,8 @@ def side_by_side(cls: type[Any], result: Any, flat: Labelled) -> Labelled:
     plain = Labelled("") if result is None else labelled(result)
     for field in dataclasses.fields(cls):
         old, part = field.metadata.get(FORMERLY, field.name), part_of(cls, field.name)
+        if old is None:  # there was no such field then
+            continue
         if part is not None:
             side_by_side(part, getattr(result, field.name, None), flat)
         elif field.name in plain.arrays:

@@ -110,7 +110,7 @@ def all_words(n_symbols: int, length: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("empty_word", [False, True])
-def test_a_counter_is_no_finite_machine_and_a_stack_has_it_exactly(tmp_path, empty_word):
+def test_a_counter_is_no_finite_machine_and_a_counter_has_it_exactly(empty_word):
     task = FormalLanguage("dyck-1", sampled_depth=6, empty_word=empty_word)
     found = extract_automaton(
         bracket_counter().map, task=task, n_test_words=50, test_lengths=(50,), method="queries", budget=500
@@ -119,23 +119,41 @@ def test_a_counter_is_no_finite_machine_and_a_stack_has_it_exactly(tmp_path, emp
     assert counting is not None
     assert counting.pairs == ((0, 1),)
     assert counting.growth.tolist() == list(range(1, counters.DEEPEST + 2))
-    assert counting.depth == counters.DEEPEST
+    assert counting.depth == counting.nearly == counters.DEEPEST
     text = found.summary()
-    assert text.startswith("not regular: states grow with the depth tested, one for each symbol up to 24 (25 at 24)")
-    assert "a pushdown automaton of 1 location agrees with the network on 100 % of prefixes at depth 20" in text
-    assert "right by the task's language on 100 % (the network on 100 %)" in text
-    assert counting.stack is not None
-    assert counting.stack.accuracy is not None
-    assert counting.stack.fidelity.min() == counting.stack.accuracy.min() == 1.0
+    assert text.startswith(
+        "counts to 24 ('(' +1, ')' −1): a machine of 1 state with a counter has the network's answers"
+    )
+    assert "does not exclude" not in text, "the task's language has no bound"
+    right = "at depth 24 the counter is right by the task's language on 100 % of prefixes (the network on 100 %)"
+    assert right in text
+    assert counting.table is not None
+    assert counting.table.accuracy is not None
+    assert counting.table.fidelity.min() == counting.table.accuracy.min() == 1.0
     assert counting.by_depth is not None
     assert counting.by_depth.linear_fit == pytest.approx(1)
     assert counting.by_depth.linear_fidelity == pytest.approx(1)
-    assert counting.counter() is None
-    save_result(found, tmp_path / "a.zarr")
-    stack = load_result(Acceptor, tmp_path / "a.zarr").counting.pushdown()
-    assert stack is not None
+    assert counting.pushdown() is None
+    counter = counting.counter()
+    assert counter is not None
     words = language("dyck-1").sample(np.full(20, 60), np.random.default_rng(0))
-    assert np.array_equal(stack.show(words), language("dyck-1").labels(words))
+    assert np.array_equal(counter.show(words), language("dyck-1").labels(words))
+
+
+def test_brackets_of_two_kinds_need_a_stack_which_is_saved(tmp_path):
+    found = extract_automaton(
+        stack(2).map, alphabet=np.eye(4), labels=classify, n_test_words=20, test_lengths=(), method="queries",
+        budget=300,
+    )  # fmt: skip
+    assert found.summary().startswith("not regular: states grow with the depth tested, one for each symbol up to ")
+    assert (
+        "a pushdown automaton of 1 location agrees with the network on 100 % of prefixes at depth 20" in found.summary()
+    )
+    save_result(found, tmp_path / "a.zarr")
+    learned = load_result(Acceptor, tmp_path / "a.zarr").counting.pushdown()
+    assert learned is not None
+    words = Dyck(2).sample(np.full(20, 60), np.random.default_rng(0))
+    assert np.array_equal(learned.show(words), Dyck(2).labels(words))
 
 
 def test_without_a_task_a_bound_deeper_than_was_looked_is_not_excluded():
@@ -144,32 +162,34 @@ def test_without_a_task_a_bound_deeper_than_was_looked_is_not_excluded():
         bracket_counter().map, alphabet=np.eye(2), labels=classify, n_test_words=50, test_lengths=(), method="queries",
         budget=500,
     )  # fmt: skip
-    begins = "not regular: states grow with the depth tested, one for each symbol up to 24 (25 at 24), "
-    assert found.summary().startswith(begins + "which does not exclude that some deeper bound was learned;")
+    assert found.summary().startswith("counts to 24 ")
+    text = "; none deeper was tried, which does not exclude that some deeper bound was learned; "
+    assert text in found.summary()
 
 
-def test_a_trained_counter_fails_past_its_depth_where_the_stack_does_not():
+def test_a_trained_counter_fails_past_its_depth_where_the_counter_does_not():
     network = rs.Network(cells.GRU(32), 2, 2)
     with np.load(DATA / "automata" / "dyck1_gru.npz") as file:
         network.load_state_dict({key: torch.from_numpy(file[key]) for key in file.files})
     task = FormalLanguage("dyck-1", sampled_depth=6, empty_word=False)
     found = extract_automaton(network, task=task, n_test_words=50, test_lengths=(50,), method="queries", budget=500)
-    assert found.summary().startswith("not regular: states grow with the depth tested, one for each symbol up to 6 ")
+    assert found.summary().startswith("counts to 6 ('(' +1, ')' −1): a machine of 1 state with a counter ")
+    assert "; beyond it, on the shortest words to depths " in found.summary()
     counting = found.counting
     assert counting is not None
-    stack = counting.pushdown()
-    assert stack is not None
-    assert stack.n_locations == 1  # although the network, never asked, does not accept the empty word
+    counter = counting.counter()
+    assert counter is not None
+    assert counter.n_locations == 1  # although the network, never asked, does not accept the empty word
     words = all_words(2, 12)
-    assert np.array_equal(stack.show(words)[:, 1:], Dyck().labels(words)[:, 1:])
+    assert np.array_equal(counter.show(words)[:, 1:], Dyck().labels(words)[:, 1:])
     assert counting.by_depth is not None
-    assert counting.by_depth.depths[-1] == 20
-    assert counting.stack is not None
-    assert counting.stack.accuracy is not None
+    assert counting.by_depth.depths[-1] > counting.nearly
+    assert counting.table is not None
+    assert counting.table.accuracy is not None
     assert counting.by_depth.network_accuracy is not None
-    assert counting.stack.accuracy[-1] == 1.0
+    assert counting.table.accuracy[-1] == 1.0
     assert counting.by_depth.network_accuracy[-1] < 1.0
-    assert "right by the task's language on 100 % (the network on 9" in found.summary()
+    assert "right by the task's language on 100 % of prefixes (the network on 9" in found.summary()
     assert len(found.trust_figure().data) > 5  # type: ignore[arg-type]
 
 
