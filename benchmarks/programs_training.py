@@ -1,0 +1,124 @@
+"""Small networks for the sixty sequence tasks of programs_tasks.py.
+
+    python benchmarks/programs_training.py FOLDER [TASK ...]
+
+One thread, at most 25 s of processor time a task, shared by up to three attempts; networks that are there are kept.
+Once 256 fresh words of twice the training length are right at every symbol, an attempt has two seconds to settle. The
+attempt that has most words right is saved, with what it has right on 1,000 fresh words.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from programs_tasks import LENGTH, SEEDS, TASKS, SequenceTask
+
+SECONDS, SETTLING = 25.0, 2.0
+BATCH, RATE, CHECKED_EVERY, STICKY = 128, 5e-3, 100, 0.7
+TRIED_LENGTHS = (LENGTH, 2 * LENGTH, 5 * LENGTH)
+
+
+class Attempt(NamedTuple):
+    cell: str
+    units: int
+    share: float  # of the seconds
+
+
+# What adds without bound is learned by rectified units that begin as the identity (Le, Jaitly and Hinton, "A simple way
+# to initialize recurrent networks of rectified linear units", 2015).
+CLASSES = (Attempt("gru", 16, 0.4), Attempt("gru", 32, 0.6), Attempt("tanh", 32, 1.0))
+INTEGERS = (Attempt("relu", 16, 0.35), Attempt("relu", 32, 0.5), Attempt("gru", 32, 1.0))
+
+
+def build(cell: str, n_inputs: int, units: int, n_outputs: int) -> tuple[torch.nn.Module, torch.nn.Linear]:
+    head = torch.nn.Linear(units, n_outputs)
+    if cell == "gru":
+        return torch.nn.GRU(n_inputs, units, batch_first=True), head
+    rnn = torch.nn.RNN(n_inputs, units, nonlinearity=cell, batch_first=True)
+    if cell == "relu":
+        with torch.no_grad():
+            rnn.weight_hh_l0.copy_(torch.eye(units))
+            rnn.weight_ih_l0.normal_(std=0.3)
+            rnn.bias_hh_l0.zero_()
+            rnn.bias_ih_l0.zero_()
+    return rnn, head
+
+
+def answers(task: SequenceTask, outputs: np.ndarray) -> np.ndarray:
+    """What a network says, from its outputs (..., output): the likeliest class, or the nearest whole number."""
+    if task.shown is None:
+        return np.rint(outputs[..., 0]).astype(np.int64)
+    return np.array(task.shown)[outputs.argmax(-1)]
+
+
+def right_words(task: SequenceTask, network: torch.nn.Module, n: int, length: int, rng: np.random.Generator) -> float:
+    """The share of words at every symbol of which the network is right."""
+    words = task.draw(n, length, rng)
+    with torch.no_grad():
+        outputs = network[1](network[0](torch.from_numpy(task.inputs(words)).float())[0]).numpy()
+    return float((answers(task, outputs) == task.truth(words)).all(1).mean())
+
+
+def train(task: SequenceTask, attempt: Attempt, seconds: float, seed: int) -> torch.nn.ModuleList:
+    torch.manual_seed(seed)
+    rng = np.random.default_rng([seed, TASKS.index(task)])
+    n_outputs = 1 if task.shown is None else len(task.shown)
+    network = torch.nn.ModuleList(build(attempt.cell, task.alphabet().shape[1], attempt.units, n_outputs))
+    optimiser = torch.optim.Adam(network.parameters(), RATE)
+    begun, step, good = time.process_time(), 0, False
+    while (spent := time.process_time() - begun) < seconds:
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * (0.01 + 0.99 * np.cos(0.5 * np.pi * spent / seconds) ** 2)
+        words = task.draw(BATCH, LENGTH, rng)
+        for t in range(1, LENGTH):  # a quarter of the words have long runs
+            again = rng.random(BATCH // 4) < STICKY
+            words[: BATCH // 4, t] = np.where(again, words[: BATCH // 4, t - 1], words[: BATCH // 4, t])
+        outputs = network[1](network[0](torch.from_numpy(task.inputs(words)).float())[0])
+        truth = task.truth(words)
+        if task.shown is None:
+            loss = (outputs[..., 0] - torch.from_numpy(truth)).square().mean()
+        else:
+            classes = torch.from_numpy(np.searchsorted(task.shown, truth))
+            loss = torch.nn.functional.cross_entropy(outputs.flatten(0, 1), classes.flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        if not good and step % CHECKED_EVERY == 0:
+            good = right_words(task, network, 256, 2 * LENGTH, rng) == 1
+            seconds = min(seconds, spent + SETTLING) if good else seconds
+    return network
+
+
+def learn(task: SequenceTask, folder: Path) -> None:
+    best, best_right, left = None, (-1.0,), SECONDS
+    for attempt, seed in zip(CLASSES if task.shown else INTEGERS, SEEDS, strict=True):
+        begun = time.process_time()
+        network = train(task, attempt, attempt.share * left, seed)
+        left -= time.process_time() - begun
+        rng = np.random.default_rng([99, TASKS.index(task)])
+        right = tuple(right_words(task, network, 1000, length, rng) for length in TRIED_LENGTHS)
+        print(f"{task.name}: {attempt.cell} {attempt.units}, right at {TRIED_LENGTHS}: {right}, {left:.0f} s left")
+        if right > best_right:
+            best, best_right = (attempt, network), right
+        if (right[0] == 1 and right[1] > 0.99) or left < 2:
+            break
+    attempt, network = best
+    arrays = {name: value.numpy() for name, value in network.state_dict().items()}
+    np.savez(folder / f"{task.name}.npz", cell=attempt.cell, units=attempt.units, right=best_right, **arrays)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("tasks", nargs="*")
+    chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    for each in TASKS:
+        if (not chosen.tasks or each.name in chosen.tasks) and not (chosen.folder / f"{each.name}.npz").exists():
+            learn(each, chosen.folder)
