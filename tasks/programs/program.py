@@ -44,13 +44,14 @@ class Program:
         >>> program = Program(("x",), (Register("total", 0, total),), (name("total"),), after=True)
         >>> program.run(np.array([[[2], [0], [1]]]))[..., 0]
         array([[2, 2, 3]])
-        >>> print(program.to_python())  # doctest: +ELLIPSIS
+        >>> print(program.to_python())
         def step(symbols):
-            ...
+            \"""Yields what is shown after each of the symbols.\"""
             total = 0
             for x in symbols:
                 total = total + x
                 yield total
+        <BLANKLINE>
     """
 
     streams: tuple[str, ...]

@@ -20,8 +20,9 @@ from rnnscope.tasks.programs.updates import Kind
 
 MOST_DELAYS = 4  # symbols before the last that a program may remember as they are
 SEEN = 4  # examples of each combination, on average, that say what is shown then
-MOST_TRIED = 40  # registers for which a formula of what is shown is looked for, at each stage
+MOST_TRIED, ENOUGH = 24, 6  # registers for which a formula of what is shown is looked for, and found, at each stage
 MOST_BINS = 2**21
+GLANCE = 300  # samples that most candidates fail on
 # What may be kept below another number: z after every prefix, for many candidates -> which of them.
 Keeps = Callable[[Int64[np.ndarray, "candidate word prefix"]], Bool[np.ndarray, " candidate"]]
 
@@ -94,10 +95,20 @@ class Limits:
 def find_program(examples: Examples, limits: Limits, keeps: Keeps, accept: Callable[[Program], bool]) -> Program | None:
     """The shortest program of the simplest stage that `accept` takes; None where there was none among those tried.
 
-    Every program that is put to `accept` has all examples right.
+    Every program that is put to `accept` has all examples right. At each stage those come first of which every number
+    that they keep is one that `keeps` takes.
     """
+
+    def rank(program: Program) -> tuple[bool, bool, int]:
+        if not program.registers:
+            return not program.readable, False, program.cost
+        start = np.array([each.start for each in program.registers], np.int64)
+        kept = np.moveaxis(program.trace(examples.symbols), 2, 0)
+        kept = np.concatenate([np.broadcast_to(start[:, None, None], (*kept.shape[:2], 1)), kept], axis=2)
+        return not program.readable, not keeps(kept).all(), program.cost
+
     for stage in (_of_the_last, _of_one, _of_two):
-        found = sorted(stage(examples, limits, keeps), key=lambda program: (not program.readable, program.cost))
+        found = sorted(stage(examples, limits, keeps), key=rank)
         for program in found:
             if np.array_equal(program.run(examples.symbols), examples.shown) and accept(program):
                 return program
@@ -157,8 +168,9 @@ def _delays(streams: tuple[str, ...], used: set[str], fill: int) -> tuple[Regist
 
 
 def _of_one(examples: Examples, limits: Limits, keeps: Keeps) -> Iterator[Program]:
-    fits = [each for batch in _first(examples, limits) for each in _fitting(examples, *batch, None)]
-    yield from _programs(examples, fits)
+    seen = Seen.of(examples, None)
+    fits = [each for batch in _first(examples, limits) for each in _fitting(seen, *batch)]
+    yield from _programs(examples, fits, keeps)
 
 
 def _of_two(examples: Examples, limits: Limits, keeps: Keeps) -> Iterator[Program]:
@@ -174,10 +186,11 @@ def _of_two(examples: Examples, limits: Limits, keeps: Keeps) -> Iterator[Progra
         bound = min((each.cost for each in fits), default=10**9)
         if base.cost > bound:
             break
+        seen = Seen.of(examples, base)
         for new in (False, True):
             for batch in _second(examples, limits, base, new):
-                fits += _fitting(examples, *batch, base)
-    yield from _programs(examples, fits)
+                fits += _fitting(seen, *batch)
+    yield from _programs(examples, fits, keeps)
 
 
 def _different(candidates: list[Candidate]) -> list[Candidate]:
@@ -228,31 +241,43 @@ def _batches(
             )
 
 
-def _fitting(examples: Examples, made: list[Candidate], z: np.ndarray, base: Candidate | None) -> list[Candidate]:
+@dataclass(frozen=True)
+class Seen:
+    """What is known of each sample, the number that is looked for left out.
+
+    Attributes:
+        answers: what was shown, as one number.
+        known: the symbol, and the value before it of the number below where there is one, as one number.
+        shown: of a single head; None where there are several.
+    """
+
+    answers: Int64[np.ndarray, " sample"]
+    known: Int64[np.ndarray, " sample"]
+    shown: Int64[np.ndarray, "word time"] | None
+
+    @classmethod
+    def of(cls, examples: Examples, base: Candidate | None) -> "Seen":
+        flat = examples.symbols.reshape(-1, examples.symbols.shape[2])
+        if base is not None:
+            flat = np.column_stack([flat, base.kept[:, :-1].reshape(-1)])
+        known = np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1)
+        return cls(examples.answers(), known, examples.shown[..., 0] if examples.shown.shape[2] == 1 else None)
+
+
+def _fitting(seen: Seen, made: list[Candidate], z: np.ndarray) -> list[Candidate]:
     """Those that decide, with what is below them and the symbol, what is shown."""
-    answers = examples.answers()
-    flat = examples.symbols.reshape(len(answers), -1)
-    known = np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1)
-    if base is not None:
-        known = np.unique(known + (known.max() + 1) * _places(base.kept[:, :-1]).reshape(-1), return_inverse=True)[1]
+    answers, known = seen.answers, seen.known
     before = z[:, :, :-1].reshape(len(z), -1)
     before = before - before.min(1, keepdims=True)
     n_known, span = int(known.max()) + 1, before.max(1) + 1
-    same = np.zeros(len(z), bool)
-    if examples.shown.shape[2] == 1:
-        same = (z[:, :, 1:] == examples.shown[None, ..., 0]).all((1, 2))
-    fits = same.copy()
-    some = np.arange(min(len(answers), 300))
-    for i in np.flatnonzero(~same & (span * n_known <= MOST_BINS)):
-        codes = before[i] * n_known + known
-        if _decides(codes[some], answers[some], int(span[i]) * n_known)[0]:
-            right, n_codes = _decides(codes, answers, int(span[i]) * n_known)
+    fits = np.zeros(len(z), bool) if seen.shown is None else (z[:, :, 1:] == seen.shown).all((1, 2))
+    some = np.linspace(0, len(answers) - 1, min(len(answers), GLANCE)).astype(np.int64)
+    for i in np.flatnonzero(~fits & (span * n_known <= MOST_BINS)):
+        n = int(span[i]) * n_known
+        if _decides(before[i, some] * n_known + known[some], answers[some], n)[0]:
+            right, n_codes = _decides(before[i] * n_known + known, answers, n)
             fits[i] = right and SEEN * n_codes <= len(answers)
     return [each for each, fine in zip(made, fits, strict=True) if fine]
-
-
-def _places(values: np.ndarray) -> np.ndarray:
-    return np.unique(values, return_inverse=True)[1].reshape(values.shape)
 
 
 def _decides(codes: np.ndarray, answers: np.ndarray, n: int) -> tuple[bool, int]:
@@ -262,10 +287,15 @@ def _decides(codes: np.ndarray, answers: np.ndarray, n: int) -> tuple[bool, int]
     return bool((first[codes] == answers).all()), int((first >= 0).sum())
 
 
-def _programs(examples: Examples, fits: list[Candidate]) -> Iterator[Program]:
-    for each in sorted(fits, key=lambda each: each.cost)[:MOST_TRIED]:
-        program = _program(examples, each)
+def _programs(examples: Examples, fits: list[Candidate], keeps: Keeps) -> Iterator[Program]:
+    n_found = 0
+    if not fits:
+        return
+    kept = keeps(np.stack([each.kept for each in fits]))
+    for _, each in sorted(zip(~kept, fits, strict=True), key=lambda pair: (pair[0], pair[1].cost))[:MOST_TRIED]:
+        program = _program(examples, each) if n_found < ENOUGH else None
         if program is not None:
+            n_found += program.n_rows == 0
             yield program
 
 
@@ -289,4 +319,6 @@ def _program(examples: Examples, top: Candidate) -> Program | None:
         shown = [formula(columns, head) for head in examples.shown.reshape(-1, examples.shown.shape[2]).T]
         if None not in shown:
             found.append(Program(examples.streams, registers, tuple(shown), after, examples.names))
+            if found[-1].n_rows == 0:
+                break
     return min(found, key=lambda program: program.cost, default=None)

@@ -57,7 +57,8 @@ def formula(columns: dict[str, Int64[np.ndarray, " sample"]], shown: Int64[np.nd
         return None
     known, wanted = found
     for tried in formulas(known, wanted):
-        if np.array_equal(np.broadcast_to(tried.of(known), wanted.shape), wanted):
+        values = np.asarray(tried.of(known))
+        if values.flat[0] == wanted[0] and (values == wanted).all():
             return tried
     if len(wanted) > READABLE:
         return None
