@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from programs_tasks import LENGTH, TASKS, SequenceTask
-from programs_training import build
+from programs_training import Network
 
 import rnnscope as rs
-from rnnscope.analyses.automata import extract_automaton, find_program
+from rnnscope.analyses.automata import Acceptor, extract_automaton, find_program
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.maps import CompleteMap
 from rnnscope.tasks.programs import Program
@@ -64,9 +64,9 @@ def load(task: SequenceTask, folder: Path) -> tuple[CompleteMap, str, tuple[floa
     cell, units = str(arrays.pop("cell")), int(arrays.pop("units"))
     right = tuple(arrays.pop("right").tolist())
     n_outputs = 1 if task.shown is None else len(task.shown)
-    network = torch.nn.ModuleList(build(cell, task.alphabet().shape[1], units, n_outputs))
+    network = Network(cell, task.alphabet().shape[1], units, n_outputs)
     network.load_state_dict({key: torch.from_numpy(value) for key, value in arrays.items()})
-    return rs.wrap(network[0], readout=network[1]), f"{cell} {units}", right
+    return rs.wrap(network.rnn, readout=network.head), f"{cell} {units}", right
 
 
 def labels(task: SequenceTask) -> Any:
@@ -82,9 +82,12 @@ def symbols(task: SequenceTask) -> Any:
 def routes(task: SequenceTask, network: CompleteMap) -> list[Route]:
     found = []
     if task.shown is not None:
-        machine = extract_automaton(
+        acceptor = extract_automaton(
             network, alphabet=task.alphabet(), labels=labels(task), length=LENGTH, n_test_words=200, test_lengths=()
-        ).machine()
+        )
+        if not isinstance(acceptor, Acceptor):
+            raise TypeError(f"this network reads symbols and decides, got {acceptor!r}")
+        machine = acceptor.machine()
         program = machine.to_program(symbols(task))
         title = "machine, formula" if program.n_rows == 0 else f"machine, table of {program.n_rows}"
         found.append(Route(title, program, f"{machine.n_states} states"))

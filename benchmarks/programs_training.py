@@ -35,17 +35,28 @@ CLASSES = (Attempt("gru", 16, 0.35), Attempt("gru", 32, 0.6), Attempt("gru", 32,
 INTEGERS = (Attempt("relu", 16, 0.3), Attempt("gru", 32, 0.7), Attempt("relu", 32, 1.0))
 
 
-def build(cell: str, n_inputs: int, units: int, n_outputs: int) -> tuple[torch.nn.Module, torch.nn.Linear]:
+class Network(torch.nn.Module):
+    def __init__(self, cell: str, n_inputs: int, units: int, n_outputs: int) -> None:
+        super().__init__()
+        self.rnn, self.head = build(cell, n_inputs, units, n_outputs)
+
+    def forward(self, inputs: np.ndarray) -> torch.Tensor:
+        return self.head(self.rnn(torch.from_numpy(inputs).float())[0])
+
+
+def build(cell: str, n_inputs: int, units: int, n_outputs: int) -> tuple[torch.nn.RNNBase, torch.nn.Linear]:
     head = torch.nn.Linear(units, n_outputs)
     if cell == "gru":
         return torch.nn.GRU(n_inputs, units, batch_first=True), head
     rnn = torch.nn.RNN(n_inputs, units, nonlinearity=cell, batch_first=True)
     if cell == "relu":
         with torch.no_grad():
-            rnn.weight_hh_l0.copy_(torch.eye(units))
-            rnn.weight_ih_l0.normal_(std=0.3)
-            rnn.bias_hh_l0.zero_()
-            rnn.bias_ih_l0.zero_()
+            for name, value in rnn.named_parameters():
+                value.zero_()
+                if name == "weight_ih_l0":
+                    value.normal_(std=0.3)
+                elif name == "weight_hh_l0":
+                    value.copy_(torch.eye(units))
     return rnn, head
 
 
@@ -56,19 +67,19 @@ def answers(task: SequenceTask, outputs: np.ndarray) -> np.ndarray:
     return np.array(task.shown)[outputs.argmax(-1)]
 
 
-def right_words(task: SequenceTask, network: torch.nn.Module, n: int, length: int, rng: np.random.Generator) -> float:
+def right_words(task: SequenceTask, network: Network, n: int, length: int, rng: np.random.Generator) -> float:
     """The share of words at every symbol of which the network is right."""
     words = task.draw(n, length, rng)
     with torch.no_grad():
-        outputs = network[1](network[0](torch.from_numpy(task.inputs(words)).float())[0]).numpy()
+        outputs = network(task.inputs(words)).numpy()
     return float((answers(task, outputs) == task.truth(words)).all(1).mean())
 
 
-def train(task: SequenceTask, attempt: Attempt, seconds: float, seed: int) -> torch.nn.ModuleList:
+def train(task: SequenceTask, attempt: Attempt, seconds: float, seed: int) -> Network:
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, TASKS.index(task)])
     n_outputs = 1 if task.shown is None else len(task.shown)
-    network = torch.nn.ModuleList(build(attempt.cell, task.alphabet().shape[1], attempt.units, n_outputs))
+    network = Network(attempt.cell, task.alphabet().shape[1], attempt.units, n_outputs)
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     begun, step, good, length = time.process_time(), 0, False, FIRST_LENGTH
     while (spent := time.process_time() - begun) < seconds:
@@ -78,7 +89,7 @@ def train(task: SequenceTask, attempt: Attempt, seconds: float, seed: int) -> to
         for t in range(1, length):  # a quarter of the words have long runs
             again = rng.random(BATCH // 4) < STICKY
             words[: BATCH // 4, t] = np.where(again, words[: BATCH // 4, t - 1], words[: BATCH // 4, t])
-        outputs = network[1](network[0](torch.from_numpy(task.inputs(words)).float())[0])
+        outputs = network(task.inputs(words))
         truth = task.truth(words)
         if task.shown is None:
             loss = (outputs[..., 0] - torch.from_numpy(truth)).square().mean()
@@ -100,7 +111,8 @@ def train(task: SequenceTask, attempt: Attempt, seconds: float, seed: int) -> to
 
 
 def learn(task: SequenceTask, folder: Path) -> None:
-    best, best_right, left = None, (-1.0,), SECONDS
+    best: tuple[Attempt, Network] | None = None
+    best_right, left = (-1.0,), SECONDS
     for attempt, seed in zip(CLASSES if task.shown else INTEGERS, SEEDS, strict=True):
         begun = time.process_time()
         network = train(task, attempt, attempt.share * left, seed)
@@ -108,10 +120,12 @@ def learn(task: SequenceTask, folder: Path) -> None:
         rng = np.random.default_rng([99, TASKS.index(task)])
         right = tuple(right_words(task, network, 1000, length, rng) for length in TRIED_LENGTHS)
         print(f"{task.name}: {attempt.cell} {attempt.units}, right at {TRIED_LENGTHS}: {right}, {left:.0f} s left")
-        if right > best_right:
+        if best is None or right > best_right:
             best, best_right = (attempt, network), right
         if (right[0] == 1 and right[1] > 0.99) or left < 2:
             break
+    if best is None:
+        raise ValueError("no attempt was made")
     attempt, network = best
     arrays = {name: value.numpy() for name, value in network.state_dict().items()}
     np.savez(folder / f"{task.name}.npz", cell=attempt.cell, units=attempt.units, right=best_right, **arrays)

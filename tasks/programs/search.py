@@ -131,8 +131,8 @@ def _of_the_last(examples: Examples, limits: Limits, keeps: Keeps) -> Iterator[P
             used = needed(columns, answers)
             if used is None or not _covered(used):
                 continue
-            shown = [formula(used, head) for head in examples.shown.reshape(len(answers), -1).T]
-            if None in shown:
+            shown = _formulas(examples, used)
+            if shown is None:
                 break
             yield Program(
                 examples.streams, _delays(examples.streams, set(used), fill), tuple(shown), False, examples.names
@@ -316,9 +316,20 @@ def _program(examples: Examples, top: Candidate) -> Program | None:
         for title, each in zip(titles, used, strict=True):
             columns[title] = (each.kept[:, 1:] if after else each.kept[:, :-1]).reshape(-1)
         columns |= examples.columns()
-        shown = [formula(columns, head) for head in examples.shown.reshape(-1, examples.shown.shape[2]).T]
-        if None not in shown:
-            found.append(Program(examples.streams, registers, tuple(shown), after, examples.names))
+        shown = _formulas(examples, columns)
+        if shown is not None:
+            found.append(Program(examples.streams, registers, shown, after, examples.names))
             if found[-1].n_rows == 0:
                 break
     return min(found, key=lambda program: program.cost, default=None)
+
+
+def _formulas(examples: Examples, columns: dict[str, np.ndarray]) -> tuple[Expression, ...] | None:
+    """Of what each head shows; None where one has none."""
+    found = []
+    for head in examples.shown.reshape(-1, examples.shown.shape[2]).T:
+        shown = formula(columns, head)
+        if shown is None:
+            return None
+        found.append(shown)
+    return tuple(found)

@@ -7,6 +7,7 @@ keep can be read from its states: z = round(A h + b), A and b by least squares. 
 then asked of held-out words. Agreement on samples is no proof.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -102,7 +103,7 @@ def find_program(
         states, shown = _visit(reader, words, rng)
         held = draw(n_words, steps, rng)
         wanted = reader.read(held, rng)[:, 1:]
-        readout = _Readout(states)
+        basis = _basis(states)
         n_examples += words.size
 
         def accept(program: Program, held: np.ndarray = held, wanted: np.ndarray = wanted) -> bool:
@@ -114,7 +115,7 @@ def find_program(
         found = search_program(
             Examples(values[words], shown, streams, names),
             limits or Limits(),
-            lambda kept, readout=readout: readout.right(kept) >= least_decoded,
+            lambda kept, basis=basis: _read(basis, kept) >= least_decoded,
             accept,
         )
         if found is not None:
@@ -143,18 +144,19 @@ def _visit(
     return states, reader.show(states[:, 1:])
 
 
-class _Readout:
-    """What an affine map reads from states, by least squares."""
+def _basis(states: Float[np.ndarray, "word prefix unit"]) -> Float[np.ndarray, "sample direction"]:
+    """Of all that an affine map can read from these states."""
+    flat = states.reshape(-1, states.shape[-1])
+    left, size, _ = np.linalg.svd(np.column_stack([flat, np.ones(len(flat))]), full_matrices=False)
+    return left[:, size > FLAT * size[0]]
 
-    def __init__(self, states: Float[np.ndarray, "word prefix unit"]) -> None:
-        flat = states.reshape(-1, states.shape[-1])
-        left, size, _ = np.linalg.svd(np.column_stack([flat, np.ones(len(flat))]), full_matrices=False)
-        self._basis = left[:, size > FLAT * size[0]]
 
-    def right(self, kept: Int64[np.ndarray, "candidate word prefix"]) -> Float[np.ndarray, " candidate"]:
-        """The share of these states at which each number is read, rounded."""
-        flat = kept.reshape(len(kept), self._basis.shape[0]).astype(np.float64)
-        return (np.rint(flat @ self._basis @ self._basis.T) == flat).mean(1)
+def _read(
+    basis: Float[np.ndarray, "sample direction"], kept: Int64[np.ndarray, "candidate word prefix"]
+) -> Float[np.ndarray, " candidate"]:
+    """The share of these states at which each number is read, rounded."""
+    flat = kept.reshape(len(kept), len(basis)).astype(np.float64)
+    return (np.rint(flat @ basis @ basis.T) == flat).mean(1)
 
 
 def _agreement(
@@ -179,18 +181,15 @@ def _agreement(
 
 
 def _same(program: Program, read: np.ndarray, wanted: np.ndarray) -> Bool[np.ndarray, "word time"]:
-    """Whether both show the same; where a table of the program has no row, from there on they do not."""
+    """Whether both show the same; at no symbol of a word for which a table of the program lacks a row."""
     try:
         return (program.run(read) == wanted).all(-1)
     except ValueError:
         same = np.zeros(wanted.shape[:2], bool)
-        for i in range(len(read)):
-            for t in range(read.shape[1]):
-                try:
-                    same[i, t] = (program.run(read[i : i + 1, : t + 1])[0, -1] == wanted[i, t]).all()
-                except ValueError:
-                    break
-        return same
+    for i in range(len(read)):
+        with contextlib.suppress(ValueError):
+            same[i] = (program.run(read[i : i + 1])[0] == wanted[i]).all(-1)
+    return same
 
 
 def _decoding(
