@@ -10,9 +10,9 @@ from rnnscope.tasks.programs.program import Program, Register
 from rnnscope.tasks.programs.search import Examples, Limits, find_program
 from rnnscope.tasks.programs.shown import formula, table
 
-N_WORDS, LENGTH = 100, 24  # of the examples; what is found from them is checked in full
+N_WORDS, LENGTH = 60, 20  # of the examples; what is found from them is checked in full
 LARGEST = 8  # constant of a rule; a machine of fewer states needs none larger
-MOST_PAIRS = 20_000  # of registers and state, in the check
+MOST_PAIRS = 4000  # of registers and state, in the check
 MOST_BASES = 20
 
 Symbols = Sequence[str] | Sequence[int] | Sequence[tuple[int, ...]]
@@ -76,7 +76,7 @@ def is_machine(
     values: Int64[np.ndarray, "symbol stream"],
 ) -> bool:
     """Whether both show the same with every symbol after every word: decided by a search through all pairs of registers
-    and state that can be reached. False, too, where these are more than 20,000."""
+    and state that can be reached. False, too, where these are more than 4,000."""
     kept = {key: first.astype(np.int64) for key, first in program.start(1).items()}
     pairs, seen = np.column_stack([np.zeros(1, np.int64), *kept.values()]), set()
     n_symbols = transitions.shape[1]

@@ -95,17 +95,17 @@ class Limits:
 def find_program(examples: Examples, limits: Limits, keeps: Keeps, accept: Callable[[Program], bool]) -> Program | None:
     """The shortest program of the simplest stage that `accept` takes; None where there was none among those tried.
 
-    Every program that is put to `accept` has all examples right. At each stage those come first of which every number
-    that they keep is one that `keeps` takes.
+    Every program that is put to `accept` has all examples right. At each stage those without tables come first, and of
+    these those that keep only numbers that `keeps` takes.
     """
 
-    def rank(program: Program) -> tuple[bool, bool, int]:
+    def rank(program: Program) -> tuple[int, bool, int]:
         if not program.registers:
-            return not program.readable, False, program.cost
+            return program.n_rows, False, program.cost
         start = np.array([each.start for each in program.registers], np.int64)
         kept = np.moveaxis(program.trace(examples.symbols), 2, 0)
         kept = np.concatenate([np.broadcast_to(start[:, None, None], (*kept.shape[:2], 1)), kept], axis=2)
-        return not program.readable, not keeps(kept).all(), program.cost
+        return program.n_rows, not keeps(kept).all(), program.cost
 
     for stage in (_of_the_last, _of_one, _of_two):
         found = sorted(stage(examples, limits, keeps), key=rank)
