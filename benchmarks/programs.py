@@ -1,7 +1,7 @@
 """Networks as programs: for each of sixty sequence tasks a network, its program, and whether that is the task's.
 
     python benchmarks/programs_training.py FOLDER
-    python benchmarks/programs.py FOLDER [TASK ...]
+    python benchmarks/programs.py FOLDER [TASK ... | unseen]
 
 Two ways lead from a network to a program, and neither sees the task's truth: `find_program`, from answers and states on
 words such as the network was trained with; and, where it shows one of finitely many values, `extract_automaton` and
@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from programs_tasks import LENGTH, TASKS, SequenceTask
-from programs_training import Network
+from programs_tasks import LENGTH, SequenceTask
+from programs_training import ALL, Network, chosen_tasks
 
 import rnnscope as rs
 from rnnscope.analyses.automata import Acceptor, extract_automaton, find_program
@@ -40,6 +40,7 @@ class Route(NamedTuple):
     title: str
     program: Program
     size: str
+    read: str = ""  # how often its numbers are read from the states, and their commonest values
 
 
 class Row(NamedTuple):
@@ -91,13 +92,16 @@ def routes(task: SequenceTask, network: CompleteMap) -> list[Route]:
         program = machine.to_program(symbols(task))
         title = "machine, formula" if program.n_rows == 0 else f"machine, table of {program.n_rows}"
         found.append(Route(title, program, f"{machine.n_states} states"))
-    program = find_program(
+    by_network = find_program(
         network, alphabet=task.alphabet(), symbols=symbols(task), labels=labels(task), draw=task.draw, length=LENGTH
-    ).program
+    )
+    program, decoding = by_network.program, by_network.decoding
     if program is not None:
         title = "integer program" if program.n_rows == 0 else f"integer program, table of {program.n_rows}"
         n = len(program.registers)
-        found.append(Route(title, program, f"{n} number{'s' * (n != 1)}"))
+        read = zip(decoding.right, decoding.chance, strict=True) if decoding else ()
+        shares = ", ".join(f"{right:.2f} ({chance:.2f})" for right, chance in read)
+        found.append(Route(title, program, f"{n} number{'s' * (n != 1)}", shares))
     return found
 
 
@@ -117,7 +121,7 @@ def verify(task: SequenceTask, program: Program) -> float:
     """Of the printed text."""
     made: dict[str, Any] = {}
     exec(program.to_python(), made)
-    words = task.draw(N_VERIFIED, VERIFIED_LENGTH, np.random.default_rng([7, TASKS.index(task)]))
+    words = task.draw(N_VERIFIED, VERIFIED_LENGTH, np.random.default_rng([7, ALL.index(task)]))
     names = symbols(task)
     try:
         shown = [list(made["step"]([names[i] for i in word])) for word in words.tolist()]
@@ -130,7 +134,7 @@ def work(task: SequenceTask, folder: Path) -> Row:
     begun = time.process_time()
     network, title, right = load(task, folder)
     reader = Reader(network, task.alphabet(), labels(task))
-    rng = np.random.default_rng([8, TASKS.index(task)])
+    rng = np.random.default_rng([8, ALL.index(task)])
     fitting = [
         each
         for each in routes(task, network)
@@ -149,14 +153,15 @@ def work(task: SequenceTask, folder: Path) -> Row:
 def line(row: Row) -> str:
     right = " / ".join(f"{each:.3f}".lstrip("0") for each in row.right)
     if row.route is None:
-        return f"| {row.task.name} | {row.network} | {right} | none | | | | | | {row.seconds:.1f} |"
+        return f"| {row.task.name} | {row.network} | {right} | none | | | | | | | {row.seconds:.1f} | no |"
     program = row.route.program
     agreement = " / ".join(f"{each:.3f}".lstrip("0") for each in row.agreement)
     n_lines = len(program.to_python().splitlines())
     right_to = f"{round(row.verified * N_VERIFIED)} of {N_VERIFIED}"
     return (
         f"| {row.task.name} | {row.network} | {right} | {row.route.title} | {row.route.size} | {n_lines} | "
-        f"{right_to} | {agreement} | {row.follows} | {row.seconds:.1f} | {'yes' if row.counts else 'no'} |"
+        f"{right_to} | {agreement} | {row.follows} | {row.route.read} | {row.seconds:.1f} | "
+        f"{'yes' if row.counts else 'no'} |"
     )
 
 
@@ -168,12 +173,12 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     print(
         "| task | network | right words at 20 / 40 / 100 | program | keeps | lines | right to 10,000 | "
-        "as the network at 20 / 50 / 100 | up to | CPU s | counts |"
+        "as the network at 20 / 50 / 100 | up to | read (chance) | CPU s | counts |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---" * 12 + "|")
     found = []
-    for each in TASKS:
-        if (not chosen.tasks or each.name in chosen.tasks) and (chosen.folder / f"{each.name}.npz").exists():
+    for each in chosen_tasks(chosen.tasks):
+        if (chosen.folder / f"{each.name}.npz").exists():
             found.append(work(each, chosen.folder))
             print(line(found[-1]), flush=True)
     n_perfect = sum(row.counts and row.right[0] == 1 for row in found)

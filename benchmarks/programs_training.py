@@ -1,6 +1,6 @@
 """Small networks for the sixty sequence tasks of programs_tasks.py.
 
-    python benchmarks/programs_training.py FOLDER [TASK ...]
+    python benchmarks/programs_training.py FOLDER [TASK ... | unseen]
 
 One thread, at most 25 s of processor time a task, shared by up to three attempts; networks that are there are kept.
 Words grow from 5 symbols to 20 as the network gets them right (not in the last attempt at classes). Once 256 fresh
@@ -16,10 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from programs_tasks import LENGTH, SEEDS, TASKS, SequenceTask
+from programs_unseen import UNSEEN
 
 SECONDS, SETTLING = 25.0, 2.0
 BATCH, RATE, CHECKED_EVERY, STICKY = 128, 5e-3, 100, 0.7
 FIRST_LENGTH, GROWN_EVERY, GROWS_AT = 5, 25, 0.95
+ALL = (*TASKS, *UNSEEN)
 TRIED_LENGTHS = (LENGTH, 2 * LENGTH, 5 * LENGTH)
 
 
@@ -78,7 +80,7 @@ def right_words(task: SequenceTask, network: Network, n: int, length: int, rng: 
 
 def train(task: SequenceTask, attempt: Attempt, seconds: float, seed: int) -> Network:
     torch.manual_seed(seed)
-    rng = np.random.default_rng([seed, TASKS.index(task)])
+    rng = np.random.default_rng([seed, ALL.index(task)])
     n_outputs = 1 if task.shown is None else len(task.shown)
     network = Network(attempt.cell, task.alphabet().shape[1], attempt.units, n_outputs)
     optimiser = torch.optim.Adam(network.parameters(), RATE)
@@ -119,7 +121,7 @@ def learn(task: SequenceTask, folder: Path) -> None:
         begun = time.process_time()
         network = train(task, attempt, attempt.share * left, seed)
         left -= time.process_time() - begun
-        rng = np.random.default_rng([99, TASKS.index(task)])
+        rng = np.random.default_rng([99, ALL.index(task)])
         right = tuple(right_words(task, network, 1000, length, rng) for length in TRIED_LENGTHS)
         print(f"{task.name}: {attempt.cell} {attempt.units}, right at {TRIED_LENGTHS}: {right}, {left:.0f} s left")
         if best is None or right > best_right:
@@ -134,6 +136,13 @@ def learn(task: SequenceTask, folder: Path) -> None:
     np.savez(folder / f"{task.name}.npz", cell=attempt.cell, units=attempt.units, right=best_right, **arrays)
 
 
+def chosen_tasks(names: list[str]) -> list[SequenceTask]:
+    """All of the sixty without names; with "unseen" those of programs_unseen.py."""
+    if not names:
+        return list(TASKS)
+    return list(UNSEEN) if names == ["unseen"] else [each for each in ALL if each.name in names]
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -141,6 +150,6 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    for each in TASKS:
-        if (not chosen.tasks or each.name in chosen.tasks) and not (chosen.folder / f"{each.name}.npz").exists():
+    for each in chosen_tasks(chosen.tasks):
+        if not (chosen.folder / f"{each.name}.npz").exists():
             learn(each, chosen.folder)

@@ -121,6 +121,8 @@ class Expression:
         if self.op in ("name", "number"):
             negative = self.op == "number" and self.value < 0
             return str(self.value), 8 if negative else ATOM
+        if self.op == "-" and self.parts[0] == Expression("number", value=0):
+            return f"-{_within(self.parts[1]._bound(tables), 8)}", 8
         if self.op in BINDS and self.op != "if":
             own = BINDS[self.op]
             left, right = (part._bound(tables) for part in self.parts)

@@ -208,7 +208,8 @@ def _different(candidates: list[Candidate]) -> list[Candidate]:
 
 def _first(examples: Examples, limits: Limits) -> Iterator[tuple[list[Candidate], np.ndarray]]:
     """Numbers that depend on nothing but the symbols; with what they were after every prefix."""
-    terms = updates.terms(examples.columns())
+    columns = examples.columns()
+    terms = [*updates.terms(columns), *_increments(examples, columns)]
     yield from _batches(examples, updates.kinds(limits.largest, limits.unbounded, True), terms, None, False)
 
 
@@ -219,8 +220,17 @@ def _second(
     columns = examples.columns()
     own = base.kind.title
     columns[own] = (base.kept[:, 1:] if new else base.kept[:, :-1]).reshape(-1)
-    terms = updates.terms(columns, own if new else None)
+    terms = [*updates.terms(columns, own if new else None), *_increments(examples, columns)]
     yield from _batches(examples, updates.kinds(min(limits.largest, 4), limits.unbounded, False), terms, base, new)
+
+
+def _increments(examples: Examples, columns: dict[str, np.ndarray]) -> list[tuple[Expression, np.ndarray]]:
+    """By how much what is shown grows from 0, where the columns decide that."""
+    grown = np.diff(examples.shown[..., 0], axis=1, prepend=0).reshape(-1)
+    if examples.shown.shape[2] > 1 or not _covered(columns):
+        return []
+    by = formula(columns, grown)
+    return [] if by is None else [(by, grown)]
 
 
 def _batches(

@@ -11,6 +11,7 @@ from rnnscope.tasks.programs.program import Register
 from rnnscope.tasks.programs.shown import Case, binary, constants, is_new
 
 Z, E = name("z"), name("e")
+LARGEST_BASE = 10  # of numbers whose digits are added
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,12 @@ def kinds(largest: int, unbounded: bool, factors: bool) -> list[Kind]:
         found.append(Kind("total", total))
         found += [Kind("level", apply("max", total, 0)), Kind("level", apply("min", total, 0))]
         found.append(Kind("run", apply("if", apply("!=", E, 0), apply("+", Z, 1), 0)))
+        found.append(Kind("total", apply("if", apply(">=", Z, 0), total, Z)))  # once below 0 it stays there
     found += [Kind("highest", apply("max", Z, E), (0, "low")), Kind("lowest", apply("min", Z, E), (0, 1, "high"))]
     found += [Kind("kept", apply("if", apply("!=", E, 0), E, Z))]
     found += [Kind("first", apply("if", apply(">=", Z, 0), Z, E), (-1,))]
     found += [Kind("total", apply("%", total, m)) for m in range(2, largest + 3)]
-    found += [Kind("carry", apply("//", total, k)) for k in (2, 3)]
+    found += [Kind("carry", apply("//", total, k)) for k in range(2, LARGEST_BASE + 1)]
     if factors:
         found += [
             Kind("total", apply("%", apply("+", apply("*", Z, k), E), m))

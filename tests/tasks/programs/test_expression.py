@@ -44,3 +44,8 @@ def test_a_table_is_written_once_and_refuses_what_it_has_no_row_for():
     assert table.of({"x": np.array([1, 0]), "y": np.array([1, 1])}).tolist() == [7, 5]
     with pytest.raises(ValueError, match="no row"):
         table.of({"x": np.array([1]), "y": np.array([0])})
+
+
+def test_less_than_nothing_is_written_short():
+    assert apply("+", name("y"), apply("-", 0, apply("+", name("x"), 1))).python() == "y + -(x + 1)"
+    assert apply("*", apply("-", 0, name("x")), name("y")).python() == "-x * y"

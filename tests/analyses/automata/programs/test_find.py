@@ -75,7 +75,7 @@ def test_networks_that_count_without_end(name):
     assert (answers(found, words, SIGNS["symbols"]) == truths(words)[name]).all()
     assert found.agreement.words.tolist() == [1, 1, 1]
     assert found.agreement.follows == 100
-    if name != "more":  # these hold nothing but the numbers, in an affine way
+    if name not in ("more", "balanced"):  # these hold nothing but the program's numbers, in an affine way
         assert found.decoding.right.min() == 1
         assert found.decoding.chance.max() < 1
 
