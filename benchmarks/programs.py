@@ -8,10 +8,10 @@ words such as the network was trained with; and, where it shows one of finitely 
 `Machine.to_program`. Of those that show what the network shows in 99.9 % of the symbols of held-out words of the length
 it was trained with, the readable one that is shorter is taken; the machine's of two that are as long.
 
-The task's truth is then asked once, with the printed text itself: 10 words of 10,000 symbols and, as some tasks show the
-same for ever once they have come to an end, all words of so many symbols that there are at most 5,000. A program counts
-where it is readable (formulas, and tables of at most 10 rows), right with every symbol of these, and the network is right
-in at least 99 % of 1,000 words of the length it was trained with.
+The task's truth is then asked once, with the printed text itself: 10 words of 10,000 symbols and, as some tasks show
+the same for ever once they have come to an end, all words of so many symbols that there are at most 5,000. A program
+counts where it is readable (formulas, and tables of at most 10 rows), right with every symbol of these, and the network
+is right in at least 99 % of 1,000 words of the length it was trained with.
 """
 
 import argparse
