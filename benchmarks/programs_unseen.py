@@ -1,10 +1,11 @@
-"""Twenty sequence tasks that the kinds of programs were not chosen for, looked at once.
+"""Twenty sequence tasks that the kinds of programs were not chosen for.
 
     python benchmarks/programs_unseen.py
 
-The kinds of formulas in rnnscope.tasks.programs were written with the sixty tasks of programs_tasks.py at hand. Here
-the search alone is asked of twenty others, from 150 words of 20 symbols with their true answers, no network between:
-how often is a readable program found, and is it right to 10,000 symbols?
+The kinds of formulas in rnnscope.tasks.programs were written with the sixty tasks of programs_tasks.py at hand, and the
+first look at these came after. Here the search alone is asked, from 150 words of 20 symbols with their true answers, no
+network between: how often is a readable program found, and is it right to 10,000 symbols? With networks between:
+programs_training.py and programs.py, with "unseen" in the place of a task.
 """
 
 import time

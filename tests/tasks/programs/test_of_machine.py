@@ -99,7 +99,7 @@ def test_shift_registers(n_symbols, delay):
     assert len(program.registers) == delay
 
 
-@pytest.mark.parametrize("base", [2, 3])
+@pytest.mark.parametrize("base", [2, 3, 4])
 def test_addition(base):
     pairs = list(product(range(base), repeat=2))
     machine = of_rule(lambda c, a, b: (a + b + c) // base, lambda c, a, b: (a + b + c) % base, 0, pairs)

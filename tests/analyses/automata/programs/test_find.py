@@ -94,6 +94,25 @@ def test_a_running_maximum_and_digits_as_they_are():
     assert len(found.program.registers) == 1
 
 
+def test_what_is_added_may_be_a_table():
+    """A sum of 0, 5, 3, 7 for the symbols 0 to 3: no formula of the list, four increments by regression."""
+    steps = np.array([0.0, 5.0, 3.0, 7.0])
+    found = find_program(network(lambda h, u: h + u, 1), alphabet=steps[:, None])
+    words = np.random.default_rng(5).integers(4, size=(3, 500))
+    assert (answers(found, words, range(4)) == steps[words].cumsum(1)).all()
+    assert found.program.readable
+    assert found.program.n_rows == 4
+
+
+def test_a_counter_that_stops_below_zero():
+    """Brackets that match so far, held in the one number that says so."""
+    built = network(lambda h, u: np.where(h >= -0.5, h + u, h), 1, readout=lambda h: (np.abs(h) < 0.5).astype(float))
+    found = find_program(built, **SIGNS)
+    words = np.random.default_rng(5).integers(2, size=(200, 30))
+    assert (answers(found, words, SIGNS["symbols"]) == truths(words)["balanced"]).all()
+    assert found.decoding.right.min() == 1
+
+
 def test_a_counter_that_saturates_is_followed_as_far_as_it_goes():
     """A sum within -30 to 30 is the sum to most words of 20 symbols, and not to ones of 40."""
     built = network(lambda h, u: np.clip(h + u, -30, 30), 1)
