@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float64, Int64, Integer
 
 from rnnscope.tasks.dot import read_dot, write_dot
 from rnnscope.tasks.partition import behaviour_classes
+from rnnscope.tasks.programs.of_machine import Symbols, program_of
+from rnnscope.tasks.programs.program import Program
 
 SUM_TOLERANCE = 1e-8  # a symbol that is less likely is never emitted
 
@@ -314,6 +316,46 @@ class Machine:
         if len(names) != self.n_symbols:
             raise ValueError(f"{len(names)} names for {self.n_symbols} symbols")
         return write_dot(grouped_edges(self.transitions), self.outputs, self.initial, self.emission, names)
+
+    def to_program(self, symbols: Symbols | None = None) -> Program:
+        """A short program that shows after every word what the machine shows; see `to_python`."""
+        if self.emission is not None:
+            raise ValueError("a probabilistic machine emits at random; only one that reads becomes a program")
+        shown = self.outputs if self.outputs.ndim == 3 else self.outputs[self.transitions]
+        small = Machine(self.transitions, shown, self.initial).minimise()
+        return program_of(small.transitions, small.outputs, range(self.n_symbols) if symbols is None else symbols)
+
+    def to_python(self, symbols: Symbols | None = None, name: str = "step") -> str:
+        """The machine as readable Python: a generator function that takes symbols and yields what is shown after each,
+        a number or, of several heads, a tuple. What is shown before the first symbol is left out.
+
+        Where a short formula of whole numbers is found (of the last few symbols; sums, also modulo something or within
+        bounds; carries, extremes, runs, and what is built on one of these), the text is that formula, checked on every
+        state and symbol that can be reached. Else it is a table, whose size is said where it has more than 10 rows;
+        `to_program(...).readable` says whether it has. That no formula was found does not mean that there is none.
+
+        Args:
+            symbols: what the function reads for the symbols 0, 1 ...: names, whole numbers, or tuples of as many whole
+                numbers each, which formulas then are of. None: 0, 1 ...
+            name: of the function.
+
+        Raises:
+            ValueError: not one symbol for each number, or the machine emits.
+
+        Example:
+            >>> import numpy as np
+            >>> from rnnscope.tasks.machine import Machine
+            >>> odd = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
+            >>> print(odd.to_python())
+            def step(symbols):
+                \"""Yields what is shown after each of the symbols.\"""
+                total = 0
+                for x in symbols:
+                    total = (total + x) % 2
+                    yield total
+            <BLANKLINE>
+        """
+        return self.to_program(symbols).to_python(name)
 
     @classmethod
     def from_dot(cls, text: str, symbols: tuple[str, ...] | None = None) -> "Machine":

@@ -1,0 +1,1 @@
+"""A network as a short program of whole numbers."""
