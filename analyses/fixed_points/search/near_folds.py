@@ -10,8 +10,8 @@ at several places where there is nothing; just before, the two cannot be told ap
   which a q below the tolerance marks it.
 - Where it does not, a point is no fixed point if Newton's method sees none: steps do not get shorter, and are too long
   to be rounding. Where proofs were asked for, it is left with the slow points also where the step is no small
-  correction, or J - 1 cannot be told from a singular matrix: a small q says nothing there. One where J - 1 is nearly
-  singular remains, and its certificate says so.
+  correction, or J - 1 cannot be told from a singular matrix: a small q says nothing there, unless the map gives the
+  very same numbers back. One where J - 1 is nearly singular remains, and its certificate says so.
 """
 
 from dataclasses import dataclass, replace
@@ -239,6 +239,8 @@ def _fixed(
     astray = (step > MORE_THAN_ROUNDING * scale) & ~(next_step < 0.5 * step) & np.isfinite(step)
     least = max(SINGULAR, 10 * state_map.jacobian_error)
     told = (step <= CORRECTION * scale) & (longest * (1 + np.abs(jacobians).max((1, 2))) < 1 / least)
+    # Where the map as it is computed gives the same numbers back, as on a line of points, it rests whatever J is.
+    told |= np.linalg.norm(r, axis=1) <= 2 * np.finfo(float).eps * np.linalg.norm(x, axis=1)
     astray |= ~told & np.array([reasons[i] == NO_BOUND for i in open_])
     for i, row in enumerate(open_):
         keep[row] = not (smooth[i] and (bounded[i] or astray[i]))

@@ -109,7 +109,9 @@ def test_a_line_of_fixed_points_is_marginal_and_not_unstable():
     )
     assert len(found) == 9
     np.testing.assert_allclose(found.points[:, 1], 2.0)
-    assert found.stable.all()
+    assert found.marginal.all()
+    assert not found.stable.any()
+    assert (found.n_unstable == 0).all()
     assert np.isposinf(found.time_constants[:, 0]).all()
 
 
@@ -196,8 +198,8 @@ with torch.no_grad():
 @pytest.mark.parametrize(
     ("system", "arguments", "words"),
     [
-        (NAN, {}, "NaN or infinite weights"),
-        (NAN, {"starts": np.zeros((3, 4))}, "NaN or infinite weights"),
+        (NAN, {}, "infinite or NaN: give finite weights"),
+        (NAN, {"starts": np.zeros((3, 4))}, "infinite or NaN: give finite weights"),
         (torch.nn.RNN(2, 4), {"starts": np.zeros((3, 5))}, r"\(start, 4\).*\(3, 5\)"),
         (torch.nn.RNN(2, 4), {"starts": np.zeros((0, 4))}, "no row"),
         (torch.nn.RNN(2, 4), {"starts": np.full((3, 4), np.nan)}, "row 0"),
