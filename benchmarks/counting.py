@@ -10,6 +10,7 @@ found by the counting itself. "By the law": what the law of repeated symbols alo
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ def main() -> None:
         words, path = COUNTING[language](), folder / "counting" / f"{number}.pt"
         if not path.exists():
             train(number, path)
-        module = build(cell, units, words.n_symbols).double()
+        module: Any = build(cell, units, words.n_symbols).double()
         module.load_state_dict(torch.load(path, weights_only=True))
         print(judge(f"{cell} {units}, {words.name}", rs.wrap(module.core, readout=module.readout), words), flush=True)
     first = list(KINDS).index("counting")
