@@ -20,7 +20,8 @@ import rnnscope as rs
 from rnnscope.analyses.automata import extract_automaton
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
 from rnnscope.analyses.automata.deciding.choice import agreement
-from rnnscope.analyses.automata.deciding.search import Found, Search, find_machine
+from rnnscope.analyses.automata.deciding.exam import Found, Search
+from rnnscope.analyses.automata.deciding.search import find_machine
 from rnnscope.analyses.automata.extract import CANDIDATES
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import draw_words

@@ -21,8 +21,9 @@ from unfamiliar_networks import KINDS, load
 
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
 from rnnscope.analyses.automata.deciding.choice import agreement
+from rnnscope.analyses.automata.deciding.exam import Search
 from rnnscope.analyses.automata.deciding.query_machine import Answers, OutOfBudget
-from rnnscope.analyses.automata.deciding.search import Search, find_machine
+from rnnscope.analyses.automata.deciding.search import find_machine
 from rnnscope.analyses.automata.extract import CANDIDATES
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import draw_words

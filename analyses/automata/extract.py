@@ -24,9 +24,9 @@ from rnnscope.analyses.automata.cost import (
     expected,
 )
 from rnnscope.analyses.automata.deciding.acceptor import extract_acceptor
+from rnnscope.analyses.automata.deciding.exam import Method, Search
 from rnnscope.analyses.automata.deciding.quantisers import Clusterer, quantiser
 from rnnscope.analyses.automata.deciding.result import Acceptor
-from rnnscope.analyses.automata.deciding.search import Method, Search
 from rnnscope.analyses.automata.emitting import emitter_machine
 from rnnscope.analyses.automata.emitting.emitter import extract_emitter
 from rnnscope.analyses.automata.emitting.result import Emitter

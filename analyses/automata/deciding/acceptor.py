@@ -11,11 +11,12 @@ from rnnscope.analyses.automata.counting.counted import count
 from rnnscope.analyses.automata.counting.result import Counting
 from rnnscope.analyses.automata.deciding.distinction import myhill_nerode
 from rnnscope.analyses.automata.deciding.doubts import LED_DEPTH, LED_WIDTH, falsify, refuting_words
+from rnnscope.analyses.automata.deciding.exam import Exam, Found, Search
 from rnnscope.analyses.automata.deciding.fidelity import measure_fidelity
 from rnnscope.analyses.automata.deciding.led_words import follow_outputs
 from rnnscope.analyses.automata.deciding.repeats import Repeats
 from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch
-from rnnscope.analyses.automata.deciding.search import FAITHFUL, Exam, Found, Search, find_machine, search_once
+from rnnscope.analyses.automata.deciding.search import FAITHFUL, find_machine, search_once
 from rnnscope.analyses.automata.deciding.truth import OnTask, against_truth, task_accuracy
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks import Task

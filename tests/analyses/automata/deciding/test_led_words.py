@@ -6,8 +6,9 @@ import pytest
 import rnnscope as rs
 from rnnscope.analyses import extract_automaton
 from rnnscope.analyses.automata.deciding.choice import Leads, description_length
+from rnnscope.analyses.automata.deciding.exam import Search
 from rnnscope.analyses.automata.deciding.led_words import around, climb, follow_outputs
-from rnnscope.analyses.automata.deciding.search import Search, find_machine
+from rnnscope.analyses.automata.deciding.search import find_machine
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.regex import regex_machine

@@ -11,9 +11,10 @@ import rnnscope as rs
 from rnnscope import cells, tasks
 from rnnscope.analyses.automata import Acceptor, extract_automaton
 from rnnscope.analyses.automata.deciding.choice import DESCRIBED, agreement, description_length
+from rnnscope.analyses.automata.deciding.exam import Method, Search
 from rnnscope.analyses.automata.deciding.exploration import explore
 from rnnscope.analyses.automata.deciding.quantisers import quantiser
-from rnnscope.analyses.automata.deciding.search import Method, Search, find_machine
+from rnnscope.analyses.automata.deciding.search import find_machine
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import mixed_words, task_words
 from rnnscope.compiled import compile_machine

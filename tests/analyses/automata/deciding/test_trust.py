@@ -13,8 +13,9 @@ from rnnscope.analyses.automata import Acceptor, extract_automaton
 from rnnscope.analyses.automata.deciding.choice import agreement, description_length, shortest, slip_rate
 from rnnscope.analyses.automata.deciding.distinction import Distinction, myhill_nerode
 from rnnscope.analyses.automata.deciding.doubts import falsify
+from rnnscope.analyses.automata.deciding.exam import Exam, Found, Search
 from rnnscope.analyses.automata.deciding.fidelity import drift_lengths, measure_fidelity
-from rnnscope.analyses.automata.deciding.search import Exam, Found, Search, find_machine
+from rnnscope.analyses.automata.deciding.search import find_machine
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import access_words, draw_words
 from rnnscope.compiled import compile_machine
