@@ -42,7 +42,7 @@ WIDEST = 1e3
 # Numbers that are carried (state, Jacobian, divergence) times evaluations of their slopes, for one flow: about 4 s.
 WORK, FEWEST, MOST = 3e8, 2000, 12000
 N_STARTS = 32
-LONGEST = 200  # seconds for one flow
+LONGEST = 600  # seconds for one flow
 # A jump of the right-hand side has no Jacobian; it is spread over this width.
 JUMPS = {"SprottMore": 1e-3, "StickSlipOscillator": 1e-3, "FluidTrampoline": 1e-3}
 # In polar coordinates the flow through the centre is singular; in Cartesian ones it is smooth, with the same exponents.
