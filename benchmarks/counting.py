@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from unfamiliar_networks import COUNTING, KINDS, build, load
 
 import rnnscope as rs
@@ -50,7 +51,7 @@ def train(number: int, path: Path) -> None:
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-    torch.save(module.state_dict(), path)
+    save_file(module.state_dict(), path)
 
 
 def judge(name: str, subject: object, words: object) -> str:
@@ -93,11 +94,11 @@ def main() -> None:
     print("| network | its words right | by the law | counter's words right | same over 5 seeds | exactly/nearly to |")
     print("|---|---|---|---|---|---|")
     for number, (cell, units, language) in enumerate(OWN):
-        words, path = COUNTING[language](), folder / "counting" / f"{number}.pt"
+        words, path = COUNTING[language](), folder / "counting" / f"{number}.safetensors"
         if not path.exists():
             train(number, path)
         module: Any = build(cell, units, words.n_symbols).double()
-        module.load_state_dict(torch.load(path, weights_only=True))
+        module.load_state_dict(load_file(path))
         print(judge(f"{cell} {units}, {words.name}", rs.wrap(module.core, readout=module.readout), words), flush=True)
     first = list(KINDS).index("counting")
     begins = sum(list(KINDS.values())[:first])

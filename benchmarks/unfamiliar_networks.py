@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 
 import rnnscope as rs
 from rnnscope.tasks.languages import Dyck, dyck_machine
@@ -383,7 +384,7 @@ def train(number: int, folder: Path) -> dict[str, object]:
             break
     row = {**given, "kind": kind, "language": words.name, "steps": step, "right": right,
            "seconds": time.process_time() - begin}  # fmt: skip
-    torch.save(module.state_dict(), folder / f"{number}.pt")
+    save_file(module.state_dict(), folder / f"{number}.safetensors")
     (folder / f"{number}.json").write_text(json.dumps(row))
     return row
 
@@ -392,7 +393,7 @@ def load(number: int, folder: Path) -> tuple[dict[str, Any], Words, Any]:
     """What is known of a network, its language, and the network to be asked, with its readout."""
     row, words = json.loads((folder / f"{number}.json").read_text()), language(number)[1]
     module: Any = build(row["cell"], row["units"], words.n_symbols).double()
-    module.load_state_dict(torch.load(folder / f"{number}.pt", weights_only=True))
+    module.load_state_dict(load_file(folder / f"{number}.safetensors"))
     subject = module if isinstance(module, rs.Network) else rs.wrap(module.core, readout=module.readout)
     return row, words, subject
 
