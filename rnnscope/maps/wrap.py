@@ -1,5 +1,6 @@
 """Make a map of a network that users bring."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,7 +20,7 @@ def wrap(
     readout: torch.nn.Module | None = None,
     state_size: int | None = None,
     input_size: int | None = None,
-    initial: ArrayLike | None = None,
+    initial: ArrayLike | Sequence[Any] | None = None,
 ) -> CompleteMap:
     """Make a map of your own network.
 
