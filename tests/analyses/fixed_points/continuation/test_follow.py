@@ -105,9 +105,7 @@ def test_transcritical(consistent):
 
 
 def test_the_logistic_map_flips_at_3_and_leaves_its_domain_at_1(consistent):
-    found = follow_parameter(
-        lambda r: scalar(lambda x: r * x * (1 - x), domain=(0, 1)), values=np.linspace(0.5, 4, 8), n_searches=2
-    )
+    found = follow_parameter(lambda r: scalar(lambda x: r * x * (1 - x), domain=(0, 1)), values=np.linspace(0.5, 4, 8))
     consistent(found)
     assert found.events.names == ["transcritical", "flip"]
     np.testing.assert_allclose(found.events.value, [1, 3], atol=1e-6)
@@ -345,7 +343,7 @@ def test_a_function_may_return_modules_and_is_never_asked_beyond_its_ends():
             module.weight_ih_l0[0, 0] = 1.0
         return module
 
-    found = follow_parameter(scaled, values=[0.8, 1.3], input=np.zeros(2), n_starts=16, n_searches=2)
+    found = follow_parameter(scaled, values=[0.8, 1.3], input=np.zeros(2), n_starts=32, n_searches=2)
     assert found.events.names == ["supercritical pitchfork"]
     assert found.events.value[0] == pytest.approx(1, abs=1e-6)
     assert min(asked) >= 0.8

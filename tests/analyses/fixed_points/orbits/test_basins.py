@@ -90,15 +90,15 @@ def test_a_cycle_is_an_attractor():
 
 def test_logistic_cycles_of_many_periods_and_chaos():
     """Period 3 at r = 3.83, period 8 at r = 3.55; at r = 3.9 and 4 there is chaos and no cycle that attracts."""
-    for rate, period in ((3.83, 3), (3.55, 8)):
-        found = basin_fractions(logistic(rate), n_starts=30)
+    for rate, period in ((3.83, 3), (3.55, 8), (3.2, 2)):
+        found = basin_fractions(logistic(rate), n_starts=100)
         assert found.period.tolist() == [period], rate
-        assert found.count.tolist() == [30], rate
+        assert found.count.tolist() == [100], rate
     for rate in (3.9, 4.0):
-        found = basin_fractions(logistic(rate), n_starts=30)
+        found = basin_fractions(logistic(rate), n_starts=100)
         assert len(found) == 0, rate
         assert (found.starts.end == MOVING).all()
-        assert "none of 30 starts (uniform in the domain) settles; 100.0 % still moving" in found.summary()
+        assert "none of 100 starts (uniform in the domain) settles; 100.0 % still moving" in found.summary()
         assert found.figure().data
 
 

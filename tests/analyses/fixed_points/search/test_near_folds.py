@@ -32,7 +32,7 @@ def assert_only_certified(found: FixedPoints, at_most: int) -> None:
     assert len(found) <= at_most
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(8))
 def test_single_units_on_both_sides_of_the_fold(seed: int):
     rng = np.random.default_rng(seed)
     gain, sign = rng.uniform(1.05, 5), rng.choice([-1, 1])
