@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from unfamiliar_networks import COUNTING, KINDS, build, load
+from unfamiliar_networks import COUNTING, KINDS, build, learn_batch, load
 
 import rnnscope as rs
 from rnnscope.analyses.automata.counting.counted import count
@@ -40,16 +40,7 @@ def train(number: int, path: Path) -> None:
     optimiser = torch.optim.Adam(module.parameters(), lr=5e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, BATCHES)
     for _ in range(BATCHES):
-        shown = words.draw(64, int(rng.integers(4, LONGEST + 1)), rng)
-        wanted = torch.as_tensor(words.labels(shown)[:, 1:], dtype=torch.float32)
-        outputs = module(torch.nn.functional.one_hot(torch.as_tensor(shown), words.n_symbols).float())[0][..., 0]
-        share = wanted.mean().clamp(0.05, 0.95)
-        weight = torch.where(wanted > 0, 0.5 / share, 0.5 / (1 - share))
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(outputs, wanted, weight)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimiser.step()
+        learn_batch(module, optimiser, words, LONGEST, rng)
         schedule.step()
     save_file(module.state_dict(), path)
 

@@ -22,7 +22,7 @@ from unfamiliar_networks import KINDS, load
 from rnnscope.analyses.automata.aalpy_machines import from_aalpy
 from rnnscope.analyses.automata.deciding.choice import agreement
 from rnnscope.analyses.automata.deciding.exam import Search
-from rnnscope.analyses.automata.deciding.query_machine import Answers, OutOfBudget
+from rnnscope.analyses.automata.deciding.query_machine import Answers, OutOfBudget, system_of
 from rnnscope.analyses.automata.deciding.search import find_machine
 from rnnscope.analyses.automata.extract import CANDIDATES
 from rnnscope.analyses.automata.reader import Reader
@@ -34,31 +34,13 @@ CLEARLY = 0.002
 
 
 def peer(reader: Reader, learner: str, most: int) -> Machine | None:
-    from aalpy.base import SUL, Oracle
+    from aalpy.base import Oracle
     from aalpy.learning_algs import run_KV, run_Lstar
 
     rng = random.Random(0)
     symbols = list(range(reader.n_symbols))
     answers = Answers(reader, np.random.default_rng(0), most)
     last: list[Machine] = []
-
-    class Network(SUL):
-        def query(self, word: tuple[int, ...]) -> list[tuple[int, ...]]:
-            if not word:
-                return [answers.of(())]
-            answers.ask([word])
-            return [answers.of(word[:end]) for end in range(1, len(word) + 1)]
-
-        def pre(self) -> None:
-            self._word: tuple[int, ...] = ()
-
-        def post(self) -> None:
-            pass
-
-        def step(self, letter: int | None) -> tuple[int, ...]:
-            if letter is not None:
-                self._word = (*self._word, letter)
-            return answers.of(self._word)
 
     class Words(Oracle):
         def find_cex(self, hypothesis: Any) -> tuple[int, ...] | None:
@@ -77,7 +59,7 @@ def peer(reader: Reader, learner: str, most: int) -> Machine | None:
                         return word[:end]
             return None
 
-    system = Network()
+    system = system_of(answers)
     learn = run_KV if learner == "KV" else run_Lstar
     with contextlib.suppress(OutOfBudget):
         learn(symbols, system, Words(symbols, system), "moore", print_level=0, cache_and_non_det_check=False)

@@ -356,6 +356,24 @@ class Recogniser(torch.nn.Module):
         return self.readout(self.core(inputs)[0]), None
 
 
+def learn_batch(
+    module: torch.nn.Module, optimiser: torch.optim.Optimizer, words: Words, longest: int, rng: np.random.Generator
+) -> float:
+    """One step of training; the share of prefixes that were right before it."""
+    shown = words.draw(BATCH, int(rng.integers(4, longest + 1)), rng)
+    wanted = torch.as_tensor(words.labels(shown)[:, 1:], dtype=torch.float32)
+    outputs = module(torch.nn.functional.one_hot(torch.as_tensor(shown), words.n_symbols).float())[0][..., 0]
+    # Of a sparse language the few prefixes that are in it count as much as all others.
+    share = wanted.mean().clamp(0.05, 0.95)
+    weight = torch.where(wanted > 0, 0.5 / share, 0.5 / (1 - share))
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(outputs, wanted, weight)
+    optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+    optimiser.step()
+    return float(((outputs > 0) == (wanted > 0.5)).float().mean())
+
+
 def train(number: int, folder: Path) -> dict[str, object]:
     """Train one network and save it; a running mean of about 20 batches decides when it ends."""
     torch.set_num_threads(1)
@@ -367,18 +385,7 @@ def train(number: int, folder: Path) -> dict[str, object]:
     stop = str(given["stop"])
     right, step = 0.0, 0
     for step in range(1, MOST_STEPS + 1):
-        shown = words.draw(BATCH, int(rng.integers(4, LONGEST + 1)), rng)
-        wanted = torch.as_tensor(words.labels(shown)[:, 1:], dtype=torch.float32)
-        outputs = module(torch.nn.functional.one_hot(torch.as_tensor(shown), words.n_symbols).float())[0][..., 0]
-        # Of a sparse language the few prefixes that are in it count as much as all others.
-        share = wanted.mean().clamp(0.05, 0.95)
-        weight = torch.where(wanted > 0, 0.5 / share, 0.5 / (1 - share))
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(outputs, wanted, weight)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimiser.step()
-        right = 0.95 * right + 0.05 * float(((outputs > 0) == (wanted > 0.5)).float().mean())
+        right = 0.95 * right + 0.05 * learn_batch(module, optimiser, words, LONGEST, rng)
         ended = {"early": step >= EARLY_STEPS, "90": right > 0.90, "99": right > 0.99, "100": right > 0.9999}
         if ended.get(stop, False) or time.process_time() - begin > SECONDS:
             break

@@ -342,16 +342,16 @@ class _Trial:
         return Learned(machine.minimise(), rate, machines, rates, n_asked, self.out_of_budget, self.unrefuted, settled)
 
 
-def _oracle(trial: _Trial) -> Any:
-    """AALpy's two roles, played by the answers and the test words. (Its classes load when they are needed.)"""
-    from aalpy.base import SUL, Oracle
+def system_of(answers: Answers) -> Any:
+    """The answers as the system that AALpy's learners ask. (Its classes load when they are needed.)"""
+    from aalpy.base import SUL
 
     class System(SUL):
         def query(self, word: tuple[int, ...]) -> list[tuple[int, ...]]:
             if not word:
-                return [trial.answers.of(())]
-            trial.answers.ask([word])
-            return [trial.answers.of(word[:end]) for end in range(1, len(word) + 1)]
+                return [answers.of(())]
+            answers.ask([word])
+            return [answers.of(word[:end]) for end in range(1, len(word) + 1)]
 
         def pre(self) -> None:
             self._word: tuple[int, ...] = ()
@@ -362,11 +362,18 @@ def _oracle(trial: _Trial) -> Any:
         def step(self, letter: int | None) -> tuple[int, ...]:
             if letter is not None:
                 self._word = (*self._word, letter)
-            return trial.answers.of(self._word)
+            return answers.of(self._word)
+
+    return System()
+
+
+def _oracle(trial: _Trial) -> Any:
+    """AALpy's two roles, played by the answers and the test words."""
+    from aalpy.base import Oracle
 
     class TestWords(Oracle):
         def __init__(self) -> None:
-            super().__init__(list(range(len(trial.reader.alphabet))), System())
+            super().__init__(list(range(len(trial.reader.alphabet))), system_of(trial.answers))
             self.trial = trial
 
         def find_cex(self, hypothesis: Any) -> tuple[int, ...] | None:

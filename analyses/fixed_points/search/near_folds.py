@@ -167,9 +167,7 @@ def _polished(
             break
         r = residuals(state_map, points[left], held[left])[0]
         new = points[left] - _steps(state_map, points[left], held[left], r[..., None])[..., 0]
-        for row in np.flatnonzero(
-            ~np.isfinite(new).all(1)
-        ):  # as on a line of points: the least step
+        for row in np.flatnonzero(~np.isfinite(new).all(1)):  # as on a line of points: the least step
             slopes = state_map.jacobian(points[left[row]], held[left[row]]) - np.eye(points.shape[1])
             if np.isfinite(slopes).all() and np.isfinite(r[row]).all():
                 new[row] = points[left[row]] - np.linalg.pinv(slopes) @ r[row]
