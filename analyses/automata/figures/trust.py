@@ -88,18 +88,22 @@ def front_figure(
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
 
-    least = max(1e-5, float((1 - agreement)[agreement < 1].min(initial=1.0)) / 3)
+    seen = (1 - agreement)[agreement < 1]
+    least = max(1e-5, float(seen.min()) / 3) if len(seen) else 1e-3
     wrong = np.maximum(1 - agreement, least)  # a logarithm has no room for none
     figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": "Machines that were tried"}})
     figure.add_scatter(x=n_states, y=wrong, mode="markers", name="tried", marker={"color": NEUTRAL, "size": 6})
     line = {"color": COLOURS[0], "shape": "hv"}
     figure.add_scatter(x=n_states[front], y=wrong[front], mode="lines+markers", name="front", line=line)
-    figure.add_vline(
-        x=chosen, line={"color": COLOURS[1], "width": 1, "dash": "dot"}, annotation_text="chosen",
-        annotation_position="top left",
-    )  # type: ignore[arg-type]  # fmt: skip
-    figure.update_xaxes(title_text="states", type="log", dtick=1)
-    figure.update_yaxes(title_text="share of prefixes that disagree", type="log", dtick=1)
+    figure.add_vline(x=chosen, line={"color": COLOURS[1], "width": 1, "dash": "dot"})  # type: ignore[arg-type]
+    # On an axis of logarithms a line is placed by its value, but a text by its logarithm.
+    figure.add_annotation(
+        x=np.log10(chosen), y=1, yref="y domain", yanchor="bottom", showarrow=False, text="chosen", font={"size": 12}
+    )
+    wide = [-0.1, np.log10(max(10, int(n_states.max(initial=chosen)), chosen)) + 0.1]
+    figure.update_xaxes(title_text="states", type="log", dtick=1, range=wide)
+    high = [np.log10(least) - 0.2, 0.1]
+    figure.update_yaxes(title_text="share of prefixes that disagree", type="log", dtick=1, range=high)
     if (agreement == 1).any():
         figure.add_annotation(
             x=0, xref="paper", xanchor="left", y=np.log10(least), yanchor="bottom", showarrow=False,

@@ -10,6 +10,7 @@ from rnnscope.analyses.automata.deciding.exam import Search
 from rnnscope.analyses.automata.deciding.led_words import around, climb, follow_outputs
 from rnnscope.analyses.automata.deciding.search import find_machine
 from rnnscope.analyses.automata.reader import Reader
+from rnnscope.compiled import compile_machine
 from rnnscope.tasks.machine import Machine
 from rnnscope.tasks.regex import regex_machine
 
@@ -120,3 +121,14 @@ def test_words_around_leads_show_each_class_equally_often():
     assert ends.max() <= 10
     as_it_is = (words[:, :2] == 1).all(1) & (ends == 2)
     assert 0.15 < as_it_is.mean() < 0.35
+
+
+def test_the_front_is_drawn_within_the_numbers_of_states_that_were_tried():
+    truth = regex_machine("(ab|ba)*", "abcdef")
+    found = extract_automaton(compile_machine(truth), alphabet=np.eye(6), n_test_words=50, test_lengths=())
+    front = found.search.front
+    assert found.n_states in found.search.n_states[front]
+    assert (np.diff(found.search.n_states[front]) > 0).all()
+    assert (np.diff(found.search.agreement[front]) > 0).all()
+    texts = [each for each in found.front_figure().layout.annotations if each.text == "chosen"]
+    assert [each.x for each in texts] == [pytest.approx(np.log10(found.n_states))]
