@@ -13,7 +13,7 @@ from rnnscope.maps import FunctionMap, StateMap, wrap
 from rnnscope.network import Network
 from rnnscope.records import kinds
 from rnnscope.records.runs import NoResultError, Run, RunError, list_runs, load_run
-from rnnscope.subjects import NotApplicable, Subject, Trajectories, as_subject, simulate
+from rnnscope.subjects import NotApplicable, Subject, Trajectories, as_subject, interventions, simulate
 from rnnscope.version import __version__
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ __all__ = [
     "compile_machine",
     "default_training",
     "evaluate",
+    "interventions",
     "list_runs",
     "load_run",
     "preset",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar, get_args, get_type_hints
 
 from rnnscope.cost import Cost
 from rnnscope.question import Question
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+# What an analysis looks at.
+Asks = Literal["map", "trajectories"]
 
 
 class Drawing(NamedTuple):
@@ -71,6 +75,7 @@ class Analysis:
         quick: settings under which it takes a moment, for a first look and for tests.
         drawings: what else there is to draw of the result than its `figure`.
         wide: whether its figures need the whole width of a page.
+        asks: what it looks at: the "map", or "trajectories" alone, which may be under interventions at some steps.
         cost: what it takes; None where that is not known.
     """
 
@@ -85,6 +90,7 @@ class Analysis:
     drawings: tuple[Drawing, ...] = ()
     wide: bool = False
     cost: Cost | None = None
+    asks: Asks = "map"
 
     def __repr__(self) -> str:
         return f"Analysis {self.name}: {self.verb.__name__}(system, {', '.join(self.question.settings)})"
@@ -146,6 +152,7 @@ def analysis(
     drawings: tuple[Drawing, ...] = (),
     wide: bool = False,
     cost: Cost | None = None,
+    asks: Asks = "map",
 ) -> Callable[[Callable[Concatenate[Subject, P], R]], Callable[Concatenate[Any, P], R]]:
     """Declare a function to be an analysis; see `Analysis` for the arguments.
 
@@ -162,10 +169,12 @@ def analysis(
 
         @functools.wraps(function)
         def verb(system: Any, /, *none: Any, **settings: Any) -> Any:
-            return _asked(function, question, as_subject, system, none, settings)
+            return _asked(function, question, as_subject, system, none, settings, asks)
 
         _print_as(verb, printed_signature(function, "system"))
-        entry = Analysis(name, title, group, verb, _results_of(function), question, uses, quick, drawings, wide, cost)
+        entry = Analysis(
+            name, title, group, verb, _results_of(function), question, uses, quick, drawings, wide, cost, asks
+        )
         _declare(_DECLARED, entry)
         return verb
 
@@ -217,6 +226,7 @@ def _asked(
     system: Any,
     none: tuple[Any, ...],
     settings: dict[str, Any],
+    asks: Asks = "map",
 ) -> Any:
     """The answer, with how it was made."""
     if none:
@@ -225,11 +235,22 @@ def _asked(
     subject = subjects(system)
     began = time.perf_counter()
     try:
+        if asks == "map":
+            for each in [subject] if isinstance(subject, Subject) else subject:
+                _check_is_map(each, question.name)
         answer = function(subject, **given)
     except NotApplicable as error:
         error.made = _made(question, given, subject, time.perf_counter() - began)
         raise
     return replace(answer, made=_made(question, given, subject, time.perf_counter() - began))
+
+
+def _check_is_map(subject: Subject, name: str) -> None:
+    if subject.is_changed_in_time:
+        raise NotApplicable(
+            f"{name} asks about a map, and under {', '.join(subject.origin.interventions)} there is none: what is done "
+            "differs from step to step, or from trial to trial. Intervene at every step, or look at trajectories"
+        )
 
 
 def _made(question: Question, given: dict[str, Any], subject: Any, seconds: float) -> Made:

@@ -112,6 +112,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=STATE_SPACE,
     quick={"n_trials": 32},
     cost=Cost("light", "trials x steps x units^2", _cost),
+    asks="trajectories",
 )
 def condition_trajectories(
     subject: Subject,

@@ -50,6 +50,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     quick={"n_trials": 64},
     wide=True,
     cost=Cost("light", "trials x steps x units^2, and units^3 x 2^labels", _cost),
+    asks="trajectories",
 )
 def demix_states(
     subject: Subject,

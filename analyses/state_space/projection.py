@@ -143,6 +143,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     uses={"fixed_points": Uses("fixed_points")},
     quick={"n_trials": 16},
     cost=Cost("light", "trials x steps x units^2", _cost),
+    asks="trajectories",
 )
 def project_states(
     subject: Subject,

@@ -129,6 +129,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     quick={"n_trials": 32, "n_surrogates": 20},
     wide=True,
     cost=Cost("light", "trials x steps x units^2; surrogates x conditions x steps", _cost),
+    asks="trajectories",
 )
 def find_rotations(
     subject: Subject,

@@ -139,6 +139,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     quick={"n_trials": 16, "n_random": 20},
     wide=True,
     cost=Cost("light", "trials x steps x units^2; random subspaces x pairs x units^2 x dimensions", _cost),
+    asks="trajectories",
 )
 def compare_subspaces(
     subject: Subject,

@@ -9,6 +9,7 @@ given.
 from rnnscope.maps.cell_map import CellMap
 from rnnscope.maps.complete import complete
 from rnnscope.maps.conjugated import Conjugated
+from rnnscope.maps.edited import Edited, edited
 from rnnscope.maps.function_map import FunctionMap
 from rnnscope.maps.held_input import HeldInput
 from rnnscope.maps.invariance import keeps_domain
@@ -21,12 +22,14 @@ __all__ = [
     "CellMap",
     "CompleteMap",
     "Conjugated",
+    "Edited",
     "FunctionMap",
     "HeldInput",
     "LinearPieces",
     "ModuleMap",
     "StateMap",
     "complete",
+    "edited",
     "keeps_domain",
     "wrap",
 ]

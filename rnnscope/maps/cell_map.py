@@ -1,14 +1,18 @@
 """The map of a cell, or of a stack of cells."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from rnnscope.cells.cell import CellModule
+from rnnscope.cells.cell import CellModule, Dynamics, unroll_by_steps
+from rnnscope.cells.edited import EditedDynamics
 from rnnscope.cells.products import times
-from rnnscope.maps.digest import digest_of_modules
+from rnnscope.maps.digest import digest_of_modules, digest_of_parts
+from rnnscope.maps.layout import Part
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import (
     Array,
@@ -23,6 +27,7 @@ from rnnscope.maps.state_map import (
     sizes_of,
     tensor,
 )
+from rnnscope.numerics.affine import Affine
 from rnnscope.numerics.bounds import Bounded, Region
 
 
@@ -35,6 +40,8 @@ class CellMap:
         start: the state that trials start from; the cells' own if None.
         copy: whether to copy the cells in double precision, so that nothing done here reaches the user's network. False
             for cells that are in double precision, need no gradients, and are nobody else's.
+        edit: what is done to a layer's state after each of its steps, before the next layer sees it: a change of the
+            whole state in which no layer acts on another; nothing if None.
     """
 
     dt, jacobian_error = None, 0.0
@@ -46,16 +53,21 @@ class CellMap:
         readout_size: int = 0,
         start: Float[np.ndarray, " state"] | None = None,
         copy: bool = True,
+        edit: Affine | None = None,
     ) -> None:
         self._layers: list[Any] = [frozen_double(layer) for layer in layers] if copy else list(layers)
-        self._dynamics = [layer.dynamics() for layer in self._layers]
         self._readout = None if readout is None else frozen_double(readout)
         self.readout_size, self._start = readout_size, start
         self.input_size = layers[0].input_size
         self.state_size = sum(layer.state_size for layer in layers)
         ends = np.cumsum([layer.state_size for layer in layers])
         self._slices = [slice(end - layer.state_size, end) for end, layer in zip(ends, layers, strict=True)]
-        self.domain: Float[np.ndarray, "2 state"] | None = _domain(self._layers)
+        self._edit = edit
+        self._dynamics: list[Dynamics] = [
+            _edited(layer, edit, part) for layer, part in zip(self._layers, self._slices, strict=True)
+        ]
+        self.domain: Float[np.ndarray, "2 state"] | None = _domain(self._layers, edit)
+        self.layout = _layout(self._layers)
 
     def __repr__(self) -> str:
         return sizes_of(self)
@@ -65,9 +77,23 @@ class CellMap:
         """The cells in double precision, the first layer first; not to be written to."""
         return tuple(self._layers)
 
+    def with_layers(self, layers: list[CellModule]) -> "CellMap":
+        """The same map with other cells in the place of its own, which are in double precision and nobody else's."""
+        return self._like(layers, self._edit)
+
+    def edited(self, edit: Affine) -> "CellMap":
+        """The same map with a change of the state after each step of a layer, after those that there are already."""
+        return self._like(self._layers, edit if self._edit is None else edit.after(self._edit))
+
+    def _like(self, layers: list[CellModule], edit: Affine | None) -> "CellMap":
+        changed = CellMap(layers, None, self.readout_size, self._start, copy=False, edit=edit)
+        changed._readout = self._readout
+        return changed
+
     def digest(self) -> str | None:
         readout = [] if self._readout is None else [self._readout]
-        return digest_of_modules([*self._layers, *readout], self._start)
+        digest = digest_of_modules([*self._layers, *readout], self._start)
+        return digest if self._edit is None else digest_of_parts("edited", digest, self._edit.matrix, self._edit.shift)
 
     def step(self, states: States, inputs: Inputs) -> States:
         state, signal = self._tensors(states, inputs)
@@ -77,6 +103,17 @@ class CellMap:
                 new.append(dynamics.step(state[..., part], signal))
                 signal = new[-1][..., : layer.n_units]
             return (new[0] if len(new) == 1 else torch.cat(new, -1)).numpy()
+
+    def step_by_layers(self, states: States, inputs: Inputs, change: Callable[[slice, States], States]) -> States:
+        """A step in which `change` is made to the new state of each layer, before the next layer sees it. It is given
+        where in the state these numbers stand, and returns them changed."""
+        state, signal = self._tensors(states, inputs)
+        new = []
+        with torch.inference_mode():
+            for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
+                new.append(change(part, dynamics.step(state[..., part], signal).numpy()))
+                signal = tensor(new[-1])[..., : layer.n_units]
+        return new[0] if len(new) == 1 else np.concatenate(new, -1)
 
     def unroll(
         self, states: Float[np.ndarray, "trial state"], inputs: Float[np.ndarray, "trial time input"]
@@ -88,8 +125,10 @@ class CellMap:
             return np.empty((*inputs.shape[:2], self.state_size))
         state, signal, found = tensor(states), tensor(inputs), []
         with torch.inference_mode():
-            for layer, part in zip(self._layers, self._slices, strict=True):
-                found.append(layer.unroll(signal, state[:, part]))
+            for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
+                edited = isinstance(dynamics, EditedDynamics)
+                unroll = partial(unroll_by_steps, dynamics) if edited else layer.unroll
+                found.append(unroll(signal, state[:, part]))
                 signal = found[-1][..., : layer.n_units]
             return (found[0] if len(found) == 1 else torch.cat(found, -1)).numpy()
 
@@ -218,11 +257,13 @@ class CellMap:
 
     def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
         if self._start is not None:
-            return np.tile(self._start, (n_trials, 1))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        with torch.inference_mode():
-            parts = [layer.initial_state(n_trials, generator) for layer in self._layers]
-            return torch.cat(parts, -1).numpy()
+            start = np.tile(self._start, (n_trials, 1))
+        else:
+            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            with torch.inference_mode():
+                parts = [layer.initial_state(n_trials, generator) for layer in self._layers]
+                start = torch.cat(parts, -1).numpy()
+        return start if self._edit is None else self._edit(start)
 
     def _tensors(self, states: States, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         check_sizes(self, states, inputs)
@@ -234,13 +275,39 @@ def _columns(vectors: Vectors) -> torch.Tensor:
     return tensor(vectors) if vectors.flags.c_contiguous else tensor(vectors.swapaxes(-1, -2)).mT
 
 
-def _domain(layers: list[CellModule]) -> Float[np.ndarray, "2 state"] | None:
-    """The bounds of all layers, read-only; None where no state is bounded."""
+def _layout(layers: list[CellModule]) -> tuple[Part, ...]:
+    parts, start = list[Part](), 0
+    for number, layer in enumerate(layers):
+        sizes = (("h", layer.n_units), ("c", layer.state_size - layer.n_units))
+        for name, size in sizes:
+            if size:
+                parts.append(Part(number, name, start, start + size))
+                start += size
+    return tuple(parts)
+
+
+def _edited(layer: CellModule, edit: Affine | None, part: slice) -> Dynamics:
+    own = layer.dynamics()
+    if edit is None:
+        return own
+    here = edit.part(part)
+    if here.is_diagonal and (here.matrix == 1).all() and not here.shift.any():
+        return own
+    here = Affine(*(torch.from_numpy(np.array(each, np.float64)) for each in (here.matrix, here.shift)))
+    return EditedDynamics(own, here, layer.state_size == layer.n_units)
+
+
+def _domain(layers: list[CellModule], edit: Affine | None) -> Float[np.ndarray, "2 state"] | None:
+    """The bounds of all layers, read-only; None where no state is bounded, or an edit leads out of them."""
     bounds = []
     for layer in layers:
         domain = layer.domain()
         free = torch.tensor([[-torch.inf], [torch.inf]], dtype=torch.float64)
         bounds.append(free.repeat(1, layer.state_size) if domain is None else domain)
     joined = torch.cat(bounds, 1).numpy().copy()
+    if edit is not None:
+        low, high = edit.image(joined)
+        if (low < joined[0]).any() or (high > joined[1]).any():
+            return None
     joined.flags.writeable = False
     return joined if np.isfinite(joined).any() else None

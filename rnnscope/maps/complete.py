@@ -5,6 +5,7 @@ from typing import Protocol, cast, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from rnnscope.maps.layout import Part, one_part
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import (
     Array,
@@ -60,6 +61,7 @@ class Completed:
         self._digested = map if isinstance(map, _Digested) else None
         self._keeping = map if isinstance(map, _Keeping) else None
         self.smooth: bool | None = map.smooth if isinstance(map, _Smooth) else None
+        self.layout: tuple[Part, ...] = map.layout if isinstance(map, _LaidOut) else one_part(map.state_size)
 
     def __repr__(self) -> str:
         return repr(self.map) if type(self.map).__repr__ is not object.__repr__ else sizes_of(self.map)
@@ -153,6 +155,11 @@ class _Approximate(Protocol):
 @runtime_checkable
 class _Smooth(Protocol):
     smooth: bool | None
+
+
+@runtime_checkable
+class _LaidOut(Protocol):
+    layout: tuple[Part, ...]
 
 
 @runtime_checkable

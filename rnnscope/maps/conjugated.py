@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from rnnscope.maps.complete import complete
 from rnnscope.maps.digest import digest_of_parts
+from rnnscope.maps.layout import one_part
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import (
     Inputs,
@@ -42,6 +43,7 @@ class Conjugated:
         self.map, self.turn = complete(map), np.array(turn, np.float64)
         self.state_size, self.input_size, self.readout_size = size, map.input_size, self.map.readout_size
         self.dt, self.jacobian_error, self.smooth = self.map.dt, self.map.jacobian_error, self.map.smooth
+        self.layout = one_part(size)  # after the turn, a number of the state is no unit of a layer
 
     def __repr__(self) -> str:
         return sizes_of(self)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rnnscope.maps.complete import unroll_by_steps
+from rnnscope.maps.layout import one_part
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import (
     Array,
@@ -92,6 +93,7 @@ class FunctionMap:
             if value is not None and not callable(value) and not 0 <= value < np.inf:
                 raise ValueError(f"{name} must be a finite number, at least 0, got {value}")
         self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
+        self.layout = one_part(state_size)
         self.dt = None if dt is None else float(dt)
         # Relative; what a chain of them adds up to is for analyses to weigh.
         self.jacobian_error = DIFFERENCES if jacobian is None else 0.0

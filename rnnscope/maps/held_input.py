@@ -30,6 +30,7 @@ class HeldInput:
         self.state_size, self.input_size = self.map.state_size, 0
         self.domain, self.readout_size = self.map.domain, self.map.readout_size
         self.dt, self.jacobian_error, self.smooth = self.map.dt, self.map.jacobian_error, self.map.smooth
+        self.layout = self.map.layout
 
     def __repr__(self) -> str:
         return sizes_of(self)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 
 from rnnscope.maps.complete import unroll_by_steps
+from rnnscope.maps.layout import one_part
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import (
     Array,
@@ -46,6 +47,7 @@ class ModuleMap:
         self._readout = frozen_double(readout) if isinstance(readout, torch.nn.Module) else readout
         self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
         self._start = np.zeros(state_size) if start is None else start
+        self.layout = one_part(state_size)
 
     def __repr__(self) -> str:
         return sizes_of(self)

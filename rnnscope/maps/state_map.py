@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from rnnscope.maps.layout import Part
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.numerics.bounds import Bounded, Region
 
@@ -64,6 +65,7 @@ class CompleteMap(StateMap, Protocol):
         dt: what a step is in units of time, for the time step of a flow; None for a map proper.
         jacobian_error: relative error of the Jacobian, 0 where it is exact up to rounding.
         smooth: whether the Jacobian is continuous everywhere; False for a map with kinks, None where nobody knows.
+        layout: what the numbers of a state are, in their order.
     """
 
     @property
@@ -76,6 +78,8 @@ class CompleteMap(StateMap, Protocol):
     def jacobian_error(self) -> float: ...
     @property
     def smooth(self) -> bool | None: ...
+    @property
+    def layout(self) -> tuple[Part, ...]: ...
 
     def digest(self) -> str | None:
         """The digest of weights and equation, which distinguishes results of this map from those of others; None where

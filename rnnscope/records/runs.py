@@ -203,14 +203,14 @@ class Run:
         return self.results
 
     def result(
-        self, analysis: str, *, step: int | None = None, interventions: Sequence[str] = (), **settings: Any
+        self, analysis: str, *, step: int | None = None, interventions: Sequence[Any] = (), **settings: Any
     ) -> Result:
         """The result of an analysis under these settings, and the default ones else.
 
         Args:
             analysis: its name.
             step: of the checkpoint; the last one if None.
-            interventions: under which the network was looked at.
+            interventions: under which the network was looked at, as `rs.interventions` or as results write them.
             **settings: as they were given to the analysis.
 
         Raises:
@@ -227,7 +227,7 @@ class Run:
                 {name for name in made.changed if name not in made.used} <= set(wanted)
                 and all(made.settings.get(name) == value for name, value in wanted.items())
                 and not any(used.label for used in made.used.values())
-                and made.origin.interventions == tuple(interventions)
+                and made.origin.interventions == tuple(map(str, interventions))
                 and self._is_at(made, step)
             ):
                 if each.reason is not None:

@@ -15,6 +15,7 @@ from rnnscope.maps.wrap import Steps
 from rnnscope.network import Network
 from rnnscope.records.provenance import Origin
 from rnnscope.records.runs import Run
+from rnnscope.subjects.interventions.changed import changed_map, follow_changed, is_constant
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.trajectories import Trajectories, checked_inputs, follow
 from rnnscope.tasks.task import Task, Trials
@@ -45,6 +46,8 @@ class Subject:
         name: of the run; "" for what has none.
         run: the run that it comes from, if any.
         checkpoint: the training step of its weights, of a run.
+        interventions: what it is under, in order; `map` is the map under those that are the same at every step.
+        intact: the same without interventions; None where there are none.
     """
 
     map: CompleteMap
@@ -52,6 +55,8 @@ class Subject:
     name: str = ""
     run: Run | None = None
     checkpoint: int | None = None
+    interventions: tuple[Any, ...] = ()
+    intact: "Subject | None" = None
     # What depends on neither the map nor the checkpoint is kept for all that are made of one another.
     _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
     _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
@@ -60,12 +65,18 @@ class Subject:
         name = f" {self.name!r}" if self.name else ""
         step = "" if self.checkpoint is None else f" at step {self.checkpoint}"
         task = "no task" if self.task is None else f"task {type(self.task).__name__}"
-        return f"Subject{name}{step}: {self.map!r}, {task}"
+        under = f", under {', '.join(map(repr, self.interventions))}" if self.interventions else ""
+        return f"Subject{name}{step}: {self.map!r}, {task}{under}"
 
     @cached_property
     def origin(self) -> Origin:
         """What a result of this subject records of where it comes from."""
-        return Origin(run=self.name or None, checkpoint=self.checkpoint, weights=self.map.digest())
+        return Origin(
+            run=self.name or None,
+            checkpoint=self.checkpoint,
+            weights=self.map.digest(),
+            interventions=tuple(map(repr, self.interventions)),
+        )
 
     @property
     def checkpoints(self) -> list[int]:
@@ -87,10 +98,43 @@ class Subject:
             raise ValueError(f"only a run has checkpoints, and step {step} is asked of something that is none")
         if step == self.checkpoint:
             return self
+        if self.intact is not None:
+            return self.intact.at(step).under(*self.interventions)
         if ("at", step) not in self._shared:
             self._shared.setdefault(("at", self.checkpoint), self)
             self._shared["at", step] = replace(self, map=self.run.network(step).map(), checkpoint=step)
         return self._shared["at", step]
+
+    def under(self, *interventions: Any) -> "Subject":
+        """Return the same network under interventions, after those that it is under already.
+
+        Every analysis of maps takes it where they are the same at every step; where they act at some steps, or with
+        states of other trials, those that look at trajectories do. Results say what it was under.
+
+        Raises:
+            TypeError: something that is no intervention.
+            ValueError: no such unit, part or layer.
+            NotApplicable: the weights are to be changed, and are not known.
+
+        Example:
+            >>> import rnnscope as rs
+            >>> subject = rs.as_subject(rs.Network(rs.cells.GRU(8), 2, 1))
+            >>> subject.under(rs.interventions.Ablate(units=[3])).origin.interventions
+            ('Ablate(units=(3,))',)
+        """
+        intact = self.intact or self
+        every = (*self.interventions, *interventions)
+        changed = changed_map(intact.map, every, intact._mean_state)[0]
+        return replace(intact, map=changed, interventions=every, intact=intact)
+
+    @property
+    def is_changed_in_time(self) -> bool:
+        """Whether it is under interventions that no map can show: at some steps, with states of other trials, of what
+        is shown."""
+        return not all(map(is_constant, self.interventions))
+
+    def _mean_state(self) -> Float[np.ndarray, " state"]:
+        return self.visited().states.mean(0)
 
     def trials(self, n_trials: int, seed: int) -> Trials:
         """Draw trials of its own task.
@@ -119,7 +163,14 @@ class Subject:
         if inputs is None:
             inputs, rng.bit_generator.state = self._drawn(n_trials, seed)
         trials = inputs if isinstance(inputs, Trials) else None
-        return follow(self.map, checked_inputs(inputs, self.map.input_size), trials, initial, noise, rng)
+        shown = checked_inputs(inputs, self.map.input_size)
+        if self.intact is None or not (self.is_changed_in_time or noise):
+            return follow(self.map, shown, trials, initial, noise, rng)
+        intact = self.intact
+        weights = changed_map(intact.map, self.interventions, intact._mean_state)[1]
+        return follow_changed(
+            intact.map, weights, self.interventions, intact._mean_state, shown, trials, initial, noise, rng, seed
+        )
 
     def visited(self, n_trials: int = 128, seed: int = 0) -> Visited:
         """Return states visited on trials of its own task; without a task, in 200 steps from 64 initial states, with no

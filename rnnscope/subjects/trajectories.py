@@ -53,13 +53,7 @@ def follow(
     """
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise is a standard deviation: it must be finite and not negative, got {noise}")
-    start = map.initial_states(len(shown), rng) if initial is None else np.array(initial, np.float64)
-    if start.shape != (len(shown), map.state_size):
-        raise ValueError(
-            f"initial states must have shape ({len(shown)}, {map.state_size}), one a trial, got {start.shape}"
-        )
-    if not np.isfinite(start).all():
-        raise ValueError(f"initial states must be finite, row {np.argwhere(~np.isfinite(start))[0][0]} is not")
+    start = started(map, len(shown), initial, rng)
     if not noise:
         states = map.unroll(start, shown)
     else:
@@ -68,6 +62,20 @@ def follow(
             state = map.step(state, shown[:, t])
             states[:, t] = state = state + noise * rng.standard_normal(state.shape)
     return Trajectories(shown, states, start, within_trials(shown.shape[:2], trials), trials)
+
+
+def started(
+    map: CompleteMap, n_trials: int, initial: ArrayLike | None, rng: np.random.Generator
+) -> Float[np.ndarray, "trial state"]:
+    """The states that trials start from, checked; the map's own if None."""
+    start = map.initial_states(n_trials, rng) if initial is None else np.array(initial, np.float64)
+    if start.shape != (n_trials, map.state_size):
+        raise ValueError(
+            f"initial states must have shape ({n_trials}, {map.state_size}), one a trial, got {start.shape}"
+        )
+    if not np.isfinite(start).all():
+        raise ValueError(f"initial states must be finite, row {np.argwhere(~np.isfinite(start))[0][0]} is not")
+    return start
 
 
 def checked_inputs(inputs: ArrayLike | Trials, input_size: int) -> Float[np.ndarray, "trial time input"]:

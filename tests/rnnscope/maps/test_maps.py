@@ -10,7 +10,8 @@ from torch import nn
 
 import rnnscope as rs
 from rnnscope import StateMap, cells
-from rnnscope.maps import CompleteMap, Conjugated, HeldInput, complete
+from rnnscope.maps import CompleteMap, Conjugated, HeldInput, complete, edited
+from rnnscope.numerics.affine import Affine
 
 BATCHES = [(), (6,), (2, 3), (0,)]
 A, B = 1.4, 0.3
@@ -95,6 +96,16 @@ def relu_network() -> rs.Network:
     return a_network(cells.Vanilla(4, nonlinearity="relu"))
 
 
+SCALED = Affine(np.array([0.5, 1.0, 0.0, 1.0]), np.array([0.0, 0.0, 0.3, 0.0]))
+PROJECTED = Affine(np.eye(4) - np.full((4, 4), 0.25), np.full(4, 0.1))
+
+
+def held_numbers(size: int) -> Affine:
+    """Every third number of the state held at .2."""
+    held = np.arange(size) % 3 == 0
+    return Affine(1.0 - held, 0.2 * held)
+
+
 MAPS = {
     "Network": lambda: rs.as_subject(a_network()).map,
     "Network of an LSTM": lambda: rs.as_subject(a_network(cells.LSTM(3))).map,
@@ -112,6 +123,10 @@ MAPS = {
     "turned function": lambda: turned(function_map()),
     "held and turned": lambda: turned(HeldInput(relu_network().map(), [0.5, -1])),
     "turned and held": lambda: HeldInput(turned(relu_network().map()), [0.5, -1]),
+    "edited": lambda: edited(rs.as_subject(a_network()).map, SCALED),
+    "edited LSTM stack": lambda: edited(rs.wrap(stack(n_layers=2), readout=head()), held_numbers(16)),
+    "edited function": lambda: edited(function_map(), Affine(np.array([0.5, 1.0, 0.0]), np.array([0.0, 0.2, 0.1]))),
+    "edited ReLU": lambda: edited(relu_network().map(), PROJECTED),
     "held stack": lambda: HeldInput(rs.as_subject(stack()).map, [0.5, -1]),
 }
 every_map = pytest.mark.parametrize("name", MAPS)
