@@ -11,7 +11,7 @@ import numpy as np
 MOST_SHOWN = 60
 
 
-def described(intervention: Any) -> str:
+def described(intervention: Any, /) -> str:
     """As Python writes it, without what is as by default; of long settings the digest."""
     words = []
     for each in fields(intervention):
