@@ -11,15 +11,15 @@ import numpy as np
 MOST_SHOWN = 60
 
 
-def described(intervention: Any, /) -> str:
+def described(self: Any) -> str:
     """As Python writes it, without what is as by default; of long settings the digest."""
     words = []
-    for each in fields(intervention):
-        value = getattr(intervention, each.name)
+    for each in fields(self):
+        value = getattr(self, each.name)
         if value != each.default:
             text = repr(value)
             if len(text) > MOST_SHOWN:
                 digest = hashlib.blake2b(json.dumps(value).encode(), digest_size=4).hexdigest()
                 text = f"<{np.size(np.array(value))} numbers, {digest}>"
             words.append(f"{each.name}={text}")
-    return f"{type(intervention).__name__}({', '.join(words)})"
+    return f"{type(self).__name__}({', '.join(words)})"
