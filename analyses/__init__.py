@@ -5,6 +5,9 @@ Each declares itself where it stands (`rnnscope.registry.analysis`), and is in t
 
 from rnnscope.analyses.analyse import Analysed, analyse
 from rnnscope.analyses.automata import Acceptor, Emitter, Predictor, extract_automaton
+from rnnscope.analyses.causal.ablation import ablate_units
+from rnnscope.analyses.causal.ablation_result import Ablation
+from rnnscope.analyses.causal.patching import Patching, patch_states
 from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.fixed_points import (
     Basins,
@@ -70,6 +73,7 @@ from rnnscope.tasks.machine import Machine
 __all__ = [
     "ANALYSES",
     "COMPARISONS",
+    "Ablation",
     "Acceptor",
     "Analysed",
     "Analysis",
@@ -97,6 +101,7 @@ __all__ = [
     "Machine",
     "MarginalManifolds",
     "NotApplicable",
+    "Patching",
     "Plan",
     "Planned",
     "Predictor",
@@ -105,6 +110,7 @@ __all__ = [
     "StateSpace",
     "Subspaces",
     "SwitchingLinear",
+    "ablate_units",
     "analyse",
     "basin_fractions",
     "certify_fixed_points",
@@ -131,6 +137,7 @@ __all__ = [
     "lyapunov_over_training",
     "lyapunov_spectrum",
     "marginal_manifolds",
+    "patch_states",
     "plan",
     "project_chunks",
     "project_states",

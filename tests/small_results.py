@@ -72,6 +72,8 @@ def every_result(folder: Path) -> dict[str, Result]:
         "flow_field": analyses.flow_field(network, fixed_points=points, n_grid=9),
         "local_linear": analyses.linearise_along(network, inputs=shown),
         "switching_linear": analyses.switching_linear(network, inputs=shown, fixed_points=points),
+        "ablation": analyses.ablate_units(network, inputs=trials, by="clusters", n_groups=2, n_controls=3, points=True),
+        "patching": analyses.patch_states(network, inputs=trials, n_pairs=2, n_times=2),
         "automaton": analyses.extract_automaton(network, task=task, n_test_words=20),
         "predictor": predictor(with_process=True),
         "emitter": emitter(),

@@ -259,7 +259,7 @@ def _spread(
     factorising if None."""
     batch = len(arrays[0])
     worth = (batch * arrays[0].shape[-2] ** 3 if work is None else work) >= WORTH_SPREADING
-    parts = min(_n_workers(), batch) if worth else 1
+    parts = min(n_workers(), batch) if worth else 1
     with one_thread():
         if parts <= 1:
             return _each(function, arrays)
@@ -294,7 +294,7 @@ def _round(x: np.ndarray) -> np.ndarray:
         return np.round(x / np.where(scale > 0, scale, 1.0), 10)
 
 
-def _n_workers() -> int:
+def n_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -307,7 +307,7 @@ def _controller() -> ThreadpoolController:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_n_workers(), thread_name_prefix="rnnscope-linalg")
+    return ThreadPoolExecutor(n_workers(), thread_name_prefix="rnnscope-linalg")
 
 
 if hasattr(os, "register_at_fork"):  # threads do not survive a fork

@@ -14,7 +14,7 @@ from rnnscope.numerics import linalg
 @pytest.fixture(params=["in one part", "spread over threads"])
 def batch(request, monkeypatch):
     monkeypatch.setattr(linalg, "WORTH_SPREADING", np.inf if request.param == "in one part" else 0)
-    monkeypatch.setattr(linalg, "_n_workers", lambda: 2)
+    monkeypatch.setattr(linalg, "n_workers", lambda: 2)
     return np.random.default_rng(0).standard_normal((7, 5, 5))
 
 
@@ -176,7 +176,7 @@ def test_factors_solve_with_any_of_their_matrices_as_often_as_wanted(n, monkeypa
     matrices, vectors, which = rng.standard_normal((6, n, n)), rng.standard_normal((20, n)), rng.integers(0, 6, 20)
     for worth in (np.inf, 0):
         monkeypatch.setattr(linalg, "WORTH_SPREADING", worth)
-        monkeypatch.setattr(linalg, "_n_workers", lambda: 2)
+        monkeypatch.setattr(linalg, "n_workers", lambda: 2)
         factors = linalg.factorise(matrices.copy())
         for _ in range(2):
             found = factors.solve(vectors, which)
