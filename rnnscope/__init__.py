@@ -13,7 +13,7 @@ from rnnscope.maps import FunctionMap, StateMap, wrap
 from rnnscope.network import Network
 from rnnscope.records import kinds
 from rnnscope.records.runs import NoResultError, Run, RunError, list_runs, load_run
-from rnnscope.subjects import NotApplicable, Subject, Trajectories, as_subject, interventions, simulate
+from rnnscope.subjects import NotApplicable, Subject, Traced, Trajectories, as_subject, interventions, simulate
 from rnnscope.version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "RunError",
     "StateMap",
     "Subject",
+    "Traced",
     "Training",
     "TrainingDiverged",
     "Trajectories",

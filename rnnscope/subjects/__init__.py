@@ -3,6 +3,7 @@
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.simulation import simulate
 from rnnscope.subjects.subject import Subject, as_subject
+from rnnscope.subjects.traces import Traced, TracedRun
 from rnnscope.subjects.trajectories import Trajectories
 
-__all__ = ["NotApplicable", "Subject", "Trajectories", "as_subject", "simulate"]
+__all__ = ["NotApplicable", "Subject", "Traced", "TracedRun", "Trajectories", "as_subject", "simulate"]

@@ -13,7 +13,7 @@ from rnnscope.maps import CellMap, CompleteMap, edited
 from rnnscope.numerics.affine import Affine
 from rnnscope.subjects.interventions.of_inputs import MixInputs
 from rnnscope.subjects.interventions.of_state import Ablate, OfState, Patch, Situation, check_times
-from rnnscope.subjects.interventions.of_weights import OfWeights
+from rnnscope.subjects.interventions.of_weights import OfWeights, with_changed_weights
 from rnnscope.subjects.trajectories import Trajectories, follow, started, within_trials
 from rnnscope.tasks.task import Trials
 
@@ -33,7 +33,7 @@ def changed_map(
     weights = map
     for each in interventions:
         if isinstance(each, OfWeights):
-            weights = each.on(weights)
+            weights = with_changed_weights(weights, each)
     found, situation = weights, Situation(map.layout, mean)
     for each in interventions:
         if isinstance(each, OfState):
@@ -82,7 +82,7 @@ def follow_changed(
         (each, there) for each, there in zip(interventions, situations, strict=True) if isinstance(each, OfState)
     ]
     for each, there in changes:
-        _check(each, there, inside)
+        check_in_trials(each, there, inside)
     given = shown
     for each, there in zip(interventions, situations, strict=True):
         if isinstance(each, MixInputs):
@@ -94,14 +94,14 @@ def follow_changed(
                 start = each.edit(there)(start)
     states, state = np.empty((*shown.shape[:2], weights.state_size)), start
     for t in range(shown.shape[1]):
-        now = [(each.edit(there, t), _rows(each)) for each, there in changes if each.times is None or t in each.times]
+        now = [(each.edit(there, t), rows_of(each)) for each, there in changes if each.times is None or t in each.times]
         added = noise * rng.standard_normal(state.shape) if noise else None
 
         def change(part: slice, new: np.ndarray, now: Any = now, added: Any = added) -> np.ndarray:
             if added is not None:
                 new = new + added[:, part]
             for edit, rows in now:
-                new = _in_rows(edit.part(part), rows, new)
+                new = in_rows(edit.part(part), rows, new)
             return new
 
         states[:, t] = state = step_changing(weights, state, given[:, t], change)
@@ -117,12 +117,14 @@ def step_changing(
     return change(slice(0, map.state_size), map.step(states, inputs))
 
 
-def _rows(intervention: OfState) -> np.ndarray | None:
+def rows_of(intervention: OfState) -> np.ndarray | None:
+    """The trials that are changed; None for all."""
     only = intervention.trials if isinstance(intervention, Patch) else None
     return None if only is None else np.array(only)
 
 
-def _in_rows(edit: Affine, rows: np.ndarray | None, states: np.ndarray) -> np.ndarray:
+def in_rows(edit: Affine, rows: np.ndarray | None, states: np.ndarray) -> np.ndarray:
+    """States of which these rows are changed."""
     if rows is None:
         return edit(states)
     found = states.copy()
@@ -130,7 +132,7 @@ def _in_rows(edit: Affine, rows: np.ndarray | None, states: np.ndarray) -> np.nd
     return found
 
 
-def _check(intervention: OfState, situation: Situation, inside: Bool[np.ndarray, "trial time"]) -> None:
+def check_in_trials(intervention: OfState, situation: Situation, inside: Bool[np.ndarray, "trial time"]) -> None:
     check_times(intervention.times, situation.shape[1])
     if isinstance(intervention, Patch):
         intervention.check(inside)

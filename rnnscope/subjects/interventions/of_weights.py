@@ -1,14 +1,15 @@
 """Interventions on the weights: noise on them, connections cut, connections moved."""
 
 import copy
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
-from torch import Tensor
+from torch import Tensor, nn
 
-from rnnscope.cells.cell import CellModule
 from rnnscope.maps import CellMap, CompleteMap
 from rnnscope.subjects.interventions.description import described
 from rnnscope.subjects.interventions.place import Numbers
@@ -20,32 +21,70 @@ Role = Literal["recurrent", "input", "bias", "time constants"]
 ROLES: dict[str, Role] = {
     "weight": "recurrent",
     "weight_hh_l0": "recurrent",
+    "weight_hh": "recurrent",
     "left": "recurrent",
     "right": "recurrent",
     "diagonal": "recurrent",
     "weight_in": "input",
     "weight_ih_l0": "input",
+    "weight_ih": "input",
     "bias": "bias",
     "bias_ih_l0": "bias",
     "bias_hh_l0": "bias",
+    "bias_ih": "bias",
+    "bias_hh": "bias",
     "tau": "time constants",
 }
 # W as it stands, one square block a gate: what connections can be cut in.
-CONNECTIONS = ("weight", "weight_hh_l0")
+CONNECTIONS = ("weight", "weight_hh_l0", "weight_hh")
 
 
 @runtime_checkable
 class OfWeights(Protocol):
-    """A change of the weights."""
+    """A change of the weights.
 
-    def on(self, map: CompleteMap) -> CellMap:
-        """The map with changed weights; its own stay as they are.
+    Attributes:
+        layer: of a stack, from 0; all if None.
+    """
+
+    @property
+    def layer(self) -> int | None: ...
+
+    def change(self, cell: nn.Module, n_units: int, number: int) -> None:
+        """Change the weights of a cell in place; `number` is that of its layer.
 
         Raises:
-            NotApplicable: it is not made of cells whose weights are known.
-            ValueError: no such layer, unit or parameter.
+            NotApplicable: it has no such weights. ValueError: no such unit.
         """
         ...
+
+
+def with_changed_weights(map: CompleteMap, intervention: OfWeights) -> CellMap:
+    """The map with changed weights; its own stay as they are.
+
+    Raises:
+        NotApplicable: it is not made of cells whose weights are known. ValueError: no such layer or unit.
+    """
+    if not isinstance(map, CellMap):
+        raise NotApplicable(
+            f"weights are changed of networks of our cells or torch's, whose weights are known; this is a "
+            f"{type(map).__name__}: change the weights of your own object, and wrap it again"
+        )
+    layers: list[Any] = [copy.deepcopy(layer) for layer in map.layers]
+    change_cells(layers, [layer.n_units for layer in layers], intervention)
+    for layer in layers:
+        layer.project()
+    return map.with_layers(layers)
+
+
+def change_cells(cells: Sequence[nn.Module], n_units: Sequence[int], intervention: OfWeights) -> None:
+    """Change the weights of a stack of cells in place."""
+    if intervention.layer is not None and not 0 <= intervention.layer < len(cells):
+        raise ValueError(f"layer must be of 0 to {len(cells) - 1}, got {intervention.layer}")
+    with torch.no_grad():
+        for number, (cell, n) in enumerate(zip(cells, n_units, strict=True)):
+            if intervention.layer in (None, number):
+                intervention.change(cell, n, number)
 
 
 @dataclass(frozen=True, repr=False, config=SETTINGS)
@@ -66,21 +105,16 @@ class Perturb:
 
     __repr__ = described
 
-    def on(self, map: CompleteMap) -> CellMap:
-        generator, n_changed = torch.Generator().manual_seed(self.seed), 0
-
-        def change(layer: CellModule) -> None:
-            nonlocal n_changed
-            for _, value in _parameters(layer, None if self.what == "all" else self.what):
-                noise = torch.randn(value.shape, generator=generator, dtype=value.dtype)
-                value += noise * (self.relative * value.norm() / noise.norm().clamp(min=1e-300))
-                n_changed += 1
-            layer.project()
-
-        found = _changed(map, self.layer, change)
-        if not n_changed:
-            raise NotApplicable(f"this network has no parameters that are {self.what}: name others, or 'all'")
-        return found
+    def change(self, cell: nn.Module, n_units: int, number: int) -> None:
+        found = _parameters(cell, None if self.what == "all" else self.what)
+        if not found:
+            raise NotApplicable(
+                f"a {type(cell).__name__} has no parameters that are {self.what}: name others, or 'all'"
+            )
+        generator = _generator(self.seed, number)
+        for value in found:
+            noise = torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.dtype)
+            value += noise * (self.relative * value.norm() / noise.norm().clamp(min=1e-30))
 
 
 @dataclass(frozen=True, repr=False, config=SETTINGS)
@@ -104,13 +138,10 @@ class Cut:
             raise ValueError("name senders, receivers or both: without them every connection would be cut")
         return self
 
-    def on(self, map: CompleteMap) -> CellMap:
-        def change(layer: CellModule) -> None:
-            blocks = _connections(layer)
-            rows, columns = (_units(given, layer.n_units) for given in (self.receivers, self.senders))
-            blocks[:, rows[:, None], columns] = 0
-
-        return _changed(map, self.layer, change)
+    def change(self, cell: nn.Module, n_units: int, number: int) -> None:
+        blocks = _connections(cell, n_units)
+        rows, columns = (_units(given, n_units) for given in (self.receivers, self.senders))
+        blocks[:, rows[:, None], columns] = 0
 
 
 @dataclass(frozen=True, repr=False, config=SETTINGS)
@@ -130,49 +161,34 @@ class Rewire:
 
     __repr__ = described
 
-    def on(self, map: CompleteMap) -> CellMap:
-        generator = torch.Generator().manual_seed(self.seed)
-
-        def change(layer: CellModule) -> None:
-            n = layer.n_units
-            between = torch.nonzero(~torch.eye(n, dtype=torch.bool).flatten()).squeeze(1)
-            for block in _connections(layer):
-                flat = block.view(-1)
-                chosen = between[torch.randperm(len(between), generator=generator)[: round(self.share * len(between))]]
-                flat[chosen] = flat[chosen[torch.randperm(len(chosen), generator=generator)]]
-
-        return _changed(map, self.layer, change)
+    def change(self, cell: nn.Module, n_units: int, number: int) -> None:
+        generator = _generator(self.seed, number)
+        between = torch.nonzero(~torch.eye(n_units, dtype=torch.bool).flatten()).squeeze(1)
+        for block in _connections(cell, n_units):
+            flat = block.view(-1)
+            chosen = between[torch.randperm(len(between), generator=generator)[: round(self.share * len(between))]]
+            flat[chosen] = flat[chosen[torch.randperm(len(chosen), generator=generator)]]
 
 
-def _changed(map: CompleteMap, only: int | None, change: Any) -> CellMap:
-    if not isinstance(map, CellMap):
-        raise NotApplicable(
-            f"weights are changed of networks of our cells or torch's, whose weights are known; this is a "
-            f"{type(map).__name__}: change the weights of your own object, and wrap it again"
-        )
-    layers = [copy.deepcopy(layer) for layer in map.layers]
-    if only is not None and not 0 <= only < len(layers):
-        raise ValueError(f"layer must be of 0 to {len(layers) - 1}, got {only}")
-    with torch.no_grad():
-        for number, layer in enumerate(layers):
-            if only in (None, number):
-                change(layer)
-    return map.with_layers(layers)
+def _generator(seed: int, number: int) -> torch.Generator:
+    """Of one layer: what is drawn for it does not hang on which others are changed."""
+    drawn = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(drawn) >> 1)
 
 
-def _parameters(layer: Any, role: Role | None) -> list[tuple[str, Tensor]]:
-    named = {name: ROLES.get(name.rsplit(".", 1)[-1]) for name, _ in layer.named_parameters()}
-    return [(n, v.data) for n, v in layer.named_parameters() if named[n] is not None and role in (None, named[n])]
+def _parameters(cell: nn.Module, role: Role | None) -> list[Tensor]:
+    named = [(ROLES.get(name.rsplit(".", 1)[-1]), value.data) for name, value in cell.named_parameters()]
+    return [value for found, value in named if found is not None and role in (None, found)]
 
 
-def _connections(layer: Any) -> Tensor:
+def _connections(cell: nn.Module, n_units: int) -> Tensor:
     """W as (gate, receiver, sender), a view."""
-    found = [value for name, value in layer.named_parameters() if name.rsplit(".", 1)[-1] in CONNECTIONS]
-    if len(found) != 1:
+    found = [value for name, value in cell.named_parameters() if name.rsplit(".", 1)[-1] in CONNECTIONS]
+    if len(found) != 1 or found[0].shape[-1] != n_units:
         raise NotApplicable(
-            f"a {type(layer).__name__} has no matrix of connections that stands for itself: perturb its weights instead"
+            f"a {type(cell).__name__} has no matrix of connections that stands for itself: perturb its weights instead"
         )
-    return found[0].data.view(-1, layer.n_units, layer.n_units)
+    return found[0].data.view(-1, n_units, n_units)
 
 
 def _units(given: tuple[int, ...] | None, n_units: int) -> Tensor:
