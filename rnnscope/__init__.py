@@ -9,7 +9,7 @@ from rnnscope.learning.defaults import default_training
 from rnnscope.learning.presets import PRESETS, Preset, preset
 from rnnscope.learning.schedules import Curriculum, Decay
 from rnnscope.learning.trainer import Training, TrainingDiverged, evaluate, train
-from rnnscope.maps import FunctionMap, StateMap, wrap
+from rnnscope.maps import FunctionMap, StateMap, find_state, wrap
 from rnnscope.network import Network
 from rnnscope.records import kinds
 from rnnscope.records.runs import NoResultError, Run, RunError, list_runs, load_run
@@ -46,6 +46,7 @@ __all__ = [
     "compile_machine",
     "default_training",
     "evaluate",
+    "find_state",
     "list_runs",
     "load_run",
     "preset",

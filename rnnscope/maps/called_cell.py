@@ -72,7 +72,7 @@ class CalledCell(nn.Module):
     def flat(self, state: Tensor | Sequence[Tensor], output: Tensor | None) -> Tensor:
         parts = [state] if isinstance(state, Tensor) else list(state)
         parts += [output] if self.keep_output and output is not None else []
-        return torch.cat([part.reshape(len(part), -1) for part in parts], -1)
+        return torch.cat([part.flatten(1) for part in parts], -1)
 
 
 def is_called_cell(module: Any) -> bool:

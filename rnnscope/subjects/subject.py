@@ -206,5 +206,6 @@ def _map_of(system: Any) -> CompleteMap:
     raise TypeError(
         f"cannot see a state in a {type(system).__name__}: give a Run, a Network, torch's RNN, GRU or LSTM "
         "(or their cells), a StateMap, an object with step(h, x) -> h through rs.wrap(object, state_size=..., "
-        "input_size=...), or a function through rs.FunctionMap(step, state_size=...)"
+        "input_size=...), a model that loops in its own forward through rs.find_state(model, inputs).wrap(), or a "
+        "function through rs.FunctionMap(step, state_size=...)"
     )
