@@ -13,7 +13,7 @@ from rnnscope.maps import FunctionMap, StateMap, find_state, wrap
 from rnnscope.network import Network
 from rnnscope.records import kinds
 from rnnscope.records.runs import NoResultError, Run, RunError, list_runs, load_run
-from rnnscope.subjects import NotApplicable, Subject, Trajectories, as_subject, simulate
+from rnnscope.subjects import NotApplicable, Subject, Trajectories, as_subject, from_states, simulate
 from rnnscope.version import __version__
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ __all__ = [
     "default_training",
     "evaluate",
     "find_state",
+    "from_states",
     "list_runs",
     "load_run",
     "preset",

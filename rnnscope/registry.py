@@ -72,6 +72,7 @@ class Analysis:
         drawings: what else there is to draw of the result than its `figure`.
         wide: whether its figures need the whole width of a page.
         cost: what it takes; None where that is not known.
+        states_alone: whether it looks at states alone, and so takes recorded ones.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Analysis:
     drawings: tuple[Drawing, ...] = ()
     wide: bool = False
     cost: Cost | None = None
+    states_alone: bool = False
 
     def __repr__(self) -> str:
         return f"Analysis {self.name}: {self.verb.__name__}(system, {', '.join(self.question.settings)})"
@@ -128,6 +130,11 @@ class Analysis:
         return self.verb(subject, **settings, **used)
 
 
+WITHOUT_MAP = (
+    "recorded states have no map: this analysis asks what follows states that were not recorded. Give the network "
+    "itself (rs.wrap, rs.FunctionMap), or fit one to the states"
+)
+
 _DECLARED: dict[str, Analysis] = {}
 # One question of one network.
 ANALYSES: Mapping[str, Analysis] = MappingProxyType(_DECLARED)
@@ -146,6 +153,7 @@ def analysis(
     drawings: tuple[Drawing, ...] = (),
     wide: bool = False,
     cost: Cost | None = None,
+    states_alone: bool = False,
 ) -> Callable[[Callable[Concatenate[Subject, P], R]], Callable[Concatenate[Any, P], R]]:
     """Declare a function to be an analysis; see `Analysis` for the arguments.
 
@@ -162,10 +170,11 @@ def analysis(
 
         @functools.wraps(function)
         def verb(system: Any, /, *none: Any, **settings: Any) -> Any:
-            return _asked(function, question, as_subject, system, none, settings)
+            return _asked(function, question, as_subject, system, none, settings, states_alone)
 
         _print_as(verb, printed_signature(function, "system"))
-        entry = Analysis(name, title, group, verb, _results_of(function), question, uses, quick, drawings, wide, cost)
+        results = _results_of(function)
+        entry = Analysis(name, title, group, verb, results, question, uses, quick, drawings, wide, cost, states_alone)
         _declare(_DECLARED, entry)
         return verb
 
@@ -187,7 +196,7 @@ def comparison(
 
         @functools.wraps(function)
         def verb(systems: Any, /, *none: Any, **settings: Any) -> Any:
-            return _asked(function, question, subjects, systems, none, settings)
+            return _asked(function, question, subjects, systems, none, settings, states_alone=True)
 
         _print_as(verb, printed_signature(function, "systems"))
         _declare(_COMPARISONS, Analysis(name, title, group, verb, _results_of(function), question, quick=quick))
@@ -217,6 +226,7 @@ def _asked(
     system: Any,
     none: tuple[Any, ...],
     settings: dict[str, Any],
+    states_alone: bool,
 ) -> Any:
     """The answer, with how it was made."""
     if none:
@@ -225,6 +235,8 @@ def _asked(
     subject = subjects(system)
     began = time.perf_counter()
     try:
+        if not states_alone and subject.recording is not None:
+            raise NotApplicable(WITHOUT_MAP)
         answer = function(subject, **given)
     except NotApplicable as error:
         error.made = _made(question, given, subject, time.perf_counter() - began)
@@ -284,7 +296,7 @@ def _fits(made: Made | None, entry: Analysis, subject: Subject, asked: Mapping[s
     as starts, and with what else is asked; the seed may be another."""
     if made is None or not made.origin.is_same(subject.origin):
         return False
-    size = subject.map.input_size
+    size = subject.input_size
     for name, setting in entry.question.settings.items():
         then = made.settings.get(name)
         if name == "input":

@@ -111,6 +111,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     title="Average trajectories",
     group=STATE_SPACE,
     quick={"n_trials": 32},
+    states_alone=True,
     cost=Cost("light", "trials x steps x units^2", _cost),
 )
 def condition_trajectories(
