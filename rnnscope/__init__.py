@@ -12,6 +12,7 @@ from rnnscope.learning.trainer import Training, TrainingDiverged, evaluate, trai
 from rnnscope.maps import FunctionMap, StateMap, find_state, wrap
 from rnnscope.network import Network
 from rnnscope.records import kinds
+from rnnscope.records.imported import import_run
 from rnnscope.records.runs import NoResultError, Run, RunError, list_runs, load_run
 from rnnscope.subjects import NotApplicable, Subject, Trajectories, as_subject, from_states, simulate
 from rnnscope.version import __version__
@@ -48,6 +49,7 @@ __all__ = [
     "evaluate",
     "find_state",
     "from_states",
+    "import_run",
     "list_runs",
     "load_run",
     "preset",

@@ -99,8 +99,11 @@ class ModuleMap:
         """J V: J^T w is linear in w, and its own transpose is J. (Torch's forward mode warns of what it calls.)"""
         check_vectors(states, tangents)
         h, pull = self._pull(states, inputs)
-        push = torch.func.vjp(pull, torch.zeros_like(h))[1]
-        return _each_vector(push, tangents, h)
+        try:
+            push = torch.func.vjp(pull, torch.zeros_like(h))[1]
+            return _each_vector(push, tangents, h)
+        except RuntimeError:  # torch has no second derivative of some functions, such as hardsigmoid
+            return self.jacobian(states, inputs) @ tangents
 
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         """J^T V by backward differentiation."""

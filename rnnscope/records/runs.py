@@ -290,8 +290,11 @@ class Run:
 
     def __repr__(self) -> str:
         task, cell = self.record["task"], self.record["cell"]
-        parts = [f"{task['kind']} with {cell.get('units', '')} {cell['kind']} units, seed {self.seed}"]
-        parts.append(f"{self.status} after {self.record['steps_done']} steps")
+        imported = self.record.get("imported")
+        told = "" if imported else f", seed {self.seed}"
+        parts = [f"{task['kind']} with {cell.get('units', '')} {cell['kind']} units{told}"]
+        how = f"imported from {len(imported['files'])} files, up to step" if imported else f"{self.status} after"
+        parts.append(f"{how} {self.record['steps_done']}{'' if imported else ' steps'}")
         parts += [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:2]]
         return f"Run {str(self.path)!r}: {', '.join(parts)}"
 
