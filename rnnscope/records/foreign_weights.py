@@ -45,8 +45,8 @@ def _torch_file(path: Path, content: bytes) -> Any:
     except Exception as error:  # noqa: BLE001 - what a damaged or hostile file raises is of many kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"{path} cannot be read as a state dict ({reason:.120}): it is damaged, or holds more than tensors, such as "
-            "a whole module, whose code is never run here. Save torch.save(model.state_dict(), file)"
+            f"{path} cannot be read as a state dict ({reason:.120}): it is damaged, or holds more than tensors, "
+            "such as a whole module, whose code is never run here. Save torch.save(model.state_dict(), file)"
         ) from None
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnscope.cells import GRU, LSTM, Cell, Vanilla, cell_from_config
+from rnnscope.cells import Cell, Vanilla, cell_from_config
 from rnnscope.learning.defaults import default_training
 from rnnscope.learning.settings import change_settings
 from rnnscope.learning.stepper import measure
@@ -27,7 +27,7 @@ from rnnscope.tasks import task_from_config, to_config
 from rnnscope.tasks.task import Task
 
 Path_ = str | os.PathLike[str]
-KINDS: Mapping[str, type[Cell]] = {"rnn": Vanilla, "vanilla": Vanilla, "gru": GRU, "lstm": LSTM}
+KINDS = {"rnn": "Vanilla", "vanilla": "Vanilla", "gru": "GRU", "lstm": "LSTM"}
 JUDGED_BY = 1024  # trials at most, drawn anew or held out, that metrics are measured on
 
 
@@ -113,12 +113,13 @@ def import_run(
         contents: dict[str, bytes | None] = {
             checkpoint_name(step): writing.tensor_bytes(own) for step, own in files_of.items()
         }
+        metrics = {name: value for name, value in rows[-1].items() if name not in ("step", "loss")}
         return writing.update_run(
             run,
             {**contents, "history.csv": _history(rows)},
-            status="finished",
+            status="learned" if all(criterion.met(metrics) for criterion in task.criterion) else "finished",
             steps_done=max(checked),
-            metrics={name: value for name, value in rows[-1].items() if name not in ("step", "loss")},
+            metrics=metrics,
             imported=source,
         )
 
@@ -137,22 +138,22 @@ def _checked_steps(steps: Sequence[int], n_files: int) -> list[int]:
     return [int(step) for step in found]
 
 
-def _kind(cell: str | Cell) -> type[Cell]:
+def _kind(cell: str | Cell) -> str:
     if isinstance(cell, str):
         if cell.lower() not in KINDS:
             raise ValueError(f"cell must be {', '.join(map(repr, KINDS))} or a cell of these kinds, got {cell!r}")
         return KINDS[cell.lower()]
-    if type(cell) not in GATES:
-        names = ", ".join(kind.__name__ for kind in GATES)
-        raise ValueError(f"a run can be made of weights of {names}, which are torch's, not of a {type(cell).__name__}")
-    return type(cell)
+    name = type(cell).__name__
+    if name not in GATES:
+        raise ValueError(f"a run can be made of weights of {', '.join(GATES)}, which are torch's, not of a {name}")
+    return name
 
 
-def _cell(cell: str | Cell, kind: type[Cell], matched: Matched) -> Cell:
+def _cell(cell: str | Cell, kind: str, matched: Matched) -> Cell:
     learned = START in matched.names
     if isinstance(cell, str):
-        config = {"kind": kind.__name__, "units": matched.units, "start": "learned" if learned else "zero"}
-        return cell_from_config({**config, **({"bias": has_bias(matched)} if kind is Vanilla else {})})
+        config = {"kind": kind, "units": matched.units, "start": "learned" if learned else "zero"}
+        return cell_from_config({**config, **({"bias": has_bias(matched)} if kind == "Vanilla" else {})})
     start = to_config(cell)["start"]
     if cell.units != matched.units:
         raise ValueError(f"the cell has {cell.units} units, and the weights are of {matched.units}")
@@ -188,7 +189,7 @@ def _metrics(network: Network, task: Task) -> dict[str, float]:
     return measure(network, task, None, JUDGED_BY, np.random.default_rng([0, 0xE7A1]), 0.0)
 
 
-def _history(rows: Sequence[Mapping[str, float]]) -> bytes:
+def _history(rows: Sequence[Mapping[str, float | int]]) -> bytes:
     """The rows of a history: steps and metrics; the loss of the training is not known."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rnnscope.cells import GRU, LSTM, Cell, Vanilla
-
-GATES = {Vanilla: 1, GRU: 3, LSTM: 4}
+GATES = {"Vanilla": 1, "GRU": 3, "LSTM": 4}  # kind of cell -> gates
 # torch's names of a layer's weights; of a cell they have no "_l0".
 IN, BACK, BIAS_IN, BIAS = "weight_ih", "weight_hh", "bias_ih", "bias_hh"
 OUT, BIAS_OUT, START, START_C = "readout.weight", "readout.bias", "h0", "c0"
@@ -39,13 +37,13 @@ class Matched:
 
 
 def match(
-    weights: Mapping[str, Tensor], kind: type[Cell], input_size: int, output_size: int, given: Mapping[str, str]
+    weights: Mapping[str, Tensor], kind: str, input_size: int, output_size: int, given: Mapping[str, str]
 ) -> Matched:
     """Find the weights of a cell of one layer and a linear readout.
 
     Args:
         weights: all tensors of a file.
-        kind: Vanilla, GRU or LSTM, gates in torch's order.
+        kind: "Vanilla", "GRU" or "LSTM", gates in torch's order.
         input_size, output_size: of the trials.
         given: role -> name, what the user says.
 
@@ -62,7 +60,7 @@ def match(
     _check_one_layer(weights)
     names = dict(given)
     for role in (IN, BACK, BIAS_IN, BIAS, START, START_C):
-        if role not in names and (role != START_C or kind is LSTM):
+        if role not in names and (role != START_C or kind == "LSTM"):
             found = [n for n in weights if _last(n) == role and n not in names.values()]
             if len(found) > 1:
                 raise ValueError(_ambiguous(role, found))
@@ -72,7 +70,7 @@ def match(
     gates, shape = GATES[kind], tuple(weights[names[BACK]].shape)
     if len(shape) != 2 or shape[0] != gates * shape[1]:
         raise ValueError(
-            f"{names[BACK]} has shape {shape}, and the recurrent weights of a {kind.__name__} have ({gates} x units, "
+            f"{names[BACK]} has shape {shape}, and the recurrent weights of a {kind} have ({gates} x units, "
             f"units): {_other_kind(shape)}"
         )
     units = shape[1]
@@ -109,17 +107,17 @@ def match(
             "recurrent layer and a linear readout. Save these alone, or wrap the whole model: rs.find_state(model, "
             "inputs)"
         )
-    if kind is LSTM and (START in names) != (START_C in names):
+    if kind == "LSTM" and (START in names) != (START_C in names):
         raise ValueError("a learned start of an LSTM has both h0 and c0: give the other one, --map c0=NAME, or neither")
     ordered = {role: names[role] for role in ROLES if role in names}
     return Matched(ordered, {role: _shape(weights[name]) for role, name in ordered.items()})
 
 
-def ours(weights: Mapping[str, Tensor], matched: Matched, kind: type[Cell]) -> dict[str, Tensor]:
+def ours(weights: Mapping[str, Tensor], matched: Matched, kind: str) -> dict[str, Tensor]:
     """The weights under our names, as the state dict of a `Network`; biases that there are not are zeros."""
     by_role = {role: weights[name].to(torch.float64) for role, name in matched.names.items()}
     zeros = torch.zeros(len(by_role[BACK]), dtype=torch.float64)
-    if kind is Vanilla:
+    if kind == "Vanilla":
         found = {"cell.weights.weight_in": by_role[IN], "cell.weights.weight": by_role[BACK]}
         if has_bias(matched):
             found["cell.weights.bias"] = by_role.get(BIAS_IN, zeros) + by_role.get(BIAS, zeros)
@@ -195,7 +193,7 @@ def _missing(role: str, weights: Mapping[str, Tensor], names: Mapping[str, str])
 
 def _other_kind(shape: tuple[int, ...]) -> str:
     if len(shape) == 2 and shape[1] and not shape[0] % shape[1]:
-        kinds = [kind.__name__ for kind, gates in GATES.items() if gates == shape[0] // shape[1]]
+        kinds = [kind for kind, gates in GATES.items() if gates == shape[0] // shape[1]]
         if kinds:
-            return f"this may be a {kinds[0]}"
+            return f"these may be a {kinds[0]}'s"
     return "check the kind of the cell, and whether the matrix is transposed"
