@@ -208,3 +208,32 @@ def test_training_noise_is_off():
 
     x, h = np.ones((1, 2)), np.full((1, 3), 0.2)
     np.testing.assert_array_equal(rs.wrap(Noisy()).step(h, x), rs.wrap(Plain()).step(h, x))
+
+
+@pytest.mark.parametrize("n_points", [1, 40, 400])
+def test_jacobians_of_few_points_and_of_many_are_the_same(n_points: int):
+    state_map, rng = rs.wrap(foreign("LEMCell")), np.random.default_rng(0)
+    h, u = rng.standard_normal((n_points, 10)), rng.standard_normal((n_points, 4))
+    step = torch.func.jacrev(lambda h, u: torch.cat(cell(u[None], (h[None, :5], h[None, 5:])), -1)[0], argnums=(0, 1))
+    cell = foreign("LEMCell").double()
+    by_state, by_input = (found.detach() for found in torch.func.vmap(step)(torch.from_numpy(h), torch.from_numpy(u)))
+    np.testing.assert_allclose(state_map.jacobian(h, u), by_state, atol=1e-12)
+    np.testing.assert_allclose(state_map.input_jacobian(h, u), by_input, atol=1e-12)
+
+
+def test_a_step_that_depends_on_the_input_alone():
+    class Shows(Plain):
+        def forward(self, x, h):
+            return torch.tanh(x @ self.weight[:, :2].T) + 0 * h
+
+    class Stays(nn.Module):
+        state_size, input_size = 3, 2
+
+        def step(self, h, x):
+            return torch.ones_like(h)
+
+    h, u = np.ones((2, 3)), np.ones((2, 2))
+    assert not rs.wrap(Shows()).jacobian(h, u).any()
+    assert rs.wrap(Shows()).input_jacobian(h, u).any()
+    assert not rs.wrap(Stays()).jacobian(h, u).any()
+    assert rs.wrap(Stays()).input_jacobian(h, u).shape == (2, 3, 2)
