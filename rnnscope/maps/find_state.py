@@ -1,8 +1,6 @@
 """Where is the state of a model that loops in its own forward?"""
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,16 +9,11 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from rnnscope.maps.called_cell import REFUSALS, called_cell, check_no_hooks, is_called_cell
-from rnnscope.maps.cell_map import CellMap
-from rnnscope.maps.encoded_map import EncodedMap
-from rnnscope.maps.intercepted import EncodedByModel, Intercepted, ReadByModel, SteppedByModel
-from rnnscope.maps.module_map import ModuleMap
-from rnnscope.maps.recurrent_parts import Other, Part, Slot, recurrent_parts
+from rnnscope.maps.called_cell import REFUSALS, check_no_hooks
+from rnnscope.maps.candidate_maps import OWN_CODE, Candidate, Seen, candidates, start_of
+from rnnscope.maps.recurrent_parts import recurrent_parts
 from rnnscope.maps.state_map import CompleteMap, frozen_double
-from rnnscope.maps.torch_modules import is_torch_recurrent, layers_from_torch
 from rnnscope.maps.watched import Watched, in_double, tensors_in, watch
-from rnnscope.maps.wrap import ShownPart
 
 WATCHED_TRIALS = 5  # that the parts are looked at with; all trials are compared at the end
 # Two ways to compute the same in double precision differ by rounding, which a state carries on.
@@ -130,17 +123,18 @@ def find_state(model: nn.Module, inputs: ArrayLike | Tensor, *, batch_first: boo
         few = few[:-1]  # so that trials and steps are told apart
     watched = _watched(copy, few, batch_first, name)
     parts = recurrent_parts(copy, watched, len(few), n_steps)
-    which, last_only, outputs = _output(watched, len(few), n_steps, batch_first, name)
-    seen = _Seen(copy, parts, watched, few, batch_first, which, outputs, last_only)
-    starts = [_start(part, copy) for part in parts]
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), in_double():
-        wanted = tensors_in(copy(trials if batch_first else trials.transpose(0, 1)))[which]
+    # As many outputs as steps: those of the last step alone have as many for shorter trials, too.
+    shorter = _watched(frozen_double(model), few[:, :-1], batch_first, name)
+    which, last_only, outputs = _output(watched, shorter, len(few), n_steps, batch_first, name)
+    seen = Seen(copy, parts, watched, few, batch_first, which, outputs, last_only)
+    starts = [start_of(part, copy) for part in parts]
+    wanted = _repeatable(frozen_double(model), trials if batch_first else trials.transpose(0, 1), which, name)
     wanted_outputs = _trials_first(wanted, n_steps, batch_first, last_only).numpy()
     # What the last part shows is compared on the trials that were watched, outputs on all.
     best = None
-    for attempt in _attempts(seen, starts):
+    for make in candidates(seen, starts):
         try:
-            found = attempt()
+            found = make()
             errors = _errors(found, trials.numpy(), wanted_outputs, last_only, parts[-1].shown.numpy(), len(few))
         except REFUSALS as error:
             best = best or (np.inf, np.inf, None, str(error).splitlines()[0])
@@ -154,6 +148,12 @@ def find_state(model: nn.Module, inputs: ArrayLike | Tensor, *, batch_first: boo
     described = tuple(f"{type(copy.get_submodule(part.path)).__name__} {part.path!r}" for part in parts)
     if found is None or max(best[:2]) > ALLOWED * (1 + float(np.abs(wanted_outputs).max())):
         differs = reason or f"its outputs differ by {output_error:.2g}, its states by {state_error:.2g}"
+        if found is not None and state_error <= ALLOWED:
+            raise ValueError(
+                f"in this {name} {', '.join(described)} carry the state, but its output depends on more than the state "
+                f"after a step ({differs}): on the input itself, as around a residual connection, or on other steps. "
+                f"Wrap the part without a readout, rs.wrap(model.{parts[-1].path})"
+            )
         raise ValueError(
             f"in this {name} {', '.join(described)} carry state, but the map made of them is not the model "
             f"({differs}): its forward keeps more than they do from step to step, treats steps differently, or feeds "
@@ -174,46 +174,6 @@ def find_state(model: nn.Module, inputs: ArrayLike | Tensor, *, batch_first: boo
         n_steps=n_steps,
         _map=found.map,
     )
-
-
-# -- what was seen -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """The model's copy, its parts, and how it was called; `last_only`: whether it returns the output of the last step
-    alone."""
-
-    model: nn.Module
-    parts: list[Part]
-    watched: Watched
-    inputs: Float[Tensor, "trial time input"]
-    batch_first: bool
-    which: int
-    outputs: Tensor
-    last_only: bool
-
-
-@dataclass(frozen=True)
-class _Start:
-    """The state of a part before the first step, and what holds it."""
-
-    state: list[Array]
-    name: str
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """A map, and where in its states what the last part shows stands."""
-
-    map: CompleteMap
-    shown: Callable[[Array], Array]
-    encoder: str
-    readout: str
-    closed: bool
-
-
-_OWN_CODE = "the model's own code"
 
 
 def _checked(inputs: Any, batch_first: bool) -> Float[Tensor, "trial time input"]:
@@ -246,14 +206,34 @@ def _watched(model: nn.Module, trials: Tensor, batch_first: bool, name: str) -> 
         ) from error
 
 
-def _output(watched: Watched, n_trials: int, n_steps: int, batch_first: bool, name: str) -> tuple[int, bool, Tensor]:
+def _repeatable(model: nn.Module, inputs: Tensor, which: int, name: str) -> Tensor:
+    """The output of the model, which must be the same when it is called again."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), in_double():
+        first = tensors_in(model(inputs))[which]
+        try:
+            same = torch.equal(tensors_in(model(inputs))[which], first)
+        except REFUSALS:
+            same = False
+    if not same:
+        raise ValueError(
+            f"{name} gives other outputs when it is called again with the same inputs: it keeps its state from call to "
+            "call, or draws random numbers in evaluation mode too. Let every call start anew, without noise"
+        )
+    return first
+
+
+def _output(
+    watched: Watched, shorter: Watched, n_trials: int, n_steps: int, batch_first: bool, name: str
+) -> tuple[int, bool, Tensor]:
     """(the number of the output among what the model returns, whether it is of the last step alone, the output)"""
     tensors = tensors_in(watched.result)
     steps = (n_trials, n_steps) if batch_first else (n_steps, n_trials)
     for last_only in (False, True):
-        for which, tensor in enumerate(tensors):
-            fits = len(tensor) == n_trials and tensor.ndim in (1, 2) if last_only else tuple(tensor.shape[:2]) == steps
-            if fits and tensor.dtype == torch.float64 and (last_only or tensor.ndim in (2, 3)):
+        for which, (tensor, of_shorter) in enumerate(zip(tensors, tensors_in(shorter.result), strict=False)):
+            if tensor.dtype != torch.float64 or tensor.ndim not in (1, 2, 3):
+                continue
+            at_steps = tensor.ndim > 1 and tuple(tensor.shape[:2]) == steps and of_shorter.shape != tensor.shape
+            if at_steps if not last_only else len(tensor) == n_trials and tensor.ndim < 3:
                 return which, last_only, _trials_first(tensor, n_steps, batch_first, last_only)
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors) or "no tensor"
     raise ValueError(
@@ -270,194 +250,8 @@ def _trials_first(tensor: Tensor, n_steps: int, batch_first: bool, last_only: bo
     return sequence if batch_first else sequence.transpose(0, 1)
 
 
-def _start(part: Part, model: nn.Module) -> _Start:
-    if part.initial is None:
-        shapes = part.shapes
-        return _Start([np.zeros(shape) for shape in shapes], "zeros")
-    rows = [tensor.movedim(part.batch, 0).numpy() for tensor in part.initial]
-    if any(not np.array_equal(row, np.broadcast_to(row[:1], row.shape)) for row in rows):
-        raise ValueError(
-            f"{part.path!r} starts every trial from another state, which the model makes of the inputs or at random: "
-            "no map has that as its start. Give rs.wrap the part itself, and simulate with initial=..."
-        )
-    first = [row[0] for row in rows]
-    if not any(row.any() for row in first):
-        return _Start(first, "zeros")
-    flat = np.concatenate([row.reshape(-1) for row in first])
-    for name, value in [*model.named_parameters(), *model.named_buffers()]:
-        held = value.reshape(-1).numpy()
-        if np.array_equal(held, flat) or np.array_equal(held, first[0].reshape(-1)):
-            return _Start(first, f"the model's {name!r}")
-    return _Start(first, "a state of the model's own")
-
-
-# -- maps that it may be, the plainest first ---------------------------------------------------------------------
-
-
-def _attempts(seen: _Seen, starts: Sequence[_Start]) -> Iterator[Callable[[], _Attempt]]:
-    modules = [seen.model.get_submodule(part.path) for part in seen.parts]
-    if all(map(is_torch_recurrent, modules)) and _is_chain(seen.parts):
-        yield lambda: _of_torch(seen, starts)
-    if len(modules) == 1 and _is_called_plainly(seen.parts[0]) and is_called_cell(modules[0]):
-        yield lambda: _of_cell(seen, starts)
-    yield lambda: _of_model(seen, starts, keep=False)
-    yield lambda: _of_model(seen, starts, keep=True)
-
-
-def _is_chain(parts: Sequence[Part]) -> bool:
-    """Whether every part is shown what the one before shows."""
-    return all(after.given is not None and torch.equal(before.shown, after.given) for before, after in pairwise(parts))
-
-
-def _is_called_plainly(part: Part) -> bool:
-    positional, named = part.arguments
-    return (
-        not part.is_fused
-        and not any(isinstance(value, Slot) for value in named.values())
-        and len(positional) == 2
-        and isinstance(positional[0], Other)
-        and not isinstance(positional[1], Other)
-    )
-
-
-def _of_torch(seen: _Seen, starts: Sequence[_Start]) -> _Attempt:
-    layers, first = [], []
-    for part, start in zip(seen.parts, starts, strict=True):
-        own = layers_from_torch(seen.model.get_submodule(part.path))
-        layers += own
-        for number in range(len(own)):
-            first += [tensor[number] if part.is_fused else tensor for tensor in start.state]
-    n_shown = layers[-1].n_units
-    readout, name = _readout(seen, n_shown)
-    start = np.concatenate(first) if any(row.any() for row in first) else None
-    inner = CellMap(layers, readout, _size(readout, n_shown), start)
-    begin = inner.state_size - layers[-1].state_size
-    return _encoded(seen, inner, lambda states: states[..., begin : begin + n_shown], name, closed=True)
-
-
-def _of_cell(seen: _Seen, starts: Sequence[_Start]) -> _Attempt:
-    part = seen.parts[0]
-    if part.given is None:
-        raise ValueError(f"{part.path!r} is shown no input")
-    cell, n_inputs = seen.model.get_submodule(part.path), part.given.shape[-1]
-    first = starts[0].state
-    plain = tuple(first) if isinstance(part.arguments[0][1], tuple | list) else first[0]
-    stepping = called_cell(cell, n_inputs, plain, keep_output=True)
-    n_shown = stepping.shown.stop - stepping.shown.start
-    readout, name = _readout(seen, n_shown)
-    inner = ModuleMap(
-        stepping,
-        state_size=stepping.state_size,
-        input_size=n_inputs,
-        readout=None if readout is None else ShownPart(readout, stepping.shown),
-        readout_size=_size(readout, n_shown),
-        start=np.concatenate([*(row.reshape(-1) for row in first), np.zeros(stepping.kept)]),
-    )
-    return _encoded(seen, inner, lambda states: states[..., stepping.shown], name, closed=False)
-
-
-def _of_model(seen: _Seen, starts: Sequence[_Start], keep: bool) -> _Attempt:
-    """The model itself, run for a step at a time."""
-    intercepted = Intercepted(frozen_double(seen.model), seen.parts, seen.batch_first)
-    kept = [_kept(seen, part) if keep else [] for part in seen.parts]
-    stepping = SteppedByModel(intercepted, kept)
-    input_size = seen.inputs.shape[-1]
-    last = seen.parts[-1]
-    begin = sum(map(sum, stepping.sizes[:-1]))
-    n_shown = last.shown.shape[-1]
-    if last.is_fused:
-        begin += (last.shapes[0][0] - 1) * n_shown
-    elif 0 in last.returns:
-        begin += sum(stepping.sizes[-1][: last.returns.index(0)])
-    elif keep:
-        begin += sum(stepping.sizes[-1][: len(last.shapes)])
-    else:
-        raise ValueError(f"what {last.path!r} shows is no part of its state")
-    readout = ReadByModel(intercepted, stepping, input_size, seen.which)
-    start = [
-        np.concatenate([*(row.reshape(-1) for row in own.state), np.zeros(sum(map(np.prod, shapes)).__int__())])
-        for own, shapes in zip(starts, kept, strict=True)
-    ]
-    found = ModuleMap(
-        stepping,
-        state_size=stepping.state_size,
-        input_size=input_size,
-        readout=readout,
-        readout_size=_size(readout, stepping.state_size),
-        start=np.concatenate(start),
-    )
-    return _Attempt(found, lambda states: states[..., begin : begin + n_shown], _OWN_CODE, _OWN_CODE, False)
-
-
-def _kept(seen: _Seen, part: Part) -> list[tuple[int, ...]]:
-    """What a part returns beside its state, (unit,) each."""
-    if part.is_fused:
-        return []
-    tensors = tensors_in(seen.watched.calls[part.path][0].result)
-    return [tuple(tensor.shape[1:]) for index, tensor in enumerate(tensors) if index not in part.returns]
-
-
-def _encoded(seen: _Seen, inner: CompleteMap, shown: Callable[[Array], Array], readout: str, closed: bool) -> _Attempt:
-    given, input_size = seen.parts[0].given, seen.inputs.shape[-1]
-    if given is not None and given.shape == seen.inputs.shape and torch.equal(given, seen.inputs):
-        return _Attempt(inner, shown, "", readout, closed)
-    path = None if given is None else _module_between(seen, seen.inputs, given)
-    if path is not None:
-        encoder, name = seen.model.get_submodule(path), path
-    else:
-        encoder, name = EncodedByModel(Intercepted(frozen_double(seen.model), seen.parts, seen.batch_first)), _OWN_CODE
-    return _Attempt(EncodedMap(inner, encoder, input_size), shown, name, readout, closed)
-
-
-def _readout(seen: _Seen, n_shown: int) -> tuple[nn.Module | None, str]:
-    shown = seen.parts[-1].shown
-    if seen.last_only:
-        shown = shown[:, -1]
-    if shown.shape == seen.outputs.shape and torch.equal(shown, seen.outputs):
-        return None, ""
-    path = _module_between(seen, shown, seen.outputs)
-    if path is not None:
-        return seen.model.get_submodule(path), path
-    intercepted = Intercepted(frozen_double(seen.model), seen.parts, seen.batch_first)
-    return ReadByModel(intercepted, None, seen.inputs.shape[-1], seen.which), _OWN_CODE
-
-
-def _module_between(seen: _Seen, given: Tensor, returned: Tensor) -> str | None:
-    """The outermost module that makes the second sequence of the first, called once or once a step; None where there is
-    none."""
-    found = []
-    for path, calls in seen.watched.calls.items():
-        try:
-            pairs = [(tensors_in(call.arguments), tensors_in(call.result)) for call in calls]
-            if any(len(before) != 1 or len(after) != 1 for before, after in pairs):
-                continue
-            joined = []
-            for tensors in zip(*((before[0], after[0]) for before, after in pairs), strict=True):
-                sequence = tensors[0] if len(tensors) == 1 else torch.stack(tensors, 1)
-                joined.append(sequence.transpose(0, 1) if _is_time_first(sequence, given) else sequence)
-        except RuntimeError:
-            continue
-        if all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(joined, (given, returned), strict=True)):
-            found.append(path)
-    return min(found, key=len, default=None)
-
-
-def _is_time_first(sequence: Tensor, given: Tensor) -> bool:
-    return sequence.ndim == 3 == given.ndim and sequence.shape[:2] == given.shape[1::-1] != given.shape[:2]
-
-
-def _size(readout: nn.Module | None, n_shown: int) -> int:
-    if readout is None:
-        return 0
-    with torch.no_grad(), in_double():
-        return int(readout(torch.zeros(1, n_shown, dtype=torch.float64)).shape[-1])
-
-
-# -- the check ---------------------------------------------------------------------------------------------------
-
-
 def _errors(
-    found: _Attempt, inputs: Array, outputs: Array, last_only: bool, shown: Array, n_watched: int
+    found: Candidate, inputs: Array, outputs: Array, last_only: bool, shown: Array, n_watched: int
 ) -> tuple[float, float]:
     """(of the outputs, of what the last part shows)"""
     start = found.map.initial_states(len(inputs), np.random.default_rng(0))
@@ -470,4 +264,4 @@ def _errors(
 
 
 def _through(name: str, nothing: str) -> str:
-    return nothing if not name else f"through {name}" if name == _OWN_CODE else f"through {name!r}"
+    return nothing if not name else f"through {name}" if name == OWN_CODE else f"through {name!r}"

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnnscope.maps.torch_modules import is_torch_recurrent
+from rnnscope.maps.torch_modules import is_torch_recurrent, layers_from_torch
 from rnnscope.maps.watched import Call, Watched, each_tensor, tensors_in
 
 
@@ -77,6 +77,7 @@ def recurrent_parts(model: nn.Module, watched: Watched, n_trials: int, n_steps: 
 
 
 def _fused(path: str, module: nn.RNNBase, call: Call, n_trials: int, n_steps: int) -> Part:
+    layers_from_torch(module)  # which says what it cannot read: two directions, a projection
     (given, *state), named = call.arguments[0] or (None,), call.arguments[1]
     given = named.get("input", given)
     hx = state[0] if state else named.get("hx")

@@ -285,6 +285,37 @@ class ByHand(nn.Module):
         return torch.stack(outputs, 1)
 
 
+class Whole(nn.Module):
+    """A fused module and nothing else."""
+
+    def __init__(self, rnn):
+        super().__init__()
+        self.rnn = rnn
+
+    def forward(self, x):
+        return self.rnn(x)[0]
+
+
+class Keeps(nn.Module):
+    """Goes on in the next call where the last one ended."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.state = nn.GRU(2, 5, batch_first=True), None
+
+    def forward(self, x):
+        out, self.state = self.rnn(x, None if self.state is None else self.state[:, : len(x)])
+        return out
+
+
+class Noisy(Looped):
+    def __init__(self):
+        super().__init__(nn.GRUCell(2, 5))
+
+    def after(self, h):
+        return self.head(h) + 0.1 * torch.randn(len(h), 3)
+
+
 class StartsFromInput(Looped):
     def forward(self, x):
         h, outputs = x[:, 0].repeat(1, 3)[:, :5], []
@@ -299,7 +330,7 @@ class StartsFromInput(Looped):
     [
         (
             lambda: Skips(nn.GRUCell(2, 5)),
-            r"in this Skips GRUCell 'cell' carry state, but the map.*differ by.*step\(h, x\)",
+            r"in this Skips .* carry the state, but its output.*wrap\(model\.cell\)",
         ),
         (lambda: FeedsBack(nn.GRUCell(2, 5)), "in this FeedsBack .* feeds its output back as input"),
         (lambda: OverTime(nn.GRUCell(2, 5)), "in this OverTime .* treats steps differently"),
@@ -307,6 +338,10 @@ class StartsFromInput(Looped):
         (lambda: StartsFromInput(nn.GRUCell(2, 5)), "'cell' starts every trial from another state"),
         (lambda: nn.Linear(2, 3), "no part of the model is given.*called were: none"),
         (lambda: Fused(nn.GRU(2, 5, batch_first=True, bidirectional=True)), "cannot be called as model"),
+        (lambda: Whole(nn.GRU(2, 3, batch_first=True, bidirectional=True)), "this GRU is bidirectional"),
+        (lambda: Whole(nn.LSTM(2, 3, batch_first=True, proj_size=2)), "this LSTM projects its state"),
+        (Keeps, "Keeps gives other outputs when it is called again.*keeps its state from call to call"),
+        (Noisy, "Noisy gives other outputs when it is called again.*draws random numbers"),
         (lambda: nn.Conv1d(2, 3, 1), r"Conv1d cannot be called as model\(inputs\)"),
     ],
 )
@@ -348,3 +383,27 @@ def test_what_is_no_module_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(TypeError, match=r"looks into a torch\.nn\.Module, got a str"):
         rs.find_state("GRU", INPUTS)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 9])
+def test_as_many_outputs_as_steps(n_outputs: int):
+    """(trial, 9) is the last step's 9 outputs, or one output at each of 9 steps."""
+
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.out = nn.LSTM(2, 4, 2, batch_first=True), nn.Linear(4, n_outputs)
+
+        def forward(self, x):
+            out, (h, _) = self.rnn(x)
+            return self.out(h[-1]) if n_outputs > 1 else self.out(out)[..., 0]
+
+    found = rs.find_state(seeded(Last), INPUTS)
+    assert found.wrap().readout_size == n_outputs
+    assert found.output_error < 1e-12
+
+
+def test_a_fused_module_alone_has_no_readout():
+    found = rs.find_state(seeded(Whole, nn.GRU(2, 5, batch_first=True)), INPUTS)
+    assert (found.readout, found.wrap().readout_size, found.output_error) == ("", 0, 0.0)
+    assert "output: what the last part shows" in str(found)
