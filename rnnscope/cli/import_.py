@@ -47,7 +47,7 @@ def import_(
             raise ValueError(f"--steps takes whole numbers, as in --steps 100,200, got {step!r}")
         numbers.append(int(step))
     run = rs.import_run(files, cell=cell, trials=trials, steps=numbers, out=out, map=names)
-    source = run.record["imported"]
+    source = run.imported or {}
     for role, name in source["parameters"].items():
         say(f"  {role} <- {name} {tuple(source['shapes'][role])}")
     told = ", ".join(f"{criterion.metric} {run.metrics[criterion.metric]:.4g}" for criterion in run.task.criterion)

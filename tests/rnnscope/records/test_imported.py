@@ -1,5 +1,6 @@
 """Weights that plain torch trained become a run: the same states at every step, and all that goes along training."""
 
+import contextlib
 import csv
 from pathlib import Path
 
@@ -294,6 +295,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert "readout.weight <- decoder.weight (1, 6)" in shown
     assert "2 checkpoints (steps 100, 200); r2 " in shown
     assert rs.load_run("runs/mine").checkpoints == [100, 200]
+    with contextlib.suppress(SystemExit):
+        main(["show", "runs/mine"])
+    shown = capsys.readouterr().out
+    assert "mine: imported, up to step 200" in shown
+    assert "step100.pt, step200.pt (how they were trained is not known)" in shown
+    assert "training" not in shown.split("not analysed")[0]
     with open("runs/mine/history.csv") as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["100", "200"]
     for more, reason in (
