@@ -170,7 +170,8 @@ def _first_return(cell: nn.Module, name: str, inputs: Tensor, example: Any) -> A
     raise ValueError(
         f"{name} cannot be called with inputs of shape {tuple(inputs.shape)} in double precision ({reason:.200}): "
         "if it does not make its first state itself, give one, as in rs.wrap(module, initial=h0) or initial=(h0, c0), "
-        f"and check input_size = {inputs.shape[1]}. {_REMEDY}"
+        f"and check input_size = {inputs.shape[1]}; if it runs over whole trials, rs.find_state(module, inputs) looks "
+        f"into it. {_REMEDY}"
     )
 
 

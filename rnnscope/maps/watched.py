@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ def each_tensor(function: Callable[[Tensor], Any], value: Any) -> Any:
     """The same structure with function(tensor) in place of every tensor."""
     if isinstance(value, Tensor):
         return function(value)
-    if isinstance(value, tuple) and type(value) is not tuple and hasattr(value, "_fields"):
+    if isinstance(value, tuple) and isinstance(value, _Named):
         return type(value)(*(each_tensor(function, part) for part in value))
     if isinstance(value, tuple | list):
         return type(value)(each_tensor(function, part) for part in value)
@@ -81,6 +81,13 @@ def tensors_in(value: Any) -> list[Tensor]:
     found: list[Tensor] = []
     each_tensor(found.append, value)
     return found
+
+
+@runtime_checkable
+class _Named(Protocol):
+    """A named tuple, which is made of its parts one by one."""
+
+    _fields: tuple[str, ...]
 
 
 @contextmanager
