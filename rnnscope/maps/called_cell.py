@@ -118,7 +118,8 @@ def called_cell(module: nn.Module, input_size: int, example: Any, keep_output: b
             raise ValueError(
                 f"{name} does not take back the state that it returns ({_described(first)}): it must be called as "
                 "module(x, state), batched over the first axis, and return the next state (a tensor or a tuple of "
-                f"tensors), or (output, state). {_REMEDY}"
+                "tensors), or (output, state). If it runs over whole trials, rs.find_state(module, inputs) looks into "
+                f"it. {_REMEDY}"
             )
         found = fits[0]
         inputs, state = drawn(_ROWS, input_size), _state(found, drawn)

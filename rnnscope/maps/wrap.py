@@ -87,7 +87,10 @@ def _wrap_called(
     if input_size is None and isinstance(module, _TellsInputSize):
         input_size = module.input_size
     if not isinstance(input_size, int | np.integer):
-        raise ValueError(f"{name} does not say its input_size: give it, as in rs.wrap(module, input_size=...)")
+        raise ValueError(
+            f"{name} does not say its input_size: give it, as in rs.wrap(module, input_size=...); if it runs over "
+            "whole trials, rs.find_state(module, inputs) looks into it"
+        )
     initial = _without_gradient(initial)
     stepping = called_cell(module, int(input_size), initial, keep_output=readout is not None)
     if state_size is not None and state_size != stepping.state_size:

@@ -237,3 +237,22 @@ def test_a_step_that_depends_on_the_input_alone():
     assert rs.wrap(Shows()).input_jacobian(h, u).any()
     assert not rs.wrap(Stays()).jacobian(h, u).any()
     assert rs.wrap(Stays()).input_jacobian(h, u).shape == (2, 3, 2)
+
+
+def test_a_model_over_whole_trials_is_sent_to_find_state():
+    class Model(nn.Module):
+        def __init__(self, **sizes):
+            super().__init__()
+            self.rnn, self.out = nn.GRU(2, 3), nn.Linear(3, 1)
+            for name, size in sizes.items():
+                setattr(self, name, size)
+
+        def forward(self, x, h=None):
+            out, h = self.rnn(x, h)
+            return self.out(out), h
+
+    for model in (Model(), Model(input_size=2), Model(input_size=2, hidden_size=3)):
+        with pytest.raises(ValueError, match=r"runs over whole trials, rs\.find_state\(module, inputs\)"):
+            rs.as_subject(model)
+    found = rs.find_state(Model(), torch.linspace(-1, 1, 40).reshape(5, 4, 2), batch_first=False)
+    assert (found.readout, found.state_size) == ("out", 3)
