@@ -14,10 +14,13 @@ from rnnscope.records.runs import Run
 from rnnscope.registry import ANALYSES, Analysis
 from rnnscope.subjects.subject import Subject, as_subject
 
+NOT_APPLICABLE = "not applicable"
+
 
 @dataclass(frozen=True)
 class Planned:
-    """One analysis: its name, and what is expected of it, as `rnnscope.cost.Cost` says; NaN where it states no cost."""
+    """One analysis: its name, and what is expected of it, as `rnnscope.cost.Cost` says; NaN where it states no cost.
+    The kind is "not applicable" where it will say that it is, and `grows` why."""
 
     analysis: str
     kind: str
@@ -65,7 +68,7 @@ class Plan:
 
 
 def plan(
-    run: Run,
+    run: Run | Subject,
     names: Sequence[str] | None = None,
     *,
     seed: int = 0,
@@ -79,7 +82,8 @@ def plan(
     result that an analysis uses, and that is neither kept nor asked for, is counted with what uses it.
 
     Args:
-        run, names, seed, settings, missing: as for `analyse`.
+        run: as for `analyse`; or recorded states, of which analyses that need a map are listed as "not applicable".
+        names, seed, settings, missing: as for `analyse`.
 
     Raises:
         TypeError, ValueError: a name that there is not, or a setting that an analysis refuses.
@@ -89,21 +93,28 @@ def plan(
     given = {entry.name: {"seed": seed, **(settings or {}).get(entry.name, {})} for entry in wanted}
     checked = {entry.name: entry.question.check(given[entry.name]) for entry in wanted}
     subject = as_subject(run)
-    if missing:
-        wanted = [entry for entry in wanted if not is_kept(entry, run, subject)]
-    scale = Scale(subject, _n_points(run, subject))
-    known = {entry.name for entry in wanted} | set(run.results)
+    kept_by = subject.run
+    if missing and kept_by is not None:
+        wanted = [entry for entry in wanted if not is_kept(entry, kept_by, subject)]
+    scale = Scale(subject, FEW_POINTS if kept_by is None else _n_points(kept_by, subject))
+    known = {entry.name for entry in wanted} | set(() if kept_by is None else kept_by.results)
     return Plan(tuple(_planned(entry, scale, checked[entry.name], known) for entry in wanted))
 
 
 def _planned(entry: Analysis, scale: Scale, given: Mapping[str, Any], known: set[str]) -> Planned:
+    recorded = scale.subject.recording is not None
+    if recorded and not entry.states_alone:
+        return Planned(entry.name, NOT_APPLICABLE, "recorded states have no map", 0.0, 0.0)
     if entry.cost is None:
         return Planned(entry.name, "unknown", "it states no cost", float("nan"), float("nan"))
     own = _expected(entry, scale, given)
     used = [
         _expected(ANALYSES[uses.analysis], scale, {})
         for argument, uses in entry.uses.items()
-        if argument not in given and uses.analysis not in known and all(given.get(name) is None for name in uses.unless)
+        if not recorded
+        and argument not in given
+        and uses.analysis not in known
+        and all(given.get(name) is None for name in uses.unless)
     ]
     seconds = own.seconds + sum(each.seconds for each in used)
     memory = max(each.memory for each in (own, *used))

@@ -9,11 +9,21 @@ from rnnscope.learning.defaults import default_training
 from rnnscope.learning.presets import PRESETS, Preset, preset
 from rnnscope.learning.schedules import Curriculum, Decay
 from rnnscope.learning.trainer import Training, TrainingDiverged, evaluate, train
-from rnnscope.maps import FunctionMap, StateMap, wrap
+from rnnscope.maps import FunctionMap, StateMap, find_state, wrap
 from rnnscope.network import Network
 from rnnscope.records import kinds
+from rnnscope.records.imported import import_run
 from rnnscope.records.runs import NoResultError, Run, RunError, list_runs, load_run
-from rnnscope.subjects import NotApplicable, Subject, Traced, Trajectories, as_subject, interventions, simulate
+from rnnscope.subjects import (
+    NotApplicable,
+    Subject,
+    Traced,
+    Trajectories,
+    as_subject,
+    from_states,
+    interventions,
+    simulate,
+)
 from rnnscope.version import __version__
 
 if TYPE_CHECKING:
@@ -47,6 +57,9 @@ __all__ = [
     "compile_machine",
     "default_training",
     "evaluate",
+    "find_state",
+    "from_states",
+    "import_run",
     "interventions",
     "list_runs",
     "load_run",

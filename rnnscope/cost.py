@@ -71,11 +71,11 @@ class Scale:
     @property
     def n(self) -> int:
         """Numbers in a state."""
-        return self.subject.map.state_size
+        return self.subject.state_size
 
     @property
     def n_inputs(self) -> int:
-        return self.subject.map.input_size
+        return self.subject.input_size
 
     @property
     def n_checkpoints(self) -> int:
@@ -104,6 +104,9 @@ class Scale:
 
     def shown(self, settings: Settings) -> tuple[int, int, Number]:
         """(trials, steps of each with padding, and without) that an analysis with these settings shows."""
+        if self.subject.recording is not None:
+            valid = self.subject.recording.valid
+            return len(valid), valid.shape[1], float(valid.sum(1).mean())
         inputs = settings["inputs"]
         if inputs is None:
             return settings["n_trials"], self.trial_steps, self.mean_steps
@@ -111,7 +114,9 @@ class Scale:
         return shape[0], shape[1], shape[1]
 
     def simulation(self, n_trials: Number, n_steps: Number) -> Number:
-        """Seconds to draw trials and show them."""
+        """Seconds to draw trials and show them; none for what was recorded."""
+        if self.subject.recording is not None:
+            return 0.0
         return n_trials * self._sampled[2] + self.unroll.of(1, n_trials * n_steps)
 
     def around(self, seconds: Number, memory: Number) -> Expected:
@@ -230,6 +235,8 @@ class Scale:
     @cached_property
     def _jacobians(self) -> np.ndarray:
         """Some of its own, for what depends on the matrix: rectified units have many zeros."""
+        if self.subject.recording is not None:
+            return self._random
         many, size, _ = self._random.shape
         with np.errstate(all="ignore"):
             states = np.random.default_rng(0).standard_normal((many, self.n))

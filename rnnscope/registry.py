@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_args, get_type_hints
 
 from rnnscope.cost import Cost
 from rnnscope.question import Question
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-# What an analysis looks at.
-Asks = Literal["map", "trajectories"]
 
 
 class Drawing(NamedTuple):
@@ -75,8 +71,9 @@ class Analysis:
         quick: settings under which it takes a moment, for a first look and for tests.
         drawings: what else there is to draw of the result than its `figure`.
         wide: whether its figures need the whole width of a page.
-        asks: what it looks at: the "map", or "trajectories" alone, which may be under interventions at some steps.
         cost: what it takes; None where that is not known.
+        states_alone: whether it looks at states alone, and so takes recorded ones, and those of a network under
+            interventions at some steps.
     """
 
     name: str
@@ -90,7 +87,7 @@ class Analysis:
     drawings: tuple[Drawing, ...] = ()
     wide: bool = False
     cost: Cost | None = None
-    asks: Asks = "map"
+    states_alone: bool = False
 
     def __repr__(self) -> str:
         return f"Analysis {self.name}: {self.verb.__name__}(system, {', '.join(self.question.settings)})"
@@ -134,6 +131,11 @@ class Analysis:
         return self.verb(subject, **settings, **used)
 
 
+WITHOUT_MAP = (
+    "recorded states have no map: this analysis asks what follows states that were not recorded. Give the network "
+    "itself (rs.wrap, rs.FunctionMap), or fit one to the states"
+)
+
 _DECLARED: dict[str, Analysis] = {}
 # One question of one network.
 ANALYSES: Mapping[str, Analysis] = MappingProxyType(_DECLARED)
@@ -152,7 +154,7 @@ def analysis(
     drawings: tuple[Drawing, ...] = (),
     wide: bool = False,
     cost: Cost | None = None,
-    asks: Asks = "map",
+    states_alone: bool = False,
 ) -> Callable[[Callable[Concatenate[Subject, P], R]], Callable[Concatenate[Any, P], R]]:
     """Declare a function to be an analysis; see `Analysis` for the arguments.
 
@@ -169,12 +171,11 @@ def analysis(
 
         @functools.wraps(function)
         def verb(system: Any, /, *none: Any, **settings: Any) -> Any:
-            return _asked(function, question, as_subject, system, none, settings, asks)
+            return _asked(function, question, as_subject, system, none, settings, states_alone)
 
         _print_as(verb, printed_signature(function, "system"))
-        entry = Analysis(
-            name, title, group, verb, _results_of(function), question, uses, quick, drawings, wide, cost, asks
-        )
+        results = _results_of(function)
+        entry = Analysis(name, title, group, verb, results, question, uses, quick, drawings, wide, cost, states_alone)
         _declare(_DECLARED, entry)
         return verb
 
@@ -196,7 +197,7 @@ def comparison(
 
         @functools.wraps(function)
         def verb(systems: Any, /, *none: Any, **settings: Any) -> Any:
-            return _asked(function, question, subjects, systems, none, settings)
+            return _asked(function, question, subjects, systems, none, settings, states_alone=True)
 
         _print_as(verb, printed_signature(function, "systems"))
         _declare(_COMPARISONS, Analysis(name, title, group, verb, _results_of(function), question, quick=quick))
@@ -226,7 +227,7 @@ def _asked(
     system: Any,
     none: tuple[Any, ...],
     settings: dict[str, Any],
-    asks: Asks = "map",
+    states_alone: bool,
 ) -> Any:
     """The answer, with how it was made."""
     if none:
@@ -235,7 +236,7 @@ def _asked(
     subject = subjects(system)
     began = time.perf_counter()
     try:
-        if asks == "map":
+        if not states_alone:
             for each in [subject] if isinstance(subject, Subject) else subject:
                 _check_is_map(each, question.name)
         answer = function(subject, **given)
@@ -246,6 +247,9 @@ def _asked(
 
 
 def _check_is_map(subject: Subject, name: str) -> None:
+    """Raise NotApplicable where there is no map to ask about."""
+    if subject.recording is not None:
+        raise NotApplicable(WITHOUT_MAP)
     if subject.is_changed_in_time:
         raise NotApplicable(
             f"{name} asks about a map, and under {', '.join(subject.origin.interventions)} there is none: what is done "
@@ -305,7 +309,7 @@ def _fits(made: Made | None, entry: Analysis, subject: Subject, asked: Mapping[s
     as starts, and with what else is asked; the seed may be another."""
     if made is None or not made.origin.is_same(subject.origin):
         return False
-    size = subject.map.input_size
+    size = subject.input_size
     for name, setting in entry.question.settings.items():
         then = made.settings.get(name)
         if name == "input":

@@ -19,7 +19,7 @@ from rnnscope.analyses.comparison.stability import (
     measured_skeletons,
     measured_spectra,
 )
-from rnnscope.analyses.comparison.states import compare_states, own_trials
+from rnnscope.analyses.comparison.states import compare_states, own_trials, recorded_trials
 from rnnscope.analyses.fixed_points import FixedPoints
 from rnnscope.analyses.headings import SEVERAL
 from rnnscope.analyses.known_points import KnownPoints
@@ -27,7 +27,8 @@ from rnnscope.analyses.lyapunov import LyapunovSpectrum
 from rnnscope.analyses.state_space.subspaces import network_names
 from rnnscope.numerics import linalg
 from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole
-from rnnscope.registry import comparison
+from rnnscope.registry import WITHOUT_MAP, comparison
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import checked_inputs
 from rnnscope.tasks import Trials
@@ -76,9 +77,13 @@ def compare_networks(
     and fixed points one copy is measured from other random starts; the floor is at least what the standard errors of
     the exponents say, or the difference of what the even and the odd starts of the search found.
 
+    Recorded states (`rs.from_states`) are compared by their states. Networks beside them are shown the recorded inputs;
+    trials correspond one to one, but for "dsa". How much recorded states would differ from themselves, recorded once
+    more, nobody knows: they have no floor, but for "dsa".
+
     Args:
-        subjects: Runs, Networks, torch modules or StateMaps, anything that `as_subject` takes; they may differ in
-            size.
+        subjects: Runs, Networks, torch modules, StateMaps or recorded states, anything that `as_subject` takes; they
+            may differ in size.
         method: see above.
         beside: "lyapunov", "fixed_points" or both, to have them side by side with any distance.
         inputs: what to show to all of them, or a task's trials; trials of the first network that has a task if None.
@@ -127,10 +132,20 @@ def compare_networks(
     ):
         if given and not used:
             raise ValueError(f"nothing that is compared here depends on {name}: leave it out, or use another method")
+    recorded = any(subject.recording is not None for subject in subjects)
+    if recorded and (measure_exponents or measure_points):
+        raise NotApplicable(f"one of the networks is recorded states. {WITHOUT_MAP}")
+    if (measure_exponents or measure_points) and any(subject.is_changed_in_time for subject in subjects):
+        raise NotApplicable(
+            "one of the networks is under interventions at some steps, and is no map: compare states, or intervene at "
+            "every step"
+        )
     labels = _names(subjects, names)
     n = len(subjects)
     shown = None
-    if by_states or measure_exponents:
+    if recorded and by_states:
+        shown = recorded_trials(subjects, labels, method, inputs is not None)
+    elif by_states or measure_exponents:
         trials = inputs if inputs is not None else own_trials(subjects, n_trials, seed)
         shown = trials if trials is None or isinstance(trials, Trials) else checked_inputs(trials, size)
     spectra = skeletons = None
@@ -190,10 +205,11 @@ def _check(subjects: Sequence[Subject], lists: Mapping[str, Sized | None]) -> in
     for name, given in lists.items():
         if given is not None and len(given) != len(subjects):
             raise ValueError(f"{name} must have one entry for each of the {len(subjects)} networks, got {len(given)}")
-    sizes = [subject.map.input_size for subject in subjects]
+    # Of recorded states the inputs may not be known.
+    sizes = [subject.input_size for subject in subjects if subject.recording is None or subject.input_size]
     if len(set(sizes)) > 1:
         raise ValueError(f"networks are compared at the same inputs, and these take inputs of sizes {sizes}")
-    return sizes[0]
+    return sizes[0] if sizes else 0
 
 
 def _names(subjects: Sequence[Subject], names: Sequence[str] | None) -> tuple[str, ...]:

@@ -104,6 +104,8 @@ def compare_states(
                 yield from combinations(alike or _refitted(copies, n_delays, rank, rng), 2)
 
         of_copies = np.maximum(between(pairs_of_copies())[0].reshape(n, -1), ROUNDING[method])
+        if method != "dsa":  # recorded states are their own copies, which says nothing of another recording
+            of_copies[[subject.recording is not None for subject in subjects]] = np.nan
     dynamics = None
     if explained is not None and held is not None:
         dynamics = FittedDynamics(explained, held, rank, agreement)
@@ -113,6 +115,38 @@ def compare_states(
 def own_trials(subjects: Sequence[Subject], n_trials: int, seed: int) -> Trials | None:
     """Trials of the first network that has a task; None where there is none."""
     return next((subject.trials(n_trials, seed) for subject in subjects if subject.task is not None), None)
+
+
+def recorded_trials(
+    subjects: Sequence[Subject], names: Sequence[str], method: str, inputs_given: bool
+) -> Trials | None:
+    """What networks are shown that are compared with recorded states: the inputs that were recorded with them.
+
+    Raises:
+        ValueError: inputs are given beside the recorded ones; recordings whose trials do not correspond; networks
+            without recorded inputs to show them.
+    """
+    if inputs_given:
+        raise ValueError(
+            "inputs cannot be given where recorded states are compared, which nothing can run again: leave them out; "
+            "networks are shown the inputs that were recorded with the states (rs.from_states(states, inputs))"
+        )
+    recordings = [(each.recording, name) for each, name in zip(subjects, names, strict=True) if each.recording]
+    first, its_name = recordings[0]
+    for other, name in recordings[1:]:
+        if method != "dsa" and not np.array_equal(other.valid, first.valid):
+            raise ValueError(
+                f"{name} has {len(other.valid)} trials of up to {other.valid.shape[1]} steps and {its_name} "
+                f"{len(first.valid)} of up to {first.valid.shape[1]}: by {method!r} states are compared one with one, "
+                "so the trials and steps must be the same (of networks with other trials, compare the motion: "
+                "method='dsa')"
+            )
+    if len(recordings) < len(subjects) and not first.inputs.shape[2]:
+        raise ValueError(
+            f"{its_name} is recorded states without inputs, so what to show the networks beside it is not known: give "
+            "the inputs, rs.from_states(states, inputs)"
+        )
+    return first.trials
 
 
 @contextmanager
@@ -129,11 +163,17 @@ def named(name: str) -> Iterator[None]:
 def _run(subject: Subject, name: str, shown: Shown, noise: float, seed: int, copy: tuple[int, int]) -> Trajectories:
     """The same initial states for every network and copy, where these have as many numbers; noise of its own."""
     with named(name):
+        if subject.recording is not None:
+            return _moving(subject.recording, name)
         initial = None
         if shown is not None:
             initial = subject.map.initial_states(len(shown), np.random.default_rng([seed, 0x1C]))
         own = int(np.random.default_rng([seed, 0xC1, *copy]).integers(2**31))
         run = shown_states(subject, shown, 0, noise, own, initial)
+    return _moving(run, name)
+
+
+def _moving(run: Trajectories, name: str) -> Trajectories:
     if not np.ptp(run.visited, axis=0).any():
         raise NotApplicable(f"{name} does not move: there is nothing to compare")
     return run

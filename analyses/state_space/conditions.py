@@ -111,8 +111,8 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     title="Average trajectories",
     group=STATE_SPACE,
     quick={"n_trials": 32},
+    states_alone=True,
     cost=Cost("light", "trials x steps x units^2", _cost),
-    asks="trajectories",
 )
 def condition_trajectories(
     subject: Subject,

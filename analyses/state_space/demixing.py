@@ -49,8 +49,8 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=STATE_SPACE,
     quick={"n_trials": 64},
     wide=True,
+    states_alone=True,
     cost=Cost("light", "trials x steps x units^2, and units^3 x 2^labels", _cost),
-    asks="trajectories",
 )
 def demix_states(
     subject: Subject,

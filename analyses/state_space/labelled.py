@@ -14,6 +14,8 @@ from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import Trajectories
 from rnnscope.tasks import Task, Trials
 
+ONSET = "_onset"  # how the names of events end, which are steps and no conditions
+FEW_LEVELS = 6  # of a label, named beside its colours
 TARGET, TRIAL = "target", "trial"  # labels that every run with targets, and every set of trials, has
 
 
@@ -129,7 +131,8 @@ def labelled_states(
         inputs: what to show, or a task's trials; trials of its own task if None.
         n_trials: how many trials, where `inputs` does not say.
         labels: names of labels: of `trial_labels`, of the task's own (the `info` of its trials), "target" for the
-            target at the end, "trial" for every trial by itself. If None: all of `trial_labels`, else "target".
+            target at the end, "trial" for every trial by itself. If None: all of `trial_labels`, or of recorded states
+            all of theirs but the steps of events; else "target".
         trial_labels: labels of one's own, name -> one value a trial, numbers or words.
         align: the event at time 0: "start", "end" (the last step has time -1), or the name of a step in the `info`
             of the trials, such as "test_onset". None: "start" where all trials are of one length, else "end".
@@ -143,6 +146,8 @@ def labelled_states(
             all trials have.
     """
     shown = shown_states(subject, inputs, n_trials, noise, seed)
+    if labels is None and trial_labels is None:
+        labels = [name for name in subject.recorded_labels if not name.endswith(ONSET)] or None
     columns, names, levels = _labels(shown, subject.task, labels, trial_labels)
     states, time, align = _aligned(shown, align, window)
     return Labelled(states, time, columns, names, levels, align)
@@ -181,6 +186,20 @@ def target_labels(shown: Trajectories, task: Task | None) -> tuple[Int64[np.ndar
     if task is None:
         return none
     return task.labels(targets)[:, 0].astype(np.int64), "target at the end"
+
+
+def colour_labels(shown: Trajectories, subject: Subject) -> tuple[Int64[np.ndarray, " trial"], str]:
+    """What colours trials: the first label of recorded ones (the order of its values, where they are no whole numbers,
+    which its name says then); else the target."""
+    names = [name for name in subject.recorded_labels if not name.endswith(ONSET)]
+    if not names or shown.trials is None:
+        return target_labels(shown, subject.task)
+    values = shown.trials.info[names[0]]
+    if values.dtype.kind in "biu":
+        return values.astype(np.int64), names[0]
+    levels, order = np.unique(values, return_inverse=True)
+    told = ", ".join(f"{k} {level}" for k, level in enumerate(levels[:FEW_LEVELS]))
+    return order.reshape(-1).astype(np.int64), f"{names[0]} ({told}{', ...' if len(levels) > FEW_LEVELS else ''})"
 
 
 def _labels(

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from rnnscope.analyses.fixed_points import FixedPoints
 from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.known_points import KnownPoints
-from rnnscope.analyses.state_space.labelled import shown_states, target_labels
+from rnnscope.analyses.state_space.labelled import colour_labels, shown_states
 from rnnscope.analyses.state_space.principal import (
     Principal,
     components_seconds,
@@ -142,8 +142,8 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=STATE_SPACE,
     uses={"fixed_points": Uses("fixed_points")},
     quick={"n_trials": 16},
+    states_alone=True,
     cost=Cost("light", "trials x steps x units^2", _cost),
-    asks="trajectories",
 )
 def project_states(
     subject: Subject,
@@ -181,6 +181,8 @@ def project_states(
         >>> found.components[0].round(3).tolist(), round(found.participation_ratio, 6)
         ([0.6, 0.8], 1.0)
     """
+    if subject.recording is not None and chunk_size is not None:
+        raise ValueError("chunk_size is for what is simulated: project_chunks takes recorded states in chunks")
     given = inputs if inputs is None or isinstance(inputs, Trials) else np.atleast_1d(inputs)
     total = n_trials if given is None else len(given)
     if chunk_size is None or chunk_size >= total:
@@ -190,8 +192,9 @@ def project_states(
         chunks = _simulated(subject, given, total, chunk_size, noise, seed)
         first = next(chunks)
         principal = principal_components_of_chunks(shown.visited for shown in chain([first], chunks))
-    labels, label_name = target_labels(first, subject.task)
-    trials = ShownTrials(first.valid, labels, label_name, total, principal.n_states)
+    labels, label_name = colour_labels(first, subject)
+    n_shown = total if subject.recording is None else len(first.states)
+    trials = ShownTrials(first.valid, labels, label_name, n_shown, principal.n_states)
     return _state_space(principal, first.states, trials, n_components, fixed_points)
 
 

@@ -128,8 +128,8 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=STATE_SPACE,
     quick={"n_trials": 32, "n_surrogates": 20},
     wide=True,
+    states_alone=True,
     cost=Cost("light", "trials x steps x units^2; surrogates x conditions x steps", _cost),
-    asks="trajectories",
 )
 def find_rotations(
     subject: Subject,

@@ -138,8 +138,8 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=STATE_SPACE,
     quick={"n_trials": 16, "n_random": 20},
     wide=True,
+    states_alone=True,
     cost=Cost("light", "trials x steps x units^2; random subspaces x pairs x units^2 x dimensions", _cost),
-    asks="trajectories",
 )
 def compare_subspaces(
     subject: Subject,

@@ -13,6 +13,7 @@ from rnnscope.cli.app import app
 from rnnscope.cli.compare import compare
 from rnnscope.cli.demo import demo
 from rnnscope.cli.figures import figures
+from rnnscope.cli.import_ import import_
 from rnnscope.cli.lines import one_line, say, say_error
 from rnnscope.cli.list import list_
 from rnnscope.cli.repair import repair
@@ -32,6 +33,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "train": Command(train, "the training goes on with --resume"),
+    "import": Command(import_),
     "analyze": Command(analyze, "what was found is kept, and the same command goes on with --missing"),
     "show": Command(show),
     "figures": Command(figures),

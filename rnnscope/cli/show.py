@@ -38,8 +38,10 @@ def show(
     With --json the output is one object: `run` (its name), `path`, `status`, `steps`, `seconds`, `seed`, `task`,
     `cell` and `training` (all settings), `changed` (those that differ from the defaults, by these three names),
     `metrics`, `criterion` (a list of `metric`, `direction`, `threshold`), `checkpoints`, `versions`, `problem` (what
-    is wrong with the run, or null), `answers` (as of `rnnscope analyze --json`, each with `shown`: whether the
-    explorer shows this one of its analysis) and `not_analysed` (the analyses of which nothing is kept).
+    is wrong with the run, or null), `imported` (of a run made of files: `files`, `sha256`, `parameters` and `shapes`;
+    else null, and where it is not, `seed` and `training` say nothing of how it was trained), `answers` (as of
+    `rnnscope analyze --json`, each with `shown`: whether the explorer shows this one of its analysis) and
+    `not_analysed` (the analyses of which nothing is kept).
     """
     loaded = rs.load_run(run)
     names = list(ANALYSES) if not analyses else known_names(list(dict.fromkeys(analyses)), ANALYSES, "analysis")
@@ -97,6 +99,7 @@ def _described(run: rs.Run) -> dict[str, Any]:
         "checkpoints": run.checkpoints,
         "versions": record["versions"],
         "problem": problem,
+        "imported": run.imported,
     }
 
 
@@ -116,12 +119,19 @@ def _changed(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
 
 
 def _say_run(run: Mapping[str, Any]) -> None:
-    say(f"{run['path']}: {run['status']} after {run['steps']} steps, {seconds_words(run['seconds'])}")
+    imported = run["imported"]
+    if imported is None:
+        say(f"{run['path']}: {run['status']} after {run['steps']} steps, {seconds_words(run['seconds'])}")
+    else:
+        say(f"{run['path']}: imported, up to step {run['steps']}")
     for part in ("task", "cell"):
         say(f"  {part:<12}{run[part]['kind']}({_settings(run['changed'][part])})")
-    if run["problem"] is None:
+    if imported is not None:
+        say(f"  {'from':<12}{', '.join(imported['files'].values())} (how they were trained is not known)")
+    elif run["problem"] is None:
         say(f"  {'training':<12}{_settings(run['changed']['training']) or 'the defaults of the task'}")
-    say(f"  {'seed':<12}{run['seed']}")
+    if imported is None:
+        say(f"  {'seed':<12}{run['seed']}")
     say(f"  {'weights':<12}at step {', '.join(map(str, run['checkpoints'])) or '(none is kept)'}")
     if run["metrics"]:
         say(f"  {'metrics':<12}{', '.join(f'{name} {value:.4g}' for name, value in run['metrics'].items())}")

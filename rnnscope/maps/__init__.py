@@ -1,15 +1,17 @@
 """A recurrent network is a map: F(h, u) -> h'. Every analysis sees a map, as part of a `Subject`, and nothing else.
 
-`wrap` makes one of torch's recurrent modules or of any object with a `step`, `FunctionMap` of a function, and
-`complete` gives every map all members that analyses ask for. Maps are batched over leading axes, work in float64 on
-numpy arrays, and are pure: they hold copies of the weights, and change neither the network nor an array that they were
-given.
+`wrap` makes one of torch's recurrent modules, of any cell or of any object with a `step`, `find_state` of a model that
+loops, `FunctionMap` of a function, and `complete` gives every map all members that analyses ask for. Maps are batched
+over leading axes, work in float64 on numpy arrays, and are pure: they hold copies of the weights, and change neither
+the network nor an array that they were given.
 """
 
 from rnnscope.maps.cell_map import CellMap
 from rnnscope.maps.complete import complete
 from rnnscope.maps.conjugated import Conjugated
 from rnnscope.maps.edited import Edited, edited
+from rnnscope.maps.encoded_map import EncodedMap
+from rnnscope.maps.find_state import FoundState, find_state
 from rnnscope.maps.function_map import FunctionMap
 from rnnscope.maps.held_input import HeldInput
 from rnnscope.maps.invariance import keeps_domain
@@ -23,6 +25,8 @@ __all__ = [
     "CompleteMap",
     "Conjugated",
     "Edited",
+    "EncodedMap",
+    "FoundState",
     "FunctionMap",
     "HeldInput",
     "LinearPieces",
@@ -30,6 +34,7 @@ __all__ = [
     "StateMap",
     "complete",
     "edited",
+    "find_state",
     "keeps_domain",
     "wrap",
 ]

@@ -6,6 +6,7 @@ from jaxtyping import Float
 from rnnscope.maps.cell_map import CellMap
 from rnnscope.maps.complete import complete, unroll_by_steps
 from rnnscope.maps.digest import digest_of_parts
+from rnnscope.maps.encoded_map import EncodedMap
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import CompleteMap, Inputs, StateMap, States, Vectors, sizes_of
 from rnnscope.numerics.affine import Affine
@@ -14,6 +15,8 @@ from rnnscope.numerics.bounds import Bounded, Region
 
 def edited(map: StateMap, edit: Affine) -> CompleteMap:
     """The map h' = A F(h, u) + b. In a stack of layers, a layer sees what the one below it shows after the change."""
+    if isinstance(map, EncodedMap):
+        return map.around(edited(map.map, edit))
     return map.edited(edit) if isinstance(map, CellMap) else Edited(map, edit)
 
 

@@ -1,6 +1,9 @@
 """How the numbers of a state are laid out: by layer, and within one by what they are."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 
 class Part(NamedTuple):
@@ -20,6 +23,13 @@ class Part(NamedTuple):
     @property
     def n_units(self) -> int:
         return self.stop - self.start
+
+
+def end_to_end(sizes: Sequence[int], names: Sequence[str]) -> tuple[Part, ...]:
+    """The layout of a state of one layer whose parts have these sizes; empty ones are left out."""
+    ends = np.cumsum(sizes).tolist()
+    named = zip(names, sizes, ends, strict=True)
+    return tuple(Part(0, name, end - size, end) for name, size, end in named if size)
 
 
 def one_part(state_size: int) -> tuple[Part, ...]:

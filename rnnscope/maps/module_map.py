@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 
 from rnnscope.maps.complete import unroll_by_steps
-from rnnscope.maps.layout import one_part
+from rnnscope.maps.layout import Part, one_part
 from rnnscope.maps.piecewise_linear import LinearPieces
 from rnnscope.maps.state_map import (
     Array,
@@ -22,6 +22,10 @@ from rnnscope.maps.state_map import (
     sizes_of,
 )
 from rnnscope.numerics.bounds import Bounded, Region
+
+# States, copied once for each of their numbers, that are differentiated in one pass; more go through vmap, which holds
+# less at once. It decides the time alone: both ways differ by rounding.
+AT_ONCE = 512
 
 
 class ModuleMap:
@@ -42,12 +46,13 @@ class ModuleMap:
         readout: Callable[[torch.Tensor], torch.Tensor] | None = None,
         readout_size: int = 0,
         start: Float[np.ndarray, " state"] | None = None,
+        layout: tuple[Part, ...] | None = None,
     ) -> None:
         self._module = frozen_double(module) if isinstance(module, torch.nn.Module) else module
         self._readout = frozen_double(readout) if isinstance(readout, torch.nn.Module) else readout
         self.state_size, self.input_size, self.readout_size = state_size, input_size, readout_size
         self._start = np.zeros(state_size) if start is None else start
-        self.layout = one_part(state_size)
+        self.layout = one_part(state_size) if layout is None else layout
 
     def __repr__(self) -> str:
         return sizes_of(self)
@@ -90,19 +95,38 @@ class ModuleMap:
         return new.numpy().copy().reshape(states.shape)  # a copy: the object may keep what it returns
 
     def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
-        found = torch.func.vmap(torch.func.jacrev(self._step_one, 0))(*self._flat(states, inputs))
-        return found.detach().numpy().reshape(*states.shape, self.state_size)
+        return self._derivative(states, inputs, 0).reshape(*states.shape, self.state_size)
 
     def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
-        found = torch.func.vmap(torch.func.jacrev(self._step_one, 1))(*self._flat(states, inputs))
-        return found.detach().numpy().reshape(*states.shape, self.input_size)
+        return self._derivative(states, inputs, 1).reshape(*states.shape, self.input_size)
+
+    def _derivative(self, states: States, inputs: Inputs, argument: int) -> Array:
+        """By the state (0) or the input (1), (point, state, number)."""
+        h, u = self._flat(states, inputs)
+        n_points, n = h.shape
+        if not 0 < n_points * n <= AT_ONCE:
+            found = torch.func.vmap(torch.func.jacrev(self._step_one, argument))(h, u)
+            return found.detach().numpy()
+        # A row of the Jacobian for each of n copies of a point: few points take a third of the time in this way.
+        copies = [part.repeat_interleave(n, 0) for part in (h, u)]
+        given = copies[argument].requires_grad_()
+        with torch.enable_grad():
+            new = self._step(*copies)
+            own = new.reshape(n_points, n, n).diagonal(dim1=1, dim2=2).sum()
+        if not own.requires_grad:  # the step does not depend on it
+            return np.zeros((n_points, n, given.shape[1]))
+        (found,) = torch.autograd.grad(own, given, allow_unused=True)
+        return (torch.zeros_like(given) if found is None else found).reshape(n_points, n, given.shape[1]).numpy()
 
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
         """J V: J^T w is linear in w, and its own transpose is J. (Torch's forward mode warns of what it calls.)"""
         check_vectors(states, tangents)
         h, pull = self._pull(states, inputs)
-        push = torch.func.vjp(pull, torch.zeros_like(h))[1]
-        return _each_vector(push, tangents, h)
+        try:
+            push = torch.func.vjp(pull, torch.zeros_like(h))[1]
+            return _each_vector(push, tangents, h)
+        except RuntimeError:  # torch has no second derivative of some functions, such as hardsigmoid
+            return self.jacobian(states, inputs) @ tangents
 
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         """J^T V by backward differentiation."""

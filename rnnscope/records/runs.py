@@ -1,6 +1,7 @@
 """A run: one trained network on disk.
 
-    run.json                    task, cell, training settings, seed, versions, status, metrics, schema
+    run.json                    task, cell, training settings, seed, versions, status, metrics, schema; "imported" where
+                                the weights came from files of another program
     task.npz                    the arrays of a task that has some; run.json holds their digests
     history.csv                 one row per logged step
     checkpoints/00000500.safetensors   the weights at chosen steps and at the end, for analysis
@@ -114,6 +115,13 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """The training settings, as plain values."""
         return dict(self.record["training"])
+
+    @property
+    def imported(self) -> Mapping[str, Any] | None:
+        """Of a run made of files that another program wrote (`rs.import_run`): which, by step, and what in them is
+        what. None for a run that was trained here. Where it is not None, settings and seed say nothing of the
+        training."""
+        return self.record.get("imported")
 
     @property
     def seed(self) -> int:
@@ -290,8 +298,11 @@ class Run:
 
     def __repr__(self) -> str:
         task, cell = self.record["task"], self.record["cell"]
-        parts = [f"{task['kind']} with {cell.get('units', '')} {cell['kind']} units, seed {self.seed}"]
-        parts.append(f"{self.status} after {self.record['steps_done']} steps")
+        imported = self.imported
+        told = "" if imported else f", seed {self.seed}"
+        parts = [f"{task['kind']} with {cell.get('units', '')} {cell['kind']} units{told}"]
+        how = f"imported from {len(imported['files'])} files, up to step" if imported else f"{self.status} after"
+        parts.append(f"{how} {self.record['steps_done']}{'' if imported else ' steps'}")
         parts += [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:2]]
         return f"Run {str(self.path)!r}: {', '.join(parts)}"
 

@@ -42,7 +42,9 @@ def simulate(
     given = {"n_trials": n_trials, "n_steps": n_steps, "initial": initial, "noise": noise, "seed": seed}
     _question().check(given)
     subject, shown = as_subject(system), inputs
-    if inputs is None and (subject.task is None or n_steps is not None):
+    if subject.recording is not None and n_steps is not None:
+        raise ValueError("n_steps cannot be given for recorded states, which nothing can run again: leave it out")
+    if subject.recording is None and inputs is None and (subject.task is None or n_steps is not None):
         if n_steps is None:
             raise ValueError("how long to run is not known: give inputs, or n_steps of at least 1 (got n_steps=None)")
         shown = np.zeros((n_trials if initial is None else len(np.asarray(initial)), n_steps, subject.map.input_size))

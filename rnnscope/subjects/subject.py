@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from rnnscope.maps import CompleteMap, StateMap, complete, wrap
+from rnnscope.maps.called_cell import is_called_cell
 from rnnscope.maps.torch_modules import is_torch_recurrent
 from rnnscope.maps.wrap import Steps
 from rnnscope.network import Network
@@ -20,15 +21,23 @@ from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.trajectories import Trajectories, checked_inputs, follow
 from rnnscope.tasks.task import Task, Trials
 
-TASK_TRIALS, FREE_RUN = "task trials", "free run"
+TASK_TRIALS, FREE_RUN, RECORDED = "task trials", "free run", "recorded"
 # Without a task: so many trajectories of so many steps, with no input.
 FREE_TRIALS, FREE_STEPS = 64, 200
 # States further out than this belong to a trajectory on its way to infinity.
 ESCAPED = 1e6
 
 
+# Recorded states have no map. A verb that needs one is never asked about them (`rnnscope.registry.analysis`), so that
+# its code may take it as there.
+if TYPE_CHECKING:
+    MapOfSubject = CompleteMap | Any
+else:
+    MapOfSubject = CompleteMap | None
+
+
 class Visited(NamedTuple):
-    """States that a network visits, and where: on "task trials", or in a "free run"."""
+    """States that a network visits, and where: on "task trials", in a "free run", or "recorded"."""
 
     states: Float[np.ndarray, "state unit"]
     source: str
@@ -41,28 +50,38 @@ class Subject:
     Trials of the task, and the states visited on them, are drawn once for each number and seed, and read-only.
 
     Attributes:
-        map: the map, with all members.
+        map: the map, with all members; None for recorded states (`rs.from_states`), which only verbs that look at
+            states alone take.
         task: what the network was trained on; None where that is not known.
         name: of the run; "" for what has none.
         run: the run that it comes from, if any.
         checkpoint: the training step of its weights, of a run.
         interventions: what it is under, in order; `map` is the map under those that are the same at every step.
         intact: the same without interventions; None where there are none.
+        recording: the recorded trajectories where there is no map; else None.
+        recorded_digest: what distinguishes them from others.
     """
 
-    map: CompleteMap
+    map: MapOfSubject
     task: Task | None = None
     name: str = ""
     run: Run | None = None
     checkpoint: int | None = None
     interventions: tuple[Any, ...] = ()
     intact: "Subject | None" = None
+    recording: Trajectories | None = None
+    recorded_digest: str | None = None
     # What depends on neither the map nor the checkpoint is kept for all that are made of one another.
     _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
     _kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
+        if self.recording is not None:
+            n_trials, _, n_units = self.recording.states.shape
+            labels = ", ".join(self.recorded_labels)
+            told = f", labels {labels}" if labels else ""
+            return f"Subject{name}: recorded states of {n_units} units in {n_trials} trials{told}"
         step = "" if self.checkpoint is None else f" at step {self.checkpoint}"
         task = "no task" if self.task is None else f"task {type(self.task).__name__}"
         under = f", under {', '.join(map(repr, self.interventions))}" if self.interventions else ""
@@ -71,12 +90,29 @@ class Subject:
     @cached_property
     def origin(self) -> Origin:
         """What a result of this subject records of where it comes from."""
+        digest = self.map.digest() if self.recording is None else self.recorded_digest
         return Origin(
             run=self.name or None,
             checkpoint=self.checkpoint,
-            weights=self.map.digest(),
+            weights=digest,
             interventions=tuple(map(repr, self.interventions)),
         )
+
+    @property
+    def state_size(self) -> int:
+        """Numbers in a state."""
+        return self.map.state_size if self.recording is None else self.recording.states.shape[2]
+
+    @property
+    def input_size(self) -> int:
+        """Numbers in an input; 0 for recorded states whose inputs are not known."""
+        return self.map.input_size if self.recording is None else self.recording.inputs.shape[2]
+
+    @property
+    def recorded_labels(self) -> tuple[str, ...]:
+        """The names of the labels that were recorded with the states, in order."""
+        trials = None if self.recording is None else self.recording.trials
+        return () if trials is None else tuple(name for name in trials.info if name != "length")
 
     @property
     def checkpoints(self) -> list[int]:
@@ -122,6 +158,8 @@ class Subject:
             >>> subject.under(rs.interventions.Ablate(units=[3])).origin.interventions
             ('Ablate(units=(3,))',)
         """
+        if self.recording is not None:
+            raise NotApplicable("recorded states cannot be changed: there is no network to run. Wrap it: rs.wrap(...)")
         intact = self.intact or self
         every = (*self.interventions, *interventions)
         changed = changed_map(intact.map, every, intact._mean_state)[0]
@@ -137,11 +175,13 @@ class Subject:
         return self.visited().states.mean(0)
 
     def trials(self, n_trials: int, seed: int) -> Trials:
-        """Draw trials of its own task.
+        """Draw trials of its own task; of recorded states, all that were recorded.
 
         Raises:
             NotApplicable: it has no task.
         """
+        if self.recording is not None and self.recording.trials is not None:
+            return self.recording.trials
         return self._drawn(n_trials, seed)[0]
 
     def trajectories(
@@ -153,12 +193,17 @@ class Subject:
         noise: float = 0.0,
         seed: int = 0,
     ) -> Trajectories:
-        """Run it on inputs, or on trials of its own task if None; as `rs.simulate` does.
+        """Run it on inputs, or on trials of its own task if None; as `rs.simulate` does. Of recorded states all trials,
+        as they were recorded.
 
         Raises:
             NotApplicable: no inputs, and no task.
-            ValueError: sizes that do not fit, inputs or initial states that are not finite.
+            ValueError: sizes that do not fit, inputs or initial states that are not finite; of recorded states, inputs,
+                initial states or noise.
         """
+        if self.recording is not None:
+            self._refuse_to_run(inputs is not None, initial is not None, noise)
+            return self.recording
         rng = np.random.default_rng([seed, 0x51A])
         if inputs is None:
             inputs, rng.bit_generator.state = self._drawn(n_trials, seed)
@@ -173,12 +218,14 @@ class Subject:
         )
 
     def visited(self, n_trials: int = 128, seed: int = 0) -> Visited:
-        """Return states visited on trials of its own task; without a task, in 200 steps from 64 initial states, with no
-        input. Of a trajectory that goes to infinity, the states before that count.
+        """Return states visited on trials of its own task, or those that were recorded; without a task, in 200 steps
+        from 64 initial states, with no input. Of a trajectory that goes to infinity, the states before that count.
 
         Raises:
             NotApplicable: none of them is finite.
         """
+        if self.recording is not None:
+            return Visited(self.recording.visited, RECORDED)
         key = "visited", n_trials if self.task is not None else FREE_TRIALS, seed
         if key not in self._kept:
             with np.errstate(all="ignore"):
@@ -195,6 +242,14 @@ class Subject:
                 "the map gives no finite state from its initial states: look for NaN weights, or give starts"
             )
         return self._kept[key]
+
+    def _refuse_to_run(self, inputs: bool, initial: bool, noise: float) -> None:
+        for name, given in (("inputs", inputs), ("initial states", initial), ("noise", noise != 0)):
+            if given:
+                raise ValueError(
+                    f"{name} cannot be given for recorded states, which nothing can run again: leave them out, or give "
+                    "the network itself"
+                )
 
     def _drawn(self, n_trials: int, seed: int) -> tuple[Trials, Any]:
         """(trials, the state of the random generator after them)"""
@@ -251,10 +306,11 @@ def _map_of(system: Any) -> CompleteMap:
         return system.map()
     if isinstance(system, StateMap):
         return complete(system)
-    if is_torch_recurrent(system) or isinstance(system, Steps):
+    if is_torch_recurrent(system) or isinstance(system, Steps) or is_called_cell(system):
         return wrap(system)
     raise TypeError(
         f"cannot see a state in a {type(system).__name__}: give a Run, a Network, torch's RNN, GRU or LSTM "
         "(or their cells), a StateMap, an object with step(h, x) -> h through rs.wrap(object, state_size=..., "
-        "input_size=...), or a function through rs.FunctionMap(step, state_size=...)"
+        "input_size=...), a model that loops in its own forward through rs.find_state(model, inputs).wrap(), or a "
+        "function through rs.FunctionMap(step, state_size=...)"
     )

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+import torchrecurrent
 from torch import nn
 
 import rnnscope as rs
 from rnnscope import NotApplicable, cells, tasks
 from rnnscope.analyses import ANALYSES
-from rnnscope.maps import Conjugated, HeldInput
+from rnnscope.maps import Conjugated, EncodedMap, HeldInput
 from rnnscope.records.result_files import load_result, save_result
 
 
@@ -54,6 +55,12 @@ def with_task(cell: cells.Cell, task: tasks.Task) -> rs.Subject:
     return rs.Subject(network.map(), task, "untrained")
 
 
+def foreign(name: str) -> rs.Subject:
+    """A cell of another make, wrapped by the general rule, on a task."""
+    cell, task = seeded(getattr(torchrecurrent, name), 1, 5), tasks.Parity(2)
+    return rs.Subject(rs.wrap(cell, readout=seeded(nn.Linear, 5, task.output_size)), task, name)
+
+
 def random_start(n: int, rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((n, 2))
 
@@ -76,6 +83,11 @@ SYSTEMS: dict[str, Callable[[], object]] = {
         f"{name} untrained": lambda kind=kind: with_task(kind.examples()[0], tasks.Parity(2))
         for name, kind in cells.CELLS.items()
     },
+    "a cell of another make": lambda: foreign("MGUCell"),
+    "a cell of another make with two parts": lambda: foreign("LEMCell"),
+    "a cell of another make with an output": lambda: foreign("MCLSTMCell"),
+    "a cell of another make without second derivatives": lambda: foreign("DSGUCell"),
+    "an encoder": lambda: EncodedMap(rs.wrap(seeded(nn.GRU, 2, 4)), seeded(nn.Linear, 1, 2), 1),
     "several heads": lambda: with_task(cells.GRU(5), tasks.Parity([2, 3])),
     "analogue": lambda: with_task(cells.LSTM(3), tasks.DelayedMatchEpochs()),
     "next symbol": lambda: with_task(cells.GRU(5), tasks.NextSymbol("golden-mean")),

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from rnnscope.maps import CellMap, CompleteMap, edited
+from rnnscope.maps import CellMap, CompleteMap, EncodedMap, edited
 from rnnscope.numerics.affine import Affine
 from rnnscope.subjects.interventions.of_inputs import MixInputs
 from rnnscope.subjects.interventions.of_state import Ablate, OfState, Patch, Situation, check_times
@@ -112,6 +112,8 @@ def step_changing(
     map: CompleteMap, states: np.ndarray, inputs: np.ndarray, change: Callable[[slice, np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """A step in which `change` is made to each layer's new state, before the next layer sees it."""
+    if isinstance(map, EncodedMap):
+        return step_changing(map.map, states, map.encode(inputs), change)
     if isinstance(map, CellMap):
         return map.step_by_layers(states, inputs, change)
     return change(slice(0, map.state_size), map.step(states, inputs))

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from rnnscope.maps import CellMap, CompleteMap
+from rnnscope.maps import CellMap, CompleteMap, EncodedMap
 from rnnscope.subjects.interventions.description import described
 from rnnscope.subjects.interventions.place import Numbers
 from rnnscope.subjects.not_applicable import NotApplicable
@@ -59,12 +59,14 @@ class OfWeights(Protocol):
         ...
 
 
-def with_changed_weights(map: CompleteMap, intervention: OfWeights) -> CellMap:
+def with_changed_weights(map: CompleteMap, intervention: OfWeights) -> CompleteMap:
     """The map with changed weights; its own stay as they are.
 
     Raises:
         NotApplicable: it is not made of cells whose weights are known. ValueError: no such layer or unit.
     """
+    if isinstance(map, EncodedMap):
+        return map.around(with_changed_weights(map.map, intervention))
     if not isinstance(map, CellMap):
         raise NotApplicable(
             f"weights are changed of networks of our cells or torch's, whose weights are known; this is a "

@@ -10,7 +10,7 @@ from torch import nn
 
 import rnnscope as rs
 from rnnscope import StateMap, cells
-from rnnscope.maps import CompleteMap, Conjugated, HeldInput, complete, edited
+from rnnscope.maps import CompleteMap, Conjugated, EncodedMap, HeldInput, complete, edited
 from rnnscope.numerics.affine import Affine
 
 BATCHES = [(), (6,), (2, 3), (0,)]
@@ -60,6 +60,41 @@ class Own(nn.Module):
 
     def step(self, h: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return torch.tanh(self.layer(torch.cat([h, x], -1)))
+
+
+class Called(nn.Module):
+    """A cell of a user's own that is called, and returns an output beside its state."""
+
+    input_size = 2
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(7, 5)
+
+    def forward(self, x: torch.Tensor, state=None):
+        h, c = (x.new_zeros(len(x), 2), x.new_zeros(len(x), 3)) if state is None else state
+        h, c = torch.tanh(self.layer(torch.cat([x, h, c], -1))).split((2, 3), -1)
+        return h[:, :1] * c[:, :1], (h, c)
+
+
+class Looped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.out = nn.GRUCell(2, 3), nn.LSTMCell(3, 2), nn.Linear(5, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h, pair, outputs = torch.zeros(len(x), 3), (torch.zeros(len(x), 2), torch.zeros(len(x), 2)), []
+        for t in range(x.size(1)):
+            h = self.first(x[:, t], h)
+            pair = self.second(torch.sin(h), pair)
+            outputs.append(self.out(torch.cat([h, pair[0]], -1)))
+        return torch.stack(outputs, 1)
+
+
+def seeded(kind, *given) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return kind(*given)
 
 
 def function_map() -> rs.FunctionMap:
@@ -112,6 +147,11 @@ MAPS = {
     "one layer": lambda: rs.wrap(stack(nn.GRU, 1), readout=head()),
     "stack": lambda: rs.wrap(stack(), readout=head()),
     "own module": lambda: rs.wrap(Own(), readout=nn.Linear(4, 2)),
+    "called by its own": lambda: rs.wrap(seeded(Called), readout=nn.Linear(1, 2)),
+    "encoded": lambda: EncodedMap(
+        rs.wrap(stack(nn.GRU, 1), readout=head()), seeded(nn.Sequential, seeded(nn.Linear, 3, 2), nn.Tanh()), 3
+    ),
+    "looped of its own": lambda: rs.find_state(seeded(Looped), torch.linspace(-1, 1, 40).reshape(4, 5, 2)).wrap(),
     "function": function_map,
     "held": lambda: HeldInput(rs.as_subject(a_network()).map, [0.5, -1]),
     "held function": lambda: HeldInput(rs.as_subject(function_map()).map, [0.5, -1]),

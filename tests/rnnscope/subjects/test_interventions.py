@@ -10,7 +10,7 @@ from torch import nn
 import rnnscope as rs
 from rnnscope import analyses, cells
 from rnnscope import interventions as iv
-from rnnscope.maps import CellMap
+from rnnscope.maps import CellMap, EncodedMap
 from rnnscope.tasks import FlipFlop
 
 RNG = np.random.default_rng(0)
@@ -145,6 +145,34 @@ def test_a_layer_sees_what_the_one_below_shows_after_the_change(kind: type[nn.Mo
     moved = 1e-6 * RNG.standard_normal(edited.state_size)
     ahead = (edited.step(h + moved, u) - edited.step(h - moved, u)) / 2
     np.testing.assert_allclose(edited.jacobian(h, u) @ moved, ahead, atol=1e-12)
+
+
+def test_behind_an_encoder_and_in_a_cell_of_another_make():
+    """An encoder before a stack: layers and weights of the recurrence behind it; a called cell has h and c."""
+    encoder, stack = nn.Sequential(nn.Linear(2, 2), nn.Tanh()).double(), stacked(nn.GRU)
+    behind = rs.as_subject(EncodedMap(rs.wrap(stack), encoder, 2))
+    plain = rs.as_subject(stack)
+    with torch.no_grad():
+        seen = encoder(torch.tensor(SHOWN)).numpy()
+    start = np.zeros((N, 10))
+    for each in (iv.Ablate(units=1, layer=0), iv.Ablate(units=1, layer=0, times=3), iv.Perturb(0.3, layer=1)):
+        expected = rs.simulate(plain.under(each), seen, initial=start).states
+        np.testing.assert_allclose(run(behind, each), expected, atol=1e-12, err_msg=repr(each))
+
+    class Pair(nn.Module):
+        input_size = 2
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.LSTMCell(2, 5)
+
+        def forward(self, x: torch.Tensor, state: Any = None) -> Any:
+            return self.inner(x, state)
+
+    called = rs.as_subject(rs.wrap(Pair()))
+    found = run(called, iv.Clamp(0.5, units=1, part="c"))
+    assert (found[..., 6] == 0.5).all()
+    assert np.ptp(found[..., 1]) > 0
 
 
 def test_the_memory_or_what_is_shown_of_an_lstm_alone():
