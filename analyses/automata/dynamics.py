@@ -51,11 +51,13 @@ def places(
     centres = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], middle)
     far = ((flat - centres[place]) ** 2).sum(1)
     spread = np.sqrt(np.bincount(place, far, n) / np.maximum(counts, 1))
-    _, singular, axes = np.linalg.svd(flat - middle, full_matrices=False)
+    # Of many visits and few units: the singular vectors by way of the covariance.
+    square, axes = np.linalg.eigh((flat - middle).T @ (flat - middle))
+    square, axes = np.maximum(square[::-1], 0.0), axes.T[::-1]
     axes = np.pad(axes[:2], ((0, max(0, 2 - len(axes))), (0, 0)))
     largest = np.round(np.abs(axes), 8).argmax(1)  # of equal ones the first
     axes *= np.where(axes[np.arange(2), largest] < 0, -1.0, 1.0)[:, None]  # signs are arbitrary
-    share = (singular**2)[:2].sum() / max(float((singular**2).sum()), 1e-300)
+    share = square[:2].sum() / max(float(square.sum()), 1e-300)
     rows = _sample(place, rng)
     return Placement(
         counts=counts,
