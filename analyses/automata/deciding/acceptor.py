@@ -126,8 +126,11 @@ def _refined_by_doubts(
             return found, asked
         search = search.led_to(reader, [*found.leads.words, *refuting], rng)
         other, exam = search_once(reader, search, rng), Exam.of(reader, search, rng)
-        if exam.length(other.machine) >= exam.length(found.machine) or (
-            exam.words_right(other.machine) < exam.words_right(found.machine)
+        # Half of the words of this exam are like those learned from: on others, too, it has to be faithful.
+        if (
+            exam.length(other.machine) >= exam.length(found.machine)
+            or exam.words_right(other.machine) < exam.words_right(found.machine)
+            or usual.words_right(other.machine) < FAITHFUL
         ):
             return found, asked
         other.n_questions, other.n_led = other.n_questions + found.n_questions, found.n_led
