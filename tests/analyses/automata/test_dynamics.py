@@ -7,9 +7,11 @@ import pytest
 
 import rnnscope as rs
 from rnnscope.analyses.automata import Acceptor, dynamics, extract_automaton
+from rnnscope.analyses.automata.dynamics import locate
 from rnnscope.analyses.automata.placement import Placement
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.records.result_files import load_result, save_result
+from rnnscope.subjects.subject import as_subject
 from rnnscope.tasks.machine import Machine
 
 TARGETS = np.array([[1.0, 0.5, 0.0], [-1.0, 0.5, 2.0]])
