@@ -45,11 +45,16 @@ class Asked:
     Attributes:
         words: of each kind, (word, time).
         shown: by the network after every prefix of these, (word, prefix, head).
+        near, near_shown: "pumped" words whose repetition ends within the least length, and what is shown on them: of
+            longer repetitions the beginnings are nothing else, and what a network comes to on these is mostly drift,
+            which is reported, and not learned.
         n_led: words whose outputs were looked at to find those that it leads to.
     """
 
     words: dict[str, np.ndarray]
     shown: dict[str, np.ndarray]
+    near: Int64[np.ndarray, "word time"]
+    near_shown: Int64[np.ndarray, "word prefix head"]
     n_led: int
 
 
@@ -69,13 +74,7 @@ def ask(
     stays[:, 0] = False
     since = np.maximum.accumulate(np.where(stays, 0, np.arange(length)), axis=1)
     words["sticky"] = np.take_along_axis(drawn, since, 1)
-    begin = rng.integers(LONGEST_PUMPED + 1, size=(n_words, 1))
-    period = rng.integers(1, LONGEST_PUMPED + 1, size=(n_words, 1))
-    reach = rng.choice(lengths, size=(n_words, 1))  # what comes after the repetition is read at every length
-    end = rng.integers(reach // 2, reach)
-    t = np.arange(length)
-    inside = (t >= begin) & (t < end)
-    words["pumped"] = np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1)
+    words["pumped"] = _pumped(k, n_words, lengths, rng)
     # Those of one length in one go: many short reads take longer.
     long = [kind for kind, each in words.items() if each.shape[1] == length]
     ends = np.cumsum([len(words[kind]) for kind in long])[:-1]
@@ -83,7 +82,10 @@ def ask(
         zip(long, np.split(reader.read(np.concatenate([words[kind] for kind in long]), rng), ends), strict=True)
     )
     shown |= {kind: reader.read(each, rng) for kind, each in words.items() if kind not in shown}
-    return Asked(words, shown, led.n_asked)
+    if len(lengths) == 1:
+        return Asked(words, shown, words["pumped"], shown["pumped"], led.n_asked)
+    near = _pumped(k, n_words, lengths[:1], rng)
+    return Asked(words, shown, near, reader.read(near, rng), led.n_asked)
 
 
 def falsify(
@@ -132,8 +134,9 @@ def falsify(
 def refuting_words(machine: Machine, asked: Asked, length: int) -> list[tuple[int, ...]]:
     """The shortest beginnings, of up to a length, after which machine and network differ; the shortest first."""
     found: set[tuple[int, ...]] = set()
-    for kind, words in asked.words.items():
-        agrees = agreement(machine, words, asked.shown[kind])[:, : length + 1]
+    some = [(words, asked.shown[kind]) for kind, words in asked.words.items() if kind != "pumped"]
+    for words, shown in [*some, (asked.near, asked.near_shown)]:
+        agrees = agreement(machine, words, shown)[:, : length + 1]
         first = agrees.argmin(1)
         found |= {tuple(words[row, : first[row]].tolist()) for row in np.flatnonzero(~agrees.all(1))}
     return sorted(found - {()}, key=lambda word: (len(word), word))
@@ -151,6 +154,20 @@ def _rare(
     rarest = np.where(within, often[taken], len(words) * length + 1).min(1, initial=len(words) * length + 1)
     chosen = np.argsort(rarest, kind="stable")[:n_words]
     return words[chosen], ends[chosen]
+
+
+def _pumped(
+    n_symbols: int, n_words: int, lengths: Int64[np.ndarray, " length"], rng: np.random.Generator
+) -> Int64[np.ndarray, "word time"]:
+    length = int(lengths[-1])
+    drawn = rng.integers(n_symbols, size=(n_words, length))
+    begin = rng.integers(LONGEST_PUMPED + 1, size=(n_words, 1))
+    period = rng.integers(1, LONGEST_PUMPED + 1, size=(n_words, 1))
+    reach = rng.choice(lengths, size=(n_words, 1))  # what comes after the repetition is read at every length
+    end = rng.integers(reach // 2, reach)
+    t = np.arange(length)
+    inside = (t >= begin) & (t < end)
+    return np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1)
 
 
 def _led(
