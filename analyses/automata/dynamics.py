@@ -1,20 +1,17 @@
-"""Find the place of a machine in its network's state space: states, transitions, and the points that keep a state."""
+"""Find the place of a machine in its network's state space: states and transitions."""
 
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int64
 
-from rnnscope.analyses.automata.placement import Arrows, Loops, Placement, Plane, Samples
+from rnnscope.analyses.automata.keeping import what_keeps
+from rnnscope.analyses.automata.placement import Arrows, Placement, Plane, Samples
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import DISTRIBUTIONS, draw_words
-from rnnscope.analyses.fixed_points import find_fixed_points
-from rnnscope.subjects.subject import Subject
 from rnnscope.tasks.machine import Machine
 
 N_WORDS = 30  # of each distribution
-MOST_LOOPS = 12
-N_STARTS = 2
 MOST_SAMPLES = 20  # network states that are kept of each machine state
 MOST_ARROWS = 200
 HELD = 8  # steps for which the symbol of an arrow is held
@@ -36,7 +33,7 @@ def locate(
     flat, place = visited.reshape(-1, visited.shape[-1]), at.ravel()
     found = places(flat, place, machine.n_states, rng)
     arrows = _trajectories(reader, machine, found)
-    return replace(found, arrows=arrows, loops=_what_keeps(reader, machine, flat, place, found, rng))
+    return replace(found, arrows=arrows, loops=what_keeps(reader, machine, flat, place, found, rng))
 
 
 def places(
@@ -51,11 +48,13 @@ def places(
     centres = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], middle)
     far = ((flat - centres[place]) ** 2).sum(1)
     spread = np.sqrt(np.bincount(place, far, n) / np.maximum(counts, 1))
-    _, singular, axes = np.linalg.svd(flat - middle, full_matrices=False)
+    # Of many visits and few units: the singular vectors by way of the covariance.
+    square, axes = np.linalg.eigh((flat - middle).T @ (flat - middle))
+    square, axes = np.maximum(square[::-1], 0.0), axes.T[::-1]
     axes = np.pad(axes[:2], ((0, max(0, 2 - len(axes))), (0, 0)))
     largest = np.round(np.abs(axes), 8).argmax(1)  # of equal ones the first
     axes *= np.where(axes[np.arange(2), largest] < 0, -1.0, 1.0)[:, None]  # signs are arbitrary
-    share = (singular**2)[:2].sum() / max(float((singular**2).sum()), 1e-300)
+    share = square[:2].sum() / max(float(square.sum()), 1e-300)
     rows = _sample(place, rng)
     return Placement(
         counts=counts,
@@ -135,62 +134,4 @@ def _trajectories(reader: Reader, machine: Machine, found: Placement) -> Arrows:
         symbol=np.array([symbol for _, symbol in arrows]),
         count=sizes[:, 0],
         paths=np.stack(path, 1),
-    )
-
-
-def _what_keeps(
-    reader: Reader,
-    machine: Machine,
-    flat: Float[np.ndarray, "visit unit"],
-    place: Int64[np.ndarray, " visit"],
-    located: Placement,
-    rng: np.random.Generator,
-) -> Loops | None:
-    """For each symbol that keeps the machine where it is, the fixed or slow point of the network under this symbol
-    that is nearest to the states it has there."""
-    counts, centres = located.counts, located.centres
-    loops = [(s, a) for s, a in np.argwhere(machine.transitions == np.arange(machine.n_states)[:, None]) if counts[s]]
-    loops = sorted(loops, key=lambda loop: -counts[loop[0]])[:MOST_LOOPS]
-    if not loops:
-        return None
-    starts, inputs = [], []
-    for state, symbol in loops:
-        rows = rng.choice(np.flatnonzero(place == state), N_STARTS)
-        starts.append(flat[rows])
-        inputs.append(np.tile(reader.alphabet[symbol], (N_STARTS, 1)))
-    found = find_fixed_points(
-        Subject(reader.map),
-        starts=np.concatenate(starts),
-        start_inputs=np.concatenate(inputs),
-        certify=False,
-        max_iterations=60,
-        n_rounds=0,
-        prove=0,
-    )
-    status, which = found.starts.status.reshape(-1, N_STARTS), found.starts.point.reshape(-1, N_STARTS)
-    points, kinds, q, stable = [], [], [], []
-    for row, (state, _) in enumerate(loops):
-        best = (np.inf, centres[state], 2, 0.0, False)
-        for kind in (0, 1):
-            for index in which[row][status[row] == kind].tolist():
-                point = found.points[index] if kind == 0 else found.slow.points[index]
-                distance = float(np.linalg.norm(point - centres[state]))
-                if distance < best[0]:
-                    speed = found.q[index] if kind == 0 else found.slow.q[index]
-                    best = (distance, point, kind, float(speed), bool(kind == 0 and found.n_unstable[index] == 0))
-            if best[2] != 2:
-                break
-        points.append(best[1])
-        kinds.append(best[2])
-        q.append(best[3])
-        stable.append(best[4])
-    states = np.array([state for state, _ in loops])
-    return Loops(
-        state=states,
-        symbol=np.array([symbol for _, symbol in loops]),
-        points=np.stack(points),
-        kind=np.array(kinds),
-        q=np.array(q),
-        stable=np.array(stable),
-        distance=np.linalg.norm(np.stack(points) - centres[states], axis=1),
     )

@@ -67,8 +67,9 @@ class Loops:
     Attributes:
         state: a state of the machine that a symbol keeps; of an emitter, every state.
         symbol: that symbol; -1 for an emitter, with noise at its mean.
-        points: the nearest fixed point of the network under that symbol (kind 0); if there is none, the nearest slow
-            point (kind 1), and else the centre of the state itself (kind 2).
+        points: the fixed point of the network under that symbol (kind 0) at which it comes to rest, or else the
+            nearest that was found; if there is none, the nearest slow point (kind 1), and else the centre of the state
+            itself (kind 2).
         kind: which of these it is, as a number in `kinds`.
         q: the speed q of the point.
         stable: whether it is a stable fixed point.

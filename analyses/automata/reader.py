@@ -10,6 +10,7 @@ from rnnscope.maps import CompleteMap
 from rnnscope.subjects.not_applicable import NotApplicable
 
 AT_ONCE = 2**20  # numbers in the states that are kept at a time
+STEPPED = 2**17  # and that are stepped at a time: more do not stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,13 @@ class Reader:
 
     def step_all(self, states: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "successor unit"]:
         """Where every symbol leads, one block of points for each symbol."""
-        n_points = len(states)
-        return self.map.step(np.tile(states, (self.n_symbols, 1)), np.repeat(self.alphabet, n_points, axis=0))
+        points, inputs = np.tile(states, (self.n_symbols, 1)), np.repeat(self.alphabet, len(states), axis=0)
+        size = max(STEPPED // max(self.map.state_size, 1), 1)
+        if len(points) <= size:
+            return self.map.step(points, inputs)
+        return np.concatenate(
+            [self.map.step(points[i : i + size], inputs[i : i + size]) for i in range(0, len(points), size)]
+        )
 
     def short_words(self, at_most: int) -> Int64[np.ndarray, "word time"]:
         """All words of the greatest length of which there are no more than `at_most`, in alphabetical order."""

@@ -39,59 +39,91 @@ class Classes:
 
 @dataclass(frozen=True)
 class Seen:
-    """Words that were read, and what was shown after them."""
+    """Words that were read, and what was shown after them.
 
-    words: tuple[Word, ...]
+    Attributes:
+        words: filled up with -1.
+        lengths: how many symbols each has.
+        shown: after each.
+    """
+
+    words: Int64[np.ndarray, "word time"]
+    lengths: Int64[np.ndarray, " word"]
     shown: Int64[np.ndarray, " word"]
+
+    def spelled(self, rows: Int64[np.ndarray, " row"]) -> list[Word]:
+        """Some of the words, without what fills them up."""
+        return [tuple(word[:n]) for word, n in zip(self.words[rows].tolist(), self.lengths[rows].tolist(), strict=True)]
 
 
 def read_pool(reader: Reader, longest: int, rng: np.random.Generator) -> Seen:
     """All short words, and words of up to four runs, none of more than `longest` symbols."""
-    k, words, shown = reader.n_symbols, [], []
-    start = reader.initial_states(1, rng)
-    layer, layer_words = start, [()]
+    k, words, lengths, shown = reader.n_symbols, [], [], []
+    start, empty = reader.initial_states(1, rng), np.full((1, longest), -1)
+    layer, layer_words, length = start, empty, 0
     while True:
-        words += layer_words
+        words.append(layer_words)
+        lengths.append(np.full(len(layer), length))
         shown.append(reader.show(layer)[:, 0])
-        if len(layer) * k > MOST_READ or len(layer_words[0]) >= longest:
+        if len(layer) * k > MOST_READ or length >= longest:
             break
-        layer = reader.step_all(layer)
-        layer_words = [(*word, symbol) for symbol in range(k) for word in layer_words]
+        n_words = len(layer)
+        layer, layer_words = reader.step_all(layer), np.tile(layer_words, (k, 1))
+        layer_words[:, length] = np.repeat(np.arange(k), n_words)
+        length += 1
+    runs = _Runs(start, empty, np.zeros(1, np.int64), np.zeros(1, np.int64))
     for n_runs in range(1, MOST_RUNS + 1):
         most = int((MOST_READ / (k * max(k - 1, 1) ** (n_runs - 1))) ** (1 / n_runs))
         most = min(most, longest - n_runs + 1)
         if most < 1 or (k == 1 and n_runs > 1):
             break
-        states, before = start, [()]
-        for _ in range(n_runs):
-            states, before = _another_run(reader, states, before, most, longest)
-        words += before
-        shown.append(reader.show(states)[:, 0])
-    return Seen(tuple(words), np.concatenate(shown))
+        runs = _another_run(reader, runs, most)
+        words.append(runs.words)
+        lengths.append(runs.lengths)
+        shown.append(reader.show(runs.states)[:, 0])
+    return Seen(np.concatenate(words), np.concatenate(lengths), np.concatenate(shown))
 
 
-def _another_run(
-    reader: Reader, states: Float[np.ndarray, "word unit"], words: list[Word], most: int, longest: int
-) -> tuple[Float[np.ndarray, "longer unit"], list[Word]]:
-    found, longer = [], []
-    for symbol in range(reader.n_symbols):
-        rows = [i for i, word in enumerate(words) if not word or word[-1] != symbol]
-        at, so_far = states[rows], [words[i] for i in rows]
-        for _ in range(most):
-            keep = [i for i, word in enumerate(so_far) if len(word) < longest]
-            if not keep:
-                break
-            at = reader.map.step(at[keep], np.repeat(reader.alphabet[symbol][None], len(keep), axis=0))
-            so_far = [(*so_far[i], symbol) for i in keep]
-            found.append(at)
-            longer += so_far
-    return np.concatenate(found), longer
+@dataclass(frozen=True)
+class _Runs:
+    """Words of as many runs each, filled up with -1, how many symbols they and their longest run have, and the states
+    of the network after them."""
+
+    states: Float[np.ndarray, "word unit"]
+    words: Int64[np.ndarray, "word time"]
+    lengths: Int64[np.ndarray, " word"]
+    longest_run: Int64[np.ndarray, " word"]
+
+    def of(self, rows: np.ndarray) -> "_Runs":
+        return _Runs(self.states[rows], self.words[rows], self.lengths[rows], self.longest_run[rows])
+
+
+def _another_run(reader: Reader, before: _Runs, most: int) -> _Runs:
+    """All words with one more run, no run of more than `most` symbols; no more than that many fit into `words`."""
+    last = np.where(before.lengths > 0, before.words[np.arange(len(before.words)), before.lengths - 1], -1)
+    rows, symbols = np.nonzero((last[:, None] != np.arange(reader.n_symbols)) & (before.longest_run <= most)[:, None])
+    at, found = before.of(rows), []
+    for run in range(1, most + 1):
+        fits = at.lengths < at.words.shape[1]
+        if not fits.any():
+            break
+        at, symbols = at.of(fits), symbols[fits]
+        at.words[np.arange(len(symbols)), at.lengths] = symbols
+        states = reader.map.step(at.states, reader.alphabet[symbols])
+        at = _Runs(states, at.words, at.lengths + 1, np.maximum(at.longest_run, run))
+        found.append(at)
+    return _Runs(
+        np.concatenate([each.states for each in found]),
+        np.concatenate([each.words for each in found]),
+        np.concatenate([each.lengths for each in found]),
+        np.concatenate([each.longest_run for each in found]),
+    )
 
 
 def telling_suffixes(seen: Seen, n_symbols: int, longest: int) -> list[Word]:
     """The empty one, runs, all of up to two symbols, and those of words that show what few show; the shortest first."""
     few = int(seen.shown.mean() < 0.5)
-    rare = {word for word, shown in zip(seen.words, seen.shown.tolist(), strict=True) if shown == few}
+    rare = set(seen.spelled(np.flatnonzero(seen.shown == few)))
     found = {(symbol,) * n for symbol in range(n_symbols) for n in range(longest + 1)}
     found |= {(a, b) for a in range(n_symbols) for b in range(n_symbols)}
     more = {word[i:] for word in rare for i in range(len(word)) if len(word) - i <= longest} - found

@@ -61,11 +61,10 @@ def growth(reader: Reader, openers: Bool[np.ndarray, " symbol"], rng: np.random.
     for t in range(DEEPEST):
         moved = reader.map.step(state, reader.alphabet[a])
         state = np.where((t < n)[:, None], moved, state)
-    shown = [reader.show(state)]
+    states = [state]
     for _ in range(DEEPEST + 1):
-        state = reader.map.step(state, reader.alphabet[b])
-        shown.append(reader.show(state))
-    table = np.stack(shown, 1).reshape(k, k, DEEPEST + 1, DEEPEST + 2, -1)
+        states.append(reader.map.step(states[-1], reader.alphabet[b]))
+    table = reader.show(np.stack(states, 1)).reshape(k, k, DEEPEST + 1, DEEPEST + 2, -1)
     found, curves = {}, {}
     for pair in np.ndindex(k, k):
         rows = np.unique(table[pair].reshape(DEEPEST + 1, -1), axis=0, return_inverse=True)[1].reshape(-1)

@@ -118,12 +118,11 @@ def _cost(
 
 def _short(seen: Seen) -> Tried:
     """Words of up to ten symbols, each judged at its end."""
-    rows = [i for i, word in enumerate(seen.words) if 0 < len(word) <= SHORT]
-    words, judged = np.zeros((len(rows), SHORT), np.int64), np.zeros((len(rows), SHORT + 1), bool)
+    rows = np.flatnonzero((seen.lengths > 0) & (seen.lengths <= SHORT))
+    each, n = np.arange(len(rows)), seen.lengths[rows]
+    words, judged = np.maximum(seen.words[rows, :SHORT], 0), np.zeros((len(rows), SHORT + 1), bool)
     shown = np.zeros((len(rows), SHORT + 1), np.int64)
-    for row, i in enumerate(rows):
-        n = len(seen.words[i])
-        words[row, :n], judged[row, n], shown[row, n] = seen.words[i], True, seen.shown[i]
+    judged[each, n], shown[each, n] = True, seen.shown[rows]
     return Tried(words, judged, shown)
 
 
@@ -160,14 +159,10 @@ def _may_count(machine: Machine, seen: Seen, asked: bool) -> bool:
             met.append(place)
         if any(len(set(row)) >= LEAST_CHAIN for row in np.stack(met, 1).tolist()):
             return True
-    by_length: dict[int, list[int]] = {}
-    for i, word in enumerate(seen.words):
-        by_length.setdefault(len(word), []).append(i)
-    for length, rows in by_length.items():
-        if length:
-            words = np.array([seen.words[i] for i in rows])
-            if (machine.outputs[machine.run(words)[:, -1], 0] != seen.shown[rows]).any():
-                return True
+    read = seen.lengths > 0
+    ends = machine.run(np.maximum(seen.words[read], 0))[np.arange(read.sum()), seen.lengths[read] - 1]
+    if (machine.outputs[ends, 0] != seen.shown[read]).any():
+        return True
     return asked and bool(machine.outputs[machine.initial, 0] != seen.shown[0])
 
 

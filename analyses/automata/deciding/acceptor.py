@@ -10,10 +10,9 @@ from rnnscope.analyses.automata.counting import counters
 from rnnscope.analyses.automata.counting.counted import count
 from rnnscope.analyses.automata.counting.result import Counting
 from rnnscope.analyses.automata.deciding.distinction import myhill_nerode
-from rnnscope.analyses.automata.deciding.doubts import LED_DEPTH, LED_WIDTH, falsify, refuting_words
+from rnnscope.analyses.automata.deciding.doubts import Asked, Doubts, ask, falsify, refuting_words
 from rnnscope.analyses.automata.deciding.exam import Exam, Found, Search
 from rnnscope.analyses.automata.deciding.fidelity import measure_fidelity
-from rnnscope.analyses.automata.deciding.led_words import follow_outputs
 from rnnscope.analyses.automata.deciding.repeats import Repeats
 from rnnscope.analyses.automata.deciding.result import Acceptor, MachineSearch
 from rnnscope.analyses.automata.deciding.search import FAITHFUL, find_machine, search_once
@@ -25,8 +24,9 @@ from rnnscope.tasks.machine import Machine
 
 PAIRS = 200  # of words, for compression and distinction
 # Further searches with other words: many where the first was never refuted, which are quick, and one where it was, as
-# the machine then mostly depends on the words; none where it is not faithful anyway.
-REPEATS, REPEATS_OF_REFUTED = 4, 1
+# the machine then mostly depends on the words; none where it is not faithful anyway. Where neither they nor the search
+# for disagreement refuted anything, and it has found the same, one is enough. How many there were is reported.
+REPEATS, REPEATS_OF_REFUTED, REPEATS_OF_CLEAN = 4, 1, 1
 DRIFT = 4  # times as many symbols as states
 ROUNDS = 3  # of learning from what a search for disagreement finds
 MOST_SYMBOLS = 8  # beyond this, counting is not looked for
@@ -45,8 +45,8 @@ def extract_acceptor(
     learning, testing, doubting, placing = (np.random.default_rng([seed, 0xA0, i]) for i in range(4))
     found = find_machine(reader, search, learning)
     n_doubts = max(n_test_words // 2, 2)
-    found = _refined_by_doubts(reader, search, found, n_doubts, learning)
-    led = follow_outputs(reader, found.machine, LED_WIDTH, LED_DEPTH, doubting)
+    found, drawn = _refined_by_doubts(reader, search, found, n_doubts, lengths, learning)
+    drawn = ask(reader, found.machine, n_doubts, lengths, doubting) if drawn is None else drawn
     # Where no trial asks what is shown before the first symbol, the start may show anything.
     asked = task is None or len(reader.opening) > 0
     machine, tried = (found.machine.minimise(empty_word=asked), [m.minimise(empty_word=asked) for m in found.machines])
@@ -56,10 +56,10 @@ def extract_acceptor(
     shown = None if search.of_task is None else task
     measured = measure_fidelity(reader, machine, lengths, n_test_words, testing, shown)
     faithful = measured.fidelity.words[measured.fidelity.worst, 0] >= FAITHFUL
-    repeats = _repeated(reader, search, found, n_doubts, seed) if faithful else None
     n_pairs = min(PAIRS, max(n_test_words // 4, 2))
     distinction = myhill_nerode(reader, machine, n_pairs, int(lengths[0]), doubting)
-    doubts = falsify(reader, machine, n_doubts, lengths, doubting, shown, led)
+    doubts = falsify(reader, machine, n_doubts, lengths, doubting, shown, drawn)
+    repeats = _repeated(reader, search, found, doubts, n_doubts, seed) if faithful else None
     on_task, exact = None, None
     if task is not None:
         accuracy = task_accuracy(reader, task, machine, n_test_words, testing)
@@ -95,46 +95,64 @@ def extract_acceptor(
             transitions=np.concatenate([each.transitions for each in tried]),
             outputs=np.concatenate([each.outputs for each in tried]),
             repeats=repeats,
-            n_led=found.n_led + led.n_asked,
+            n_led=found.n_led + drawn.n_led,
         ),
         placement=dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing),
     )
 
 
-def _refined_by_doubts(reader: Reader, search: Search, found: Found, n_words: int, rng: np.random.Generator) -> Found:
+def _refined_by_doubts(
+    reader: Reader,
+    search: Search,
+    found: Found,
+    n_words: int,
+    lengths: Int64[np.ndarray, " length"],
+    rng: np.random.Generator,
+) -> tuple[Found, Asked | None]:
     """Where only a search for disagreement finds any, what it finds is learned from. The machine that comes of it is
     taken where it is the briefer description and right on no fewer words. Words many times longer than the machine has
-    states are not learned from: the network drifts there."""
+    states are not learned from: the network drifts there. With it come the words that it was doubted on at last, where
+    it did not come of them itself."""
     if search.method == "states" or search.budget < 2 * search.n_words:
-        return found
-    usual = Exam.of(reader, search, rng)
+        return found, None
+    usual = None
     for _ in range(ROUNDS):
-        far = DRIFT * found.machine.n_states
-        refuting = [
-            word for word in refuting_words(reader, found.machine, n_words, search.length, rng) if len(word) <= far
-        ]
-        if not refuting or usual.words_right(found.machine) < FAITHFUL:
-            break
+        asked, far = ask(reader, found.machine, n_words, lengths, rng), DRIFT * found.machine.n_states
+        refuting = [word for word in refuting_words(found.machine, asked, search.length) if len(word) <= far]
+        if not refuting:
+            return found, asked
+        usual = Exam.of(reader, search, rng) if usual is None else usual
+        if usual.words_right(found.machine) < FAITHFUL:
+            return found, asked
         search = search.led_to(reader, [*found.leads.words, *refuting], rng)
         other, exam = search_once(reader, search, rng), Exam.of(reader, search, rng)
-        if exam.length(other.machine) >= exam.length(found.machine) or (
-            exam.words_right(other.machine) < exam.words_right(found.machine)
+        # Half of the words of this exam are like those learned from: on others, too, it has to be faithful.
+        if (
+            exam.length(other.machine) >= exam.length(found.machine)
+            or exam.words_right(other.machine) < exam.words_right(found.machine)
+            or usual.words_right(other.machine) < FAITHFUL
         ):
-            break
+            return found, asked
         other.n_questions, other.n_led = other.n_questions + found.n_questions, found.n_led
         other.leads, found = search.leads, other
-    return found
+    return found, None
 
 
-def _repeated(reader: Reader, search: Search, found: Found, n_words: int, seed: int) -> Repeats:
-    """The same search with other random words."""
-    n = REPEATS if found.unrefuted else REPEATS_OF_REFUTED
-    others = []
-    for i in range(n):
+def _repeated(reader: Reader, search: Search, found: Found, doubts: Doubts, n_words: int, seed: int) -> Repeats:
+    """The same search with other random words, until it is as sure as it needs to be that the machine hangs on them or
+    does not."""
+    lengths, others = np.array([search.length]), []
+    clean = found.unrefuted and not doubts.wrong.any()
+    for i in range(REPEATS if found.unrefuted else REPEATS_OF_REFUTED):
         rng = np.random.default_rng([seed, 0xA1, i])
         other = find_machine(reader, search, rng)
         # What doubts did not change needs none again.
-        others.append((_refined_by_doubts(reader, search, other, n_words, rng) if found.leads.words else other).machine)
+        if found.leads.words:
+            other, _ = _refined_by_doubts(reader, search, other, n_words, lengths, rng)
+        others.append(other.machine)
+        clean &= other.unrefuted and other.machine.equivalent(found.machine)[0]
+        if clean and i + 1 >= REPEATS_OF_CLEAN:
+            break
     return Repeats(
         n_states=np.array([machine.minimise().n_states for machine in others]),
         same=np.array([machine.equivalent(found.machine)[0] for machine in others]),

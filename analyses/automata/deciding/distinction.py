@@ -34,13 +34,20 @@ class Distinction:
 
 def myhill_nerode(reader: Reader, machine: Machine, n_pairs: int, length: int, rng: np.random.Generator) -> Distinction:
     """Compression and distinction on pairs of words, followed by every short suffix (up to 64 of the longest)."""
-    words = draw_walks(machine, 4 * n_pairs, length, rng)
+    words = draw_walks(machine, 2 * n_pairs, length, rng)
     each = np.arange(len(words))
     ends = rng.integers(1, length + 1, size=len(words))
     network = reader.visit(reader.alphabet[words], rng)[each, ends]
     state = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])[each, ends]
+    # Of as many pairs as there can be of the same state, each word is in one at most.
+    order = rng.permutation(len(words))
+    order = order[np.argsort(state[order], kind="stable")]
+    ahead = np.flatnonzero(state[order[:-1]] == state[order[1:]])
+    rank = np.arange(len(order)) - np.searchsorted(state[order], state[order])
+    ahead = rng.permutation(ahead[rank[ahead] % 2 == 0])
     one, other = rng.permutation(len(words)), rng.permutation(len(words))
-    same = np.flatnonzero((state[one] == state[other]) & (one != other))[:n_pairs]
+    one, other = np.concatenate([order[ahead], one]), np.concatenate([order[ahead + 1], other])
+    same = np.arange(len(ahead))[:n_pairs]
     differ = np.flatnonzero(state[one] != state[other])[:n_pairs]
     found_at, meant = [], []
     depth = max(1, int(np.log(MAX_SUFFIXES) / np.log(max(machine.n_symbols, 2)) + 1e-9))

@@ -14,7 +14,7 @@ from rnnscope.records.schema1 import FORMERLY
 from rnnscope.tasks import Task
 from rnnscope.tasks.machine import Machine
 
-SPREAD_WORDS = 64  # to measure how far the network's states spread
+SPREAD_WORDS, SPREAD_LENGTH = 32, 40  # to measure how far the network's states spread, which these settle to a tenth
 LONGEST_PUMPED = 4
 RARE_OF = 5  # times as many trials, of which the rarest are read
 LED_WIDTH, LED_DEPTH = 16, 16  # words followed at a time, and symbols added to those that lead to a state
@@ -38,6 +38,56 @@ class Doubts:
     word: tuple[int, ...] | None = field(metadata={FORMERLY: "falsifier_word"})
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Words that nothing else uses, and what the network shows on them.
+
+    Attributes:
+        words: of each kind, (word, time).
+        shown: by the network after every prefix of these, (word, prefix, head).
+        near, near_shown: "pumped" words whose repetition ends within the least length, and what is shown on them: of
+            longer repetitions the beginnings are nothing else, and what a network comes to on these is mostly drift,
+            which is reported, and not learned.
+        n_led: words whose outputs were looked at to find those that it leads to.
+    """
+
+    words: dict[str, np.ndarray]
+    shown: dict[str, np.ndarray]
+    near: Int64[np.ndarray, "word time"]
+    near_shown: Int64[np.ndarray, "word prefix head"]
+    n_led: int
+
+
+def ask(
+    reader: Reader, machine: Machine, n_words: int, lengths: Int64[np.ndarray, " length"], rng: np.random.Generator
+) -> Asked:
+    """Draw the words of every kind that `falsify` looks at, those of the task left out, and read them."""
+    k, length = machine.n_symbols, int(lengths[-1])
+    led = follow_outputs(reader, machine, LED_WIDTH, LED_DEPTH, rng)
+    words = {
+        "covering": _covering(machine, n_words, rng),
+        "led": _led(led, reader, n_words, length, rng),
+        "novel": _novel(reader, n_words, length, rng),
+    }
+    stays = rng.random((n_words, length)) < rng.choice([0.6, 0.8, 0.95], size=(n_words, 1))
+    drawn = rng.integers(k, size=(n_words, length))
+    stays[:, 0] = False
+    since = np.maximum.accumulate(np.where(stays, 0, np.arange(length)), axis=1)
+    words["sticky"] = np.take_along_axis(drawn, since, 1)
+    words["pumped"] = _pumped(k, n_words, lengths, rng)
+    # Those of one length in one go: many short reads take longer.
+    long = [kind for kind, each in words.items() if each.shape[1] == length]
+    ends = np.cumsum([len(words[kind]) for kind in long])[:-1]
+    shown = dict(
+        zip(long, np.split(reader.read(np.concatenate([words[kind] for kind in long]), rng), ends), strict=True)
+    )
+    shown |= {kind: reader.read(each, rng) for kind, each in words.items() if kind not in shown}
+    if len(lengths) == 1:
+        return Asked(words, shown, words["pumped"], shown["pumped"], led.n_asked)
+    near = _pumped(k, n_words, lengths[:1], rng)
+    return Asked(words, shown, near, reader.read(near, rng), led.n_asked)
+
+
 def falsify(
     reader: Reader,
     machine: Machine,
@@ -45,7 +95,7 @@ def falsify(
     lengths: Int64[np.ndarray, " length"],
     rng: np.random.Generator,
     task: Task | None = None,
-    led: Led | None = None,
+    asked: Asked | None = None,
 ) -> Doubts:
     """Look for disagreement on kinds of words that extraction and fidelity do not use, about `n_words` of each, up to
     the longest of `lengths`: an extractor that tries long words has to be doubted on long ones.
@@ -56,65 +106,40 @@ def falsify(
     from every state of the machine (`led_words`). "novel": the shortest word to each state of the network that lies
     apart from all before (`exploration`), and then random symbols: what one word in a million leads to is as near this
     way as any other state. "sticky": each symbol repeated for a while. "pumped": u v v v ... w with short u, v, w.
+
+    Args:
+        asked: words that were drawn and read for this machine (`ask`), from which nothing was learned; None: others.
     """
-    sets = _drawn(reader, machine, n_words, lengths, rng, task, led)
-    shares, counts, found = [], [], None
-    for words, ends in sets.values():
-        agrees = agreement(machine, words, reader.read(words, rng))
-        if ends is not None:
-            agrees |= np.arange(agrees.shape[1]) > ends[:, None]
-        shares.append([(~agrees[:, : n + 1].all(1)).mean() for n in lengths])
-        counts.append(len(words))
+    asked = ask(reader, machine, n_words, lengths, rng) if asked is None else asked
+    disagrees: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    if task is not None:
+        words, ends = _rare(reader, machine, task, n_words, int(lengths[-1]), rng)
+        wrong = ~agreement(machine, words, reader.read(words, rng))
+        disagrees["rare"] = words, wrong & (np.arange(wrong.shape[1]) <= ends[:, None])
+    for kind, words in asked.words.items():
+        wrong = ~agreement(machine, words, asked.shown[kind])
+        if reader.empty_word is not None:
+            wrong[:, 0] = (machine.outputs[machine.initial] != reader.empty_word).any()
+        disagrees[kind] = words, wrong
+    shares, found = [], None
+    for words, wrong in disagrees.values():
+        shares.append([wrong[:, : n + 1].any(1).mean() for n in lengths])
         if shares[-1][-1]:
-            word = shortest(words, agrees)
+            word = shortest(words, ~wrong)
             found = word if found is None or len(word) < len(found) else found
-    return Doubts(kinds=tuple(sets), wrong=np.array(shares), n_words=np.array(counts), word=found)
+    counts = np.array([len(words) for words, _ in disagrees.values()])
+    return Doubts(kinds=tuple(disagrees), wrong=np.array(shares), n_words=counts, word=found)
 
 
-def refuting_words(
-    reader: Reader, machine: Machine, n_words: int, length: int, rng: np.random.Generator, led: Led | None = None
-) -> list[tuple[int, ...]]:
-    """The shortest beginnings, after which machine and network differ, of words as `falsify` draws them up to a length,
-    trials of a task left out; the shortest first."""
+def refuting_words(machine: Machine, asked: Asked, length: int) -> list[tuple[int, ...]]:
+    """The shortest beginnings, of up to a length, after which machine and network differ; the shortest first."""
     found: set[tuple[int, ...]] = set()
-    for words, _ in _drawn(reader, machine, n_words, np.array([length]), rng, None, led).values():
-        agrees = agreement(machine, words, reader.read(words, rng))
+    some = [(words, asked.shown[kind]) for kind, words in asked.words.items() if kind != "pumped"]
+    for words, shown in [*some, (asked.near, asked.near_shown)]:
+        agrees = agreement(machine, words, shown)[:, : length + 1]
         first = agrees.argmin(1)
         found |= {tuple(words[row, : first[row]].tolist()) for row in np.flatnonzero(~agrees.all(1))}
     return sorted(found - {()}, key=lambda word: (len(word), word))
-
-
-def _drawn(
-    reader: Reader,
-    machine: Machine,
-    n_words: int,
-    lengths: Int64[np.ndarray, " length"],
-    rng: np.random.Generator,
-    task: Task | None,
-    led: Led | None,
-) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-    """The words of each kind, and where those of the task end."""
-    k, length = machine.n_symbols, int(lengths[-1])
-    sets: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
-    if task is not None:
-        sets["rare"] = _rare(reader, machine, task, n_words, length, rng)
-    sets["covering"] = _covering(machine, n_words, rng), None
-    led = follow_outputs(reader, machine, LED_WIDTH, LED_DEPTH, rng) if led is None else led
-    sets["led"] = _led(led, reader, n_words, length, rng), None
-    sets["novel"] = _novel(reader, n_words, length, rng), None
-    stays = rng.random((n_words, length)) < rng.choice([0.6, 0.8, 0.95], size=(n_words, 1))
-    drawn = rng.integers(k, size=(n_words, length))
-    stays[:, 0] = False
-    since = np.maximum.accumulate(np.where(stays, 0, np.arange(length)), axis=1)
-    sets["sticky"] = np.take_along_axis(drawn, since, 1), None
-    begin = rng.integers(LONGEST_PUMPED + 1, size=(n_words, 1))
-    period = rng.integers(1, LONGEST_PUMPED + 1, size=(n_words, 1))
-    reach = rng.choice(lengths, size=(n_words, 1))  # what comes after the repetition is read at every length
-    end = rng.integers(reach // 2, reach)
-    t = np.arange(length)
-    inside = (t >= begin) & (t < end)
-    sets["pumped"] = np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1), None
-    return sets
 
 
 def _rare(
@@ -131,6 +156,20 @@ def _rare(
     return words[chosen], ends[chosen]
 
 
+def _pumped(
+    n_symbols: int, n_words: int, lengths: Int64[np.ndarray, " length"], rng: np.random.Generator
+) -> Int64[np.ndarray, "word time"]:
+    length = int(lengths[-1])
+    drawn = rng.integers(n_symbols, size=(n_words, length))
+    begin = rng.integers(LONGEST_PUMPED + 1, size=(n_words, 1))
+    period = rng.integers(1, LONGEST_PUMPED + 1, size=(n_words, 1))
+    reach = rng.choice(lengths, size=(n_words, 1))  # what comes after the repetition is read at every length
+    end = rng.integers(reach // 2, reach)
+    t = np.arange(length)
+    inside = (t >= begin) & (t < end)
+    return np.take_along_axis(drawn, np.where(inside, begin + (t - begin) % period, t), 1)
+
+
 def _led(
     led: Led, reader: Reader, n_words: int, length: int, rng: np.random.Generator
 ) -> Int64[np.ndarray, "word time"]:
@@ -145,11 +184,8 @@ def _led(
 
 def _novel(reader: Reader, n_words: int, length: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
     words = rng.integers(reader.n_symbols, size=(n_words, length))
-    spread = float(
-        np.sqrt(
-            reader.visit(reader.alphabet[words[:SPREAD_WORDS]], rng).reshape(-1, reader.map.state_size).var(0).sum()
-        )
-    )
+    some = reader.visit(reader.alphabet[words[:SPREAD_WORDS, :SPREAD_LENGTH]], rng)
+    spread = float(np.sqrt(some.reshape(-1, reader.map.state_size).var(0).sum()))
     found = explore(reader, APART * (spread or 1.0), n_words, rng).words()[:n_words]
     for row, word in zip(words, found, strict=False):
         row[: len(word)] = word[:length]

@@ -59,24 +59,31 @@ def follow_outputs(reader: Reader, machine: Machine, width: int, depth: int, rng
     kept: list[tuple[int, ...]] = []
     wrong: list[tuple[int, ...]] = []
     n_asked = 0
-    for direction in range(n_directions):
-        states, words = np.array(starts), list(access)
-        at = np.array([end_of(machine, word) for word in words])
-        for _ in range(depth):
-            ahead = reader.step_all(states)
-            symbol, source = np.divmod(np.arange(len(ahead)), len(states))
-            to = machine.transitions[at[source], symbol]
-            margin = _directions(reader.map.readout(ahead))[:, direction]
-            n_asked += len(ahead)
+    # All directions side by side: of each its states, words, and where the machine is after these.
+    followed = [(np.array(starts), list(access), np.array([end_of(machine, word) for word in access]))] * n_directions
+    for _ in range(depth):
+        every = np.concatenate([states for states, _, _ in followed])
+        every_ahead = reader.step_all(every)
+        margins, shown = _directions(reader.map.readout(every_ahead)), reader.show(every_ahead)
+        n_asked += len(every_ahead)
+        symbols, sources = np.divmod(np.arange(len(every_ahead)), len(every))
+        begin, goes_on = 0, []
+        for direction, (states, words, at) in enumerate(followed):
+            mine = np.flatnonzero((sources >= begin) & (sources < begin + len(states)))
+            symbol, source, ahead = symbols[mine], sources[mine] - begin, every_ahead[mine]
+            begin += len(states)
+            to, margin = machine.transitions[at[source], symbol], margins[mine, direction]
             order = np.argsort(-margin, kind="stable")
-            differs = np.flatnonzero((reader.show(ahead) != machine.outputs[to]).any(1))
+            differs = np.flatnonzero((shown[mine] != machine.outputs[to]).any(1))
             best = differs[np.argsort(-margin[differs], kind="stable")][:WRONG_KEPT]
             for row in [*order[:2].tolist(), *best.tolist()]:
                 kept.append((*words[int(source[row])], int(symbol[row])))
             wrong += kept[len(kept) - len(best) :]
             chosen = _spread_out(ahead, order, width)
-            words = [(*words[int(source[row])], int(symbol[row])) for row in chosen]
-            states, at = ahead[chosen], to[chosen]
+            goes_on.append(
+                (ahead[chosen], [(*words[int(source[row])], int(symbol[row])) for row in chosen], to[chosen])
+            )
+        followed = goes_on
     return Led(sorted(set(kept), key=len), sorted(set(wrong), key=len), n_asked)
 
 
@@ -188,9 +195,14 @@ def _directions(outputs: Float[np.ndarray, "*batch output"]) -> Float[np.ndarray
 def _spread_out(states: Float[np.ndarray, "point unit"], order: np.ndarray, width: int) -> list[int]:
     """The first of `order`, without those that lie with one that is taken already."""
     near = (APART**2) * float(states.var(0).sum())
-    taken: list[int] = []
     left = order[: 8 * width]
-    while len(left) and len(taken) < width:
-        taken.append(int(left[0]))
-        left = left[((states[left] - states[left[0]]) ** 2).sum(1) > near]
+    some = states[left] - states[left].mean(0)
+    square = (some * some).sum(1)
+    # What rounding makes of one and the same state is no distance.
+    together = square[:, None] + square - 2 * some @ some.T <= near + 1e-12 * float(square.max(initial=0.0))
+    free, taken = np.ones(len(left), bool), []
+    for row in range(len(left)):
+        if free[row] and len(taken) < width:
+            taken.append(int(left[row]))
+            free &= ~together[row]
     return taken

@@ -20,7 +20,6 @@ from rnnscope.analyses.automata.deciding.choice import (
     Leads,
     agreement,
     description_length,
-    end_of,
     machine_bits,
     slip_bits,
 )
@@ -105,7 +104,7 @@ class Answers:
                 self._states[word], self._shown[word] = state, tuple(output)
 
     def known(self) -> list[tuple[int, ...]]:
-        """The words that were asked for."""
+        """The words that were asked for, the empty one first, and what others begin with before these."""
         return list(self._shown)
 
     def states(self, words: list[tuple[int, ...]]) -> Float[np.ndarray, "word unit"]:
@@ -299,16 +298,20 @@ class _Trial:
     def _in_conflict(self, machine: Machine) -> np.ndarray:
         """Words that the hypothesis takes to other states than the one near whose other words' states they end, each
         with the suffix that tells the two states apart."""
-        words = [word for word in self.answers.known() if word]
+        known = self.answers.known()
+        reached, transitions = {known[0]: machine.initial}, machine.transitions.tolist()
+        for word in known[1:]:  # beginnings come before what they are beginnings of
+            reached[word] = transitions[reached[word[:-1]]][word[-1]]
+        words = known[1:]
         if not words:
             return np.empty((0, 1), np.int64)
-        states = self.answers.states(words)
-        at = np.array([end_of(machine, word) for word in words])
-        centres = np.stack(
-            [states[at == s].mean(0) if (at == s).any() else states[0] + np.inf for s in range(machine.n_states)]
-        )
-        with np.errstate(invalid="ignore"):
-            near = np.nan_to_num(((states[:, None] - centres) ** 2).sum(-1), nan=np.inf).argmin(1)
+        states, at = self.answers.states(words), np.array([reached[word] for word in words])
+        states = states - states.mean(0)
+        met, place = np.unique(at, return_inverse=True)
+        centres = np.zeros((len(met), states.shape[1]))
+        np.add.at(centres, place, states)
+        centres /= np.bincount(place)[:, None]
+        near = met[((centres * centres).sum(1) - 2 * states @ centres.T).argmin(1)]
         found, suffixes = [], {}
         for row in np.flatnonzero(near != at)[:MOST_CONFLICTS]:
             pair = int(at[row]), int(near[row])

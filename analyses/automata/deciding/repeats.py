@@ -8,8 +8,9 @@ from jaxtyping import Bool, Int64
 
 @dataclass(frozen=True, kw_only=True)
 class Repeats:
-    """What the same search found with other random words: four times more where nothing refuted the first machine, else
-    once more.
+    """What the same search found with other random words: once more where something refuted the first machine on the
+    way, else four times; but once, too, where a search for disagreement found none, nothing refuted the other machine,
+    and both are the same.
 
     Attributes:
         n_states: of each machine.

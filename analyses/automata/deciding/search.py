@@ -19,6 +19,9 @@ LED_WIDTH, LED_DEPTH = 8, 12  # of a look at any machine
 WIDER = (64, 192)  # words followed at a time where a machine shows the same in all states
 FAITHFUL = 0.9  # of the words at least have to agree everywhere, or the search goes on at any number of states
 HOPELESS_RATE = 0.1  # unless so many prefixes are wrong: no number of states helps then
+# Where the best is wrong on so many words, it is no description of the network at any size; states then have to win
+# more than these shares of words and of prefixes, which are more than 300 words can be out by.
+HOPELESS_WORDS, SUBSTANTIAL = 0.5, 0.05
 FURTHER_CLUSTERS = 512
 
 
@@ -50,7 +53,7 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
         found.n_questions += last.n_questions
         if found.machine.equivalent(last.machine)[0]:
             break
-    found = _further(reader, search, found, exam, rng)
+    found = _briefest_of_hopeless(search, _further(reader, search, found, exam, rng), exam)
     found.n_led, found.leads = n_led, search.leads
     return found
 
@@ -78,6 +81,25 @@ def _further(reader: Reader, search: Search, found: Found, exam: Exam, rng: np.r
         min(good, key=lambda each: each[1].n_states) if good else max(tried, key=lambda each: each[0])
     )
     found.machine = machine.minimise()
+    return found
+
+
+def _briefest_of_hopeless(search: Search, found: Found, exam: Exam) -> Found:
+    """Where the best of all machines that were tried is wrong on most words, the smallest that does nearly as well."""
+    if search.method != "auto" or exam.words_right(found.machine) >= HOPELESS_WORDS:
+        return found
+    tried = [
+        (exam.words_right(machine), exam.rate(machine), machine, method)
+        for machine, method in zip(found.machines, found.methods, strict=True)
+        if machine.n_states <= search.max_states
+    ]
+    right, rate = max((each[0] for each in tried), default=0.0), min((each[1] for each in tried), default=1.0)
+    if not tried or right >= HOPELESS_WORDS:
+        return found
+    near = [each for each in tried if each[0] >= right - SUBSTANTIAL and each[1] <= rate + SUBSTANTIAL]
+    if near:
+        _, _, machine, found.method = min(near, key=lambda each: (each[2].n_states, -each[0]))
+        found.machine = machine.minimise()
     return found
 
 

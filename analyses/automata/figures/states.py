@@ -143,7 +143,8 @@ def _add_points(
 ) -> None:
     """The fixed or slow points that keep the states; those far out of the picture are counted in the legend."""
     low, high = drawn.min(0), drawn.max(0)
-    near = ((places > low - (high - low)) & (places < high + (high - low))).all(1)
+    room = high - low + 1e-9 * (high - low).max()  # of states on a line, rounding is all that the second axis has
+    near = ((places >= low - room) & (places <= high + room)).all(1)
     kept = np.isin(loops.state, shown)
     for name, symbol, chosen in (
         ("stable fixed point", "circle", (loops.kind == 0) & loops.stable),

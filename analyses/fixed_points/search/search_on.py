@@ -170,7 +170,7 @@ def _rest(
 ) -> tuple[np.ndarray, Integer[np.ndarray, " resting"]]:
     """(where orbits have come to rest, which of them)."""
     states, rows, moved = orbits, np.arange(len(orbits)), np.full(len(orbits), np.inf)
-    for _ in range(ORBIT_STEPS):
+    for _ in range(ORBIT_STEPS if len(orbits) else 0):
         new = state_map.step(states, inputs[rows])
         sound = np.isfinite(new).all(1)  # no map is asked about what is not finite
         moved = np.linalg.norm(new - states, axis=1)[sound]

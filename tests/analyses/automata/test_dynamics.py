@@ -7,9 +7,11 @@ import pytest
 
 import rnnscope as rs
 from rnnscope.analyses.automata import Acceptor, dynamics, extract_automaton
+from rnnscope.analyses.automata.dynamics import locate
 from rnnscope.analyses.automata.placement import Placement
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.records.result_files import load_result, save_result
+from rnnscope.subjects.subject import as_subject
 from rnnscope.tasks.machine import Machine
 
 TARGETS = np.array([[1.0, 0.5, 0.0], [-1.0, 0.5, 2.0]])
@@ -111,6 +113,31 @@ def test_the_fixed_points_that_keep_a_state_are_the_targets():
     assert found.points == pytest.approx(TARGETS[found.symbol], abs=1e-9)
     assert found.kind.tolist() == [0, 0]
     assert found.stable.all(), "each step halves the distance"
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.7, 0.97])
+@pytest.mark.parametrize("angle", [0.0, 0.5, 2.0])
+def test_a_point_that_keeps_a_state_is_found_however_fast_it_attracts(rate, angle):
+    """Each symbol turns the state about a point of its own and shrinks it: at 0.97 nothing rests within some steps."""
+    turn = rate * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centres = np.array([[2.0, 0.3], [-2.0, 0.1]])
+    network = rs.FunctionMap(
+        lambda h, u: u @ centres + (h - u @ centres) @ turn.T,
+        state_size=2,
+        input_size=2,
+        readout=lambda h: h[..., :1],
+        readout_size=1,
+        initial=lambda n, _rng: np.tile(centres[0], (n, 1)),
+    )
+    reader = Reader(as_subject(network).map, np.eye(2), lambda outputs: outputs > 0)
+    machine = Machine(np.array([[0, 1], [0, 1]]), np.array([[1], [0]]))
+    rng = np.random.default_rng(0)
+    found = locate(reader, machine, rng.integers(2, size=(30, 20)), rng).loops
+    assert found is not None
+    assert sorted(zip(found.state.tolist(), found.symbol.tolist(), strict=True)) == [(0, 0), (1, 1)]
+    assert found.points == pytest.approx(centres[found.symbol], abs=1e-8)
+    assert found.kind.tolist() == [0, 0]
+    assert found.stable.all()
 
 
 def test_a_function_is_never_asked_about_what_is_no_number():

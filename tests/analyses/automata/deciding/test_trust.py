@@ -12,7 +12,7 @@ import rnnscope as rs
 from rnnscope.analyses.automata import Acceptor, extract_automaton
 from rnnscope.analyses.automata.deciding.choice import agreement, description_length, shortest, slip_rate
 from rnnscope.analyses.automata.deciding.distinction import Distinction, myhill_nerode
-from rnnscope.analyses.automata.deciding.doubts import falsify
+from rnnscope.analyses.automata.deciding.doubts import ask, falsify, refuting_words
 from rnnscope.analyses.automata.deciding.exam import Exam, Found, Search
 from rnnscope.analyses.automata.deciding.fidelity import drift_lengths, measure_fidelity
 from rnnscope.analyses.automata.deciding.search import find_machine
@@ -210,6 +210,27 @@ def test_the_falsifier_finds_a_rare_error_and_nothing_in_an_exact_copy():
     assert found.wrong.shape == (5, 2)
     assert found.wrong.min() == 1
     assert found.word == ()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_doubts_are_asked_once_for_what_refutes_and_for_what_is_reported(seed):
+    rng = np.random.default_rng(seed)
+    truth = Machine(rng.integers(6, size=(6, 2)), rng.integers(2, size=(6, 1))).minimise()
+    reader, lengths = compiled(truth), np.array([20, 40])
+    wrong = Machine(truth.transitions, truth.outputs, int(truth.transitions[truth.initial, 0]))
+    for machine in (truth, wrong):
+        asked = ask(reader, machine, 60, lengths, np.random.default_rng(seed))
+        refuting = refuting_words(machine, asked, 20)
+        assert all(len(word) <= 20 for word in refuting)
+        for word in refuting:
+            ends = [each.run(np.array([word]))[0, -1] for each in (truth, machine)]
+            assert truth.outputs[ends[0]] != machine.outputs[ends[1]]
+        found = falsify(reader, machine, 60, lengths, np.random.default_rng(9), asked=asked)
+        assert bool(found.wrong.any()) == (not machine.equivalent(truth)[0])
+        assert bool(refuting) or not found.word  # the empty word refutes, and nothing is learned from it
+        again = falsify(reader, machine, 60, lengths, np.random.default_rng(seed))
+        assert (found.word, found.kinds) == (again.word, again.kinds)
+        assert found.wrong == pytest.approx(again.wrong)
 
 
 def flip_flop(name: str) -> rs.StateMap:
