@@ -115,15 +115,30 @@ def _refined_by_doubts(
     it did not come of them itself."""
     if search.method == "states" or search.budget < 2 * search.n_words:
         return found, None
-    usual = None
+    first, usual = found, None
+
+    def learned(now: Found, asked: Asked | None) -> tuple[Found, Asked | None]:
+        """The machine that was learned, unless it is no better than the first on words of its kind that are new: slips
+        of the network that it knows by heart do not help there."""
+        if now is first:
+            return now, asked
+        fresh = [ask(reader, each.machine, n_words, lengths, rng) for each in (first, now)]
+        before, after = (
+            sum(len(refuting_words(each.machine, some, search.length)) for some in fresh) for each in (first, now)
+        )
+        if 2 * after <= before:
+            return now, asked
+        first.n_questions += now.n_questions - first.n_questions
+        return first, None
+
     for _ in range(ROUNDS):
         asked, far = ask(reader, found.machine, n_words, lengths, rng), DRIFT * found.machine.n_states
         refuting = [word for word in refuting_words(found.machine, asked, search.length) if len(word) <= far]
         if not refuting:
-            return found, asked
+            return learned(found, asked)
         usual = Exam.of(reader, search, rng) if usual is None else usual
         if usual.words_right(found.machine) < FAITHFUL:
-            return found, asked
+            return learned(found, asked)
         search = search.led_to(reader, [*found.leads.words, *refuting], rng)
         other, exam = search_once(reader, search, rng), Exam.of(reader, search, rng)
         # Half of the words of this exam are like those learned from: on others, too, it has to be faithful.
@@ -132,10 +147,10 @@ def _refined_by_doubts(
             or exam.words_right(other.machine) < exam.words_right(found.machine)
             or usual.words_right(other.machine) < FAITHFUL
         ):
-            return found, asked
+            return learned(found, asked)
         other.n_questions, other.n_led = other.n_questions + found.n_questions, found.n_led
         other.leads, found = search.leads, other
-    return found, None
+    return learned(found, None)
 
 
 def _repeated(reader: Reader, search: Search, found: Found, doubts: Doubts, n_words: int, seed: int) -> Repeats:
