@@ -99,6 +99,24 @@ class Reader:
         once = words[np.unique(which, return_index=True)[1]]
         return self.decide(self.alphabet[once], rng)[which]
 
+    def read_short(
+        self, at_most: int, rng: np.random.Generator
+    ) -> tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, "word prefix head"]]:
+        """`short_words`, and the decisions after every prefix of these. Beginnings that words share are read once."""
+        words = self.short_words(at_most)
+        states, length, shown = self.initial_states(1, rng), words.shape[1], []
+        for read in range(length + 1):
+            now = self.show(states)
+            shown.append(np.repeat(now, len(words) // len(now), axis=0))
+            if read < length:
+                # Every symbol after the first word, then after the second: in alphabetical order.
+                after = self.step_all(states).reshape(self.n_symbols, len(states), -1)
+                states = after.swapaxes(0, 1).reshape(-1, states.shape[1])
+        found = np.stack(shown, 1)
+        if self.empty_word is not None:
+            found[:, 0] = self.empty_word
+        return words, found
+
     def step_all(self, states: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "successor unit"]:
         """Where every symbol leads, one block of points for each symbol."""
         points, inputs = np.tile(states, (self.n_symbols, 1)), np.repeat(self.alphabet, len(states), axis=0)

@@ -18,6 +18,7 @@ SPREAD_WORDS, SPREAD_LENGTH = 32, 40  # to measure how far the network's states 
 LONGEST_PUMPED = 4
 RARE_OF = 5  # times as many trials, of which the rarest are read
 LED_WIDTH, LED_DEPTH = 16, 16  # words followed at a time, and symbols added to those that lead to a state
+ALL_SHORT = 4096  # words at most of the greatest length of which all are read
 APART = 0.1  # in spreads of the network's states: a state so far from all others is another one
 
 
@@ -75,6 +76,7 @@ def ask(
     since = np.maximum.accumulate(np.where(stays, 0, np.arange(length)), axis=1)
     words["sticky"] = np.take_along_axis(drawn, since, 1)
     words["pumped"] = _pumped(k, n_words, lengths, rng)
+    short, shown_short = reader.read_short(ALL_SHORT if k > 1 else length, rng)
     # Those of one length in one go: many short reads take longer.
     long = [kind for kind, each in words.items() if each.shape[1] == length]
     ends = np.cumsum([len(words[kind]) for kind in long])[:-1]
@@ -82,6 +84,7 @@ def ask(
         zip(long, np.split(reader.read(np.concatenate([words[kind] for kind in long]), rng), ends), strict=True)
     )
     shown |= {kind: reader.read(each, rng) for kind, each in words.items() if kind not in shown}
+    words["short"], shown["short"] = short, shown_short
     if len(lengths) == 1:
         return Asked(words, shown, words["pumped"], shown["pumped"], led.n_asked)
     near = _pumped(k, n_words, lengths[:1], rng)
@@ -105,7 +108,8 @@ def falsify(
     on Software Engineering 1978). "led": the words after which the network's outputs go furthest, from the start and
     from every state of the machine (`led_words`). "novel": the shortest word to each state of the network that lies
     apart from all before (`exploration`), and then random symbols: what one word in a million leads to is as near this
-    way as any other state. "sticky": each symbol repeated for a while. "pumped": u v v v ... w with short u, v, w.
+    way as any other state. "short": all words of some few symbols. "sticky": each symbol repeated for a while.
+    "pumped": u v v v ... w with short u, v, w.
 
     Args:
         asked: words that were drawn and read for this machine (`ask`), from which nothing was learned; None: others.

@@ -1,5 +1,7 @@
 """What an acceptor's machine is and how far it is to be trusted, sentence by sentence."""
 
+import math
+
 import numpy as np
 
 from rnnscope.analyses.automata.counting.counter_machine import CounterMachine
@@ -137,14 +139,17 @@ def disagreements(doubts: Doubts, lengths: np.ndarray, symbols: tuple[str, ...])
     """What a search for disagreement came to, on the task's words and on others."""
     wrong = np.rint(doubts.n_words[:, None] * doubts.wrong).astype(int)
     task = np.array([kind == "rare" for kind in doubts.kinds])
-    parts = []
+    parts, short = [], 0
+    if "short" in doubts.kinds and len(symbols) > 1:
+        short = round(math.log(doubts.n_words[doubts.kinds.index("short")], len(symbols)))
     for rows, whose in ((task, "of the task's rarest"), (~task, "further")):
         if rows.any():
             near, far = (int(wrong[rows, column].sum()) for column in (0, -1))
             plural = "" if near == 1 else "s"
             beyond = f" and {far or 'no'} within {lengths[-1]}" if wrong.shape[1] > 1 and whose == "further" else ""
+            every = f" (all of up to {short} symbols among them)" if short and whose == "further" else ""
             parts.append(
-                f"a search of {doubts.n_words[rows].sum()} {whose} words found {near or 'no'} "
+                f"a search of {doubts.n_words[rows].sum()} {whose} words{every} found {near or 'no'} "
                 f"disagreement{plural} within {lengths[0]} symbols{beyond}"
             )
     if doubts.word is not None:

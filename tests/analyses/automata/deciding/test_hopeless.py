@@ -45,3 +45,30 @@ def test_a_coin_gets_a_machine_of_few_states_that_no_larger_one_beats_by_much(na
     # On fresh words shares are out by some hundredths, too.
     assert exam.words_right(found.machine) > max(map(exam.words_right, small_enough)) - 0.1
     assert exam.rate(found.machine) < min(map(exam.rate, small_enough)) + 0.1
+
+
+def test_all_short_words_are_read_as_each_by_itself():
+    """Beginnings that words share are read once, and nothing else changes."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state_map = rs.wrap(torch.nn.GRU(3, 6), readout=torch.nn.Linear(6, 2))
+    reader = Reader(state_map, np.eye(3), lambda outputs: outputs > 0)
+    words, shown = reader.read_short(300, np.random.default_rng(0))
+    assert words.shape == (243, 5)
+    assert len({tuple(word) for word in words.tolist()}) == 243
+    np.testing.assert_array_equal(shown, reader.read(words, np.random.default_rng(0)))
+
+
+def test_a_rare_word_that_is_short_is_not_missed():
+    """A network compiled from a machine that accepts one word of six symbols more: what random words never show."""
+    rng = np.random.default_rng(3)
+    word = rng.integers(4, size=6)
+    keyed = Machine(
+        transitions=np.array([[k + 1 if s == word[k] else 7 for s in range(4)] for k in range(6)] + [[7] * 4] * 2),
+        outputs=np.array([[0]] * 6 + [[1], [0]]),
+        initial=0,
+    )
+    network, nothing = rs.compile_machine(keyed), Machine(np.zeros((1, 4), int), np.zeros((1, 1), int), 0)
+    reader = Reader(rs.as_subject(network).map, np.eye(4), lambda outputs: outputs.argmax(-1)[..., None])
+    asked = ask(reader, nothing, 20, np.array([20]), np.random.default_rng(0))
+    assert tuple(word.tolist()) in refuting_words(nothing, asked, 20)

@@ -207,7 +207,7 @@ def test_the_falsifier_finds_a_rare_error_and_nothing_in_an_exact_copy():
     assert falsify(compiled(truth), truth, 200, lengths, np.random.default_rng(0)).word is None
     wrong = Machine(truth.transitions, 1 - truth.outputs)
     found = falsify(compiled(truth), wrong, 200, lengths, np.random.default_rng(0))
-    assert found.wrong.shape == (5, 2)
+    assert found.wrong.shape == (6, 2)
     assert found.wrong.min() == 1
     assert found.word == ()
 
