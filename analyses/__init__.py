@@ -5,6 +5,7 @@ Each declares itself where it stands (`rnnscope.registry.analysis`), and is in t
 
 from rnnscope.analyses.analyse import Analysed, analyse
 from rnnscope.analyses.automata import Acceptor, Emitter, Predictor, extract_automaton
+from rnnscope.analyses.causal import MachineStates, machine_states
 from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.fixed_points import (
     Basins,
@@ -95,6 +96,7 @@ __all__ = [
     "LyapunovOverTraining",
     "LyapunovSpectrum",
     "Machine",
+    "MachineStates",
     "MarginalManifolds",
     "NotApplicable",
     "Plan",
@@ -130,6 +132,7 @@ __all__ = [
     "linearise_along",
     "lyapunov_over_training",
     "lyapunov_spectrum",
+    "machine_states",
     "marginal_manifolds",
     "plan",
     "project_chunks",

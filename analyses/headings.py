@@ -7,11 +7,12 @@ FIXED_POINTS = "Fixed points"
 LYAPUNOV = "Lyapunov exponents"
 LOCAL_LINEAR = "Local linear view"
 AUTOMATA = "Automata"
+CAUSES = "Causes"
 SEVERAL = "Several networks"
 
 
 def groups() -> list[str]:
     """The headings that some analysis stands under; a heading of one's own comes last."""
     declared = dict.fromkeys(entry.group for entry in ANALYSES.values())
-    known = [name for name in (STATE_SPACE, FIXED_POINTS, LYAPUNOV, LOCAL_LINEAR, AUTOMATA) if name in declared]
+    known = [name for name in (STATE_SPACE, FIXED_POINTS, LYAPUNOV, LOCAL_LINEAR, AUTOMATA, CAUSES) if name in declared]
     return [*known, *(name for name in declared if name not in known)]
