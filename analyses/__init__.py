@@ -5,7 +5,7 @@ Each declares itself where it stands (`rnnscope.registry.analysis`), and is in t
 
 from rnnscope.analyses.analyse import Analysed, analyse
 from rnnscope.analyses.automata import Acceptor, Emitter, Predictor, extract_automaton
-from rnnscope.analyses.causal import MachineStates, machine_states
+from rnnscope.analyses.causal import Alignment, MachineStates, align_subspace, machine_states
 from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.fixed_points import (
     Basins,
@@ -72,6 +72,7 @@ __all__ = [
     "ANALYSES",
     "COMPARISONS",
     "Acceptor",
+    "Alignment",
     "Analysed",
     "Analysis",
     "Basins",
@@ -107,6 +108,7 @@ __all__ = [
     "StateSpace",
     "Subspaces",
     "SwitchingLinear",
+    "align_subspace",
     "analyse",
     "basin_fractions",
     "certify_fixed_points",

@@ -53,7 +53,8 @@ def every_result(folder: Path) -> dict[str, Result]:
     trials = task.sample(4, np.random.default_rng(0))
     shown = np.random.default_rng(1).integers(2, size=(8, 12, 1)).astype(float)
     parity = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
-    swaps: dict[str, Any] = {"alphabet": [[0.0], [1.0]], "n_pairs": 4, "n_learn": 16, "n_random": 2, "n_descent": 2}
+    few: dict[str, Any] = {"n_random": 2, "n_descent": 2}
+    swaps: dict[str, Any] = {"alphabet": [[0.0], [1.0]], "n_pairs": 4, "n_learn": 16, **few}
     return {
         "fixed_points": points,
         "linearisation": analyses.linearise(network, fixed_points=points),
@@ -76,6 +77,9 @@ def every_result(folder: Path) -> dict[str, Result]:
         "local_linear": analyses.linearise_along(network, inputs=shown),
         "switching_linear": analyses.switching_linear(network, inputs=shown, fixed_points=points),
         "automaton": analyses.extract_automaton(network, task=task, n_test_words=20),
+        "alignment": analyses.align_subspace(
+            network, inputs=np.concatenate([shown] * 4), trial_labels={"first": np.tile(shown[:, 0, 0], 4)}, **few
+        ),
         "machine_states": analyses.machine_states(network, automaton=parity, **swaps),
         "predictor": predictor(with_process=True),
         "emitter": emitter(),

@@ -3,51 +3,27 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-    from rnnscope.analyses.causal.machine_states_result import MachineStates
 
 # With more rows or columns numbers in the cells would overlap; colours and what is shown on pointing remain.
 MOST_NUMBERS = 12
 
 
-def swaps_figure(found: "MachineStates") -> "go.Figure":
-    """The accuracy from each state (row) into each (column), in per cent."""
-    names = [str(state) for state in found.states]
-    pairs = found.of_pairs
-    ends = np.stack([pairs.low, pairs.high], -1)
-    return _beside(
-        "Swaps of states, % right", "state put in", "state before", names, names, (pairs.accuracy, ends), pairs.control
-    )
-
-
-def transitions_figure(found: "MachineStates") -> "go.Figure":
-    """The accuracy of each transition: a state (row) put in, then a symbol (column), in per cent."""
-    names, moves = [str(state) for state in found.states], found.of_transitions
-    ends = np.stack([moves.low, moves.high], -1)
-    return _beside(
-        "Transitions, % right",
-        "symbol",
-        "state put in",
-        list(found.symbols),
-        names,
-        (moves.accuracy, ends),
-        moves.control,
-    )
-
-
-def _beside(
+def tables_figure(
     title: str,
     across: str,
     down: str,
     columns: list[str],
     rows: list[str],
-    found: tuple[np.ndarray, np.ndarray],
-    control: np.ndarray,
+    accuracy: Float[np.ndarray, "row column"],
+    ends: tuple[Float[np.ndarray, "row column"], Float[np.ndarray, "row column"]],
+    control: Float[np.ndarray, "row column"],
 ) -> "go.Figure":
-    """Found values, with their intervals on pointing, above the control: both are as wide as the figure."""
+    """Shares that are right, in per cent, with their intervals on pointing, above those of the control: one below the
+    other both are as wide as the figure."""
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import SEQUENTIAL, TEMPLATE
@@ -59,9 +35,8 @@ def _beside(
     )
     figure.update_layout(template=TEMPLATE, title={"text": title})
     figure.update_annotations(font_size=13)
-    values, ends = found
     numbers = len(columns) <= MOST_NUMBERS and len(rows) <= 2 * MOST_NUMBERS
-    for row, (shown, bounds) in enumerate([(values, ends), (control, None)], 1):
+    for row, (shown, bounds) in enumerate([(accuracy, np.stack(ends, -1)), (control, None)], 1):
         spread = "" if bounds is None else "<br>95 %: %{customdata[0]:.1f} to %{customdata[1]:.1f} %"
         figure.add_heatmap(
             z=100 * shown,
@@ -72,8 +47,7 @@ def _beside(
             colorscale=SEQUENTIAL,
             showscale=False,
             customdata=None if bounds is None else 100 * bounds,
-            # Rounded down: what is not always right must never read 100.
-            text=np.floor(100 * shown + 1e-9).astype(np.int64).astype(str) if numbers else None,
+            text=[[_number(value) for value in line] for line in shown] if numbers else None,
             texttemplate="%{text}" if numbers else None,
             textfont={"size": 13 if len(columns) <= 6 else 10},
             hovertemplate=f"{down} %{{y}}, {across} %{{x}}: %{{z:.1f}} %{spread}<extra></extra>",
@@ -84,3 +58,8 @@ def _beside(
     figure.update_yaxes(showgrid=False, autorange="reversed", type="category", title_text=down, automargin=True)
     figure.update_xaxes(title_text=across, row=2, col=1)
     return figure
+
+
+def _number(share: float) -> str:
+    """In per cent, rounded down: what is not always right must never read 100. Nothing where there was no swap."""
+    return "" if np.isnan(share) else f"{np.floor(100 * share + 1e-9):.0f}"

@@ -22,7 +22,6 @@ from rnnscope.analyses.automata.reader import Reader, reader_for
 from rnnscope.analyses.automata.words import task_words
 from rnnscope.analyses.causal.controls import random_subspaces, right_of_each
 from rnnscope.analyses.causal.machine_states_result import (
-    Learned,
     MachineStates,
     PairSwaps,
     StateSwaps,
@@ -326,15 +325,7 @@ def _tested(
         symbols=symbols,
         words=experiment.words,
         columns=columns,
-        learned=Learned(
-            how=best.how,
-            n_pairs=len(search.swaps),
-            accuracy=best.accuracy,
-            whole=search.reachable,
-            loss=best.loss,
-            n_steps=best.n_steps,
-            settled=best.settled,
-        ),
+        learned=search.learned(best),
         of_states=StateSwaps(
             n_pairs=n,
             n_distinct=np.array([_n_distinct(words, other & (b == each)) for each in range(k)], np.int64),

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.wording import percent
 from rnnscope.analyses.causal.controls import RandomSubspaces, interval
+from rnnscope.analyses.causal.figures import tables_figure
+from rnnscope.analyses.causal.subspace import Learned
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -77,28 +79,6 @@ class TransitionSwaps:
     high: Float[np.ndarray, "source symbol"]
     whole: Float[np.ndarray, "source symbol"]
     control: Float[np.ndarray, "source symbol"]
-
-
-@dataclass(frozen=True)
-class Learned:
-    """How the subspace was found.
-
-    Attributes:
-        how: "closed form" (discriminants of the machine's states) or "descent".
-        n_pairs: swaps that it was found with.
-        accuracy, whole: of these, within the subspace and with the whole state put in.
-        loss: what descent makes smaller: mean squared distance of squashed outputs from what is wanted.
-        n_steps: of the descent.
-        settled: whether no step made the loss smaller in the end. It may be a local minimum all the same.
-    """
-
-    how: str
-    n_pairs: int
-    accuracy: float
-    whole: float
-    loss: float
-    n_steps: int
-    settled: bool
 
 
 @dataclass(frozen=True, repr=False)
@@ -173,12 +153,12 @@ class MachineStates(Result):
 
     def figure(self) -> "go.Figure":
         """The accuracy from each state into each, beside that of random subspaces."""
-        from rnnscope.analyses.causal.figures import swaps_figure
-
-        return swaps_figure(self)
+        names, pairs = [str(state) for state in self.states], self.of_pairs
+        told = "Swaps of states, % right", "state put in", "state before"
+        return tables_figure(*told, names, names, pairs.accuracy, (pairs.low, pairs.high), pairs.control)
 
     def transitions_figure(self) -> "go.Figure":
         """The accuracy of each transition, beside that of random subspaces."""
-        from rnnscope.analyses.causal.figures import transitions_figure
-
-        return transitions_figure(self)
+        names, moves = [str(state) for state in self.states], self.of_transitions
+        told = "Transitions, % right", "symbol", "state put in"
+        return tables_figure(*told, list(self.symbols), names, moves.accuracy, (moves.low, moves.high), moves.control)

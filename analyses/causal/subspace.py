@@ -56,6 +56,29 @@ class Found:
         return -self.accuracy, round(self.loss, 6)
 
 
+@dataclass(frozen=True)
+class Learned:
+    """How a subspace was found.
+
+    Attributes:
+        how: "closed form" (discriminants of the variable) or "descent".
+        n_pairs: swaps that it was found with.
+        accuracy: share of these after which the network does as it ought to.
+        reachable: what could be expected of these: see `Search`.
+        loss: what descent makes smaller: mean squared distance of squashed outputs from what is wanted.
+        n_steps: of the descent.
+        settled: whether no step made the loss smaller in the end; it may be a local minimum all the same.
+    """
+
+    how: str
+    n_pairs: int
+    accuracy: float
+    reachable: float
+    loss: float
+    n_steps: int
+    settled: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Search:
     """What subspaces are sought with.
@@ -83,6 +106,18 @@ class Search:
     def will_do(self, found: Found) -> bool:
         return found.accuracy >= self.reachable - self.tolerance
 
+    def learned(self, found: Found) -> Learned:
+        """What a result says of how the subspace was found."""
+        return Learned(
+            how=found.how,
+            n_pairs=len(self.swaps),
+            accuracy=found.accuracy,
+            reachable=self.reachable,
+            loss=found.loss,
+            n_steps=found.n_steps,
+            settled=found.settled,
+        )
+
 
 def find_subspace(search: Search, dimensions: int | None, most: int) -> Found:
     """The subspace of so many dimensions; None: of the fewest, up to `most`, that will do, and of the best number where
@@ -93,13 +128,12 @@ def find_subspace(search: Search, dimensions: int | None, most: int) -> Found:
         forms = _Forms(search, basis)
         if dimensions is not None:
             return _best(search, basis, forms, min(dimensions, basis.shape[1]))
-        tried: dict[int, Found] = {}
-        for k in range(1, most + 1):
-            tried[k] = forms.best(k)[0]
-            if search.will_do(tried[k]):
-                break
-        at = k if search.will_do(tried[k]) else max(1, min(len(np.unique(search.values)) - 1, most))
+        tried, at = {1: forms.best(1)[0]}, 1
+        while at < most and not search.will_do(tried[at]):
+            at += 1
+            tried[at] = forms.best(at)[0]
         if not search.will_do(tried[at]):
+            at = max(1, min(len(np.unique(search.values)) - 1, most))
             tried[at] = _best(search, basis, forms, at)
         upward = not search.will_do(tried[at])
         while (at < most and not search.will_do(tried[at])) if upward else at > 1:
@@ -171,7 +205,9 @@ def _best(search: Search, basis: Columns, forms: _Forms, k: int) -> Found:
     return best
 
 
-def _descend(search: Search, basis: Columns, start: Float[np.ndarray, "axis direction"]) -> Found:
+def _descend(
+    search: Search, basis: Float[np.ndarray, "unit axis"], start: Float[np.ndarray, "axis direction"]
+) -> Found:
     """Gradient descent over subspaces, with step lengths of Barzilai and Borwein (IMA J. Numer. Anal. 8, 1988)."""
     difference = (search.swaps.source - search.swaps.base) @ basis
 

@@ -145,11 +145,11 @@ class Going:
 
     def _decided(self, outputs: np.ndarray) -> np.ndarray:
         finite = np.isfinite(outputs).all(-1)
-        found = np.asarray(self.labels(np.where(finite[..., None], outputs, 0.0)))
+        found = np.asarray(self.labels(np.where(np.expand_dims(finite, -1), outputs, 0.0)))
         if found.dtype != bool and not np.issubdtype(found.dtype, np.integer):
             raise ValueError(f"labels must return whole numbers (a decision for each head), got {found.dtype}")
         found = found.reshape(*outputs.shape[:-1], -1).astype(np.int64)
-        return np.where(finite[..., None], found, UNDECIDED)
+        return np.where(np.expand_dims(finite, -1), found, UNDECIDED)
 
     def _slope(self, states: np.ndarray) -> Float[np.ndarray, "output unit"] | None:
         """The matrix of an affine readout; None for one that is not."""
