@@ -227,8 +227,8 @@ class _Design:
         if len(bases) < 2:
             stay = f" and the same {', '.join(each.name for each in self.kept)}" if self.kept else ""
             raise NotApplicable(
-                f"of {len(self.shown.states)} trials, {len(bases)} pairs to {('learn from', 'test with')[which]} differ "
-                f"in {self.values.name}, with a third trial that has the one value{stay}: show more trials"
+                f"of {len(self.shown.states)} trials {len(bases)} pairs to {('learn from', 'test with')[which]} differ in "
+                f"{self.values.name}, with a third trial that has the one value{stay}: show more trials"
             )
         states, inputs, counts = self.shown.states[:, self.at], self._inputs(bases), self._counts(bases)
         if self.counterfactual is None:
@@ -267,7 +267,7 @@ class _Design:
     @property
     def _trials(self) -> Trials:
         if self.shown.trials is None or self.task is None or self.task.loss == "sinkhorn":
-            raise NotApplicable("counterfactual takes trials of a task with targets: give trial_labels= instead")
+            raise NotApplicable("counterfactual takes trials of a task with targets: give trial_labels=")
         return self.shown.trials
 
     def _targets(self, bases: np.ndarray, sources: np.ndarray) -> np.ndarray:

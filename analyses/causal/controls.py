@@ -49,7 +49,7 @@ class SingleUnits:
 
 def interval(low: float, high: float) -> str:
     """Two shares in per cent, rounded outwards."""
-    return f"{np.floor(1000 * low + 1e-6) / 10:.4g} to {np.ceil(1000 * high - 1e-6) / 10:.4g}"
+    return f"{np.floor(1000 * low + 1e-6) / 10:.4g} to {np.ceil(1000 * high - 1e-6) / 10 + 0.0:.4g}"
 
 
 def draw_subspaces(

@@ -186,6 +186,15 @@ def _check_machine(machine: Machine, reader: Reader) -> None:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Swaps, the words before the sources, and what is read after the swap."""
+
+    swaps: Swaps
+    words: Leading
+    symbols: Int64[np.ndarray, "pair time"]
+
+
 class _Experiment:
     """Swaps of states after words, as they are asked for."""
 
@@ -221,8 +230,8 @@ class _Experiment:
         first: Int64[np.ndarray, " pair"] | None,
         held_out: bool,
         rng: np.random.Generator,
-    ) -> tuple[Swaps, Leading]:
-        """Swaps between states of the machine, and the words of the sources. With a first symbol for each, what is read
+    ) -> "_Drawn":
+        """Swaps between states of the machine. With a first symbol for each, what is read
         next tells only where it leads, and nothing after that counts."""
         after, machine = np.arange(self.n_steps + 1 + (first is not None)), self.machine
         from_base, from_source = (self._words[held_out].draw(each, rng) for each in (base, source))
@@ -245,14 +254,8 @@ class _Experiment:
         begun = (from_base.length > 0) & (from_source.length > 0)
         counts = (after <= last[:, None]) & ((after > 0) | begun[:, None] if first is None else after > 0)
         inputs = alphabet[symbols]
-        return Swaps(
-            base=states[0],
-            source=states[1],
-            inputs=inputs,
-            wanted=machine.outputs[states_from(machine, source, symbols)],
-            counts=counts,
-            aim=self._aims(states[1], inputs),
-        ), from_source
+        wanted = machine.outputs[states_from(machine, source, symbols)]
+        return _Drawn(Swaps(*states, inputs, wanted, counts, self._aims(states[1], inputs)), from_source, symbols)
 
     def _states(self, leading: Leading, rng: np.random.Generator) -> Float[np.ndarray, "pair unit"]:
         part = max(AT_ONCE // ((self.sizes.length + 1) * self.reader.map.state_size), 1)
@@ -278,7 +281,7 @@ def _search(experiment: _Experiment, n_descent: int, n_restarts: int, tolerance:
     a, b = np.nonzero(~np.eye(len(states), dtype=bool))
     turn = np.concatenate([rng.permutation(len(a)) for _ in range(-(-n // len(a)))])[:n]
     base, source = states[a[turn]], states[b[turn]]
-    swaps, _ = experiment.swaps(base, source, None, False, rng)
+    swaps = experiment.swaps(base, source, None, False, rng).swaps
     reachable = float(experiment.going.right(swaps, None).mean())
     values = np.concatenate([base, source])
     return Search(experiment.going, swaps, values, n_descent, n_restarts, tolerance, reachable, seed)
@@ -291,7 +294,8 @@ def _tested(
     rng, states, m = np.random.default_rng([seed, 0xD4]), experiment.states, experiment.sizes.n_pairs
     going, columns, k, n_symbols = search.going, best.columns, len(states), experiment.machine.n_symbols
     a, b = (np.repeat(each.ravel(), m) for each in np.indices((k, k)))
-    swaps, words = experiment.swaps(states[a], states[b], None, True, rng)
+    drawn = experiment.swaps(states[a], states[b], None, True, rng)
+    swaps = drawn.swaps
     other = a != b
     random, (_, visited) = random_subspaces(going, swaps[other], columns, n_random, seed)
 
@@ -316,7 +320,8 @@ def _tested(
 
     state, first, _ = (each.ravel() for each in np.indices((k, n_symbols, m)))
     elsewhere = (state + rng.integers(1, k, size=state.shape)) % k
-    moves, _ = experiment.swaps(states[elsewhere], states[state], first, True, rng)
+    moves = experiment.swaps(states[elsewhere], states[state], first, True, rng).swaps
+    taken_wrong, taken_right = _taken(experiment, drawn)
     moved = going.right(moves, columns)
     moved_low, moved_high = wilson_interval(moved.reshape(k, n_symbols, -1).sum(-1), m)
     return MachineStates(
@@ -328,7 +333,7 @@ def _tested(
         learned=search.learned(best),
         of_states=StateSwaps(
             n_pairs=n,
-            n_distinct=np.array([_n_distinct(words, other & (b == each)) for each in range(k)], np.int64),
+            n_distinct=np.array([_n_distinct(drawn.words, other & (b == each)) for each in range(k)], np.int64),
             accuracy=into,
             low=into_low,
             high=into_high,
@@ -346,6 +351,8 @@ def _tested(
             high=moved_high,
             whole=shares(going.right(moves, None), k, n_symbols),
             control=shares(right_of_each(going, moves, visited).mean(0), k, n_symbols),
+            taken_wrong=taken_wrong,
+            taken_right=taken_right,
         ),
         random=random,
     )
@@ -353,3 +360,22 @@ def _tested(
 
 def _n_distinct(leading: Leading, which: np.ndarray) -> int:
     return len({word[:n].tobytes() for word, n in zip(leading.words[which], leading.length[which], strict=True)})
+
+
+def _taken(experiment: _Experiment, drawn: _Drawn) -> tuple[np.ndarray, np.ndarray]:
+    """Which transitions of the machine the words of whole-state swaps took, by the source's word and then up to the
+    first wrong decision: shares of the swaps that went wrong, and of those that did not, (source, symbol)."""
+    machine, swaps, n = experiment.machine, drawn.swaps, len(drawn.symbols)
+    wrong = (experiment.going.decisions(swaps.source, swaps.inputs) != swaps.wanted).any(-1) & swaps.counts
+    lasts = np.where(wrong.any(1), wrong.argmax(1), wrong.shape[1])
+    taken = np.zeros((n, machine.n_states, machine.n_symbols), bool)
+    state, rows = np.full(n, machine.initial), np.arange(n)
+    for read, ends in ((drawn.words.words, drawn.words.length), (drawn.symbols, lasts)):
+        for t in range(read.shape[1]):
+            going = rows[ends > t]
+            symbol = read[going, t]
+            taken[going, state[going], symbol] = True
+            state[going] = machine.transitions[state[going], symbol]
+    failed, none = wrong.any(1), np.full(taken.shape[1:], np.nan)
+    wrong_share, right_share = (taken[which].mean(0) if which.any() else none for which in (failed, ~failed))
+    return wrong_share[experiment.states], right_share[experiment.states]

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+# With fewer whole states that go on as the machine says, the summary tells where to look for an error in it.
+FOLLOWS = 0.95
+
+
 @dataclass(frozen=True)
 class StateSwaps:
     """Shares of swaps after which the network goes on as the machine does from the source's state, from a base in
@@ -71,6 +75,9 @@ class TransitionSwaps:
     Attributes:
         n_pairs: swaps for each transition, from a base in another state.
         accuracy, low, high, whole, control: as of `StateSwaps`.
+        taken_wrong: of the swaps of whole states of `PairSwaps` that went wrong, the share whose words took the
+            transition before that: all of them, where it alone is not the network's. NaN where none went wrong.
+        taken_right: the same share of those that did not.
     """
 
     n_pairs: int
@@ -79,6 +86,14 @@ class TransitionSwaps:
     high: Float[np.ndarray, "source symbol"]
     whole: Float[np.ndarray, "source symbol"]
     control: Float[np.ndarray, "source symbol"]
+    taken_wrong: Float[np.ndarray, "source symbol"]
+    taken_right: Float[np.ndarray, "source symbol"]
+
+    @property
+    def suspect(self) -> tuple[int, int]:
+        """The transition (row, symbol) that swaps which went wrong took more often than others, by the largest
+        difference: where to look first."""
+        return _lowest(self.taken_right - self.taken_wrong)
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,7 +151,7 @@ class MachineStates(Result):
     def summary(self) -> str:
         """One sentence: how many dimensions, how often it works, the worst state and transition, and the controls."""
         swaps, moves, worst = self.of_states, self.of_transitions, self.worst
-        state, symbol = np.unravel_index(int(np.round(moves.accuracy, 12).argmin()), moves.accuracy.shape)
+        state, symbol = _lowest(moves.accuracy)
         left = self.n_states - len(self.states)
         searched = "" if self.learned.settled else ", the search for it stopped before it settled"
         return (
@@ -148,7 +163,19 @@ class MachineStates(Result):
             f"{self.states[state]} by {self.symbols[symbol]}: {percent(moves.accuracy[state, symbol])} "
             f"({interval(moves.low[state, symbol], moves.high[state, symbol])}); the whole state put in: "
             f"{percent(float(swaps.whole.mean()))}, worst {percent(float(swaps.whole.min()))}; "
-            f"{self.random.told()}"
+            f"{self.random.told()}{self._suspicion()}"
+        )
+
+    def _suspicion(self) -> str:
+        """Where the machine may be wrong, of one that the network itself does not follow."""
+        moves = self.of_transitions
+        if self.of_states.whole.mean() >= FOLLOWS or np.isnan(moves.taken_right).any():
+            return ""
+        state, symbol = moves.suspect
+        return (
+            f"; the network does not go on as this machine even with its whole state: {self.symbols[symbol]} in "
+            f"state {self.states[state]} was read before {percent(moves.taken_wrong[state, symbol])} of swaps that went "
+            f"wrong and in {percent(moves.taken_right[state, symbol])} of the others"
         )
 
     def figure(self) -> "go.Figure":
@@ -162,3 +189,9 @@ class MachineStates(Result):
         names, moves = [str(state) for state in self.states], self.of_transitions
         told = "Transitions, % right", "symbol", "state put in"
         return tables_figure(*told, list(self.symbols), names, moves.accuracy, (moves.low, moves.high), moves.control)
+
+
+def _lowest(values: Float[np.ndarray, "row column"]) -> tuple[int, int]:
+    """The place of the least, the first of those that differ by rounding alone."""
+    row, column = np.unravel_index(int(np.round(values, 12).argmin()), values.shape)
+    return int(row), int(column)
