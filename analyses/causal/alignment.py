@@ -226,9 +226,10 @@ class _Design:
             bases, sources, third = (each[third >= 0] for each in (bases, sources, third))
         if len(bases) < 2:
             stay = f" and the same {', '.join(each.name for each in self.kept)}" if self.kept else ""
+            purpose = ("learn from", "test with")[which]
             raise NotApplicable(
-                f"of {len(self.shown.states)} trials {len(bases)} pairs to {('learn from', 'test with')[which]} differ in "
-                f"{self.values.name}, with a third trial that has the one value{stay}: show more trials"
+                f"of {len(self.shown.states)} trials {len(bases)} pairs to {purpose} differ in {self.values.name}, "
+                f"with a third trial that has the one value{stay}: show more trials"
             )
         states, inputs, counts = self.shown.states[:, self.at], self._inputs(bases), self._counts(bases)
         if self.counterfactual is None:

@@ -72,7 +72,7 @@ class Alignment(Result):
         made: how it was found.
     """
 
-    rows: ClassVar[str] = "source"
+    rows: ClassVar[str] = "base"
 
     variable: str
     levels: tuple[str, ...]

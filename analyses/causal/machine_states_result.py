@@ -173,9 +173,9 @@ class MachineStates(Result):
             return ""
         state, symbol = moves.suspect
         return (
-            f"; the network does not go on as this machine even with its whole state: {self.symbols[symbol]} in "
-            f"state {self.states[state]} was read before {percent(moves.taken_wrong[state, symbol])} of swaps that went "
-            f"wrong and in {percent(moves.taken_right[state, symbol])} of the others"
+            "; the network does not go on as this machine even with its whole state: in state "
+            f"{self.states[state]} {self.symbols[symbol]} was read before {percent(moves.taken_wrong[state, symbol])} "
+            f"of swaps that went wrong and in {percent(moves.taken_right[state, symbol])} of the others"
         )
 
     def figure(self) -> "go.Figure":
