@@ -67,7 +67,7 @@ def align_subspace(
     n_random: Count = 20,
     n_descent: Whole = 60,
     n_restarts: Whole = 1,
-    tolerance: Share = 0.01,
+    tolerance: Share = 0.005,
     seed: Seed = 0,
 ) -> Alignment:
     """Find the subspace that carries a variable, and test it on pairs of trials that it was not learned from.

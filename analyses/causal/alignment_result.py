@@ -63,7 +63,7 @@ class Alignment(Result):
         levels: its values.
         kept: variables that are to stay the base's.
         time: the step after which states are swapped.
-        columns: orthonormal columns of the subspace.
+        columns: orthonormal columns of the subspace; as rows, `columns.T`, they are the `directions` of an intervention.
         learned: how it was found.
         held_out: how often swaps within it do what they ought to.
         by_value: the same for each pair of values.
@@ -111,5 +111,5 @@ class Alignment(Result):
     def figure(self) -> "go.Figure":
         """The accuracy from each value into each, beside that of random subspaces."""
         found, names = self.by_value, list(self.levels)
-        told = f"Swaps of {self.variable}, % right", "value put in", "value before"
-        return tables_figure(*told, names, names, found.accuracy, (found.low, found.high), found.control)
+        told, chance = (f"Swaps of {self.variable}, % right", "value put in", "value before"), self.random.any.mean()
+        return tables_figure(*told, names, names, found.accuracy, (found.low, found.high), found.control, float(chance))

@@ -21,9 +21,10 @@ def tables_figure(
     accuracy: Float[np.ndarray, "row column"],
     ends: tuple[Float[np.ndarray, "row column"], Float[np.ndarray, "row column"]],
     control: Float[np.ndarray, "row column"],
+    any_directions: float,
 ) -> "go.Figure":
-    """Shares that are right, in per cent, with their intervals on pointing, above those of the control: one below the
-    other both are as wide as the figure."""
+    """Shares that are right, in per cent, with their intervals on pointing, above those of random subspaces of visited
+    states (of any directions the mean stands beside): one below the other both are as wide as the figure."""
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import SEQUENTIAL, TEMPLATE
@@ -31,7 +32,7 @@ def tables_figure(
     figure = make_subplots(
         rows=2,
         vertical_spacing=0.2,
-        subplot_titles=["within the subspace", "within random subspaces of visited states"],
+        subplot_titles=["within the subspace", f"random, where states differ (any: {any_directions:.0%})"],
     )
     figure.update_layout(template=TEMPLATE, title={"text": title})
     figure.update_annotations(font_size=13)
@@ -54,7 +55,10 @@ def tables_figure(
             row=row,
             col=1,
         )
-    figure.update_xaxes(showgrid=False, type="category", tickangle=0, automargin=True)
+    # Names of one place as in a table; longer or more ones stand upright, as many as there is room for.
+    narrow = numbers and max(map(len, columns)) <= 3
+    figure.update_xaxes(showgrid=False, type="category", tickangle=0 if narrow else 90, automargin=True)
+    figure.update_xaxes(nticks=min(len(columns), 2 * MOST_NUMBERS), tickfont_size=14 if narrow else 10)
     figure.update_yaxes(showgrid=False, autorange="reversed", type="category", title_text=down, automargin=True)
     figure.update_xaxes(title_text=across, row=2, col=1)
     return figure

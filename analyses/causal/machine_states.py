@@ -81,7 +81,7 @@ def machine_states(
     n_random: Count = 20,
     n_descent: Whole = 60,
     n_restarts: Whole = 1,
-    tolerance: Share = 0.01,
+    tolerance: Share = 0.005,
     seed: Seed = 0,
 ) -> MachineStates:
     """Put the network's state after one word in the place of that after another, and see whether it goes on as the
@@ -135,6 +135,8 @@ def machine_states(
     if isinstance(automaton, Acceptor) and automaton.made is not None:
         known = automaton.made.settings
         alphabet = known.get("alphabet") if alphabet is None else alphabet
+        if isinstance(alphabet, dict):  # of a large one a result keeps a digest alone
+            raise ValueError("this automaton was extracted with an alphabet that it does not keep: give alphabet=")
         if known.get("labels") is not None and labels is None:
             raise ValueError("this automaton was extracted with labels= of its own: give them here, too")
     found = automaton

@@ -182,13 +182,15 @@ class MachineStates(Result):
         """The accuracy from each state into each, beside that of random subspaces."""
         names, pairs = [str(state) for state in self.states], self.of_pairs
         told = "Swaps of states, % right", "state put in", "state before"
-        return tables_figure(*told, names, names, pairs.accuracy, (pairs.low, pairs.high), pairs.control)
+        chance, ends = float(self.random.any.mean()), (pairs.low, pairs.high)
+        return tables_figure(*told, names, names, pairs.accuracy, ends, pairs.control, chance)
 
     def transitions_figure(self) -> "go.Figure":
         """The accuracy of each transition, beside that of random subspaces."""
         names, moves = [str(state) for state in self.states], self.of_transitions
         told = "Transitions, % right", "symbol", "state put in"
-        return tables_figure(*told, list(self.symbols), names, moves.accuracy, (moves.low, moves.high), moves.control)
+        chance, ends = float(self.random.any.mean()), (moves.low, moves.high)
+        return tables_figure(*told, list(self.symbols), names, moves.accuracy, ends, moves.control, chance)
 
 
 def _lowest(values: Float[np.ndarray, "row column"]) -> tuple[int, int]:

@@ -104,6 +104,27 @@ def test_one_direction_of_a_trained_flip_flop_flips_one_bit_alone(kind: str, bit
     assert found.random.any.mean() < 0.3
 
 
+@pytest.mark.parametrize("kind", ["tanh", "gru"])
+def test_an_intervention_along_the_direction_does_the_same_on_trials_of_another_seed(kind: str):
+    """The columns are the directions of a `Patch`, which goes through the trajectories of the subject."""
+    subject = trained(kind)
+    labels = {"bit": subject.trials(400, 0).targets[:, AT, 1]}
+    found = align_subspace(
+        subject, n_trials=400, time=AT, trial_labels=labels, counterfactual=with_bit_of_source(1), n_random=1
+    )
+    trials = subject.trials(300, 7)
+    bits = trials.targets[:, AT, 1]
+    other = np.array([int(np.flatnonzero(bits != bit)[i % 100]) for i, bit in enumerate(bits)])
+    patch = rs.interventions.Patch(times=[AT], source_trials=other.tolist(), directions=found.columns.T)
+    shown = subject.under(patch).trajectories(trials).states
+    source = Trials(trials.inputs[other], trials.targets[other], trials.mask[other])
+    wanted = with_bit_of_source(1)(trials, source)[:, AT:]
+    got = np.sign(subject.map.readout(shown[:, AT:]))
+    assert (got == wanted).all((1, 2)).mean() >= 0.95
+    untouched = np.sign(subject.map.readout(subject.trajectories(trials).states[:, AT:]))
+    assert (untouched == wanted).all((1, 2)).mean() < 0.05
+
+
 def test_a_third_trial_and_the_task_say_the_same():
     """Whatever bears on what is to come is kept: then a trial with the source's bit shows what the task wants."""
     subject = trained("gru")
