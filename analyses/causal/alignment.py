@@ -82,6 +82,10 @@ def align_subspace(
       has the source's value, and the base's value of each variable in `keep`. Whatever else bears on what is to come
       must be in `keep`.
 
+    That swaps within a subspace do what they ought to does not make it the only one: where something else in the state
+    goes along with the variable, directions that lean towards that do as well, and no swap of visited states tells
+    them apart.
+
     A quarter of the trials each are bases and sources to learn from, and bases and sources to test with. For the states
     of a machine ask `machine_states`. The state is changed after a whole step: in a stack of layers all of it is.
 

@@ -63,7 +63,7 @@ class Alignment(Result):
         levels: its values.
         kept: variables that are to stay the base's.
         time: the step after which states are swapped.
-        columns: orthonormal columns of the subspace; as rows, `columns.T`, they are the `directions` of an intervention.
+        columns: orthonormal columns of the subspace; `columns.T` are the `directions` of an intervention.
         learned: how it was found.
         held_out: how often swaps within it do what they ought to.
         by_value: the same for each pair of values.

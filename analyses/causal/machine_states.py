@@ -7,7 +7,7 @@ abstractions of neural networks", NeurIPS 2021; the subspace as in `subspace.py`
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge
@@ -96,6 +96,9 @@ def machine_states(
     machine's states, or what descent of the network's output error makes of them. A machine that is wrong shows where:
     the whole state put in after words that lead the machine there does not go on as the machine does.
 
+    That swaps within a subspace do what they ought to does not make it the only one: where something else in the state
+    goes along with the machine's, directions that lean towards that do as well.
+
     The state is changed after a whole step. In a stack of layers all of it is, so that no layer sees in the same step
     what was put into the one below.
 
@@ -141,9 +144,7 @@ def machine_states(
             raise ValueError("this automaton was extracted with labels= of its own: give them here, too")
     found = automaton
     if found is None:
-        few = (
-            {} if n_words is None else {"n_words": max(n_words, 2), "budget": 50 * max(n_words, 2), "test_lengths": ()}
-        )
+        few = _few(n_words) if n_words else {}
         found = extract_automaton(subject, task=task, alphabet=alphabet, labels=labels, seed=seed, **few)
     if not isinstance(found, Acceptor | Machine):
         raise NotApplicable(
@@ -164,6 +165,12 @@ def machine_states(
     search = _search(experiment, n_descent, n_restarts, tolerance, seed)
     best = find_subspace(search, dimensions, len(experiment.states) - 1)
     return _tested(experiment, search, best, n_random, seed, symbols)
+
+
+def _few(n_words: int) -> dict[str, Any]:
+    """Settings of an extraction from so many words."""
+    n = max(n_words, 2)
+    return {"n_words": n, "n_test_words": n, "budget": 50 * n, "test_lengths": ()}
 
 
 @dataclass(frozen=True)

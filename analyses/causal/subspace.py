@@ -26,6 +26,7 @@ RIDGES = (1e-7, 1e-4, 1e-2, 1e-1, 1.0, 1e3)
 BEST_FORMS = 2
 # Armijo's rule, and where a step is too small to matter.
 DECREASE, SMALLEST, HALVINGS = 1e-4, 1e-10, 20
+NOTHING_LEFT = 1e-6  # of a loss: it is not made smaller by descent
 FLAT = 1e-14  # a gradient of less, of a loss between 0 and 4, is none
 FORMS, DESCENT = "closed form", "descent"
 
@@ -127,7 +128,7 @@ def find_subspace(search: Search, dimensions: int | None, most: int) -> Found:
         most = min(most, basis.shape[1])
         forms = _Forms(search, basis)
         if dimensions is not None:
-            return _best(search, basis, forms, min(dimensions, basis.shape[1]))
+            return _polished(search, basis, _best(search, basis, forms, min(dimensions, basis.shape[1])))
         tried, at = {1: forms.best(1)[0]}, 1
         while at < most and not search.will_do(tried[at]):
             at += 1
@@ -142,7 +143,8 @@ def find_subspace(search: Search, dimensions: int | None, most: int) -> Found:
             if not upward and not search.will_do(tried[at]):
                 break
         enough = [k for k, found in tried.items() if search.will_do(found)]
-        return tried[min(enough)] if enough else max(tried.values(), key=lambda f: (f.accuracy, -f.columns.shape[1]))
+        best = tried[min(enough)] if enough else max(tried.values(), key=lambda f: (f.accuracy, -f.columns.shape[1]))
+        return _polished(search, basis, best)
 
 
 def _basis(swaps: Swaps) -> Columns:
@@ -203,6 +205,14 @@ def _best(search: Search, basis: Columns, forms: _Forms, k: int) -> Found:
         if best.accuracy >= 1:
             break
     return best
+
+
+def _polished(search: Search, basis: Columns, found: Found) -> Found:
+    """A closed form after a descent from there: of several subspaces that do, one after whose swap outputs are closer to
+    what is wanted."""
+    if found.how == DESCENT or not search.n_steps or found.loss <= NOTHING_LEFT:
+        return found
+    return min(found, _descend(search, basis, basis.T @ found.columns), key=lambda each: each.rank)
 
 
 def _descend(
