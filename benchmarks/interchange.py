@@ -9,9 +9,8 @@
 - acceptors: the trained networks of tests/data/automata that are robust, with the true machine of their language.
 - flip-flops: networks of 3 bits, trained here; the table of their eight states, and one direction for each bit.
 - students: GRUs of 24 units trained on a machine's language so that the state of the compiled machine can be read
-  from a planted subspace, and with everything outside exchanged between trials after every step, and with the same mean there
-  in all states: what carries the state is known up to what training reaches, which is the accuracy of swaps within the
-  planted axes.
+  from planted axes; outside these another trial's state is put in after every step, and the mean is the same in all
+  states. What carries the state is then known up to what training reaches: the accuracy of swaps within the axes.
 - speed: 10,000 different patches at once and one after another.
 """
 
@@ -19,15 +18,16 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.linalg import subspace_angles
 
 import rnnscope as rs
-from rnnscope.analyses import align_subspace, machine_states
+from rnnscope.analyses import MachineStates, align_subspace, machine_states
 from rnnscope.analyses.causal.swaps import Going, Swaps
-from rnnscope.maps import Conjugated
+from rnnscope.maps import CompleteMap, Conjugated
 from rnnscope.tasks import FlipFlop, Trials
 from rnnscope.tasks.languages import language
 from rnnscope.tasks.machine import Machine
@@ -81,7 +81,7 @@ def wrong() -> None:
         transitions = true.transitions.copy()
         transitions[state, symbol] = (transitions[state, symbol] + 1 + rng.integers(true.n_states - 1)) % true.n_states
         other = Machine(transitions, true.outputs)
-        few = {"n_learn": 64, "n_random": 1, "n_descent": 0}
+        few: dict[str, Any] = {"n_learn": 64, "n_random": 1, "n_descent": 0}
         try:
             found = machine_states(rs.compile_machine(true), automaton=other, alphabet=np.eye(2), **few)
         except rs.NotApplicable:  # it never leaves its first state
@@ -109,8 +109,7 @@ def acceptor(name: str) -> rs.StateMap:
     return rs.wrap(rnn, readout=head, initial=weights["h0"])
 
 
-def told(name: str, found: object) -> None:
-    assert isinstance(found, rs.analyses.MachineStates)
+def told(name: str, found: MachineStates) -> None:
     swaps, worst = found.of_states, found.worst
     assert found.made is not None
     print(
@@ -173,7 +172,7 @@ def flip_flops() -> None:
     print("\n".join(told_bits))
 
 
-def student(machine: Machine, seed: int) -> tuple[rs.StateMap, np.ndarray, float]:
+def student(machine: Machine, seed: int) -> tuple[CompleteMap, np.ndarray, float]:
     """A GRU trained on what a machine shows, with the machine's state in planted axes; the axes; its accuracy."""
     units, k = 24, machine.n_states - 1
     rng = torch.Generator().manual_seed(seed)
@@ -212,14 +211,14 @@ def student(machine: Machine, seed: int) -> tuple[rs.StateMap, np.ndarray, float
     rnn, read = torch.nn.GRU(machine.n_symbols, units), torch.nn.Linear(units, 2)
     rnn.load_state_dict({f"{name}_l0": value for name, value in cell.state_dict().items()})
     read.load_state_dict({"weight": (head.weight @ axes.T).detach(), "bias": head.bias.detach()})
-    network = rs.wrap(rnn, readout=read)
+    network = rs.as_subject(rs.wrap(rnn, readout=read)).map
     test = words.integers(machine.n_symbols, size=(500, 30))
     inputs = np.eye(machine.n_symbols)[test]
     got = network.readout(network.unroll(np.zeros((500, units)), inputs)).argmax(-1)
     return network, axes.numpy().astype(np.float64), float((got == machine.outputs[machine.run(test), 0]).all(1).mean())
 
 
-def within_planted(network: rs.StateMap, machine: Machine, axes: np.ndarray) -> float:
+def within_planted(network: CompleteMap, machine: Machine, axes: np.ndarray) -> float:
     """Share of swaps within the planted axes that are right, from and into whatever state."""
     rng, n = np.random.default_rng(5), 1000
     words, after = rng.integers(machine.n_symbols, size=(2, n, 15)), rng.integers(machine.n_symbols, size=(n, 10))

@@ -264,7 +264,9 @@ class _Experiment:
         counts = (after <= last[:, None]) & ((after > 0) | begun[:, None] if first is None else after > 0)
         inputs = alphabet[symbols]
         wanted = machine.outputs[states_from(machine, source, symbols)]
-        return _Drawn(Swaps(*states, inputs, wanted, counts, self._aims(states[1], inputs)), from_source, symbols)
+        return _Drawn(
+            Swaps(states[0], states[1], inputs, wanted, counts, self._aims(states[1], inputs)), from_source, symbols
+        )
 
     def _states(self, leading: Leading, rng: np.random.Generator) -> Float[np.ndarray, "pair unit"]:
         part = max(AT_ONCE // ((self.sizes.length + 1) * self.reader.map.state_size), 1)

@@ -73,7 +73,7 @@ def _pool(
         pool = {}
         for name, values in trial_labels.items():
             found = np.asarray(values)
-            if found.shape not in (shape[:1], shape) or found.dtype.kind not in "biufUS":
+            if found.shape not in ((shape[0],), shape) or found.dtype.kind not in "biufUS":
                 raise ValueError(
                     f"trial_labels[{name!r}] must be numbers or words of shape ({shape[0]},) or {shape}, got "
                     f"{found.dtype} of shape {found.shape}"

@@ -208,8 +208,8 @@ def _best(search: Search, basis: Columns, forms: _Forms, k: int) -> Found:
 
 
 def _polished(search: Search, basis: Columns, found: Found) -> Found:
-    """A closed form after a descent from there: of several subspaces that do, one after whose swap outputs are closer to
-    what is wanted."""
+    """A closed form after a descent from there: of several subspaces that do, one after whose swap outputs are closer
+    to what is wanted."""
     if found.how == DESCENT or not search.n_steps or found.loss <= NOTHING_LEFT:
         return found
     return min(found, _descend(search, basis, basis.T @ found.columns), key=lambda each: each.rank)

@@ -1,6 +1,7 @@
 """Subspaces that carry variables of trials, in systems where they were planted and in trained networks."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,7 +116,8 @@ def test_an_intervention_along_the_direction_does_the_same_on_trials_of_another_
     trials = subject.trials(300, 7)
     bits = trials.targets[:, AT, 1]
     other = np.array([int(np.flatnonzero(bits != bit)[i % 100]) for i, bit in enumerate(bits)])
-    patch = rs.interventions.Patch(times=[AT], source_trials=other.tolist(), directions=found.columns.T)
+    rows = tuple(map(tuple, found.columns.T.tolist()))
+    patch = rs.interventions.Patch(times=(AT,), source_trials=tuple(other.tolist()), directions=rows)
     shown = subject.under(patch).trajectories(trials).states
     source = Trials(trials.inputs[other], trials.targets[other], trials.mask[other])
     wanted = with_bit_of_source(1)(trials, source)[:, AT:]
@@ -183,7 +185,8 @@ def test_a_variable_that_is_not_there_is_not_found():
 
 def test_labels_of_each_step_and_horizons():
     subject = trained("gru")
-    bits, few = subject.trials(400, 0).targets, {"n_trials": 400, "time": AT, "n_random": 2, "n_descent": 0}
+    bits = subject.trials(400, 0).targets
+    few: dict[str, Any] = {"n_trials": 400, "time": AT, "n_random": 2, "n_descent": 0}
     one = align_subspace(subject, trial_labels={"a": bits[:, AT, 0], "b": bits[:, AT, 1]}, **few)
     labels = {"a": bits[..., 0], "b": bits[..., 1]}
     assert np.array_equal(align_subspace(subject, trial_labels=labels, **few).columns, one.columns)
@@ -192,7 +195,7 @@ def test_labels_of_each_step_and_horizons():
 
 def test_what_cannot_be_asked_says_why():
     subject = trained("gru")
-    few = {"n_trials": 40, "n_random": 2}
+    few: dict[str, Any] = {"n_trials": 40, "n_random": 2}
     with pytest.raises(ValueError, match="no variable 'colour' of these trials"):
         align_subspace(subject, variable="colour", **few)
     with pytest.raises(ValueError, match="time must be a step of every trial, 0 to 19, got 20"):

@@ -133,9 +133,9 @@ def test_states_of_trained_acceptors_are_causes(name: str, number: int):
 def test_every_state_of_the_flip_flop_is_a_cause(kind: str):
     """Its task shows words of its own: random ones leave some bits unset."""
     subject = flip_flop(kind)
-    shown = 1 - 2 * (np.arange(8)[:, None] >> np.arange(3) & 1)
-    after = np.where(subject.task.alphabet == 0, shown[:, None], subject.task.alphabet)
-    machine = Machine((after < 0).astype(np.int64) @ (1 << np.arange(3)), subject.task.labels(shown))
+    task, shown = tasks.FlipFlop(3, 20), 1 - 2 * (np.arange(8)[:, None] >> np.arange(3) & 1)
+    after = np.where(task.alphabet == 0, shown[:, None], task.alphabet)
+    machine = Machine((after < 0).astype(np.int64) @ (1 << np.arange(3)), task.labels(shown))
     found = machine_states(subject, automaton=machine, n_pairs=10, n_learn=200, n_random=5)
     assert found.words == "task"
     assert len(found.states) == 8
