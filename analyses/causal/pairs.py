@@ -59,8 +59,8 @@ def variables_at(
     exchanged, *kept = (_values(each, pool) for each in (name, *keep))
     if len(exchanged.levels) < 2:
         raise NotApplicable(
-            f"{name} is {', '.join(exchanged.levels)} in all {len(exchanged.of_trial)} trials at step {time}, and a swap "
-            "needs two values: choose another variable or step, or show more trials"
+            f"{name} is {', '.join(exchanged.levels)} in all {len(exchanged.of_trial)} trials at step {time}, and a "
+            "swap needs two values: choose another variable or step, or show more trials"
         )
     return exchanged, tuple(kept)
 
