@@ -232,7 +232,7 @@ def within_planted(network: CompleteMap, machine: Machine, axes: np.ndarray) -> 
 
 def students() -> None:
     print(
-        "| student of | words right | planted axes | dimensions | angle to them | right | worst state | any | visited |"
+        "| student of | words right | planted axes | dimensions, angle | fewest, angle | right | worst state | any | visited |"
     )
     for name in ("parity", "tomita-4", "tomita-5"):
         for seed in range(2):
@@ -242,9 +242,9 @@ def students() -> None:
             found = machine_states(network, automaton=machine, alphabet=np.eye(2), dimensions=axes.shape[1])
             fewest = machine_states(network, automaton=machine, alphabet=np.eye(2))
             planted = within_planted(network, machine, axes)
+            asked, needed = (f"{each.columns.shape[1]}, {degrees(axes, each.columns):.1f}" for each in (found, fewest))
             print(
-                f"| {name}, {seed} | {right:.3f} | {planted:.3f} | {axes.shape[1]} ({found.learned.how}); "
-                f"{fewest.columns.shape[1]} do | {degrees(axes, found.columns):.1f} | {found.accuracy:.3f} | "
+                f"| {name}, {seed} | {right:.3f} | {planted:.3f} | {asked} | {needed} | {found.accuracy:.3f} | "
                 f"{found.of_states.accuracy.min():.3f} | {found.random.any.mean():.2f} | "
                 f"{found.random.visited.mean():.2f} |",
                 flush=True,
