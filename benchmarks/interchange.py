@@ -231,9 +231,8 @@ def within_planted(network: CompleteMap, machine: Machine, axes: np.ndarray) -> 
 
 
 def students() -> None:
-    print(
-        "| student of | words right | planted axes | dimensions, angle | fewest, angle | right | worst state | any | visited |"
-    )
+    head = "| student of | words right | planted axes | dimensions, angle | fewest, angle | right | worst state |"
+    print(head, "any | visited |")
     for name in ("parity", "tomita-4", "tomita-5"):
         for seed in range(2):
             machine = language(name).machine
