@@ -5,9 +5,16 @@ Each declares itself where it stands (`rnnscope.registry.analysis`), and is in t
 
 from rnnscope.analyses.analyse import Analysed, analyse
 from rnnscope.analyses.automata import Acceptor, Emitter, Predictor, extract_automaton
-from rnnscope.analyses.causal.ablation import ablate_units
-from rnnscope.analyses.causal.ablation_result import Ablation
-from rnnscope.analyses.causal.patching import Patching, patch_states
+from rnnscope.analyses.causal import (
+    Ablation,
+    Alignment,
+    MachineStates,
+    Patching,
+    ablate_units,
+    align_subspace,
+    machine_states,
+    patch_states,
+)
 from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.fixed_points import (
     Basins,
@@ -75,6 +82,7 @@ __all__ = [
     "COMPARISONS",
     "Ablation",
     "Acceptor",
+    "Alignment",
     "Analysed",
     "Analysis",
     "Basins",
@@ -99,6 +107,7 @@ __all__ = [
     "LyapunovOverTraining",
     "LyapunovSpectrum",
     "Machine",
+    "MachineStates",
     "MarginalManifolds",
     "NotApplicable",
     "Patching",
@@ -111,6 +120,7 @@ __all__ = [
     "Subspaces",
     "SwitchingLinear",
     "ablate_units",
+    "align_subspace",
     "analyse",
     "basin_fractions",
     "certify_fixed_points",
@@ -136,6 +146,7 @@ __all__ = [
     "linearise_along",
     "lyapunov_over_training",
     "lyapunov_spectrum",
+    "machine_states",
     "marginal_manifolds",
     "patch_states",
     "plan",

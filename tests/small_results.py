@@ -12,6 +12,7 @@ from rnnscope.analyses import extract_automaton
 from rnnscope.network import Network
 from rnnscope.records.results import Result
 from rnnscope.tasks import Parity
+from rnnscope.tasks.machine import Machine
 
 FEW: dict[str, Any] = {"n_words": 10, "length": 12, "n_test_words": 10, "compare": False}
 
@@ -51,6 +52,9 @@ def every_result(folder: Path) -> dict[str, Result]:
     points = analyses.find_fixed_points(network, n_starts=16)
     trials = task.sample(4, np.random.default_rng(0))
     shown = np.random.default_rng(1).integers(2, size=(8, 12, 1)).astype(float)
+    parity = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
+    few: dict[str, Any] = {"n_random": 2, "n_descent": 2}
+    swaps: dict[str, Any] = {"alphabet": [[0.0], [1.0]], "n_pairs": 4, "n_learn": 16, **few}
     return {
         "fixed_points": points,
         "linearisation": analyses.linearise(network, fixed_points=points),
@@ -75,6 +79,10 @@ def every_result(folder: Path) -> dict[str, Result]:
         "ablation": analyses.ablate_units(network, inputs=trials, by="clusters", n_groups=2, n_controls=3, points=True),
         "patching": analyses.patch_states(network, inputs=trials, n_pairs=2, n_times=2),
         "automaton": analyses.extract_automaton(network, task=task, n_test_words=20),
+        "alignment": analyses.align_subspace(
+            network, inputs=np.concatenate([shown] * 4), trial_labels={"first": np.tile(shown[:, 0, 0], 4)}, **few
+        ),
+        "machine_states": analyses.machine_states(network, automaton=parity, **swaps),
         "predictor": predictor(with_process=True),
         "emitter": emitter(),
         "compare": analyses.compare_networks([network, other], inputs=shown),

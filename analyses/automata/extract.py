@@ -12,7 +12,6 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
-from jaxtyping import Num
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.automata.cost import (
@@ -32,11 +31,10 @@ from rnnscope.analyses.automata.emitting.emitter import extract_emitter
 from rnnscope.analyses.automata.emitting.result import Emitter
 from rnnscope.analyses.automata.predicting.predictor import Limits, extract_predictor
 from rnnscope.analyses.automata.predicting.result import Predictor
-from rnnscope.analyses.automata.reader import Reader
+from rnnscope.analyses.automata.reader import reader_for
 from rnnscope.analyses.automata.words import task_words
 from rnnscope.analyses.headings import AUTOMATA
 from rnnscope.cost import Cost
-from rnnscope.maps import CompleteMap
 from rnnscope.question import Axes, Count, Seed
 from rnnscope.registry import Drawing, analysis
 from rnnscope.subjects.not_applicable import NotApplicable
@@ -173,7 +171,7 @@ def extract_automaton(
             if value is not None:
                 raise ValueError(f"{name} is not for networks that predict the next symbol: leave it out")
         vectors = np.eye(state_map.input_size) if alphabet is None else alphabet
-        reader = _reader(state_map, vectors, opening, None, None)
+        reader = reader_for(state_map, vectors, opening, None, None)
         length = length or PREDICTED_LENGTH
         n_words = n_words or PREDICTED_WORDS
         n_test_words = n_test_words or TESTED * n_words
@@ -184,7 +182,7 @@ def extract_automaton(
     if n_states is not None:
         raise ValueError(f"n_states = {n_states} is for networks that predict the next symbol; give max_states")
     if alphabet is not None:
-        reader = _reader(state_map, alphabet, opening, labels, task)
+        reader = reader_for(state_map, alphabet, opening, labels, task)
         length = length or _usual_length(task, len(opening))
         search = Search(
             method,
@@ -216,32 +214,11 @@ def extract_automaton(
     )
 
 
-def _reader(
-    state_map: CompleteMap,
-    alphabet: ArrayLike,
-    opening: Num[np.ndarray, "opening_time input"],
-    labels: Callable[[np.ndarray], np.ndarray] | None,
-    task: Task | None,
-) -> Reader:
-    vectors = np.asarray(alphabet, np.float64)
-    if vectors.ndim != 2 or vectors.shape[1] != state_map.input_size or not len(vectors):
-        raise ValueError(f"alphabet must have shape (symbol, {state_map.input_size}), got {vectors.shape}")
-    if len(np.unique(vectors, axis=0)) < len(vectors) or not np.isfinite(vectors).all():
-        raise ValueError("the symbols of the alphabet must be finite and differ from one another")
-    if labels is None:
-        labels = _decide if task is None else task.labels
-    return Reader(state_map, vectors, labels, opening=opening)
-
-
 def _usual_length(task: Task | None, n_opening: int) -> int:
     """In symbols: of the longest of the task's trials."""
     if task is None:
         return SYMBOL_LENGTH
     return task.sample(64, np.random.default_rng(0)).inputs.shape[1] - n_opening
-
-
-def _decide(outputs: np.ndarray) -> np.ndarray:
-    return outputs > 0 if outputs.shape[-1] == 1 else outputs.argmax(-1, keepdims=True)
 
 
 def _candidates(given: int | Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int64, Num
+from numpy.typing import ArrayLike
 
 from rnnscope.maps import CompleteMap
 from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.tasks import Task
 
 AT_ONCE = 2**20  # numbers in the states that are kept at a time
 STEPPED = 2**17  # and that are stepped at a time: more do not stay in a processor's cache
@@ -133,3 +135,31 @@ class Reader:
         while n_symbols ** (length + 1) <= at_most and length < at_most:
             length += 1
         return np.arange(n_symbols**length)[:, None] // n_symbols ** np.arange(length)[::-1] % n_symbols
+
+
+def reader_for(
+    state_map: CompleteMap,
+    alphabet: ArrayLike,
+    opening: Num[np.ndarray, "opening_time input"],
+    labels: Callable[[np.ndarray], np.ndarray] | None,
+    task: Task | None,
+) -> Reader:
+    """A reader of this alphabet, checked; it decides as `labels`, the task, or `decide` say.
+
+    Raises:
+        ValueError: an alphabet of another shape, not finite, or with the same symbol twice.
+    """
+    vectors = np.asarray(alphabet, np.float64)
+    if vectors.ndim != 2 or vectors.shape[1] != state_map.input_size or not len(vectors):
+        raise ValueError(f"alphabet must have shape (symbol, {state_map.input_size}), got {vectors.shape}")
+    if len(np.unique(vectors, axis=0)) < len(vectors) or not np.isfinite(vectors).all():
+        raise ValueError("the symbols of the alphabet must be finite and differ from one another")
+    if labels is None:
+        labels = decide if task is None else task.labels
+    return Reader(state_map, vectors, labels, opening=opening)
+
+
+def decide(outputs: np.ndarray) -> np.ndarray:
+    """The decision of a network without a task: whether a single output is positive, or which of several is the
+    largest."""
+    return outputs > 0 if outputs.shape[-1] == 1 else outputs.argmax(-1, keepdims=True)

@@ -1,1 +1,20 @@
-"""What is a cause: the network is changed, and what it does is looked at."""
+"""What causes what: change a network's state, and see what it does."""
+
+from rnnscope.analyses.causal.ablation import ablate_units
+from rnnscope.analyses.causal.ablation_result import Ablation
+from rnnscope.analyses.causal.alignment import align_subspace
+from rnnscope.analyses.causal.alignment_result import Alignment
+from rnnscope.analyses.causal.machine_states import machine_states
+from rnnscope.analyses.causal.machine_states_result import MachineStates
+from rnnscope.analyses.causal.patching import Patching, patch_states
+
+__all__ = [
+    "Ablation",
+    "Alignment",
+    "MachineStates",
+    "Patching",
+    "ablate_units",
+    "align_subspace",
+    "machine_states",
+    "patch_states",
+]

@@ -36,6 +36,10 @@ MORE = [
     ("rotations", "n_surrogates"),
     ("flow_field", "n_grid"),
     ("automaton", "n_test_words"),
+    ("machine_states", "n_pairs"),
+    ("machine_states", "n_learn"),
+    ("alignment", "n_trials"),
+    ("alignment", "n_random"),
 ]
 
 

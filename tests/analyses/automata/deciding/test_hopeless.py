@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 
 import rnnscope as rs
+from rnnscope.analyses.automata.deciding.doubts import ask, refuting_words
 from rnnscope.analyses.automata.deciding.exam import Exam, Search
 from rnnscope.analyses.automata.deciding.search import find_machine
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import mixed_words
 from rnnscope.subjects.subject import as_subject
+from rnnscope.tasks.machine import Machine
 
 SEARCH = Search("auto", (8, 32, 128), "k-means", 150, 40, 100, 6_000)
 
