@@ -8,10 +8,12 @@ from rnnscope.analyses.automata import Acceptor, Emitter, Predictor, extract_aut
 from rnnscope.analyses.causal import (
     Ablation,
     Alignment,
+    BeforeAfter,
     MachineStates,
     Patching,
     ablate_units,
     align_subspace,
+    before_and_after,
     machine_states,
     patch_states,
 )
@@ -86,6 +88,7 @@ __all__ = [
     "Analysed",
     "Analysis",
     "Basins",
+    "BeforeAfter",
     "BifurcationDiagram",
     "Certificates",
     "Comparison",
@@ -123,6 +126,7 @@ __all__ = [
     "align_subspace",
     "analyse",
     "basin_fractions",
+    "before_and_after",
     "certify_fixed_points",
     "compare_networks",
     "compare_subspaces",

@@ -4,6 +4,7 @@ from rnnscope.analyses.causal.ablation import ablate_units
 from rnnscope.analyses.causal.ablation_result import Ablation
 from rnnscope.analyses.causal.alignment import align_subspace
 from rnnscope.analyses.causal.alignment_result import Alignment
+from rnnscope.analyses.causal.before_after import BeforeAfter, before_and_after
 from rnnscope.analyses.causal.machine_states import machine_states
 from rnnscope.analyses.causal.machine_states_result import MachineStates
 from rnnscope.analyses.causal.patching import Patching, patch_states
@@ -11,10 +12,12 @@ from rnnscope.analyses.causal.patching import Patching, patch_states
 __all__ = [
     "Ablation",
     "Alignment",
+    "BeforeAfter",
     "MachineStates",
     "Patching",
     "ablate_units",
     "align_subspace",
+    "before_and_after",
     "machine_states",
     "patch_states",
 ]

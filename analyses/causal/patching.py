@@ -149,8 +149,8 @@ def patch_states(
         >>> last = rs.FunctionMap(lambda h, u: np.stack([h[..., 0] + u[..., 0], 0 * h[..., 1]], -1), state_size=2,
         ...     input_size=1, readout=lambda h: h[..., :1], readout_size=1)
         >>> steps = np.random.default_rng(0).standard_normal((8, 5, 1))
-        >>> patch_states(last, inputs=steps, n_pairs=4, n_times=1, read_at=4).effect.round(2).tolist()
-        [[1.0, 0.0]]
+        >>> patch_states(last, inputs=steps, n_pairs=4, n_times=5).effect[-1].round(2).tolist()
+        [1.0, 0.0]
     """
     shown = shown_states(subject, inputs, n_trials, noise, seed)
     n, n_steps, _ = shown.states.shape
