@@ -76,7 +76,7 @@ def before_and_after(
         >>> asked = {"fixed_points": {"n_starts": 8}}
         >>> found = before_and_after(network, rs.interventions.Ablate(units=[2]), settings=asked)
         >>> found.to_dataframe().loc["fixed_points.n"].tolist()
-        [1.0, 1.0, 0.0]
+        [1, 1, 0]
     """
     names = [analyses] if isinstance(analyses, str) else list(analyses)
     unknown = [name for name in (*names, *(settings or {})) if name not in ANALYSES]
