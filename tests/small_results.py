@@ -77,6 +77,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "local_linear": analyses.linearise_along(network, inputs=shown),
         "switching_linear": analyses.switching_linear(network, inputs=shown, fixed_points=points),
         "ablation": analyses.ablate_units(network, inputs=trials, by="clusters", n_groups=2, n_controls=3, points=True),
+        "minimal_units": analyses.minimal_units(network, inputs=trials, n_controls=2),
         "patching": analyses.patch_states(network, inputs=trials, n_pairs=2, n_times=2),
         "automaton": analyses.extract_automaton(network, task=task, n_test_words=20),
         "alignment": analyses.align_subspace(

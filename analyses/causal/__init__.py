@@ -7,6 +7,7 @@ from rnnscope.analyses.causal.alignment_result import Alignment
 from rnnscope.analyses.causal.before_after import BeforeAfter, before_and_after
 from rnnscope.analyses.causal.machine_states import machine_states
 from rnnscope.analyses.causal.machine_states_result import MachineStates
+from rnnscope.analyses.causal.minimal_units import MinimalUnits, minimal_units
 from rnnscope.analyses.causal.patching import Patching, patch_states
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "Alignment",
     "BeforeAfter",
     "MachineStates",
+    "MinimalUnits",
     "Patching",
     "ablate_units",
     "align_subspace",
     "before_and_after",
     "machine_states",
+    "minimal_units",
     "patch_states",
 ]
