@@ -90,7 +90,7 @@ def ablate_units(
     every = np.concatenate([members, *drawn]) if n_controls else members
     mean = np.zeros(subject.map.state_size)
     if to == "mean":
-        mean = subject.visited().states.mean(0)
+        mean = subject.mean_state()
     edits = [without(subject, each, mean) for each in every]
     added = None
     if noise:
@@ -106,7 +106,7 @@ def ablate_units(
         change = of.output_change.mean(1).reshape(n, n_controls)
         controls = Controls(
             output_change=change,
-            score=_means(of.score, n),
+            score=of.whole_score.reshape(n, -1) if read.criterion is not None else np.empty((0, 0)),
             switching=_means(of.switching, n),
             share_as_large=(1 + (change >= changed.output_change.mean(1)[:, None]).sum(1)) / (1 + n_controls),
         )
@@ -145,13 +145,17 @@ def measured(
     added: Float[np.ndarray, "time trial state"] | None,
 ) -> list[Measured]:
     """What the intact network does, and what it does under each change."""
-    nothing = Affine(np.ones(subject.map.state_size), np.zeros(subject.map.state_size))
-    (outputs,) = under_each(subject.map, [nothing], inputs, initial, lambda _, found: found[0], noise=added)
+    # Noise comes before what is done to states, also before what the subject is under already.
+    state_map, already = subject.before_edits()
+    if already is None:
+        already = Affine(np.ones(state_map.state_size), np.zeros(state_map.state_size))
+    edits = [edit.after(already) for edit in edits]
+    (outputs,) = under_each(state_map, [already], inputs, initial, lambda _, found: found[0], noise=added)
 
     def look(_: slice, found: Float[np.ndarray, "edit trial time output"]) -> list[Measured]:
         return [read.of(each, outputs) for each in found]
 
-    parts = under_each(subject.map, edits, inputs, initial, look, noise=added)
+    parts = under_each(state_map, edits, inputs, initial, look, noise=added)
     return [read.of(outputs, outputs), *(each for part in parts for each in part)]
 
 
@@ -161,9 +165,9 @@ def _scores(read: Reading, intact: Measured, changed: Measured) -> Scores | None
     return Scores(
         metric=read.criterion.metric,
         higher_is_better=read.criterion.direction == "at least",
-        intact=float(intact.score.mean()),
+        intact=float(intact.whole_score),
         intact_error=float(_error(intact.score[None])[0]),
-        without=changed.score.mean(1),
+        without=changed.whole_score,
         change_error=_error(changed.score - intact.score),
     )
 
@@ -171,6 +175,9 @@ def _scores(read: Reading, intact: Measured, changed: Measured) -> Scores | None
 def _error(blocks: Float[np.ndarray, "group block"]) -> Float[np.ndarray, " group"]:
     """The standard error of a mean over blocks; of one block, NaN would say nothing: infinite."""
     n = blocks.shape[1]
+    if not np.isfinite(blocks).all():
+        whole = [bool(np.isfinite(each).all()) for each in blocks]
+        return np.where(whole, _error(np.nan_to_num(blocks, nan=0.0, posinf=0.0, neginf=0.0)), np.inf)
     return blocks.std(1, ddof=1) / np.sqrt(n) if n > 1 else np.full(len(blocks), np.inf)
 
 

@@ -24,7 +24,7 @@ class Scores:
         metric: of the task's criterion.
         higher_is_better: whether more of it is better.
         intact, intact_error: of the whole network, with its standard error.
-        without: of each group, without it.
+        without: of each group, without it; NaN where the states then diverge.
         change_error: standard error of the change, over blocks of the same trials.
     """
 
@@ -90,7 +90,8 @@ class Ablation(Result):
         groups: their names; of a unit its number, of a stack layer.unit.
         members: which units are in each, numbered through all layers.
         output_change: root mean square of the change of the outputs, relative to that of the outputs about their mean.
-            1 is what unrelated outputs of half that size would give, sqrt(2) unrelated ones.
+            sqrt(2) is what unrelated outputs of the same size would give; infinite where the states
+            then diverge.
         output_change_error: its standard error, over blocks of trials.
         scores: how well the task is done; None without a task whose criterion can be asked of outputs.
         switching: how often the decision changes; None without a task.
@@ -119,6 +120,12 @@ class Ablation(Result):
     def summary(self) -> str:
         most = int(self.output_change.argmax())
         what = "unit" if self.members.sum(1).max() == 1 else "group"
+        lost = [name for name, each in zip(self.groups, self.output_change, strict=True) if not np.isfinite(each)]
+        if lost:
+            return (
+                f"without {', '.join(lost[:8])}{', ...' if len(lost) > 8 else ''} the states diverge: "
+                f"{len(lost)} of {len(self.groups)} {what}s; nothing else is to be said of these"
+            )
         parts = [
             f"{len(self.groups)} {what}s taken out; {what} {self.groups[most]} changes the outputs most, "
             f"{self.output_change[most]:.2f} ± {self.output_change_error[most]:.2f} of their size"

@@ -96,7 +96,7 @@ def before_and_after(
                 answers[entry.name] = entry.on(which, **asked)
             except NotApplicable as error:
                 answers[entry.name] = error
-    return BeforeAfter(changed.origin.interventions, before, after)
+    return BeforeAfter(changed.origin.interventions[len(subject.interventions) :], before, after)
 
 
 def _said(answer: Result | NotApplicable) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 
 from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import Trajectories
@@ -16,17 +16,20 @@ N_BLOCKS = 8
 
 
 class Measured(NamedTuple):
-    """Of each block of trials; `score` and `switching` have no blocks where there is no task to ask.
+    """Of each block of trials; `score` and `switching` have no blocks where there is no task to ask. Where outputs are
+    not finite, the change is infinite and the others are NaN.
 
     Attributes:
         output_change: rms of the change of the outputs, relative to the rms of the intact ones about their mean.
         score: the metric of the task's first criterion.
         switching: share of the steps within trials at which the decision changes.
+        whole_score: the metric of all trials together, which need not be the mean over blocks; NaN without a task.
     """
 
     output_change: Float[np.ndarray, "*of block"]
     score: Float[np.ndarray, "*of score_block"]
-    switching: Float[np.ndarray, "*of score_block"]
+    switching: Float[np.ndarray, "*of switch_block"]
+    whole_score: Float[np.ndarray, "*of"]
 
     @classmethod
     def stack(cls, several: "Sequence[Measured]") -> "Measured":
@@ -55,7 +58,12 @@ class Reading:
     ) -> Measured:
         blocks = np.array_split(np.arange(len(outputs)), min(N_BLOCKS, len(outputs)))
         size = np.sqrt(np.mean((intact[self.counts] - intact[self.counts].mean(0)) ** 2))
-        size = size if size > 0 else 1.0
+        # Outputs that are constant but for rounding have no size of their own about their mean.
+        largest = float(np.abs(intact[self.counts]).max(initial=0.0))
+        size = size if size > 1e-9 * largest else largest or 1.0
+        if not np.isfinite(outputs[self.counts]).all():
+            none = [np.full(len(blocks) if known else 0, np.nan) for known in (self.criterion, self.task)]
+            return Measured(np.full(len(blocks), np.inf), none[0], none[1], np.array(np.nan))
         changes, scores, switching = [], list[float](), list[float]()
         for some in blocks:
             counts = self.counts[some]
@@ -66,13 +74,19 @@ class Reading:
             label = self.task.labels(outputs[some].astype(np.float32))
             both = self.valid[some, 1:] & self.valid[some, :-1]
             switching.append(float((label[:, 1:] != label[:, :-1]).any(-1)[both].mean()) if both.any() else 0.0)
-            if self.criterion is not None and self.trials is not None:
-                t = self.trials
-                info = {name: np.asarray(value)[some] for name, value in t.info.items()}
-                block = Trials(t.inputs[some], t.targets[some], t.mask[some], info)
-                metrics = self.task.metrics(outputs[some].astype(np.float32), block, np.random.default_rng(0))
-                scores.append(metrics[self.criterion.metric])
-        return Measured(np.array(changes), np.array(scores), np.array(switching))
+            if self.criterion is not None:
+                scores.append(self._score(outputs, some))
+        whole = np.nan if self.criterion is None else self._score(outputs, np.arange(len(outputs)))
+        return Measured(np.array(changes), np.array(scores), np.array(switching), np.array(whole))
+
+    def _score(self, outputs: Float[np.ndarray, "trial time output"], some: Int64[np.ndarray, " some"]) -> float:
+        if self.task is None or self.trials is None or self.criterion is None:
+            raise TypeError("there is no task to score outputs by")
+        t = self.trials
+        info = {name: np.asarray(value)[some] for name, value in t.info.items()}
+        block = Trials(t.inputs[some], t.targets[some], t.mask[some], info)
+        metrics = self.task.metrics(outputs[some].astype(np.float32), block, np.random.default_rng(0))
+        return metrics[self.criterion.metric]
 
 
 def reading(subject: Subject, shown: Trajectories) -> Reading:

@@ -39,6 +39,8 @@ def grouped(
     """
     units = unit_numbers(subject.map.layout)
     n = len(units)
+    if given is not None and not given:
+        raise ValueError("groups must name at least one group, got none; leave it out for all units")
     if given is not None:
         members = np.zeros((len(given), n), bool)
         for row, (name, numbers) in zip(members, given.items(), strict=True):
@@ -61,6 +63,8 @@ def grouped(
             row[some] = True
         names = tuple(f"tau {tau[row].min():.3g} to {tau[row].max():.3g}" for row in members)
         return _distinct(names), members
+    if n_groups == 1:
+        return ("cluster 0",), np.ones((1, n), bool)
     from sklearn.cluster import AgglomerativeClustering
 
     seen = shown[trajectories.valid]

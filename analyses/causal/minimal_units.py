@@ -150,7 +150,7 @@ def minimal_units(
     shown = shown_states(subject, inputs, 2 * n_trials, 0.0, seed)
     chosen, fresh = _half(shown, 0), _half(shown, 1)
     units = unit_numbers(subject.map.layout)
-    mean = subject.visited().states.mean(0) if to == "mean" else np.zeros(subject.map.state_size)
+    mean = subject.mean_state() if to == "mean" else np.zeros(subject.map.state_size)
     read = reading(subject, chosen)
     n_checked, out = 0, np.zeros(len(units), bool)
     removed, curve = list[int](), list[float]()

@@ -12,7 +12,7 @@ from rnnscope.analyses.headings import CAUSES
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
-from rnnscope.question import Count, Level, Seed, TrialInputs, Whole
+from rnnscope.question import Count, Seed, TrialInputs, Whole
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.registry import analysis
@@ -117,7 +117,6 @@ def patch_states(
     lag: Whole = 0,
     inputs: TrialInputs | Trials | None = None,
     n_trials: Count = 128,
-    noise: Level = 0.0,
     seed: Seed = 0,
 ) -> Patching:
     """Put the state of one trial into another after one step, unit by unit, and see where its output goes.
@@ -132,13 +131,13 @@ def patch_states(
         n_components: how many of these.
         n_pairs: pairs of trials, drawn among those whose outputs are apart, of the length that most have.
         n_times: steps at which patches are made, evenly spaced over the trials.
-        read_at: the step at which outputs are compared, from 0; if None the last that counts for the task, or the last.
+        read_at: the step at which outputs are compared, from 0, of trials that last so long; if None the last that
+            counts for the task, or the last.
         source: "another trial", or "the same trial" at a later step (back-patching).
         lag: patch in the state that the source has so many steps later; at least 1 of the same trial.
         inputs: what to show, or a task's trials; trials of the run's own task if None.
         n_trials: how many trials, where `inputs` does not say.
-        noise: standard deviation of process noise of the trials before they are patched; none is added after.
-        seed: of trials, initial states, noise and pairs.
+        seed: of trials, initial states and pairs.
 
     Raises:
         NotApplicable: there is nothing to show, or no two trials have outputs that are apart.
@@ -152,13 +151,13 @@ def patch_states(
         >>> patch_states(last, inputs=steps, n_pairs=4, n_times=5).effect[-1].round(2).tolist()
         [1.0, 0.0]
     """
-    shown = shown_states(subject, inputs, n_trials, noise, seed)
+    shown = shown_states(subject, inputs, n_trials, 0.0, seed)
     n, n_steps, _ = shown.states.shape
     end = _ends(shown.valid if shown.trials is None else shown.trials.mask & shown.valid, shown.valid)
     if read_at is not None:
         if read_at >= n_steps:
             raise ValueError(f"read_at must be a step of 0 to {n_steps - 1}, got {read_at}")
-        end[:] = read_at
+        end = np.where(shown.valid[:, read_at], read_at, -1)
     if lag >= n_steps or (source == "the same trial" and not lag):
         raise ValueError(
             f"lag must be less than the {n_steps} steps of the trials, and of the same trial at least 1, got {lag}"
@@ -168,7 +167,9 @@ def patch_states(
     rng = np.random.default_rng([seed, 0x9A7C])
     final = outputs[np.arange(n), end]
     # Trials of one length, the most frequent: others would be compared at unlike moments.
-    ends, counts = np.unique(end, return_counts=True)
+    ends, counts = np.unique(end[end >= 0], return_counts=True)
+    if not len(ends):
+        raise NotApplicable(f"all trials are over before step {read_at}: read them at an earlier one")
     alike = np.flatnonzero(end == ends[counts.argmax()])
     pairs = alike[_pairs(final[alike], n_pairs, source, rng)]
     base, given = pairs.T
@@ -187,7 +188,7 @@ def patch_states(
         places = tuple(f"PC{i + 1}" for i in range(len(masks)))
     n_places = len(masks) + 1
     toward = final[given] - final[base]
-    apart = (toward**2).sum(1) if source == "another trial" else np.full(len(base), 2 * final.var(0).sum())
+    apart = (toward**2).sum(1) if source == "another trial" else np.full(len(base), 2 * final[alike].var(0).sum())
     # Every patch is a row, of (time, pair, place).
     rows = np.indices((len(times), len(pairs), n_places)).reshape(3, -1)
     effect = np.empty(rows.shape[1])
@@ -242,13 +243,15 @@ def _pairs(
 ) -> Int64[np.ndarray, "pair 2"]:
     """Different pairs of trials whose outputs are apart; of the same trial, different trials."""
     n = len(final)
-    if source == "the same trial":
-        return np.sort(rng.permutation(n)[:n_pairs])[:, None].repeat(2, 1)
     spread = np.sqrt(2 * final.var(0).sum())
+    # Outputs that are equal but for rounding are equal.
+    same = not spread > 1e-9 * np.abs(final).max(initial=0.0)
+    if source == "the same trial" and not same:
+        return np.sort(rng.permutation(n)[:n_pairs])[:, None].repeat(2, 1)
     distance = np.linalg.norm(final[:, None] - final, axis=2)
-    able = np.argwhere(distance > APART * spread) if spread > 0 else np.empty((0, 2), int)
+    able = np.empty((0, 2), int) if same else np.argwhere(distance > APART * spread)
     if not len(able):
-        raise NotApplicable("all trials end with the same output: a patch from one to another can change nothing")
+        raise NotApplicable("all trials end with the same output: there is nothing to measure a patch by")
     return able[rng.permutation(len(able))[:n_pairs]].astype(np.int64)
 
 

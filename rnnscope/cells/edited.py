@@ -96,11 +96,14 @@ class EditedDynamics(Dynamics):
     def kept_box(self, inputs: Float[Tensor, "2 input"]) -> Float[Tensor, "2 state"] | None:
         """The cell's own box, where the change is one of single numbers and carries each that it does not leave alone
         into the inside of the box. F maps the box into itself, and so does what follows; and the bounds b of the box,
-        |F(h)| <= M |h| + c <= b wherever |h| <= b, hold for what follows too, so that no fixed point lies outside."""
+        |F(h)| <= M |h| + c <= b wherever |h| <= b, hold for what follows too, so that no fixed point lies outside. Of
+        boxes that are not symmetric the upper bounds alone are such, and numbers may not change their sign."""
         own = self.inner.kept_box(inputs)
         if own is None or not self.edit.is_diagonal:
             return None
         low, high = Affine(self.edit.matrix.numpy(), self.edit.shift.numpy()).image(own.numpy())
         alone = ((self.edit.matrix == 1) & (self.edit.shift == 0)).numpy()
         inside = (low > own[0].numpy()) & (high < own[1].numpy())
-        return own if (alone | inside).all() else None
+        # Turned over, a number could leave on the side where the box is narrow, far outside it.
+        bounded = ((own[0] == -own[1]) | (self.edit.matrix >= 0)).numpy()
+        return own if (alone | (inside & bounded)).all() else None

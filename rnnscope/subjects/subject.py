@@ -14,9 +14,10 @@ from rnnscope.maps.called_cell import is_called_cell
 from rnnscope.maps.torch_modules import is_torch_recurrent
 from rnnscope.maps.wrap import Steps
 from rnnscope.network import Network
+from rnnscope.numerics.affine import Affine
 from rnnscope.records.provenance import Origin
 from rnnscope.records.runs import Run
-from rnnscope.subjects.interventions.changed import changed_map, follow_changed, is_constant
+from rnnscope.subjects.interventions.changed import changed_map, follow_changed, is_constant, parts_of
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.trajectories import Trajectories, checked_inputs, follow
 from rnnscope.tasks.task import Task, Trials
@@ -121,8 +122,8 @@ class Subject:
 
     @property
     def history(self) -> Mapping[str, Float[np.ndarray, " row"]]:
-        """What was logged in training, column by column; empty where it is no run."""
-        return {} if self.run is None else self.run.history
+        """What was logged in training, column by column; empty where it is no run, or is under interventions."""
+        return {} if self.run is None or self.interventions else self.run.history
 
     def at(self, step: int) -> "Subject":
         """Return the same subject at another checkpoint of its training, which is loaded once.
@@ -162,7 +163,7 @@ class Subject:
             raise NotApplicable("recorded states cannot be changed: there is no network to run. Wrap it: rs.wrap(...)")
         intact = self.intact or self
         every = (*self.interventions, *interventions)
-        changed = changed_map(intact.map, every, intact._mean_state)[0]
+        changed = changed_map(intact.map, every, intact.mean_state)[0]
         return replace(intact, map=changed, interventions=every, intact=intact)
 
     @property
@@ -171,8 +172,15 @@ class Subject:
         is shown."""
         return not all(map(is_constant, self.interventions))
 
-    def _mean_state(self) -> Float[np.ndarray, " state"]:
-        return self.visited().states.mean(0)
+    def before_edits(self) -> tuple[CompleteMap, Affine | None]:
+        """The map before its states are changed, and what is done to them after each step; None for nothing."""
+        if self.intact is None:
+            return self.map, None
+        return parts_of(self.intact.map, self.interventions, self.intact.mean_state)
+
+    def mean_state(self) -> Float[np.ndarray, " state"]:
+        """The mean state that it visits without interventions, on 128 trials."""
+        return (self.intact or self).visited().states.mean(0)
 
     def trials(self, n_trials: int, seed: int) -> Trials:
         """Draw trials of its own task; of recorded states, all that were recorded.
@@ -212,9 +220,9 @@ class Subject:
         if self.intact is None or not (self.is_changed_in_time or noise):
             return follow(self.map, shown, trials, initial, noise, rng)
         intact = self.intact
-        weights = changed_map(intact.map, self.interventions, intact._mean_state)[1]
+        weights = changed_map(intact.map, self.interventions, intact.mean_state)[1]
         return follow_changed(
-            intact.map, weights, self.interventions, intact._mean_state, shown, trials, initial, noise, rng, seed
+            intact.map, weights, self.interventions, intact.mean_state, shown, trials, initial, noise, rng, seed
         )
 
     def visited(self, n_trials: int = 128, seed: int = 0) -> Visited:

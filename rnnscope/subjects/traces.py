@@ -102,7 +102,8 @@ class Traced:
         arguments = _arguments(inputs)
         n_calls = len(self._watched(arguments, count=True)[0])
         n_trials = len(arguments[0])
-        intact = cache(lambda: self._traced(self._model, arguments, None).states)
+        given = arguments
+        intact = cache(lambda: self._traced(self._model, given, None).states)
         situations = [
             Situation(
                 self.layout,
@@ -116,6 +117,7 @@ class Traced:
         model = self._model
         changes = []
         for each, there in zip(interventions, situations, strict=True):
+            check_in_trials(each, there, np.ones((n_trials, n_calls), bool))
             if isinstance(each, OfWeights):
                 model = copy.deepcopy(model) if model is self._model else model
                 cells = [model.get_submodule(path) for path in self._paths]
@@ -124,7 +126,6 @@ class Traced:
                 shown = each.shown(arguments[0].detach().cpu().double().numpy(), there)
                 arguments = (torch.as_tensor(shown).to(arguments[0]), *arguments[1:])
             elif isinstance(each, OfState):
-                check_in_trials(each, there, np.ones((n_trials, n_calls), bool))
                 changes.append((each, there))
             else:
                 raise TypeError(f"an intervention is one of rs.interventions, as Ablate(units=[3]); got {each!r:.60}")

@@ -43,6 +43,18 @@ def changed_map(
     return found, weights
 
 
+def parts_of(
+    map: CompleteMap, interventions: Sequence[Any], mean: Callable[[], Float[np.ndarray, " state"]]
+) -> tuple[CompleteMap, Affine | None]:
+    """The map under interventions of the weights, and what the others do after every step; None for nothing."""
+    weights, edit, situation = changed_map(map, interventions, mean)[1], None, Situation(map.layout, mean)
+    for each in interventions:
+        if isinstance(each, OfState) and is_constant(each):
+            own = each.edit(situation)
+            edit = own if edit is None else own.after(edit)
+    return weights, edit
+
+
 def is_constant(intervention: Any) -> bool:
     """Whether a map stays a map under it: what it does is the same in every trial after every step."""
     if isinstance(intervention, OfState):
@@ -81,7 +93,7 @@ def follow_changed(
     changes = [
         (each, there) for each, there in zip(interventions, situations, strict=True) if isinstance(each, OfState)
     ]
-    for each, there in changes:
+    for each, there in zip(interventions, situations, strict=True):
         check_in_trials(each, there, inside)
     given = shown
     for each, there in zip(interventions, situations, strict=True):
@@ -134,12 +146,17 @@ def in_rows(edit: Affine, rows: np.ndarray | None, states: np.ndarray) -> np.nda
     return found
 
 
-def check_in_trials(intervention: OfState, situation: Situation, inside: Bool[np.ndarray, "trial time"]) -> None:
-    check_times(intervention.times, situation.shape[1])
+def check_in_trials(intervention: Any, situation: Situation, inside: Bool[np.ndarray, "trial time"]) -> None:
+    """Raise a ValueError for steps or trials that are not there; `inside` says where trials go on."""
+    if isinstance(intervention, OfState):
+        check_times(intervention.times, situation.shape[1])
     if isinstance(intervention, Patch):
         intervention.check(inside)
-    elif isinstance(intervention, Ablate) and intervention.varies and not (inside == inside[0]).all():
+    from_others = (isinstance(intervention, Ablate) and intervention.to == "resample") or (
+        isinstance(intervention, MixInputs) and intervention.other != 0 and intervention.source == "trials"
+    )
+    if from_others and not (inside == inside[0]).all():
         raise ValueError(
-            "resampling takes states of other trials, and these are of different lengths, so that some would come from "
-            "after a trial's end: show trials of one length"
+            f"{intervention!r} takes from other trials, and these are of different lengths, so that some would come "
+            "from after a trial's end: show trials of one length"
         )

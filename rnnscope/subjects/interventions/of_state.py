@@ -126,7 +126,8 @@ class Clamp:
     """Hold units, or the coordinates along directions, at a value.
 
     Args:
-        value: one number, or one for each unit or direction.
+        value: one number, or one for each unit or direction, in their order; of several parts the same for each, or
+            the values of one part after those of the other.
         units, directions, part, layer, times: as for `Ablate`; several directions must be orthogonal, and their
             coordinates are along unit vectors.
     """
@@ -157,8 +158,9 @@ class Clamp:
         n_units = len(self.units) if self.units is not None else there.size
         if len(values) not in (1, n_units, there.size):
             raise ValueError(f"value must be one number or {n_units}, one for each, got {len(values)}")
-        if self.units is not None and len(values) == n_units:
-            values = values[np.argsort(self.units)]
+        if self.units is not None and len(values) > 1:
+            # One part of the state after another, each in the order in which the units are named.
+            values = values.reshape(-1, n_units)[:, np.argsort(self.units)].ravel()
         return Affine(there.scaled(0.0), there.filled(np.resize(values, there.size)))
 
 

@@ -26,6 +26,8 @@ def _tuples(value: Any) -> Any:
 
 def _one_or_several(value: Any) -> Any:
     found = _tuples(value)
+    if found == ():
+        raise ValueError("give at least one, got none; leave it out for all")
     return (found,) if isinstance(found, int) and not isinstance(found, bool) else found
 
 
@@ -127,11 +129,13 @@ def place(
         return Place(size, np.concatenate([np.arange(each.start, each.stop) for each in meant]))
     fewest = min(each.n_units for each in meant)
     wrong = [unit for unit in units if not 0 <= unit < fewest]
-    if wrong or not len(units):
+    if wrong:
         raise ValueError(
-            f"units must be of 0 to {fewest - 1}, at least one, got {wrong[0] if wrong else 'none'}: "
+            f"units must be of 0 to {fewest - 1}, got {wrong[0]}: "
             f"the {'smallest ' if len(meant) > 1 else ''}layer meant has {fewest}"
         )
+    if len(set(units)) < len(units):
+        raise ValueError(f"units must be different ones, got {tuple(units)}")
     return Place(size, np.concatenate([each.start + np.unique(units) for each in meant]))
 
 

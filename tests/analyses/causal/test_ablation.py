@@ -150,3 +150,50 @@ def test_a_task_is_scored_without_each_unit(tmp_path):
 def test_mistakes(settings: dict[str, Any], words: str):
     with pytest.raises(ValueError, match=words):
         analyses.ablate_units(sums([1.0, 1.0, 1.0]), inputs=GIVEN, **settings)
+
+
+def test_a_unit_that_is_out_already_changes_nothing_also_with_noise():
+    network = rs.Network(cells.GRU(4), 3, 2, generator=torch.Generator().manual_seed(0))
+    under = rs.as_subject(network).under(rs.interventions.Ablate(units=[0]))
+    found = analyses.ablate_units(under, inputs=GIVEN, noise=0.5)
+    assert found.output_change[0] == 0
+    assert (found.output_change[1:] > 0.01).all()
+
+
+def test_states_that_diverge_without_a_unit_are_said_to():
+    """Unit 1 holds unit 0 down."""
+    held = rs.FunctionMap(
+        lambda h, u: np.stack([h[..., 0] * np.where(h[..., 1] > 0, 0.5, 1e40) + 1, 0 * h[..., 1] + 1], -1),
+        state_size=2,
+        input_size=3,
+        initial=lambda n, _: np.ones((n, 2)),
+    )
+    with np.errstate(all="ignore"):
+        found = analyses.ablate_units(held, inputs=GIVEN)
+    assert np.isinf(found.output_change[1])
+    assert "without 1 the states diverge: 1 of 2 units" in found.summary()
+
+
+def test_outputs_that_do_not_change_have_no_change_to_speak_of():
+    constant = rs.FunctionMap(
+        lambda h, u: 0 * h + u, state_size=3, input_size=3, readout=lambda h: 0.1 + 0 * h[..., :1], readout_size=1
+    )
+    assert analyses.ablate_units(constant, inputs=GIVEN).output_change.tolist() == [0, 0, 0]
+
+
+def test_the_worst_head_is_the_worst_of_all_trials(tmp_path):
+    run = rs.train(rs.tasks.Parity(n=[2, 3, 4]), cells.GRU(6), rs.Training(steps=1), folder=tmp_path, progress=False)
+    found = analyses.ablate_units(run, n_trials=64)
+    assert found.scores is not None
+    assert found.scores.metric == "accuracy_min"
+    trials = run.task.sample(64, np.random.default_rng([0, 0x51A]))
+    with torch.no_grad():
+        outputs = run.network().double()(torch.tensor(trials.inputs, dtype=torch.float64))[0].numpy()
+    expected = run.task.metrics(outputs.astype(np.float32), trials, np.random.default_rng(0))["accuracy_min"]
+    assert found.scores.intact == pytest.approx(expected, abs=1e-9)
+
+
+def test_one_unit_is_one_cluster_and_no_groups_are_a_mistake():
+    assert analyses.ablate_units(sums([1.0]), inputs=GIVEN[..., :1], by="clusters").groups == ("cluster 0",)
+    with pytest.raises(ValueError, match="at least one group, got none"):
+        analyses.ablate_units(sums([1.0, 1.0, 1.0]), inputs=GIVEN, groups={})

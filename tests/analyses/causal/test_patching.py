@@ -104,3 +104,14 @@ def test_mistakes_and_what_has_no_answer():
         analyses.patch_states(register(3), inputs=shown, source="the same trial")
     with pytest.raises(rs.NotApplicable, match="end with the same output"):
         analyses.patch_states(register(3), inputs=np.zeros((6, 5, 1)))
+
+
+def test_trials_that_are_over_before_they_are_read_are_left_out(tmp_path):
+    run = rs.train(rs.tasks.Parity(n=[2, 3]), cells.GRU(4), rs.Training(steps=1), folder=tmp_path, progress=False)
+    trials = run.task.sample(64, np.random.default_rng(0))
+    length = np.asarray(trials.info["length"])
+    at = int(np.median(length))
+    found = analyses.patch_states(run, inputs=trials, read_at=at, n_pairs=8, n_times=3)
+    assert (length[found.pairs] > at).all(), "a trial is read in its padding"
+    with pytest.raises(rs.NotApplicable, match="there is nothing to measure a patch by"):
+        analyses.patch_states(register(3), inputs=np.ones((6, 5, 1)), source="the same trial", lag=1)

@@ -10,7 +10,7 @@ from torch import nn
 import rnnscope as rs
 from rnnscope import analyses, cells
 from rnnscope import interventions as iv
-from rnnscope.maps import CellMap, EncodedMap
+from rnnscope.maps import CellMap, EncodedMap, keeps_domain
 from rnnscope.tasks import FlipFlop
 
 RNG = np.random.default_rng(0)
@@ -406,3 +406,55 @@ def test_patches_stay_within_trials(tmp_path):
         rs.simulate(subject.under(iv.Patch(6, source_trials=3)), short)
     with pytest.raises(ValueError, match="of different lengths"):
         rs.simulate(subject.under(iv.Ablate(units=1, to="resample")), short)
+
+
+def test_a_box_that_is_not_symmetric_proves_nothing_of_a_number_that_is_turned_over():
+    """A ReLU network, one unit of which is turned over and pushed: of its two fixed points one lies below the box."""
+    made = rs.Network(cells.Vanilla(2, nonlinearity="relu"), 1, 1, generator=torch.Generator().manual_seed(0)).double()
+    values = {
+        "weights.weight": [[0.0, 4.0], [-2.5, 0.0]],
+        "weights.bias": [0.1, -0.05],
+        "weights.weight_in": [[0], [0]],
+    }
+    with torch.no_grad():
+        for name, value in values.items():
+            dict(made.cell.named_parameters())[name].copy_(torch.tensor(value))
+    changed = rs.as_subject(made).under(iv.Gain(-0.5, units=[0]), iv.Steer([4.5, 0.0]))
+    both = np.array([[4.45, 0.0], [-1.1375, 2.79375]])
+    np.testing.assert_allclose(changed.map.step(both, np.zeros((2, 1))), both, atol=1e-6)
+    assert keeps_domain(changed.map) != "known"
+    found = analyses.find_fixed_points(changed, starts=3 * RNG.standard_normal((64, 2)), n_starts=64)
+    assert len(found) == 2 or "all having been found" not in found.summary()
+
+
+def test_values_to_clamp_keep_the_order_of_their_units():
+    subject = rs.as_subject(network(cells.LSTM(5)))
+    found = run(subject, iv.Clamp([0.1, 0.2, 0.3, 0.4], units=[3, 1]))
+    np.testing.assert_array_equal(found[0, 0, [3, 1, 8, 6]], [0.1, 0.2, 0.3, 0.4])
+    same = run(subject, iv.Clamp([0.1, 0.2], units=[3, 1]))
+    np.testing.assert_array_equal(same[0, 0, [3, 1, 8, 6]], [0.1, 0.2, 0.1, 0.2])
+    with pytest.raises(ValueError, match="must be different ones"):
+        subject.under(iv.Clamp([0.1, 0.2], units=[3, 3]))
+
+
+def test_inputs_are_not_mixed_with_the_padding_of_shorter_trials():
+    subject = rs.as_subject(network(cells.GRU(5)))
+    trials = rs.tasks.Trials(
+        SHOWN.astype(np.float32), np.zeros((N, T, 1), np.float32), np.ones((N, T), bool), {"length": np.arange(4, 10)}
+    )
+    with pytest.raises(ValueError, match="of different lengths"):
+        rs.simulate(subject.under(iv.MixInputs(0.5, 0.5)), trials)
+    rs.simulate(subject.under(iv.MixInputs(0.5)), trials)
+
+
+def test_the_loss_of_the_trained_network_is_not_that_of_a_changed_one(tmp_path):
+    run_ = rs.train(FlipFlop(), cells.GRU(6), rs.Training(steps=4, checkpoints=(0, 2)), folder=tmp_path, progress=False)
+    under = rs.as_subject(run_).under(iv.Ablate(units=[1]))
+    found = analyses.lyapunov_over_training(under, n_steps=20, transient=5)
+    assert np.isnan(found.loss).all()
+
+
+def test_the_mean_is_that_of_the_intact_network():
+    subject = rs.as_subject(network(cells.GRU(5)))
+    pushed = subject.under(iv.Steer(np.ones(5), 0.5))
+    np.testing.assert_array_equal(pushed.mean_state(), subject.mean_state())

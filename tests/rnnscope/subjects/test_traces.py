@@ -205,3 +205,12 @@ def test_the_users_model_stays_as_it_is():
         assert torch.equal(value, before[name]), f"{name} was changed"
     with torch.no_grad():
         torch.testing.assert_close(traced.run(SHOWN).outputs, loop(SHOWN))
+
+
+@pytest.mark.parametrize("other", [iv.Patch(times=3, source_trials=2), iv.Ablate(units=2, to="resample")])
+def test_what_is_intact_has_seen_the_inputs_as_they_are(other: Any):
+    loop = model(nn.GRUCell)
+    found = rs.Traced(loop, "layers.0", inputs=SHOWN).run(SHOWN, iv.MixInputs(0.5, 0.5), other, seed=4)
+    subject = rs.as_subject(as_fused(loop)).under(iv.MixInputs(0.5, 0.5), other)
+    expected = rs.simulate(subject, SHOWN.numpy(), initial=np.zeros((N, 4)), seed=4).states
+    np.testing.assert_allclose(found.states, expected, atol=1e-6)
