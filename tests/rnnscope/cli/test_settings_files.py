@@ -94,7 +94,9 @@ def test_every_option_and_argument_can_come_from_a_file(tmp_path, command, param
         value = ["one", "two"]
     file = tmp_path / f"s.{kind}"
     file.write_text(f"{name} {'=' if kind == 'toml' else ':'} {json.dumps(value)}\n")
-    required = ["given" for p in PARSERS[command].params if p.required and p.name != parameter.name]
+    others = [p for p in PARSERS[command].params if p.required and p.name != parameter.name]
+    named = [[p.opts[0], "given"] if p.param_type_name == "option" else ["given"] for p in others]
+    required = [word for words in named for word in words]
     context = PARSERS[command].make_context(command, ["--config", str(file), *required])
     if name == "set":
         assert context.meta["tables"][TABLES[command]] == {"steps": 5}
