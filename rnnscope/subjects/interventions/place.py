@@ -28,7 +28,10 @@ def _one_or_several(value: Any) -> Any:
     found = _tuples(value)
     if found == ():
         raise ValueError("give at least one, got none; leave it out for all")
-    return (found,) if isinstance(found, int) and not isinstance(found, bool) else found
+    several = found if isinstance(found, tuple) else (found,)
+    if found is not None and not all(isinstance(each, int) and not isinstance(each, bool) for each in several):
+        raise ValueError(f"must be a whole number or several, as 3 or [3, 7], got {value!r:.60}")
+    return None if found is None else several
 
 
 # The settings that interventions share: a whole number or several, numbers, rows of numbers.

@@ -368,6 +368,10 @@ SENTENCES = {
     "negative noise": (lambda s: iv.Noise(-1.0), r"must not be negative"),
     "all connections": (lambda s: iv.Cut(), r"name senders, receivers or both"),
     "a unit to cut": (lambda s: s.under(iv.Cut(senders=[9])), r"units must be of 0 to 4, got 9"),
+    "units in words": (lambda s: iv.Ablate(units="three"), r"whole number or several, as 3 or \[3, 7\], got 'three'"),
+    "half a unit": (lambda s: iv.Ablate(units=[1.5]), r"whole number or several.*got \[1.5\]"),
+    "yes": (lambda s: iv.Ablate(units=True), r"whole number or several.*got True"),
+    "numpy's numbers": (lambda s: iv.Ablate(units=np.array([0.5])), r"whole number or several"),
     "an unknown setting": (lambda s: iv.Ablate(unit=3), r"unit"),
     "a channel": (lambda s: run(s, iv.MixInputs(0.5, channels=3)), r"channels must be of 0 to 1"),
 }
