@@ -16,6 +16,7 @@ from rnnscope.analyses.automata.deciding.fidelity import Fidelity
 from rnnscope.analyses.automata.deciding.repeats import Repeats
 from rnnscope.analyses.automata.deciding.truth import OnTask, Truth
 from rnnscope.analyses.automata.figures.acceptor import acceptor_graph
+from rnnscope.analyses.automata.figures.graph import Graph
 from rnnscope.analyses.automata.figures.states import states_figure
 from rnnscope.analyses.automata.figures.trust import agreement_figure, front_figure
 from rnnscope.analyses.automata.placement import Placement
@@ -155,10 +156,15 @@ class Acceptor(Result):
         """The machine as JSON; `Machine.from_json` reads it."""
         return self.machine().to_json()
 
+    def graph(self) -> Graph:
+        """Its states as circles and its transitions as arrows, to draw in one's own way; of more than 40 states the
+        most visited."""
+        return acceptor_graph(self.machine(), self.symbols, self.occupancy, self.fidelity)
+
     def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
         """The machine as a graph; of more than 40 states the most visited. With the layout "states" the network's own
         states on two principal axes, with the points that keep them and the transitions as trajectories."""
-        graph = acceptor_graph(self.machine(), self.symbols, self.occupancy, self.fidelity)
+        graph = self.graph()
         if layout == "states":
             return states_figure(graph, self.placement, self.occupancy, self.symbols)
         return graph.figure()

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from rnnscope.analyses.automata.aalpy_machines import markov_chain
 from rnnscope.analyses.automata.emitting.parts import ChainSearch, EmissionFidelity, EmissionRivals, Front, TrueModel
 from rnnscope.analyses.automata.figures.emitter import emitter_graph, likelihood_figure
+from rnnscope.analyses.automata.figures.graph import Graph
 from rnnscope.analyses.automata.figures.states import states_figure
 from rnnscope.analyses.automata.placement import Placement
 from rnnscope.analyses.automata.wording import plural_states
@@ -73,10 +74,15 @@ class Emitter(Result):
         """The model as JSON; `HMM.from_json` reads it."""
         return self.hmm().to_json()
 
+    def graph(self) -> Graph:
+        """Its states as circles and its transitions as arrows, to draw in one's own way; of more than 40 states the
+        most visited."""
+        return emitter_graph(self.transition_probabilities, self.emission, self.symbols, self.occupancy)
+
     def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
         """The model as a graph; of more than 40 states the most visited. With the layout "states" the network's own
         states on two principal axes, with the points that keep them and the transitions as trajectories."""
-        graph = emitter_graph(self.transition_probabilities, self.emission, self.symbols, self.occupancy)
+        graph = self.graph()
         if layout == "states":
             return states_figure(graph, self.placement, self.occupancy, None)
         return graph.figure()

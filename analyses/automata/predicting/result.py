@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from rnnscope.analyses.automata.aalpy_machines import to_aalpy
+from rnnscope.analyses.automata.figures.graph import Graph
 from rnnscope.analyses.automata.figures.predictor import divergence_figure, predictor_graph
 from rnnscope.analyses.automata.figures.states import states_figure
 from rnnscope.analyses.automata.placement import Placement
@@ -99,11 +100,16 @@ class Predictor(Result):
         """The automaton as JSON; `Machine.from_json` reads it."""
         return self.machine().to_json()
 
+    def graph(self) -> Graph:
+        """Its states as circles and its transitions as arrows, to draw in one's own way; of more than 40 states the
+        most visited."""
+        return predictor_graph(self.machine(), self.symbols, self.occupancy)
+
     def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
         """The automaton as a graph; of more than 12 states the recurrent ones, at most 40. With the layout "states" the
         network's own states on two principal axes, with the points that keep them and the transitions as
         trajectories."""
-        graph = predictor_graph(self.machine(), self.symbols, self.occupancy)
+        graph = self.graph()
         if layout == "states":
             return states_figure(graph, self.placement, self.occupancy, self.symbols)
         return graph.figure()
