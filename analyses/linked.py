@@ -70,6 +70,7 @@ class Linked:
         nearest: of each state the row in `points` of the nearest fixed point; -1 in padding, and without points.
         machine_state: the state of the machine at each step; -1 in padding and where it is not known.
         machine_by: how that was found, in words; "" where it is not known.
+        symbol: what the machine read at each step, as a place among its symbols; -1 where it read none.
     """
 
     trajectories: Trajectories
@@ -80,6 +81,7 @@ class Linked:
     nearest: Int64[np.ndarray, "trial time"]
     machine_state: Int64[np.ndarray, "trial time"]
     machine_by: str
+    symbol: Int64[np.ndarray, "trial time"]
 
 
 def link_states(
@@ -133,7 +135,7 @@ def link_states(
         places = fixed_points.points
     elif branches is not None and len(points):
         places = branches.point[branches.value == subject.checkpoint]
-    machine_state, machine_by = _machine_states(machine, subject, found)
+    machine_state, machine_by, symbol = _machine_states(machine, subject, found)
     return Linked(
         found,
         np.zeros((*found.states.shape[:2], 0)) if subject.recording else subject.map.readout(found.states),
@@ -143,6 +145,7 @@ def link_states(
         _nearest(found, places),
         machine_state,
         machine_by,
+        symbol,
     )
 
 
@@ -226,20 +229,20 @@ def _nearest(found: Trajectories, places: Float[np.ndarray, "point unit"]) -> In
 
 def _machine_states(
     machine: Machine | None, subject: Subject, found: Trajectories
-) -> tuple[Int64[np.ndarray, "trial time"], str]:
-    """Where the machine is at each step, and how that is known."""
-    state = np.full(found.valid.shape, -1, np.int64)
+) -> tuple[Int64[np.ndarray, "trial time"], str, Int64[np.ndarray, "trial time"]]:
+    """Where the machine is at each step, how that is known, and what it read."""
+    state, symbol = np.full((2, *found.valid.shape), -1, np.int64)
     if machine is None:
-        return state, ""
+        return state, "", symbol
     task = subject.task
     if isinstance(machine, Emitter):
         state = _nearest(found, machine.placement.centres)
-        return state, "the nearest mean state of the machine's states"
+        return state, "the nearest mean state of the machine's states", symbol
     given = None if machine.made is None else machine.made.settings.get("alphabet")
     own = task is not None and given is None
     alphabet = task.alphabet if own else given
     if alphabet is None or isinstance(alphabet, dict):
-        return state, ""
+        return state, "", symbol
     vectors = np.asarray(alphabet, np.float64)
     n_opening = len(task.opening) if own else 0
     inputs = found.inputs[:, n_opening:]
@@ -254,4 +257,5 @@ def _machine_states(
         # A predictor has no state after a symbol that its process never shows there.
         now = np.where(read[:, t] & (now >= 0), machine.transitions[now, symbols[:, t]], -1)
         state[:, n_opening + t] = now
-    return state, "the machine, reading the trial's symbols"
+    symbol[:, n_opening:] = np.where(read, symbols, -1)
+    return state, "the machine, reading the trial's symbols", symbol

@@ -1,110 +1,137 @@
-"""The page as a Dash app: which run the address names, and what then appears where.
+"""The explorer as a Dash app: a bar, and three pages of which the address shows one.
 
-The address is the only memory: choosing a run writes `?run=name`, and everything else follows from it, so that a
-view can be sent to somebody and the browser's back button works.
+All pages stay in place, hidden, when another is looked at: a table keeps its filters and its place, and figures their
+WebGL contexts, of which a browser has few.
 """
 
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlencode
+from typing import TYPE_CHECKING
 
-from dash import Dash, Input, Output, State, no_update, set_props
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, dcc, html
 
-from rnnscope.app import library
-from rnnscope.app.cards import cards
-from rnnscope.app.cards.card import Card
-from rnnscope.app.views import figure_card, layout, run_header, run_table
-from rnnscope.records.runs import Run
+from rnnscope.app.library import Library
+from rnnscope.app.pages import dissect, runs, train
+from rnnscope.app.views import work
+from rnnscope.version import __version__
+
+if TYPE_CHECKING:
+    from rnnscope.app.guard import Guard
+
+# Everything comes from this server: the system's own fonts, no address of another machine.
+FONT = "Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif"
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+    <head>
+        {%metas%}
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>{%title%}</title>
+        <link rel="icon" type="image/svg+xml" href="LOGO">
+        {%css%}
+    </head>
+    <body>
+        {%app_entry%}
+        <footer>{%config%}{%scripts%}{%renderer%}</footer>
+    </body>
+</html>"""
+
+SHORTCUTS = (
+    ("space", "play the trial, or pause"),
+    ("← →", "one step back or on; with shift ten"),
+    ("↑ ↓", "another trial"),
+    ("[ ]", "the checkpoint before or after"),
+    ("/", "search the runs"),
+    ("Esc", "select nothing"),
+    ("?", "this list"),
+)
 
 
-def build(folder: Path) -> Dash:
-    """The app over a folder of runs."""
+def build(library: Library, guard: "Guard", base_path: str = "/") -> Dash:
+    """The app over folders of runs; `base_path` is where a proxy shows it."""
     app = Dash(
         "rnnscope.app",
         assets_folder=str(Path(__file__).parent / "assets"),
         title="rnnscope explorer",
         update_title=None,  # type: ignore[arg-type]
-        index_string=layout.PAGE,
+        requests_pathname_prefix=base_path,
+        index_string=PAGE.replace("LOGO", f"{base_path}assets/logo.svg"),
         serve_locally=True,
         enable_mcp=False,
     )
-    app.layout = layout.page(folder)
-
-    @app.callback(
-        Output("runs", "rowData"),
-        Output("runs", "selectedRows"),
-        Output("runs", "style"),
-        Output("table-note", "children"),
-        Output("run-head", "children"),
-        Output("run-settings", "children"),
-        Output("notice", "children"),
-        Output("chosen", "className"),
-        Output("shown", "data"),
-        Input("url", "search"),
-        Input("refresh", "n_clicks"),
-        State("runs", "rowData"),
-        State("shown", "data"),
+    app.layout = _shell(library, guard, base_path)
+    app.clientside_callback(
+        ClientsideFunction("shell", "page"),
+        Output("page-runs", "className"),
+        Output("page-run", "className"),
+        Output("page-train", "className"),
+        Output("asked", "data"),
+        Input("url", "pathname"),
     )
-    def show(search: str | None, _clicks: int | None, old_rows: Any, old_shown: Any) -> tuple[Any, ...]:
-        """The list, and the run that the address names."""
-        found = library.read_runs(folder)
-        rows = run_table.rows(found)
-        name = asked_for(search) or first(found)
-        run = found.get(name or "")
-        listed = (
-            no_update if rows == old_rows else rows,
-            {"ids": [name] if run is not None else []},
-            run_table.height(found),
-            run_table.note(rows),
-        )
-        if not isinstance(run, Run):
-            return (*listed, None, None, run_header.nothing(folder, name, run), "hidden", None)
-        try:
-            header = run_header.head(run), run_header.settings(run)
-        except Exception as error:  # noqa: BLE001 - a run.json with anything in it costs its own view, not the page
-            wrong = library.unshowable(run.path, error)
-            return (*listed, None, None, run_header.nothing(folder, name, wrong), "hidden", None)
-        # What was written since makes it another view of the same run, and its figures are drawn anew.
-        shown = {"run": name, "stamps": library.stamps(run)}
-        changed = no_update if shown == old_shown else shown
-        return (*listed, *header, None, "", changed)
-
-    @app.callback(
-        Input("runs", "selectedRows"),
-        State("url", "search"),
-        prevent_initial_call=True,
+    app.clientside_callback(
+        ClientsideFunction("shell", "scheme"),
+        Output("mantine", "forceColorScheme"),
+        Output("scheme", "data"),
+        Input("scheme-button", "n_clicks"),
+        Input("scheme", "modified_timestamp"),
     )
-    def choose(selected: Any, search: str | None) -> None:
-        """A row becomes the address. `set_props`, because an Output would close a circle with `show`."""
-        # The grid reports what `show` selected too, first as {"ids": ...}; that is no choice of the reader's.
-        name = selected[0]["name"] if isinstance(selected, list) and selected else None
-        shown = asked_for(search) or first(library.read_runs(folder))
-        if name is not None and name != shown:
-            set_props("url", {"search": "?" + urlencode({"run": name})})
-
-    for card in cards().values():
-        _fill(app, folder, card)
+    runs.register(app, library, guard)
+    dissect.register(app, library, guard)
+    train.register(app, library, guard)
+    work.register(app, library, guard)
     return app
 
 
-def _fill(app: Dash, folder: Path, card: Card) -> None:
-    """Every card asks for its figure by itself: the quick ones do not wait for the slow."""
-
-    @app.callback(*figure_card.outputs(card), *run_header.outputs(card), Input("shown", "data"))
-    def fill(shown: dict[str, Any] | None) -> tuple[Any, ...]:
-        run = library.find_run(folder, shown["run"]) if shown else None
-        if run is None:
-            return (*figure_card.blank(), *run_header.finding(card, None))
-        drawn = library.draw(run, card)
-        return (*figure_card.fill(drawn), *run_header.finding(card, drawn))
-
-
-def asked_for(search: str | None) -> str | None:
-    """The name in `?run=name`."""
-    return (parse_qs((search or "").removeprefix("?")).get("run") or [None])[0]
-
-
-def first(found: dict[str, Any]) -> str | None:
-    """What the page opens with: the first run that was analysed, or else the first."""
-    runs = [run for run in found.values() if isinstance(run, Run)]
-    return next((run.name for run in runs if run.results), runs[0].name if runs else None)
+def _shell(library: Library, guard: "Guard", base_path: str) -> dmc.MantineProvider:
+    bar = html.Header(
+        [
+            dcc.Link(
+                [
+                    html.Img(src=f"{base_path}assets/logo.svg", alt="", className="logo"),
+                    html.Span("rnnscope", className="brand"),
+                ],
+                href=base_path,
+                className="home",
+            ),
+            html.Nav(
+                [
+                    dcc.Link("Runs", href=base_path, id="nav-runs", className="nav"),
+                    dcc.Link("Train", href=f"{base_path}train", id="nav-train", className="nav"),
+                ]
+            ),
+            html.Span(str(library), className="place", title=str(library)),
+            html.Button("?", id="help-button", title="keyboard shortcuts (?)", className="bar-button"),
+            html.Button("◐", id="scheme-button", title="light or dark", className="bar-button"),
+            html.Span(__version__, className="version"),
+        ],
+        className="bar",
+    )
+    help_ = html.Dialog(
+        [
+            html.H2("Keyboard"),
+            html.Dl([part for key, what in SHORTCUTS for part in (html.Dt(html.Kbd(key)), html.Dd(what))]),
+        ],
+        id="help",
+        className="help",
+    )
+    return dmc.MantineProvider(
+        [
+            dcc.Location(id="url", refresh="callback-nav"),
+            dcc.Store(id="asked"),
+            dcc.Store(id="base", data=base_path),
+            dcc.Store(id="token", data=guard.token),
+            dcc.Store(id="scheme", storage_type="local"),
+            bar,
+            help_,
+            html.Main(
+                [
+                    html.Div(runs.layout(library), id="page-runs", className="hidden"),
+                    html.Div(dissect.layout(library), id="page-run", className="hidden"),
+                    html.Div(train.layout(library), id="page-train", className="hidden"),
+                ]
+            ),
+        ],
+        id="mantine",
+        forceColorScheme="light",
+        theme={"fontFamily": FONT, "primaryColor": "blue", "defaultRadius": "md"},
+    )

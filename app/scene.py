@@ -25,6 +25,8 @@ MOST_STATES = 100_000
 MOST_TRIALS = 128
 # Modes whose eigenvalues are drawn of each point.
 MOST_MODES = 64
+# Inputs that all trials bring along; more come with the trial that is looked at.
+MOST_CHANNELS = 8
 # What a view can show of several analyses, the default result of each.
 USED = (
     "state_space", "fixed_points", "linearisation", "bifurcations", "automaton", "connections", "ablate_units", "basins"
@@ -66,7 +68,8 @@ def scene(run: Run, step: int | None = None) -> dict[str, Any]:
         "steps": run.checkpoints,
         "units": seen.subject.state_size,
         "length": trials.valid.sum(1).tolist(),
-        "inputs": packed(trials.inputs, "<f4"),
+        "inputs": packed(trials.inputs[..., :MOST_CHANNELS], "<f4"),
+        "channels": trials.inputs.shape[2],
         "outputs": packed(linked.outputs, "<f4"),
         "targets": None if shown is None else packed(shown.targets, "<f4"),
         "labels": {} if shown is None else _labels(shown.info, len(trials.states)),
@@ -75,6 +78,7 @@ def scene(run: Run, step: int | None = None) -> dict[str, Any]:
         "nearest": packed(linked.nearest, "<i2"),
         "machineState": packed(linked.machine_state, "<i2") if linked.machine_by else None,
         "machineBy": linked.machine_by,
+        "symbol": packed(linked.symbol, "<i2") if linked.machine_by else None,
         "points": _points(linked),
         "machine": _machine(results.get("automaton")) if linked.machine_by else None,
         "connections": _connections(results.get("connections"), results.get("state_space"), linked),
@@ -93,7 +97,11 @@ def trial(run: Run, step: int | None, number: int) -> dict[str, Any]:
     if not 0 <= number < len(trials.states):
         raise NoScene(f"there is no trial {number}: there are {len(trials.states)}, from 0")
     inside = trials.valid[number]
-    return {"trial": number, "states": packed(trials.states[number, inside], "<f4")}
+    return {
+        "trial": number,
+        "states": packed(trials.states[number, inside], "<f4"),
+        "inputs": packed(trials.inputs[number, inside], "<f4"),
+    }
 
 
 def unit(run: Run, step: int | None, number: int) -> dict[str, Any]:

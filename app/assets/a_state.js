@@ -1,0 +1,310 @@
+// What all linked views of a run share: its numbers, what is selected, and the address that says so.
+//
+// A view registers with rnnscope.view({draw, mark}). `draw(scene)` is called for new numbers, `mark(selected, changed)`
+// for another selection, and redraws only what depends on it; so a selection needs no answer from the server.
+(function () {
+    "use strict";
+
+    const KINDS = { f4: Float32Array, i2: Int16Array };
+    const ROLES = {
+        stable: { colour: "#0072B2", symbol: "circle", flat: "circle" },
+        saddle: { colour: "#D55E00", symbol: "diamond", flat: "diamond" },
+        repelling: { colour: "#CC79A7", symbol: "x", flat: "x" },
+        marginal: { colour: "#009E73", symbol: "square", flat: "square" },
+        "at a kink": { colour: "#555555", symbol: "diamond-open", flat: "diamond-open" },
+    };
+    const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"];
+    const INK = "#1B2733";
+    const SCALE = "Cividis";
+    const NOTHING = { trial: 0, time: 0, point: null, unit: null, state: null };
+    const LOOK = { dims: "3", colour: "time", trials: "all", layers: ["points", "lines"] };
+    // A message that takes this long to come gets a spinner.
+    const PATIENCE = 300;
+
+    const shared = {
+        base: "/", run: null, step: null, scene: null, selected: { ...NOTHING }, look: { ...LOOK }, picked: [],
+        views: [], unitData: null, trialData: null, playing: null,
+    };
+
+    function unpack(array) {
+        if (!array) return null;
+        const text = atob(array.data), bytes = new Uint8Array(text.length);
+        for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+        const values = new KINDS[array.kind](bytes.buffer);
+        values.shape = array.shape;
+        return values;
+    }
+
+    function view(parts) { shared.views.push(parts); }
+
+    // One view that fails must not silence the others; the console says which.
+    function each(name, ...given) {
+        for (const one of shared.views) {
+            if (!one[name]) continue;
+            try { one[name](...given); } catch (error) { console.error(error); }
+        }
+    }
+
+    async function get(path) {
+        const answer = await fetch(shared.base + path, { credentials: "same-origin" });
+        const body = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
+        if (!answer.ok) throw new Error(body.error || `the server answered ${answer.status}`);
+        return body;
+    }
+
+    const query = (step) => (step === null || step === undefined ? "" : `?step=${step}`);
+
+    async function open(run, step, base) {
+        shared.base = base;
+        const wanted = `${run} ${step}`;
+        shared.wanted = wanted;
+        if (run !== shared.run) {
+            stop();
+            shared.selected = { ...NOTHING };
+            shared.look = { ...LOOK, layers: [...LOOK.layers] };
+            shared.picked = [];
+            readAddress();
+        }
+        const wait = setTimeout(() => message("Reading the run", true), PATIENCE);
+        try {
+            const found = await get(`_scene/${encodeURIComponent(run)}${query(step)}`);
+            if (shared.wanted !== wanted) return;
+            shared.run = run;
+            shared.step = step;
+            shared.unitData = shared.trialData = null;
+            shared.scene = opened(found);
+            message(null);
+            clamp();
+            each("draw", shared.scene);
+            each("mark", shared.selected, new Set(Object.keys(NOTHING)));
+            if (shared.selected.unit !== null) readUnit();
+            readTrial();
+            tellControls();
+        } catch (error) {
+            if (shared.wanted === wanted) { shared.scene = null; message(error.message); }
+        } finally {
+            clearTimeout(wait);
+        }
+    }
+
+    function opened(found) {
+        for (const name of ["inputs", "outputs", "targets", "xyz", "nearest", "machineState", "symbol"]) {
+            found[name] = unpack(found[name]);
+        }
+        const points = found.points;
+        for (const name of ["xyz", "real", "imaginary", "directions"]) points[name] = unpack(points[name]);
+        if (found.connections) found.connections.paths = unpack(found.connections.paths);
+        if (found.ablation) {
+            found.ablation.change = unpack(found.ablation.change);
+            found.ablation.error = unpack(found.ablation.error);
+        }
+        [found.trials, found.time, found.axes] = found.xyz.shape;
+        return found;
+    }
+
+    function message(text, waiting) {
+        const place = document.getElementById("views-message");
+        if (!place) return;
+        place.textContent = text || "";
+        place.className = text ? (waiting ? "views-message waiting" : "views-message") : "hidden";
+        document.getElementById("views").classList.toggle("hidden", Boolean(text) && !waiting);
+    }
+
+    function clamp() {
+        const { scene, selected } = shared;
+        selected.trial = Math.max(0, Math.min(selected.trial, scene.trials - 1));
+        selected.time = Math.max(0, Math.min(selected.time, scene.length[selected.trial] - 1));
+        if (selected.unit !== null && !(selected.unit < scene.units)) selected.unit = null;
+        if (selected.point !== null && !scene.points.number.includes(selected.point)) selected.point = null;
+        if (selected.state !== null && !scene.machine) selected.state = null;
+    }
+
+    function select(change) {
+        if (!shared.scene) return;
+        const before = { ...shared.selected };
+        Object.assign(shared.selected, change);
+        clamp();
+        const changed = new Set(Object.keys(NOTHING).filter((name) => before[name] !== shared.selected[name]));
+        if (!changed.size) return;
+        each("mark", shared.selected, changed);
+        if (changed.has("unit")) readUnit();
+        if (changed.has("trial")) readTrial();
+        tellControls();
+        writeAddress();
+    }
+
+    async function readUnit() {
+        const { run, step, selected } = shared;
+        if (selected.unit === null) { shared.unitData = null; each("unit", null); return; }
+        const found = await get(`_unit/${encodeURIComponent(run)}/${selected.unit}${query(step)}`).catch(report);
+        if (!found || found.unit !== shared.selected.unit || run !== shared.run || step !== shared.step) return;
+        for (const name of ["activity", "from", "to", "input"]) found[name] = unpack(found[name]);
+        shared.unitData = found;
+        each("unit", found);
+    }
+
+    async function readTrial() {
+        const { run, step, selected } = shared;
+        const found = await get(`_trial/${encodeURIComponent(run)}/${selected.trial}${query(step)}`).catch(report);
+        if (!found || found.trial !== shared.selected.trial || run !== shared.run || step !== shared.step) return;
+        found.states = unpack(found.states);
+        found.inputs = unpack(found.inputs);
+        shared.trialData = found;
+        each("trial", found);
+    }
+
+    function report(error) {
+        message(error.message);
+        return null;
+    }
+
+    function setLook(change) {
+        Object.assign(shared.look, change);
+        if (!shared.scene) return;
+        each("look", shared.look);
+        writeAddress();
+    }
+
+    function pick(rows) {
+        shared.picked = rows;
+        each("pickedChanged", rows);
+    }
+
+    // --- the address: the whole view, short -----------------------------------------------------------------------
+
+    function readAddress() {
+        const given = new URLSearchParams(window.location.search);
+        for (const name of Object.keys(NOTHING)) {
+            const value = Number.parseInt(given.get(name), 10);
+            if (Number.isFinite(value) && value >= 0) shared.selected[name] = value;
+        }
+        for (const name of ["dims", "colour", "trials"]) if (given.get(name)) shared.look[name] = given.get(name);
+        if (given.has("layers")) shared.look.layers = given.get("layers").split(".").filter(Boolean);
+    }
+
+    let writing = null;
+    function writeAddress() {
+        clearTimeout(writing);
+        writing = setTimeout(() => {
+            if (!shared.scene || !window.location.pathname.includes("/run/")) return;
+            const given = new URLSearchParams(window.location.search), { selected, look } = shared;
+            for (const name of Object.keys(NOTHING)) {
+                if (selected[name] === NOTHING[name]) given.delete(name);
+                else given.set(name, selected[name]);
+            }
+            for (const name of ["dims", "colour", "trials"]) {
+                if (look[name] === LOOK[name]) given.delete(name);
+                else given.set(name, look[name]);
+            }
+            if (look.layers.join(".") === LOOK.layers.join(".")) given.delete("layers");
+            else given.set("layers", look.layers.join("."));
+            const search = given.toString();
+            // Replaced, not added: Back leads to the page before, not through every step of a cursor.
+            const address = window.location.pathname + (search ? `?${search}` : "") + window.location.hash;
+            window.history.replaceState(window.history.state, "", address);
+        }, 150);
+    }
+
+    // Dash's own controls follow what was selected elsewhere.
+    function tellControls() {
+        const { scene, selected } = shared, set = window.dash_clientside && window.dash_clientside.set_props;
+        if (!set || !scene) return;
+        set("time-slider", { max: Math.max(scene.length[selected.trial] - 1, 1), value: selected.time });
+        set("trial-number", { value: selected.trial, max: scene.trials - 1 });
+        const where = document.getElementById("time-note");
+        if (where) where.textContent = `step ${selected.time} of ${scene.length[selected.trial] - 1}`;
+    }
+
+    function tellLook() {
+        const set = window.dash_clientside.set_props, { look, scene } = shared;
+        set("look-dims", { value: look.dims });
+        set("look-trials", { value: look.trials });
+        set("look-layers", { value: look.layers });
+        const options = colours(scene);
+        if (!options.some((option) => option.value === look.colour)) look.colour = "time";
+        set("look-colour", { data: options, value: look.colour });
+    }
+
+    function colours(scene) {
+        const found = [{ value: "time", label: "time" }, { value: "trial", label: "trial" }];
+        if (scene.points.number.length) found.push({ value: "point", label: "nearest fixed point" });
+        if (scene.machineState) found.push({ value: "state", label: "machine state" });
+        for (const name of Object.keys(scene.labels)) found.push({ value: `label:${name}`, label: name });
+        const channels = (values, name, most) => {
+            for (let k = 0; values && k < Math.min(values.shape[2], most); k++) {
+                found.push({ value: `${name}:${k}`, label: values.shape[2] === 1 ? name : `${name} ${k}` });
+            }
+        };
+        channels(scene.inputs, "input", 8);
+        channels(scene.targets, "target", 8);
+        channels(scene.outputs, "output", 8);
+        found.push({ value: "unit", label: "activity of the selected unit" });
+        return found;
+    }
+
+    view({ draw: () => tellLook() });
+
+    // --- playing --------------------------------------------------------------------------------------------------
+
+    function play() {
+        if (shared.playing) { stop(); return; }
+        if (!shared.scene) return;
+        const last = shared.scene.length[shared.selected.trial] - 1;
+        if (shared.selected.time >= last) select({ time: 0 });
+        const tick = () => {
+            const end = shared.scene.length[shared.selected.trial] - 1;
+            if (shared.selected.time >= end) { stop(); return; }
+            select({ time: shared.selected.time + 1 });
+        };
+        shared.playing = setInterval(tick, 120);
+        playButton(true);
+    }
+
+    function stop() {
+        clearInterval(shared.playing);
+        shared.playing = null;
+        playButton(false);
+    }
+
+    function playButton(on) {
+        const button = document.getElementById("play");
+        if (!button) return;
+        button.textContent = on ? "❚❚" : "▶";
+        button.setAttribute("aria-label", on ? "pause" : "play the trial");
+    }
+
+    // --- drawing --------------------------------------------------------------------------------------------------
+
+    // Plotly comes with Dash's graphs, when the first of them is there.
+    function whenPlotly(then) {
+        if (window.Plotly) then();
+        else setTimeout(() => whenPlotly(then), 40);
+    }
+
+    const FONT = { family: "Inter, Helvetica, Arial, 'Liberation Sans', sans-serif", size: 12, color: INK };
+    const AXIS = { showline: true, linecolor: "#9AA5B1", ticks: "outside", ticklen: 4, tickcolor: "#9AA5B1",
+        gridcolor: "#EDF0F3", zeroline: false, automargin: false };
+    const CONFIG = { displaylogo: false, responsive: true, displayModeBar: "hover", showSendToCloud: false };
+
+    function config(name) {
+        return { ...CONFIG, toImageButtonOptions: { format: "svg", filename: `${shared.run}-${name}`, width: 900, height: 620 } };
+    }
+
+    function layout(more) {
+        return { font: FONT, paper_bgcolor: "white", plot_bgcolor: "white", showlegend: false,
+            margin: { l: 52, r: 10, t: 8, b: 38 }, hoverlabel: { align: "left" }, ...more };
+    }
+
+    function save(name, text, kind) {
+        const link = document.createElement("a");
+        link.href = URL.createObjectURL(new Blob([text], { type: kind }));
+        link.download = name;
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    }
+
+    window.rnnscope = {
+        shared, view, open, select, setLook, pick, play, stop, unpack, whenPlotly, config, layout, save, message,
+        ROLES, PALETTE, INK, SCALE, AXIS,
+    };
+})();

@@ -1,0 +1,145 @@
+// The shell: which page the address shows, light and dark, the keyboard, and what the table of runs needs.
+(function () {
+    "use strict";
+    const R = window.rnnscope;
+    const clientside = (window.dash_clientside = window.dash_clientside || {});
+    const none = () => window.dash_clientside.no_update;
+    const base = () => document.querySelector("a.home")?.getAttribute("href") || "/";
+
+    clientside.shell = {
+        page(pathname) {
+            const start = base(), rest = (pathname || "/").startsWith(start) ? pathname.slice(start.length) : "";
+            const run = rest.startsWith("run/") ? decodeURIComponent(rest.slice(4)) : null;
+            const page = run !== null ? "run" : rest === "train" ? "train" : "runs";
+            document.title = run !== null ? `${run} · rnnscope` : page === "train" ? "Train · rnnscope" : "Runs · rnnscope";
+            document.getElementById("nav-runs")?.classList.toggle("on", page === "runs");
+            document.getElementById("nav-train")?.classList.toggle("on", page === "train");
+            if (page !== "run") R.stop();
+            const shown = (name) => (page === name ? "page" : "hidden");
+            return [shown("runs"), shown("run"), shown("train"), run];
+        },
+        scheme(clicks, stamp) {
+            const kept = window.localStorage.getItem("rnnscope-scheme");
+            const system = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+            let scheme = kept || system;
+            const clicked = window.dash_clientside.callback_context.triggered.some((t) => t.prop_id.startsWith("scheme-button"));
+            if (clicked && clicks) {
+                scheme = scheme === "dark" ? "light" : "dark";
+                window.localStorage.setItem("rnnscope-scheme", scheme);
+            }
+            document.documentElement.dataset.scheme = scheme;
+            return [scheme, none()];
+        },
+    };
+
+    clientside.runs = {
+        // Rows were changed, or others are wanted: what is in view is asked for again, and stays in view.
+        again(changes, search) {
+            const api = window.dash_ag_grid && dash_ag_grid.getApi("runs");
+            if (!api) return none();
+            const asked = window.dash_clientside.callback_context.triggered.some((t) => t.prop_id.startsWith("runs-search"));
+            if (asked) api.purgeInfiniteCache(); else api.refreshInfiniteCache();
+            return none();
+        },
+    };
+
+    clientside.dissect = {
+        open(shown, start) {
+            if (!shown || !shown.run) { R.shared.run = null; return none(); }
+            const asked = new URLSearchParams(window.location.search).get("step"), steps = shown.steps;
+            const step = asked !== null && steps.includes(Number(asked)) ? Number(asked) : null;
+            R.open(shown.run, step, start);
+            return none();
+        },
+        step(index, shown, start) {
+            if (!shown || !shown.run || index === null || index === undefined) return none();
+            const last = shown.steps.length - 1, step = index >= last ? null : shown.steps[index];
+            const address = new URL(window.location);
+            if (step === null) address.searchParams.delete("step"); else address.searchParams.set("step", step);
+            const moved = R.shared.run === shown.run && R.shared.step !== step;
+            if (moved) {
+                window.history.replaceState(window.history.state, "", address);
+                R.open(shown.run, step, start);
+            }
+            return `training step ${shown.steps[Math.min(index, last)] ?? "–"}`;
+        },
+        look(dims, colour, trials, layers) {
+            const { look } = R.shared, change = {};
+            for (const [name, value] of Object.entries({ dims, colour, trials })) if (value && value !== look[name]) change[name] = value;
+            if (layers && layers.join(".") !== look.layers.join(".")) change.layers = layers;
+            if (Object.keys(change).length) R.setLook(change);
+            return none();
+        },
+        time(value) { R.select({ time: value }); return none(); },
+        trial(value) { if (Number.isFinite(value)) R.select({ trial: value }); return none(); },
+        play(clicks) { if (clicks) R.play(); return none(); },
+        order(value) { R.orderUnits(value); return none(); },
+        savePicked(clicks, name) { if (clicks) R.savePicked(name); return none(); },
+    };
+
+    // --- the keyboard ---------------------------------------------------------------------------------------------
+
+    function onRun() { return !document.getElementById("page-run")?.classList.contains("hidden") && R.shared.scene; }
+
+    function stepTraining(way) {
+        const { scene } = R.shared, at = scene.steps.indexOf(scene.step) + way;
+        if (at >= 0 && at < scene.steps.length) window.dash_clientside.set_props("step-slider", { value: at });
+    }
+
+    document.addEventListener("keydown", (event) => {
+        const writing = event.target.closest("input, textarea, select, [contenteditable], [role=slider], [role=combobox]");
+        if (event.key === "Escape") { document.activeElement.blur(); if (onRun()) R.select({ point: null, unit: null, state: null }); return; }
+        if (writing || event.ctrlKey || event.metaKey || event.altKey) return;
+        const { selected } = R.shared, way = event.shiftKey ? 10 : 1;
+        if (event.key === "?") { const help = document.getElementById("help"); if (help.open) help.close(); else help.showModal(); }
+        else if (event.key === "/") {
+            const search = document.getElementById("runs-search");
+            if (document.getElementById("page-runs").classList.contains("hidden")) window.dash_clientside.set_props("url", { pathname: base() });
+            setTimeout(() => search.focus(), 60);
+        } else if (!onRun()) return;
+        else if (event.key === " ") { if (event.target.closest("button, summary, a")) return; R.play(); }
+        else if (event.key === "ArrowRight") R.select({ time: selected.time + way });
+        else if (event.key === "ArrowLeft") R.select({ time: selected.time - way });
+        else if (event.key === "ArrowDown") R.select({ trial: selected.trial + 1 });
+        else if (event.key === "ArrowUp") R.select({ trial: selected.trial - 1 });
+        else if (event.key === "]") stepTraining(1);
+        else if (event.key === "[") stepTraining(-1);
+        else return;
+        event.preventDefault();
+    });
+
+    document.addEventListener("click", (event) => {
+        const help = document.getElementById("help");
+        if (event.target.id === "help-button") help.showModal();
+        else if (event.target === help) help.close();
+        const card = event.target.closest("[data-enlarge]");
+        if (card) { card.closest(".card").classList.toggle("large"); window.dispatchEvent(new Event("resize")); }
+    });
+
+    // --- cards are drawn when they come into view -----------------------------------------------------------------
+
+    const seen = new IntersectionObserver((entries) => {
+        for (const entry of entries) window.dash_clientside.set_props(`seen-${entry.target.dataset.card}`, { data: entry.isIntersecting });
+    }, { rootMargin: "400px" });
+    const watch = () => {
+        const cards = document.querySelectorAll("[data-card]:not([data-watched])");
+        for (const card of cards) { card.dataset.watched = "1"; seen.observe(card); }
+    };
+    new MutationObserver(watch).observe(document.documentElement, { childList: true, subtree: true });
+
+    // --- cells of the table ---------------------------------------------------------------------------------------
+
+    const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+    const address = (name) => `${base()}run/${name.split("/").map(encodeURIComponent).join("/")}`;
+    cells.RunLink = (props) => {
+        if (!props.data) return null;
+        const href = address(props.value);
+        const go = (event) => {
+            if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+            event.preventDefault();
+            window.dash_clientside.set_props("url", { pathname: href, search: "", hash: "" });
+        };
+        return React.createElement("a", { href, onClick: go, className: "run-name" }, props.value);
+    };
+    cells.RunStatus = (props) => (props.value ? React.createElement("span", { className: `status status-${props.value}` }, props.value) : null);
+})();

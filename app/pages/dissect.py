@@ -1,0 +1,283 @@
+"""One run: what it is in a row of tiles, linked views of what it does, and a card for each figure of each result."""
+
+import contextlib
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from flask import Response, request
+
+from rnnscope.app import scene
+from rnnscope.app.cards import boards, cards
+from rnnscope.app.cards.card import Card
+from rnnscope.app.cards.drawing import draw, stamps
+from rnnscope.app.library import Library, unshowable, words
+from rnnscope.app.views import figure_card, linked, work
+from rnnscope.app.views.tiles import tiles
+from rnnscope.app.views.words import brief, sizes
+from rnnscope.records.runs import Run, RunError
+
+if TYPE_CHECKING:
+    from rnnscope.app.guard import Guard
+
+POLL = 2000  # milliseconds between two looks at a run that trains
+STATUS_WORDS = {
+    "learned": "the task's criterion was met",
+    "finished": "the steps ran out before the criterion was met",
+    "training": "still training, or interrupted: go on with --resume",
+    "diverged": "training diverged; the last good checkpoint was kept",
+}
+
+
+def layout(_library: Library) -> html.Div:
+    """The page before a run is chosen; callbacks fill it."""
+    index = [
+        html.A(heading, href=f"#{_anchor(heading)}", className="index-entry") for heading in boards()
+    ]
+    return html.Div(
+        [
+            dcc.Store(id="shown"),
+            dcc.Interval(id="run-poll", interval=POLL, disabled=True),
+            html.Div([html.Div(id="run-head", className="run-head"), html.Nav(index, className="index")],
+                     className="run-bar"),
+            html.Div(id="notice"),
+            html.Div(
+                [
+                    html.Div(id="tiles", className="tiles"),
+                    html.Div(id="run-work"),
+                    linked.view(),
+                    html.Div(id="absent", className="absent"),
+                    *[_board(heading, shown) for heading, shown in boards().items()],
+                    html.Div(id="run-settings", className="panel run-settings"),
+                ],
+                id="chosen",
+                className="hidden",
+            ),
+        ]
+    )  # fmt: skip
+
+
+def register(app: Dash, library: Library, _guard: "Guard") -> None:
+    """What appears where, and the addresses that give numbers to the views."""
+    _serve(app, library)
+
+    @app.callback(
+        Output("run-head", "children"),
+        Output("tiles", "children"),
+        Output("run-work", "children"),
+        Output("absent", "children"),
+        Output("run-settings", "children"),
+        Output("notice", "children"),
+        Output("chosen", "className"),
+        Output("shown", "data"),
+        Output("run-poll", "disabled"),
+        Output("step-slider", "max"),
+        Output("step-slider", "value"),
+        Output("step-slider", "marks"),
+        Input("asked", "data"),
+        Input("run-poll", "n_intervals"),
+        Input("job-stamp", "data"),
+        State("shown", "data"),
+        State("url", "search"),
+    )
+    def show(name: str | None, _polls: Any, _stamp: Any, before: Any, search: str | None) -> tuple[Any, ...]:
+        """The run that the address names."""
+        if name is None:
+            return (*[no_update] * 7, None, True, *[no_update] * 3)
+        run = library.find(name)
+        if not isinstance(run, Run):
+            return (name, None, None, None, None, _nothing(name, run), "hidden", None, False, *[no_update] * 3)
+        try:
+            steps = run.checkpoints
+            shown = {"run": name, "steps": steps, "stamps": stamps(run), "scene": scene.stamp(run)}
+            parts = _head(name, run), tiles(run), _work(name, run), _absent(run), _settings(run)
+        except Exception as error:  # noqa: BLE001 - a run.json with anything in it costs its own view, not the page
+            wrong = library.find(name) if library.place(name) is None else unshowable(run.path, error)
+            return (name, None, None, None, None, _nothing(name, wrong), "hidden", None, False, *[no_update] * 3)
+        waits = run.status != "training"
+        if shown == before:  # nothing was written since
+            return (*[no_update] * 8, waits, *[no_update] * 3)
+        slider: tuple[Any, ...] = (no_update,) * 3
+        if before is None or (before["run"], before["steps"]) != (name, steps):
+            slider = (max(len(steps) - 1, 1), _asked(search, steps), [{"value": i} for i in range(len(steps))])
+        return (*parts, None, "", shown, waits, *slider)
+
+    def clientside(name: str, output: tuple[str, str], inputs: list[Any], **more: Any) -> None:
+        app.clientside_callback(ClientsideFunction("dissect", name), Output(*output), *inputs, **more)
+
+    shown, base = State("shown", "data"), State("base", "data")
+    clientside("open", ("views", "title"), [Input("shown", "data"), base])
+    clientside("step", ("step-note", "children"), [Input("step-slider", "value"), shown, base])
+    controls = [Input(f"look-{name}", prop) for name, prop in
+                (("dims", "value"), ("colour", "value"), ("trials", "value"), ("layers", "value"))]  # fmt: skip
+    clientside("look", ("space-note", "title"), controls, prevent_initial_call=True)
+    clientside("time", ("time-slider", "name"), [Input("time-slider", "value")], prevent_initial_call=True)
+    clientside("trial", ("trial-number", "name"), [Input("trial-number", "value")], prevent_initial_call=True)
+    clientside("play", ("play", "name"), [Input("play", "n_clicks")], prevent_initial_call=True)
+    clientside("order", ("unit-order", "name"), [Input("unit-order", "value")], prevent_initial_call=True)
+    clientside("savePicked", ("picked-csv", "name"), [Input("picked-csv", "n_clicks"), State("picked-name", "value")],
+               prevent_initial_call=True)  # fmt: skip
+    for card in cards().values():
+        _fill(app, library, card)
+
+
+def _fill(app: Dash, library: Library, card: Card) -> None:
+    """Every card asks for its figure by itself, when it comes into view."""
+
+    @app.callback(
+        *figure_card.outputs(card),
+        Output(f"drawn-{card.name}", "data"),
+        Input("shown", "data"),
+        Input(f"seen-{card.name}", "data"),
+        State(f"drawn-{card.name}", "data"),
+    )
+    def fill(shown: dict[str, Any] | None, seen: bool | None, before: Any) -> Any:
+        now = None if not shown else [shown["run"], shown["stamps"].get(card.name)]
+        if now == before or (now is not None and not seen):
+            return (*[no_update] * len(figure_card.outputs(card)), no_update)
+        run = library.find(shown["run"]) if shown else None
+        if not isinstance(run, Run):
+            return (*figure_card.blank(), None)
+        return (*figure_card.fill(draw(run, card)), now)
+
+
+def _serve(app: Dash, library: Library) -> None:
+    """Numbers for the views, as JSON; an error is a sentence."""
+
+    def answer(name: str, make: Any) -> Response:
+        run = library.find(name)
+        try:
+            if run is None:
+                return _json({"error": f"There is no run named {name} any more."}, 404)
+            if isinstance(run, RunError):
+                return _json({"error": str(run)}, 409)
+            step = request.args.get("step", type=int)
+            return _json(make(run, step), 200)
+        except (scene.NoScene, RunError) as error:
+            return _json({"error": f"{str(error)[:1].upper()}{str(error)[1:]}."}, 409)
+        except Exception as error:  # noqa: BLE001 - damaged files may raise anything, and cost only these views
+            return _json({"error": f"The views of this run cannot be drawn: {words(error)}."}, 409)
+
+    server, prefix = app.server, app.config.routes_pathname_prefix
+
+    @server.get(f"{prefix}_scene/<path:name>")
+    def scene_(name: str) -> Response:
+        return answer(name, scene.scene)
+
+    @server.get(f"{prefix}_trial/<path:name>/<int:number>")
+    def trial(name: str, number: int) -> Response:
+        return answer(name, lambda run, step: scene.trial(run, step, number))
+
+    @server.get(f"{prefix}_unit/<path:name>/<int:number>")
+    def unit(name: str, number: int) -> Response:
+        return answer(name, lambda run, step: scene.unit(run, step, number))
+
+
+def _json(value: dict[str, Any], status: int) -> Response:
+    return Response(scene.encoded(value), status, mimetype="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _asked(search: str | None, steps: list[int]) -> int:
+    """The place of the checkpoint that the address names; the last if it names none."""
+    from urllib.parse import parse_qs
+
+    with contextlib.suppress(ValueError, IndexError, TypeError):
+        return steps.index(int(parse_qs((search or "").removeprefix("?"))["step"][0]))
+    return max(len(steps) - 1, 0)
+
+
+def _head(name: str, run: Run) -> list[Any]:
+    what = f"{sizes(run.record['task'])} · {sizes(run.record['cell'], ('units', 'rank'))} · seed {run.seed}"
+    status = html.Span(run.status, className=f"status status-{run.status}", title=STATUS_WORDS.get(run.status, ""))
+    done = f"{run.record.get('steps_done', 0):,} steps, {run.record.get('seconds', 0):,.1f} s"
+    return [html.H1(name), status, html.Span(f"{what} · {done}", className="what", title=what)]
+
+
+def _work(name: str, run: Run) -> Any:
+    """The button that runs what was not run."""
+    absent = _not_run(run)
+    if not absent or not run.checkpoints or run.status == "training":
+        return None
+    return work.run_button(name, absent, f"Run all {len(absent)} missing analyses")
+
+
+def _not_run(run: Run) -> list[str]:
+    from rnnscope.analyses import ANALYSES
+
+    done = {*run.results, *run.skipped}
+    return [name for name in ANALYSES if name not in done]
+
+
+def _absent(run: Run) -> list[Any]:
+    """Analyses without a figure, in a line each: those that do not apply, and those that were not run."""
+    from rnnscope.analyses import ANALYSES
+
+    parts: list[Any] = []
+    skipped, missing = run.skipped, _not_run(run)
+    if skipped:
+        lines = [html.Li([html.B(ANALYSES[name].title), f": {reason}"]) for name, reason in skipped.items()
+                 if name in ANALYSES]  # fmt: skip
+        titles = ", ".join(ANALYSES[name].title.lower() for name in skipped if name in ANALYSES)
+        parts.append(html.Details([html.Summary(f"{len(lines)} do not apply: {titles}"), html.Ul(lines)]))
+    if missing:
+        commands = shlex.join(["rnnscope", "analyze", str(run.path), "--missing"])
+        titles = ", ".join(ANALYSES[name].title.lower() for name in missing)
+        parts.append(
+            html.Details([html.Summary(f"{len(missing)} not run yet: {titles}"), html.Pre(commands, className="command")])
+        )
+    return parts
+
+
+def _settings(run: Run) -> html.Details:
+    """Everything that `run.json` says, to unfold."""
+    groups: dict[str, Mapping[str, Any]] = {
+        "Task": run.record["task"],
+        "Cell": run.record["cell"],
+        "Training": run.record["training"],
+        "Metrics on fresh trials": run.metrics,
+        "Versions": run.record.get("versions", {}),
+    }
+    return html.Details(
+        [
+            html.Summary("Settings, metrics and versions"),
+            html.Div(
+                [
+                    html.Div([html.H3(title), html.Dl([*_pairs(values)])], className="setting-group")
+                    for title, values in groups.items()
+                    if values
+                ],
+                className="settings",
+            ),
+        ]
+    )
+
+
+def _nothing(name: str, error: RunError | None) -> dmc.Alert:
+    """Instead of a run: what is wrong with it."""
+    if error is not None:
+        return dmc.Alert(str(error), title=f"The run {name} cannot be read", color="red", id="message")
+    text = "It may have been deleted or renamed. The list of runs shows what is there."
+    return dmc.Alert(text, title=f"No run named {name}", color="yellow", id="message")
+
+
+def _pairs(values: Mapping[str, Any]) -> list[Any]:
+    """Key and value; settings inside settings one level down, with both names."""
+    found: list[Any] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and "kind" not in value:
+            found += _pairs({f"{key} {inner}": item for inner, item in value.items()})
+        else:
+            found += [html.Dt(key.replace("_", " ")), html.Dd(brief(value))]
+    return found
+
+
+def _board(heading: str, shown: list[Card]) -> html.Section:
+    """A heading and its figures."""
+    views = [figure_card.view(card) for card in shown]
+    return html.Section([html.H2(heading, className="board-head", id=_anchor(heading)), html.Div(views, className="board")])
+
+
+def _anchor(heading: str) -> str:
+    return "group-" + "".join(letter if letter.isalnum() else "-" for letter in heading.lower())

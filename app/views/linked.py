@@ -1,0 +1,168 @@
+"""The linked views: where each stands, and the controls that say what they show. The browser draws them."""
+
+from typing import Any
+
+import dash_cytoscape as cyto
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+_NODES: list[dict[str, Any]] = [
+    {"selector": "node", "style": {
+        "background-color": "data(colour)", "label": "data(label)", "color": "data(ink)", "text-valign": "center",
+        "text-halign": "center", "font-size": 12, "width": 34, "height": 34, "text-wrap": "wrap", "border-width": 0,
+        "transition-property": "border-width", "transition-duration": "80ms"}},
+    {"selector": ".initial", "style": {"shape": "round-rectangle"}},
+    {"selector": ".near", "style": {"border-width": 4, "border-color": "#E69F00", "border-style": "dashed"}},
+    {"selector": ".chosen", "style": {"border-width": 5, "border-color": "#E69F00"}},
+    {"selector": ".here", "style": {"border-width": 5, "border-color": "#D0021B"}},
+    {"selector": "edge", "style": {
+        "curve-style": "bezier", "target-arrow-shape": "triangle", "line-color": "#9AA5B1",
+        "target-arrow-color": "#9AA5B1", "width": "data(width)", "label": "data(label)", "font-size": 10,
+        "color": "#1B2733", "text-background-color": "white", "text-background-opacity": 0.85,
+        "text-background-padding": "1px", "loop-direction": "-45deg", "loop-sweep": "60deg", "text-wrap": "ellipsis",
+        "text-max-width": "90px"}},
+    {"selector": ".walked", "style": {"line-color": "#D0021B", "target-arrow-color": "#D0021B", "width": 3}},
+]  # fmt: skip
+
+_LAYERS = (
+    ("points", "points"),
+    ("directions", "unstable directions"),
+    ("connections", "connections"),
+    ("lines", "lines"),
+)
+
+
+def view() -> html.Div:
+    """All of them, empty."""
+    return html.Div(
+        [
+            html.Div(id="views-message", className="hidden", role="status"),
+            html.Div(
+                [_space(), _machine(), _trial(), _units(), _eigenvalues(), _unit(), _loss()],
+                id="views",
+                className="views",
+            ),
+            _picked(),
+            # Plotly comes to the page with this one, before a card is drawn.
+            html.Div(dcc.Graph(id="plotly-first", figure={"data": [], "layout": {}}), className="aside"),
+        ]
+    )
+
+
+def _frame(name: str, title: str, body: Any, *, note: str | None = None, controls: Any = None) -> html.Section:
+    head = [html.H2(title), html.Span(id=note, className="note") if note else None, controls]
+    return html.Section([html.Div(head, className="view-head"), body], className=f"panel view of-{name}")
+
+
+def _space() -> html.Section:
+    controls = html.Div(
+        [
+            dmc.SegmentedControl(id="look-dims", data=[{"value": "2", "label": "2-D"}, {"value": "3", "label": "3-D"}],
+                                 value="3", size="xs"),
+            dmc.SegmentedControl(id="look-trials", value="all", size="xs",
+                                 data=[{"value": "all", "label": "all trials"}, {"value": "one", "label": "one"}]),
+            dmc.Select(id="look-colour", data=[{"value": "time", "label": "time"}], value="time", size="xs",
+                       allowDeselect=False, className="look-colour", **{"aria-label": "what colours the states"}),
+            dmc.ChipGroup([dmc.Chip(label, value=value, size="xs") for value, label in _LAYERS], id="look-layers",
+                          multiple=True, value=["points", "lines"]),
+        ],
+        className="controls",
+    )  # fmt: skip
+    body = html.Div(id="view-space", className="figure invert", **{"aria-label": "state space"})
+    return _frame("space", "State space", [controls, body, html.Div(id="space-note", className="note under")])
+
+
+def _machine() -> html.Section:
+    graph = cyto.Cytoscape(
+        id="view-machine",
+        elements=[],
+        layout={"name": "preset"},
+        stylesheet=_NODES,
+        style={"width": "100%", "height": "100%"},
+        userZoomingEnabled=True,
+        minZoom=0.2,
+        maxZoom=4,
+        responsive=True,
+    )
+    body = html.Div(
+        [
+            html.Div(graph, id="machine-frame", className="figure invert"),
+            html.P("No automaton of this checkpoint is known, or it reads no symbols of these trials.",
+                   id="machine-none", className="hidden empty"),
+            html.Div(id="machine-word", className="word", title="what the machine read; click a symbol to go there"),
+        ],
+        className="figure-column",
+    )  # fmt: skip
+    return _frame("machine", "Automaton", body, note="machine-note")
+
+
+def _trial() -> html.Section:
+    controls = html.Div(
+        [
+            html.Button("▶", id="play", title="play (space)", className="play", **{"aria-label": "play the trial"}),
+            dmc.Slider(id="time-slider", min=0, max=1, value=0, step=1, size="sm", className="time-slider",
+                       updatemode="drag", label=None),
+            html.Span(id="time-note", className="note"),
+            dmc.NumberInput(id="trial-number", min=0, value=0, step=1, size="xs", className="trial-number",
+                            prefix="trial ", allowDecimal=False, clampBehavior="strict"),
+        ],
+        className="controls",
+    )  # fmt: skip
+    return _frame("trial", "Trial", [controls, html.Div(id="view-trial", className="figure invert")])
+
+
+def _units() -> html.Section:
+    order = dmc.Select(
+        id="unit-order",
+        data=[
+            {"value": "number", "label": "by number"},
+            {"value": "peak", "label": "by time of peak"},
+            {"value": "mean", "label": "by mean activity"},
+            {"value": "ablation", "label": "by effect of ablation"},
+        ],
+        value="number",
+        size="xs",
+        allowDeselect=False,
+        className="unit-order",
+        **{"aria-label": "order of the units"},
+    )
+    return _frame("units", "Units in this trial", html.Div(id="view-units", className="figure invert"), controls=order)
+
+
+def _eigenvalues() -> html.Section:
+    body = html.Div(id="view-eigenvalues", className="figure invert")
+    return _frame("eigenvalues", "Eigenvalues", body, note="eigenvalues-note")
+
+
+def _unit() -> html.Section:
+    body = html.Div(id="view-unit", className="figure invert hidden")
+    return _frame("unit", "One unit", body, note="unit-note")
+
+
+def _loss() -> html.Section:
+    controls = html.Div(
+        [
+            dmc.Slider(id="step-slider", min=0, max=1, value=None, step=1, size="sm", className="step-slider",
+                       updatemode="mouseup", label=None),
+            html.Span(id="step-note", className="note"),
+        ],
+        className="controls",
+    )  # fmt: skip
+    return _frame("loss", "Through training", [controls, html.Div(id="view-loss", className="figure invert")])
+
+
+def _picked() -> html.Section:
+    head = html.Div(
+        [
+            html.H2("Selected states"),
+            html.Span(id="picked-note", className="note"),
+            dmc.TextInput(id="picked-name", placeholder="name of the selection", size="xs"),
+            dmc.Button("CSV", id="picked-csv", size="xs", variant="default", n_clicks=0),
+        ],
+        className="view-head",
+    )
+    columns = ("trial", "step", "nearest point", "machine state", "PC1", "PC2", "PC3")
+    table = html.Table(
+        [html.Thead(html.Tr([html.Th(name) for name in columns])), html.Tbody(id="picked-rows")], className="picked-table"
+    )
+    return html.Section([head, html.Div(table, className="picked-frame")], id="picked", className="panel hidden")
