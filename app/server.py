@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import os
+import secrets
 import socket
 import threading
 import webbrowser
@@ -13,64 +14,93 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dash import Dash
 
-# A page on the web can point a name of its own at 127.0.0.1, and the visitor's browser then reads what is served
-# there. It cannot make the browser send another Host header, so only these names are answered.
-LOOPBACK = ("127.0.0.1", "localhost")
+    from rnnscope.app.guard import Guard
+    from rnnscope.app.library import Library
+
+Folder = str | os.PathLike[str]
 
 
-def create_app(folder: str | os.PathLike[str], *, trusted_hosts: Sequence[str] = ()) -> "Dash":
-    """The explorer of a folder of runs, as a Dash app; `.server` is the Flask app inside.
+def create_app(
+    *folders: Folder,
+    trusted_hosts: Sequence[str] = (),
+    base_path: str = "/",
+    token: str | None = None,
+    trusted_proxy: bool = False,
+) -> "Dash":
+    """The explorer of folders of runs, as a Dash app; `.server` is the Flask app inside.
 
     Args:
-        folder: what `rnnscope train` wrote runs into. It may be empty, and may fill while the page is open.
+        folders: what `rnnscope train` wrote runs into, or runs. One may be empty, and may fill while the page is open.
         trusted_hosts: names, beside localhost, under which browsers may ask for the page.
+        base_path: the path under which browsers see it, behind a proxy such as that of JupyterHub.
+        token: what a browser must bring, once, as ?token=... in the address, before anything is shown; None where
+            whoever reaches the app may see it.
+        trusted_proxy: whether a proxy stands before it, whose X-Forwarded headers are true. Without one, anybody
+            could write them.
 
     Raises:
-        ImportError: Dash is not installed. ValueError: there is no such folder.
+        ImportError: Dash is not installed. ValueError: there is no such folder, or a path or token that cannot be.
+
+    Example:
+        >>> import tempfile, rnnscope.app
+        >>> app = rnnscope.app.create_app(tempfile.mkdtemp())
+        >>> app.server.test_client().get("/nowhere").status_code
+        404
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f"no folder {folder}: give the folder that holds the runs")
     try:
-        from rnnscope.app.explorer import build
+        from rnnscope.app.guard import Guard
     except ModuleNotFoundError as error:
-        if not str(error.name).startswith("dash"):
-            raise
-        raise ImportError(f"the explorer needs {error.name}: pip install 'rnnscope[app]'") from None
-    app = build(folder)
-    # Dash itself answers any Host header.
-    app.server.config["TRUSTED_HOSTS"] = [*LOOPBACK, *trusted_hosts]
-    return app
+        raise _what_to_install(error) from None
+    guard = Guard(
+        **({} if token is None else {"token": token}),
+        locked=token is not None,
+        hosts=tuple(trusted_hosts),
+        base_path=base_path,
+        behind_proxy=trusted_proxy,
+    )
+    return _guarded(folders, guard)
 
 
 def serve(
-    folder: str | os.PathLike[str],
-    *,
+    *folders: Folder,
     host: str = "127.0.0.1",
     port: int = 8050,
     open_browser: bool = False,
     trusted_hosts: Sequence[str] = (),
+    base_path: str = "/",
+    token: str | None = None,
+    trusted_proxy: bool = False,
 ) -> None:
     """Serve the explorer until interrupted; prints its address once it listens.
 
+    Where other machines can reach it, it shows nothing without a token; the printed address carries it. What passes
+    over the network is not encrypted: an SSH tunnel to 127.0.0.1, or a proxy with HTTPS, is the better way.
+
     Args:
-        folder: as for `create_app`.
+        folders, trusted_hosts, base_path, trusted_proxy: as for `create_app`. A `host` that is a name or one address
+            is trusted as it is; for 0.0.0.0, which is all addresses, say under which names browsers may ask.
         host: the address to listen at, IPv4.
         port: 0 takes a free one.
         open_browser: show the page in the default browser.
-        trusted_hosts: names under which browsers may ask for the page. Required if `host` can be reached from other
-            machines, because everybody who reaches the port can then read the runs.
+        token: as for `create_app`; where other machines can reach `host` and it is None, one is made.
 
     Raises:
         OSError: the port is taken, or not allowed. ValueError: no such folder; a host or port that cannot be.
         ImportError: Dash is not installed.
     """
-    if not _is_loopback(host) and not trusted_hosts:
-        raise ValueError(
-            f"{host} can be reached from other machines, and there is no password: keep host='127.0.0.1', or say "
-            "under which names browsers may ask, trusted_hosts=('name.of.this.machine',)"
-        )
-    app = create_app(folder, trusted_hosts=trusted_hosts)
+    open_to_others = not _is_loopback(host)
+    if open_to_others and not trusted_hosts:
+        if host in ("", "0.0.0.0"):
+            raise ValueError(
+                f"{host} can be reached from other machines under any name: keep host='127.0.0.1', or say under "
+                "which names browsers may ask, trusted_hosts=('name.of.this.machine',) (--trusted-host)"
+            )
+        trusted_hosts = (host,)
+    if open_to_others and token is None:
+        token = secrets.token_urlsafe(32)
+    app = create_app(
+        *folders, trusted_hosts=trusted_hosts, base_path=base_path, token=token, trusted_proxy=trusted_proxy
+    )
 
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -84,11 +114,41 @@ def serve(
     with _listen(host, port) as listening:
         port = listening.getsockname()[1]
         server = make_server(host, port, app.server, threaded=True, request_handler=Quiet, fd=listening.fileno())
-        address = f"http://{host}:{port}"
+        shown = trusted_hosts[0] if host == "0.0.0.0" else host
+        address = f"http://{shown}:{port}{'' if base_path == '/' else base_path}"
+        if token is not None:
+            address += f"{'/' if base_path == '/' else ''}?token={token}"
         print(f"rnnscope explorer: {address}", flush=True)
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         server.serve_forever()
+
+
+def _guarded(folders: Sequence[Folder], guard: "Guard") -> "Dash":
+    from rnnscope.app.library import Library
+
+    library = Library.of(map(Path, folders))
+    try:
+        from rnnscope.app.explorer import build
+        from rnnscope.app.guard import protect
+    except ModuleNotFoundError as error:
+        raise _what_to_install(error) from None
+    app = build(library, guard, guard.base_path)
+    protect(app, guard, lambda path: is_page(library, path))
+    return app
+
+
+def is_page(library: "Library", path: str) -> bool:
+    """Whether the explorer has a page at a path, written without the slash before it."""
+    if path.startswith("run/"):
+        return library.place(path.removeprefix("run/")) is not None
+    return path in ("", "train")
+
+
+def _what_to_install(error: ModuleNotFoundError) -> Exception:
+    if not str(error.name).startswith(("dash", "flask")):
+        return error
+    return ImportError(f"the explorer needs {error.name}: pip install 'rnnscope[app]'")
 
 
 def _is_loopback(host: str) -> bool:
