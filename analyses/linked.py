@@ -181,7 +181,7 @@ def _of_search(found: FixedPoints, linear: Linearisation | None, mean: np.ndarra
         found.inputs,
         directions,
         found.certificates.certified,
-        f"{len(found)} fixed points, numbered as found",
+        f"{_points(len(found))}, numbered as found",
     )
 
 
@@ -194,7 +194,7 @@ def _of_branches(
     if branches is not None and branches.along.name == "training step":
         rows = np.flatnonzero(branches.value == step)
         if len(rows):
-            source = f"{len(rows)} fixed points followed through training, numbered by branch"
+            source = f"{_points(len(rows))} followed through training, numbered by branch"
     if branches is None or not len(rows):
         nothing = np.zeros(0, np.int64)
         return LinkedPoints(
@@ -212,6 +212,10 @@ def _of_branches(
         np.zeros(len(rows), bool),
         source,
     )
+
+
+def _points(n: int) -> str:
+    return f"{n} fixed point{'' if n == 1 else 's'}"
 
 
 def _nearest(found: Trajectories, places: Float[np.ndarray, "point unit"]) -> Int64[np.ndarray, "trial time"]:

@@ -57,6 +57,7 @@ def build(library: Library, guard: "Guard", base_path: str = "/") -> Dash:
         requests_pathname_prefix=base_path,
         index_string=PAGE.replace("LOGO", f"{base_path}assets/logo.svg"),
         serve_locally=True,
+        suppress_callback_exceptions=True,  # a table that comes later has callbacks from the beginning
         enable_mcp=False,
     )
     app.layout = _shell(library, guard, base_path)

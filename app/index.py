@@ -210,7 +210,7 @@ def _numbers(run: Run, analysis: str) -> Mapping[str, float]:
         shown = run.shown(analysis)
         if shown is not None and shown.reason is None and shown.path.suffix == ".zip":
             numbers = read_attributes(shown.path).get(HEADLINE) or {}
-            return {name: value for name, value in numbers.items() if value == value}  # noqa: PLR0124 - no NaN
+            return {name: value for name, value in numbers.items() if value == value}
     return {}
 
 

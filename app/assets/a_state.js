@@ -17,7 +17,7 @@
     const INK = "#1B2733";
     const SCALE = "Cividis";
     const NOTHING = { trial: 0, time: 0, point: null, unit: null, state: null };
-    const LOOK = { dims: "3", colour: "time", trials: "all", layers: ["points", "lines"] };
+    const LOOK = { dims: "3", colour: "auto", trials: "all", layers: ["points", "lines"] };
     // A message that takes this long to come gets a spinner.
     const PATIENCE = 300;
 
@@ -221,8 +221,15 @@
         set("look-trials", { value: look.trials });
         set("look-layers", { value: look.layers });
         const options = colours(scene);
-        if (!options.some((option) => option.value === look.colour)) look.colour = "time";
-        set("look-colour", { data: options, value: look.colour });
+        if (!options.some((option) => option.value === look.colour)) look.colour = "auto";
+        set("look-colour", { data: options, value: colour() });
+    }
+
+    // Where nobody chose: the machine's states, as long as there is a colour for each, and else time.
+    function colour() {
+        const { look, scene } = shared;
+        if (look.colour !== "auto") return look.colour;
+        return scene.machine && scene.machine.nodes.length <= PALETTE.length ? "state" : "time";
     }
 
     function colours(scene) {
@@ -291,7 +298,7 @@
     }
 
     function layout(more) {
-        return { font: FONT, paper_bgcolor: "white", plot_bgcolor: "white", showlegend: false,
+        return { font: FONT, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
             margin: { l: 52, r: 10, t: 8, b: 38 }, hoverlabel: { align: "left" }, ...more };
     }
 
@@ -304,7 +311,7 @@
     }
 
     window.rnnscope = {
-        shared, view, open, select, setLook, pick, play, stop, unpack, whenPlotly, config, layout, save, message,
+        shared, view, open, select, setLook, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
         ROLES, PALETTE, INK, SCALE, AXIS,
     };
 })();

@@ -3,6 +3,7 @@
     "use strict";
     const R = window.rnnscope, shared = R.shared;
     const SPREAD = 90; // pixels between neighbours, before it is fitted to its frame
+    const MOST_LABELS = 24; // arrows; of more, only the one that is walked shows what it reads
     let drawn = null;
     const network = () => {
         const place = document.getElementById("view-machine");
@@ -29,7 +30,7 @@
                 position: { x: node.x * SPREAD, y: -node.y * SPREAD }, classes: node.state === machine.initial ? "initial" : "",
             })));
             cy.add(machine.edges.map((edge, k) => ({
-                group: "edges", data: { id: `e${k}`, source: `s${edge.source}`, target: `s${edge.target}`, label: edge.label, width: edge.width },
+                group: "edges", classes: machine.edges.length > MOST_LABELS ? "quiet" : "", data: { id: `e${k}`, source: `s${edge.source}`, target: `s${edge.target}`, label: edge.label, width: edge.width },
             })));
             if (!cy.rnnscopeListens) {
                 cy.rnnscopeListens = true;
@@ -37,6 +38,8 @@
                     const state = event.target.data("state");
                     R.select({ state: state === shared.selected.state ? null : state });
                 });
+                cy.on("mouseover", "edge", (event) => event.target.addClass("pointed"));
+                cy.on("mouseout", "edge", (event) => event.target.removeClass("pointed"));
                 cy.on("tap", (event) => { if (event.target === cy) R.select({ state: null }); });
             }
             cy.resize();

@@ -8,7 +8,7 @@
 
     clientside.shell = {
         page(pathname) {
-            const start = base(), rest = (pathname || "/").startsWith(start) ? pathname.slice(start.length) : "";
+            const start = base(), path = pathname || "/", rest = path.startsWith(start) ? path.slice(start.length) : "";
             const run = rest.startsWith("run/") ? decodeURIComponent(rest.slice(4)) : null;
             const page = run !== null ? "run" : rest === "train" ? "train" : "runs";
             document.title = run !== null ? `${run} · rnnscope` : page === "train" ? "Train · rnnscope" : "Runs · rnnscope";
@@ -35,17 +35,58 @@
     clientside.runs = {
         // Rows were changed, or others are wanted: what is in view is asked for again, and stays in view.
         again(changes, search) {
-            const api = window.dash_ag_grid && dash_ag_grid.getApi("runs");
-            if (!api) return none();
-            const asked = window.dash_clientside.callback_context.triggered.some((t) => t.prop_id.startsWith("runs-search"));
-            if (asked) api.purgeInfiniteCache(); else api.refreshInfiniteCache();
+            const triggered = window.dash_clientside.callback_context.triggered;
+            const asked = triggered.some((t) => t.prop_id.startsWith("runs-search"));
+            // Not at once: a table that has not yet asked for its first rows would never do so.
+            if (triggered.length) setTimeout(() => {
+                if (!document.querySelector("#runs .ag-root")) return;
+                const api = dash_ag_grid.getApi("runs");
+                if (asked) api.purgeInfiniteCache();
+                else api.refreshInfiniteCache();
+            }, 100);
             return none();
         },
     };
 
+    // Cards of which there is something, and the headings above them.
+    function present(names, other) {
+        for (const card of document.querySelectorAll("[data-card]")) {
+            card.classList.toggle("hidden", !names.has(card.dataset.card));
+            if (other) card.classList.add("stale"); // another run's figure must not be taken for this one's
+        }
+        for (const card of inView) want(card);
+        for (const board of document.querySelectorAll(".board")) {
+            const empty = !board.querySelector("[data-card]:not(.hidden)"), heading = board.previousElementSibling;
+            board.parentElement.classList.toggle("hidden", empty);
+            document.querySelector(`.index-entry[href="#${heading.id}"]`)?.classList.toggle("hidden", empty);
+        }
+    }
+
+    async function takeAway(card, kind) {
+        const graph = card.querySelector(".js-plotly-plot"), name = card.dataset.card, run = R.shared.run;
+        if (!run) return;
+        const file = `${run.replaceAll("/", "-")}-${name}`;
+        if (kind === "png" || kind === "svg") {
+            await window.Plotly.downloadImage(graph, { format: kind, filename: file, width: 900, height: 620, scale: kind === "png" ? 2 : 1 });
+            return;
+        }
+        const answer = await fetch(`${base()}_figure/${encodeURIComponent(run)}/${name}.${kind}`);
+        if (!answer.ok) {
+            const found = await answer.json().catch(() => ({}));
+            window.alert(found.error || `the server answered ${answer.status}`);
+            return;
+        }
+        R.save(`${file}.${kind}`, await answer.blob(), answer.headers.get("Content-Type"));
+    }
+
     clientside.dissect = {
         open(shown, start) {
             if (!shown || !shown.run) { R.shared.run = null; return none(); }
+            const other = now.run !== shown.run;
+            now = { run: shown.run, stamps: shown.stamps, present: new Set(shown.present) };
+            present(now.present, other);
+            if (R.shared.run === shown.run && R.shared.stamp === shown.scene) return none();
+            R.shared.stamp = shown.scene;
             const asked = new URLSearchParams(window.location.search).get("step"), steps = shown.steps;
             const step = asked !== null && steps.includes(Number(asked)) ? Number(asked) : null;
             R.open(shown.run, step, start);
@@ -65,7 +106,8 @@
         },
         look(dims, colour, trials, layers) {
             const { look } = R.shared, change = {};
-            for (const [name, value] of Object.entries({ dims, colour, trials })) if (value && value !== look[name]) change[name] = value;
+            for (const [name, value] of Object.entries({ dims, trials })) if (value && value !== look[name]) change[name] = value;
+            if (R.shared.scene && colour && colour !== R.colour()) change.colour = colour;
             if (layers && layers.join(".") !== look.layers.join(".")) change.layers = layers;
             if (Object.keys(change).length) R.setLook(change);
             return none();
@@ -112,18 +154,35 @@
         const help = document.getElementById("help");
         if (event.target.id === "help-button") help.showModal();
         else if (event.target === help) help.close();
+        const wanted = event.target.closest("[data-export]");
+        if (wanted) { takeAway(wanted.closest("[data-card]"), wanted.dataset.export); wanted.closest("details").open = false; }
+        for (const menu of document.querySelectorAll("details.export[open]")) if (!menu.contains(event.target)) menu.open = false;
+        const summary = event.target.closest(".summary");
+        if (summary) summary.classList.toggle("all");
         const card = event.target.closest("[data-enlarge]");
         if (card) { card.closest(".card").classList.toggle("large"); window.dispatchEvent(new Event("resize")); }
     });
 
     // --- cards are drawn when they come into view -----------------------------------------------------------------
 
+    const inView = new Set();
+    let now = { run: null, stamps: {}, present: new Set() };
+
+    function want(card) {
+        const name = card.dataset.card, wanted = `${now.run} ${now.stamps[name]}`;
+        if (!now.run || !now.present.has(name) || card.dataset.wanted === wanted) return;
+        card.dataset.wanted = wanted;
+        card.querySelector(".js-plotly-plot")?.once?.("plotly_afterplot", () => card.classList.remove("stale"));
+        window.dash_clientside.set_props(`want-${name}`, { data: { run: now.run, stamp: now.stamps[name] } });
+    }
+
     const seen = new IntersectionObserver((entries) => {
-        for (const entry of entries) window.dash_clientside.set_props(`seen-${entry.target.dataset.card}`, { data: entry.isIntersecting });
-    }, { rootMargin: "400px" });
+        for (const entry of entries) {
+            if (entry.isIntersecting) { inView.add(entry.target); want(entry.target); } else inView.delete(entry.target);
+        }
+    }, { rootMargin: "300px" });
     const watch = () => {
-        const cards = document.querySelectorAll("[data-card]:not([data-watched])");
-        for (const card of cards) { card.dataset.watched = "1"; seen.observe(card); }
+        for (const card of document.querySelectorAll("[data-card]:not([data-watched])")) { card.dataset.watched = "1"; seen.observe(card); }
     };
     new MutationObserver(watch).observe(document.documentElement, { childList: true, subtree: true });
 

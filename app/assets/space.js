@@ -10,7 +10,7 @@
     const flat = () => shared.look.dims === "2" || shared.scene.axes < 3;
 
     function colouring(scene) {
-        const [name, number] = shared.look.colour.split(":"), n = scene.trials * scene.time;
+        const [name, number] = R.colour().split(":"), n = scene.trials * scene.time;
         const from = (f) => Array.from({ length: n }, (_, i) => f(i));
         const channel = (values) => from((i) => values[i * values.shape[2] + Number(number)]);
         if (name === "trial") return { values: from((i) => Math.floor(i / scene.time)), title: "trial" };
@@ -20,8 +20,8 @@
             return { values: from((i) => scene.machineState[i]), classes: Array.from({ length: most + 1 }, (_, k) => String(k)), title: `machine state: ${scene.machineBy}` };
         }
         if (name === "label") {
-            const label = scene.labels[shared.look.colour.slice(6)];
-            if (label) return { values: from((i) => label.row[Math.floor(i / scene.time)]), classes: label.levels, title: shared.look.colour.slice(6) };
+            const label = scene.labels[R.colour().slice(6)];
+            if (label) return { values: from((i) => label.row[Math.floor(i / scene.time)]), classes: label.levels, title: R.colour().slice(6) };
         }
         if (name === "unit" && shared.unitData) return { values: Array.from(shared.unitData.activity), title: `unit ${shared.unitData.unit}` };
         if (name === "input" && scene.inputs) return { values: channel(scene.inputs), title: `input ${number}` };
@@ -62,7 +62,7 @@
 
     function on(axes, more) {
         const [x, y, z] = axes, bare = (y || x.map(() => 0));
-        return flat() ? { type: "scattergl", x, y: bare, ...more } : { type: "scatter3d", x, y: bare, z, ...more };
+        return flat() ? { type: "scattergl", x, y: bare, showlegend: false, ...more } : { type: "scatter3d", x, y: bare, z, showlegend: false, ...more };
     }
 
     function pointTraces(scene) {
@@ -74,7 +74,7 @@
             const axes = Array.from({ length: scene.axes }, (_, k) => rows.map((i) => coordinate(i)[k]));
             found.push(on(axes, {
                 name: `${role} (${rows.length})`, mode: n <= 40 ? "markers+text" : "markers", showlegend: true,
-                marker: { color: look.colour, symbol: flat() ? look.flat : look.symbol, size: flat() ? 11 : 6, line: { color: "white", width: 1 } },
+                marker: { color: look.colour, symbol: flat() ? look.flat : look.symbol, size: flat() ? 11 : 7, line: { color: "white", width: 1 } },
                 text: rows.map((i) => String(points.number[i])), textposition: "top center", textfont: { size: 11, color: R.INK },
                 hovertext: rows.map((i) => `point ${points.number[i]}: ${role}, ${points.unstable[i]} unstable` + (points.certified[i] ? "<br>certified" : "")),
                 hoverinfo: "text", customdata: rows.map((i) => ({ point: points.number[i] })),
@@ -161,7 +161,7 @@
             add("lines", on(coordinates(scene, some, true), { mode: "lines", line: { color: "rgba(110,125,140,0.35)", width: flat() ? 0.8 : 1.5 }, hoverinfo: "skip" }));
         }
         const colour = colouring(scene), all = colours(colour);
-        const marker = { ...all, color: rows.map((row) => all.color[row]), size: flat() ? (rows.length > 2e4 ? 2.5 : 4) : 2.2, opacity: 0.75 };
+        const marker = { ...all, color: rows.map((row) => all.color[row]), size: flat() ? (rows.length > 2e4 ? 2.5 : 4) : 1.8, opacity: flat() ? 0.6 : 0.4 };
         add("states", on(coordinates(scene, rows), {
             mode: "markers", marker, hovertemplate: "trial %{customdata[0]}, step %{customdata[1]}<extra></extra>",
             customdata: rows.map((row) => [Math.floor(row / scene.time), row % scene.time]),
@@ -188,8 +188,8 @@
     }
 
     function space(title) {
-        const axis = (k) => ({ title: { text: title(k), font: { size: 11 } }, backgroundcolor: "white", gridcolor: "#E3E8EE", linecolor: "#9AA5B1", zeroline: false, nticks: 5, tickfont: { size: 10 }, showspikes: false });
-        return { xaxis: axis(0), yaxis: axis(1), zaxis: axis(2), aspectmode: "data", camera: { eye: { x: 1.25, y: 1.25, z: 0.75 } } };
+        const axis = (k) => ({ title: { text: title(k), font: { size: 11 } }, gridcolor: "#E3E8EE", linecolor: "#9AA5B1", zeroline: false, nticks: 5, tickfont: { size: 10 }, showspikes: false });
+        return { xaxis: axis(0), yaxis: axis(1), zaxis: axis(2), aspectmode: "data", camera: { eye: { x: 1.5, y: 1.5, z: 0.85 }, center: { x: 0, y: 0, z: -0.12 } } };
     }
 
     function note({ title, classes }) {
@@ -249,7 +249,7 @@
     R.view({
         draw: () => R.whenPlotly(draw),
         look: () => R.whenPlotly(draw),
-        unit: () => { if (shared.look.colour === "unit") R.whenPlotly(draw); },
+        unit: () => { if (R.colour() === "unit") R.whenPlotly(draw); },
         mark,
     });
 })();

@@ -14,6 +14,7 @@ from rnnscope.app.cards import boards, cards
 from rnnscope.app.cards.card import Card
 from rnnscope.app.cards.drawing import draw, stamps
 from rnnscope.app.library import Library, unshowable, words
+from rnnscope.app.pages import files
 from rnnscope.app.views import figure_card, linked, work
 from rnnscope.app.views.tiles import tiles
 from rnnscope.app.views.words import brief, sizes
@@ -33,20 +34,24 @@ STATUS_WORDS = {
 
 def layout(_library: Library) -> html.Div:
     """The page before a run is chosen; callbacks fill it."""
-    index = [
-        html.A(heading, href=f"#{_anchor(heading)}", className="index-entry") for heading in boards()
-    ]
+    index = [html.A(heading, href=f"#{_anchor(heading)}", className="index-entry") for heading in boards()]
     return html.Div(
         [
             dcc.Store(id="shown"),
+            dcc.Store(id="job-stamp"),
             dcc.Interval(id="run-poll", interval=POLL, disabled=True),
-            html.Div([html.Div(id="run-head", className="run-head"), html.Nav(index, className="index")],
-                     className="run-bar"),
+            html.Div(
+                [
+                    html.Div(id="run-head", className="run-head"),
+                    html.Nav(index, className="index"),
+                    html.Div(id="run-work", className="run-work"),
+                ],
+                className="run-bar",
+            ),
             html.Div(id="notice"),
             html.Div(
                 [
                     html.Div(id="tiles", className="tiles"),
-                    html.Div(id="run-work"),
                     linked.view(),
                     html.Div(id="absent", className="absent"),
                     *[_board(heading, shown) for heading, shown in boards().items()],
@@ -81,6 +86,7 @@ def register(app: Dash, library: Library, _guard: "Guard") -> None:
         Input("job-stamp", "data"),
         State("shown", "data"),
         State("url", "search"),
+        prevent_initial_call=True,
     )
     def show(name: str | None, _polls: Any, _stamp: Any, before: Any, search: str | None) -> tuple[Any, ...]:
         """The run that the address names."""
@@ -91,7 +97,8 @@ def register(app: Dash, library: Library, _guard: "Guard") -> None:
             return (name, None, None, None, None, _nothing(name, run), "hidden", None, False, *[no_update] * 3)
         try:
             steps = run.checkpoints
-            shown = {"run": name, "steps": steps, "stamps": stamps(run), "scene": scene.stamp(run)}
+            present = [card.name for card in cards().values() if card.file(run) is not None]
+            shown = {"run": name, "steps": steps, "present": present, "stamps": stamps(run), "scene": scene.stamp(run)}
             parts = _head(name, run), tiles(run), _work(name, run), _absent(run), _settings(run)
         except Exception as error:  # noqa: BLE001 - a run.json with anything in it costs its own view, not the page
             wrong = library.find(name) if library.place(name) is None else unshowable(run.path, error)
@@ -108,8 +115,10 @@ def register(app: Dash, library: Library, _guard: "Guard") -> None:
         app.clientside_callback(ClientsideFunction("dissect", name), Output(*output), *inputs, **more)
 
     shown, base = State("shown", "data"), State("base", "data")
-    clientside("open", ("views", "title"), [Input("shown", "data"), base])
-    clientside("step", ("step-note", "children"), [Input("step-slider", "value"), shown, base])
+    clientside("open", ("views", "title"), [Input("shown", "data"), base], prevent_initial_call=True)
+    clientside(
+        "step", ("step-note", "children"), [Input("step-slider", "value"), shown, base], prevent_initial_call=True
+    )
     controls = [Input(f"look-{name}", prop) for name, prop in
                 (("dims", "value"), ("colour", "value"), ("trials", "value"), ("layers", "value"))]  # fmt: skip
     clientside("look", ("space-note", "title"), controls, prevent_initial_call=True)
@@ -124,23 +133,14 @@ def register(app: Dash, library: Library, _guard: "Guard") -> None:
 
 
 def _fill(app: Dash, library: Library, card: Card) -> None:
-    """Every card asks for its figure by itself, when it comes into view."""
+    """Every card gets its figure by itself, when it comes into view: the page then says what it wants to see."""
 
-    @app.callback(
-        *figure_card.outputs(card),
-        Output(f"drawn-{card.name}", "data"),
-        Input("shown", "data"),
-        Input(f"seen-{card.name}", "data"),
-        State(f"drawn-{card.name}", "data"),
-    )
-    def fill(shown: dict[str, Any] | None, seen: bool | None, before: Any) -> Any:
-        now = None if not shown else [shown["run"], shown["stamps"].get(card.name)]
-        if now == before or (now is not None and not seen):
-            return (*[no_update] * len(figure_card.outputs(card)), no_update)
-        run = library.find(shown["run"]) if shown else None
+    @app.callback(*figure_card.outputs(card), Input(f"want-{card.name}", "data"), prevent_initial_call=True)
+    def fill(wanted: dict[str, Any] | None) -> Any:
+        run = library.find(wanted["run"]) if wanted else None
         if not isinstance(run, Run):
-            return (*figure_card.blank(), None)
-        return (*figure_card.fill(draw(run, card)), now)
+            return figure_card.blank()
+        return figure_card.fill(draw(run, card), wanted["run"])
 
 
 def _serve(app: Dash, library: Library) -> None:
@@ -174,6 +174,18 @@ def _serve(app: Dash, library: Library) -> None:
     def unit(name: str, number: int) -> Response:
         return answer(name, lambda run, step: scene.unit(run, step, number))
 
+    @server.get(f"{prefix}_figure/<path:name>/<card>.<kind>")
+    def figure(name: str, card: str, kind: str) -> Response:
+        run = library.find(name)
+        try:
+            if not isinstance(run, Run):
+                raise files.NoFile(f"there is no run named {name} that can be read")
+            return files.file(run, card, kind)
+        except files.NoFile as error:
+            return _json({"error": str(error)}, 404)
+        except Exception as error:  # noqa: BLE001 - a damaged result, or no browser that draws a PDF
+            return _json({"error": words(error)}, 409)
+
 
 def _json(value: dict[str, Any], status: int) -> Response:
     return Response(scene.encoded(value), status, mimetype="application/json", headers={"Cache-Control": "no-store"})
@@ -183,7 +195,7 @@ def _asked(search: str | None, steps: list[int]) -> int:
     """The place of the checkpoint that the address names; the last if it names none."""
     from urllib.parse import parse_qs
 
-    with contextlib.suppress(ValueError, IndexError, TypeError):
+    with contextlib.suppress(ValueError, KeyError):
         return steps.index(int(parse_qs((search or "").removeprefix("?"))["step"][0]))
     return max(len(steps) - 1, 0)
 
@@ -200,7 +212,7 @@ def _work(name: str, run: Run) -> Any:
     absent = _not_run(run)
     if not absent or not run.checkpoints or run.status == "training":
         return None
-    return work.run_button(name, absent, f"Run all {len(absent)} missing analyses")
+    return work.run_button(name, absent, f"Run {len(absent)} missing")
 
 
 def _not_run(run: Run) -> list[str]:
@@ -225,7 +237,9 @@ def _absent(run: Run) -> list[Any]:
         commands = shlex.join(["rnnscope", "analyze", str(run.path), "--missing"])
         titles = ", ".join(ANALYSES[name].title.lower() for name in missing)
         parts.append(
-            html.Details([html.Summary(f"{len(missing)} not run yet: {titles}"), html.Pre(commands, className="command")])
+            html.Details(
+                [html.Summary(f"{len(missing)} not run yet: {titles}"), html.Pre(commands, className="command")]
+            )
         )
     return parts
 
@@ -276,7 +290,9 @@ def _pairs(values: Mapping[str, Any]) -> list[Any]:
 def _board(heading: str, shown: list[Card]) -> html.Section:
     """A heading and its figures."""
     views = [figure_card.view(card) for card in shown]
-    return html.Section([html.H2(heading, className="board-head", id=_anchor(heading)), html.Div(views, className="board")])
+    return html.Section(
+        [html.H2(heading, className="board-head", id=_anchor(heading)), html.Div(views, className="board")]
+    )
 
 
 def _anchor(heading: str) -> str:

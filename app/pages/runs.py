@@ -33,10 +33,11 @@ _LAMBDA = (
     "params.value == null ? '' : d3.format('.4~f')(params.value) + "
     "(params.data.lambda_1_error == null ? '' : ' ± ' + d3.format('.1~r')(params.data.lambda_1_error))"
 )
-_POINTS = "params.value == null ? '' : params.value + (params.data.stable == null ? '' : ' (' + params.data.stable + ')')"
+_POINTS = (
+    "params.value == null ? '' : params.value + (params.data.stable == null ? '' : ' (' + params.data.stable + ')')"
+)
 _COLUMNS = [
-    {"field": "name", "headerName": "Run", "minWidth": 150, "flex": 3, "cellRenderer": "RunLink", "pinned": "left",
-     "headerCheckboxSelection": False, **_TEXT},
+    {"field": "name", "headerName": "Run", "minWidth": 150, "flex": 3, "cellRenderer": "RunLink", "pinned": "left", **_TEXT},
     {"field": "task", "headerName": "Task", "minWidth": 130, "flex": 3, "tooltipField": "task", **_TEXT},
     {"field": "cell", "headerName": "Cell", "minWidth": 110, "flex": 2, "tooltipField": "cell", **_TEXT},
     {"field": "status", "headerName": "Status", "minWidth": 92, "flex": 1, "cellRenderer": "RunStatus", **_TEXT},
@@ -69,29 +70,7 @@ _THEME = (
 
 
 def layout(library: Library) -> html.Section:
-    """The table, empty, and what can be done with the runs that are picked."""
-    grid = dag.AgGrid(
-        id="runs",
-        columnDefs=_COLUMNS,
-        rowModelType="infinite",
-        defaultColDef={"sortable": True, "resizable": True, "floatingFilter": False},
-        getRowId="params.data.name",
-        dashGridOptions={
-            "theme": {"function": _THEME},
-            "loadThemeGoogleFonts": False,
-            "rowSelection": {"mode": "multiRow", "headerCheckbox": False},
-            "rowHeight": ROW,
-            "headerHeight": ROW + 2,
-            "tooltipShowDelay": 400,
-            "animateRows": False,
-            "cacheBlockSize": 100,
-            "maxBlocksInCache": 30,
-            "infiniteInitialRowCount": 1,
-            "overlayNoRowsTemplate": "No run fits",
-        },
-        style={"height": "100%"},
-        className="grid",
-    )
+    """Where the table goes, and what can be done with the runs that are picked."""
     tools = html.Div(
         [
             html.H1("Runs"),
@@ -115,7 +94,7 @@ def layout(library: Library) -> html.Section:
         [
             tools,
             html.Div(id="runs-message"),
-            html.Div(grid, id="runs-frame", className="panel grid-frame"),
+            html.Div(id="runs-frame", className="panel grid-frame"),
             html.Div(_first_steps(library), id="runs-none", className="hidden"),
             dcc.Interval(id="runs-poll", interval=POLL),
             dcc.Store(id="runs-changes"),
@@ -124,15 +103,47 @@ def layout(library: Library) -> html.Section:
     )
 
 
+def _grid() -> dag.AgGrid:
+    """The table, empty."""
+    return dag.AgGrid(
+        id="runs",
+        columnDefs=_COLUMNS,
+        rowModelType="infinite",
+        defaultColDef={"sortable": True, "resizable": True, "floatingFilter": False},
+        getRowId="params.data.name",
+        dashGridOptions={
+            "theme": {"function": _THEME},
+            "loadThemeGoogleFonts": False,
+            "rowSelection": {"mode": "multiRow", "headerCheckbox": False},
+            "rowHeight": ROW,
+            "headerHeight": ROW + 2,
+            "tooltipShowDelay": 400,
+            "animateRows": False,
+            "cacheBlockSize": 100,
+            "maxBlocksInCache": 30,
+            "maxConcurrentDatasourceRequests": 1,
+        },
+        style={"height": "100%"},
+        className="grid",
+    )
+
+
 def register(app: Dash, library: Library, guard: "Guard") -> None:
     """Rows, search, tags and the file."""
     index = Index(library)
     index.follow()
 
+    # The table comes when the page is there: what it asks for while the page is being made is lost, and it then waits
+    # for ever.
+    @app.callback(Output("runs-frame", "children"), Input("runs-frame", "id"))
+    def table(_: str) -> dag.AgGrid:
+        return _grid()
+
     @app.callback(
         Output("runs", "getRowsResponse"),
         Input("runs", "getRowsRequest"),
         State("runs-search", "value"),
+        prevent_initial_call=True,
     )
     def rows(asked: dict[str, Any] | None, search: str | None) -> Any:
         if asked is None:

@@ -31,8 +31,7 @@ def view(card: Card) -> html.Article:
     enlarge = html.Button("⤢", title="enlarge, or back", className="enlarge", **{"data-enlarge": name})
     return html.Article(
         [
-            dcc.Store(id=f"seen-{name}"),
-            dcc.Store(id=f"drawn-{name}"),
+            dcc.Store(id=f"want-{name}"),
             html.Div(
                 [html.H2(card.title), html.Span(id=f"about-{name}", className="about"), keep, enlarge],
                 className="card-head",

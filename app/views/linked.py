@@ -21,7 +21,11 @@ _NODES: list[dict[str, Any]] = [
         "color": "#1B2733", "text-background-color": "white", "text-background-opacity": 0.85,
         "text-background-padding": "1px", "loop-direction": "-45deg", "loop-sweep": "60deg", "text-wrap": "ellipsis",
         "text-max-width": "90px"}},
-    {"selector": ".walked", "style": {"line-color": "#D0021B", "target-arrow-color": "#D0021B", "width": 3}},
+    {"selector": ".quiet", "style": {"label": "", "width": 1.2}},
+    {"selector": ".pointed", "style": {"label": "data(label)", "line-color": "#1B2733", "z-index": 9, "font-size": 13,
+                                       "target-arrow-color": "#1B2733"}},
+    {"selector": ".walked", "style": {"line-color": "#D0021B", "target-arrow-color": "#D0021B", "width": 3, "z-index": 8,
+                                      "label": "data(label)"}},
 ]  # fmt: skip
 
 _LAYERS = (
@@ -51,7 +55,8 @@ def view() -> html.Div:
 
 def _frame(name: str, title: str, body: Any, *, note: str | None = None, controls: Any = None) -> html.Section:
     head = [html.H2(title), html.Span(id=note, className="note") if note else None, controls]
-    return html.Section([html.Div(head, className="view-head"), body], className=f"panel view of-{name}")
+    parts = body if isinstance(body, list) else [body]
+    return html.Section([html.Div(head, className="view-head"), *parts], className=f"panel view of-{name}")
 
 
 def _space() -> html.Section:
@@ -163,6 +168,7 @@ def _picked() -> html.Section:
     )
     columns = ("trial", "step", "nearest point", "machine state", "PC1", "PC2", "PC3")
     table = html.Table(
-        [html.Thead(html.Tr([html.Th(name) for name in columns])), html.Tbody(id="picked-rows")], className="picked-table"
+        [html.Thead(html.Tr([html.Th(name) for name in columns])), html.Tbody(id="picked-rows")],
+        className="picked-table",
     )
     return html.Section([head, html.Div(table, className="picked-frame")], id="picked", className="panel hidden")

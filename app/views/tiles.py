@@ -88,7 +88,9 @@ def _exponent(found: LyapunovSpectrum) -> Tile:
     value, error = float(found.exponents[0]), float(found.standard_error[0])
     ok = bool(found.converged[0])
     note = f"± {error:.2g} nats per step"
-    return Tile("", f"{value:.4g}".replace("-", "−"), note, "converged" if ok else "not converged", SURE if ok else DOUBT)
+    return Tile(
+        "", f"{value:.4g}".replace("-", "−"), note, "converged" if ok else "not converged", SURE if ok else DOUBT
+    )
 
 
 def _dimension(found: StateSpace) -> Tile:
@@ -102,8 +104,9 @@ def _machine(found: Acceptor | Predictor | Emitter) -> Tile:
     states = f"state{'' if n == 1 else 's'}"
     if isinstance(found, Acceptor):
         share = float(found.fidelity.words[found.fidelity.worst, 0])
-        trust = DOUBT if "NOT" in head else SURE if head.startswith("faithful") else ESTIMATE
-        return Tile("", str(n), f"{states}, fidelity {share:.3g}", head if len(head) < 44 else _short(head), trust)
+        trust = DOUBT if "NOT" in head else ESTIMATE
+        said = "no difference found" if head == f"{n} {states}" else _short(head)
+        return Tile("", str(n), f"{states}, fidelity {share:.3g}", said, trust)
     return Tile("", str(n), states, _short(head), DOUBT if "NOT" in head else ESTIMATE)
 
 

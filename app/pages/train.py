@@ -1,0 +1,9 @@
+from dash import html
+
+
+def layout(library):
+    return html.Div("Train")
+
+
+def register(app, library, guard):
+    pass
