@@ -61,7 +61,11 @@ def layout(library: Library) -> Component:
                         "Cell", _selector("cell", cell["kind"]), html.Div(_fields("cell", cell), id="train-of-cell")
                     ),
                     _group("Training", html.Div(_training_fields(training), id="train-of-training")),
-                    _group("Run", *_run_fields(library)),
+                    html.Section(_run_fields(library), className="train-group train-run"),
+                    html.Details(
+                        [html.Summary("The same as Python, and as a command"), _code("python"), _code("command")],
+                        className="train-codes",
+                    ),
                 ],
                 className="train-form",
             ),
@@ -69,7 +73,7 @@ def layout(library: Library) -> Component:
                 [
                     html.H2("Jobs", className="train-title"),
                     html.Div(id="train-trouble", role="alert"),
-                    html.Div(id="train-jobs", **{"aria-live": "polite"}),  # type: ignore[arg-type]
+                    html.Div(job_list.view([], str), id="train-jobs", **{"aria-live": "polite"}),  # type: ignore[arg-type]
                 ],
                 className="train-jobs",
             ),
@@ -176,8 +180,9 @@ def register(app: Dash, library: Library, guard: Guard) -> None:
         """Say at each field what is wrong with it, and what the form comes to."""
         entered = _entered()
         wanted, wrong = entered.check()
-        if wanted is not None and (there := _is_there(library, wanted.name)):
-            wrong = {("run", "name"): there}
+        taken = wanted is not None and _is_there(library, wanted.name)
+        if taken and entered.name:
+            wrong = {("run", "name"): taken}
         ids = [item["id"] for item in ctx.outputs_list[0]]
         at_fields = [wrong.pop((each["part"], each["name"]), None) for each in ids]
         at_name, at_seed = wrong.pop(("run", "name"), None), wrong.pop(("run", "seed"), None)
@@ -185,13 +190,15 @@ def register(app: Dash, library: Library, guard: Guard) -> None:
         general = [html.P(reason) for reason in wrong.values()]
         if several and not general:
             general = [html.P(f"{'One field needs' if several == 1 else f'{several} fields need'} another value.")]
+        if taken and not entered.name:  # nobody has made a mistake
+            general = [html.P(taken, className="train-about")]
         codes: tuple[Any, Any] = (no_update, no_update)
         placeholder: Any = no_update
         if wanted is not None:
             folder = _folder(library)
             codes = as_python(wanted, folder), as_command(wanted, folder)
             placeholder = wanted.name if not entered.name else no_update
-        refused = wanted is None or bool(general)
+        refused = wanted is None or bool(taken)
         return at_fields, at_name, at_seed, placeholder, general, refused, *codes
 
     @app.callback(
@@ -255,8 +262,8 @@ def register(app: Dash, library: Library, guard: Guard) -> None:
 # --- the form -------------------------------------------------------------------------------------------------------
 
 
-def _group(title: str, *inside: Any) -> html.Fieldset:
-    return html.Fieldset([html.Legend(title), *inside], className="train-group")
+def _group(title: str, *inside: Any) -> html.Section:
+    return html.Section([html.H2(title), *inside], className="train-group", id=f"train-group-{title.lower()}")
 
 
 def _selector(part: str, kind: str) -> html.Div:
@@ -281,30 +288,21 @@ def _run_fields(library: Library) -> list[Any]:
     return [
         html.Div(
             [
-                dmc.TextInput(id="train-name", label="name", description="a folder of this name is made", debounce=300),
+                dmc.TextInput(id="train-name", label="name of the run", debounce=300, className="train-name"),
                 dmc.TextInput(
                     id="train-seed",
                     label="seed",
-                    description="of weights, trials and noise",
                     value="0",
                     debounce=300,
                     attributes={"input": {"inputMode": "numeric"}},
+                    className="train-seed",
                 ),
-            ],
-            className="train-fields",
-        ),
-        html.P(["Goes into ", html.Code(str(_folder(library)))], className="train-about"),
-        html.Div(
-            [
                 dmc.Button("Train", id="train-start", n_clicks=0),
-                html.Div(id="train-wrong", className="train-wrong", role="alert"),
             ],
             className="train-go",
         ),
-        html.Details(
-            [html.Summary("The same as Python, and as a command"), _code("python"), _code("command")],
-            className="train-codes",
-        ),
+        html.Div(id="train-wrong", className="train-wrong", role="alert"),
+        html.P(["It becomes a folder in ", html.Code(str(_folder(library)))], className="train-about"),
     ]
 
 

@@ -118,6 +118,7 @@ def view(part: str, field: Field, value: Any) -> Any:
         id_ = {"type": "train-switch", "part": part, "name": field.name}
         return dmc.Switch(id=id_, checked=bool(value), className="train-switch", **named)
     id_ = {"type": "train-text", "part": part, "name": field.name}
+    named["inputWrapperOrder"] = ["label", "input", "error", "description"]  # fields of a row then stand in a line
     if field.look == "choice":
         return dmc.Select(id=id_, data=list(field.choices), value=value, allowDeselect=False, **named)
     if field.look in ("matrix", "other") and len(str(value)) > 40:
