@@ -70,7 +70,7 @@ class Guard:
                 "a token has at least 16 letters, digits, - or _, so that nobody guesses it: give a longer one"
             )
 
-    def check(self, token: str | None) -> None:
+    def check(self, token: object) -> None:
         """Refuse a callback that would start or change something and does not bring the token.
 
         Raises:
@@ -79,7 +79,7 @@ class Guard:
         if not self.admits(token):
             flask.abort(403, "the token is that of an earlier start: reload the page")
 
-    def admits(self, token: str | None) -> bool:
+    def admits(self, token: object) -> bool:
         """Whether this is the token."""
         return isinstance(token, str) and hmac.compare_digest(token.encode(), self.token.encode())
 
@@ -111,8 +111,10 @@ def protect(app: "Dash", guard: Guard, is_known: Callable[[str], bool]) -> None:
             return _page(guard, 403, "Not from here", "This request came from a page that the explorer did not serve.")
         if guard.locked and (answer := _unlock(guard)) is not None:
             return answer
+        path = flask.request.path
+        leads_out = "\0" in path or ".." in path.replace("\\", "/").split("/")
         # Dash itself answers every address with its page.
-        if str(flask.request.url_rule) == "/<path:path>" and not is_known(flask.request.path.removeprefix("/")):
+        if leads_out or (str(flask.request.url_rule) == "/<path:path>" and not is_known(path.removeprefix("/"))):
             return _page(guard, 404, "Nothing here", "There is no page, and no run, at this address.")
         return None
 

@@ -36,6 +36,7 @@ class Started:
         what: in words, what was asked for.
         began: in seconds since 1970.
         total: steps, or analyses, at most.
+        names: of the analyses that were asked for by name.
         cancelled: whether somebody asked it to end.
     """
 
@@ -45,6 +46,7 @@ class Started:
     what: str
     began: float
     total: int
+    names: tuple[str, ...] = ()
     cancelled: bool = False
 
     @property
@@ -90,6 +92,7 @@ def read_started(place: Path, kind: Kind) -> Started | None:
             str(record["what"]),
             float(record["began"]),
             int(record["total"]),
+            tuple(map(str, record["names"])),
             bool(record["cancelled"]),
         )
     except (OSError, ValueError, LookupError, TypeError):

@@ -39,6 +39,7 @@ class Job:
         state: "running"; "done"; "failed", `message` says why; "cancelled" by somebody; "interrupted", its process
             ended without a word; "elsewhere", started on another machine, where alone one can see whether it runs.
         what: in words, what was asked for.
+        names: of the analyses, where they were asked for by name.
         began: in seconds since 1970.
         seconds: since then, or until its last word.
         done, total: steps of a training at most, or analyses; 0 of 0 where there was nothing to do.
@@ -51,6 +52,7 @@ class Job:
     kind: Kind
     state: State
     what: str
+    names: tuple[str, ...]
     began: float
     seconds: float
     done: int
@@ -110,7 +112,20 @@ def look(place: Path, kind: Kind, name: str | None = None) -> Job | None:
     until = time.time() if running else last_word(place, kind)
     seconds = max(0.0, until - started.began)
     shown = name or place.name
-    return Job(shown, kind, state, started.what, started.began, seconds, done, total, message, place, resumable)
+    return Job(
+        shown,
+        kind,
+        state,
+        started.what,
+        started.names,
+        started.began,
+        seconds,
+        done,
+        total,
+        message,
+        place,
+        resumable,
+    )
 
 
 def _run(place: Path) -> Run | None:

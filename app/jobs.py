@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from rnnscope.analyses import ANALYSES
 from rnnscope.app.job_files import (
     Kind,
     Started,
@@ -39,7 +40,6 @@ from rnnscope.learning.defaults import default_training
 from rnnscope.learning.settings import Training
 from rnnscope.learning.trainer import change_settings, default_name
 from rnnscope.records.runs import load_run
-from rnnscope.registry import ANALYSES
 from rnnscope.tasks import task_from_config, to_config
 from rnnscope.tasks.task import Task
 
@@ -152,7 +152,8 @@ def start_analyses(library: Library, place: Path, names: Sequence[str] | None = 
         arguments += ["--only", name]
     what = "all that is missing" if names is None else ", ".join(ANALYSES[name].title for name in names)
     with _reserved(place, "analyses"):
-        return _start(_root(library, place), place, "analyses", what, len(names or ANALYSES), arguments)
+        total = len(names or ANALYSES)
+        return _start(_root(library, place), place, "analyses", what, total, arguments, tuple(names or ()))
 
 
 def cancel(place: Path, kind: Kind) -> bool:
@@ -214,7 +215,15 @@ def _reserved(place: Path, kind: Kind) -> Iterator[None]:
         lock.release()
 
 
-def _start(root: Path | None, place: Path, kind: Kind, what: str, total: int, arguments: list[str]) -> Job:
+def _start(
+    root: Path | None,
+    place: Path,
+    kind: Kind,
+    what: str,
+    total: int,
+    arguments: list[str],
+    names: tuple[str, ...] = (),
+) -> Job:
     """Start the process, and write down which it is."""
     end = job_file(place, kind, "end")
     end.unlink(missing_ok=True)
@@ -235,7 +244,7 @@ def _start(root: Path | None, place: Path, kind: Kind, what: str, total: int, ar
             start_new_session=True,
         )
     began = began_at(process.pid) or "over"
-    write_started(place, kind, Started(process.pid, began, this_boot(), what, time.time(), total))
+    write_started(place, kind, Started(process.pid, began, this_boot(), what, time.time(), total, names))
     if root is not None:
         register(root, place, kind)
     # Somebody has to take note of its end, or its number stays in use as long as the explorer runs.
