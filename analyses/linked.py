@@ -168,7 +168,9 @@ def _of_search(found: FixedPoints, linear: Linearisation | None, mean: np.ndarra
     if linear is not None and linear.points.shape == found.points.shape and np.allclose(linear.points, found.points):
         vectors = linear.vectors.right
         n = min(vectors.shape[1], int(found.n_unstable.max(initial=0)))
-        directions = np.stack([vectors[:, :n].real, vectors[:, :n].imag], 2).reshape(len(found), 2 * n, axes.shape[1])
+        directions = np.stack([np.real(vectors[:, :n]), np.imag(vectors[:, :n])], 2).reshape(
+            len(found), 2 * n, axes.shape[1]
+        )
         directions = directions @ axes.T
         unstable = np.arange(n) < np.asarray(found.n_unstable)[:, None]
         directions[~np.repeat(unstable, 2, axis=1)] = np.nan
@@ -235,7 +237,7 @@ def _machine_states(
     machine: Machine | None, subject: Subject, found: Trajectories
 ) -> tuple[Int64[np.ndarray, "trial time"], str, Int64[np.ndarray, "trial time"]]:
     """Where the machine is at each step, how that is known, and what it read."""
-    state, symbol = np.full((2, *found.valid.shape), -1, np.int64)
+    state, symbol = np.full(found.valid.shape, -1, np.int64), np.full(found.valid.shape, -1, np.int64)
     if machine is None:
         return state, "", symbol
     task = subject.task
@@ -243,12 +245,12 @@ def _machine_states(
         state = _nearest(found, machine.placement.centres)
         return state, "the nearest mean state of the machine's states", symbol
     given = None if machine.made is None else machine.made.settings.get("alphabet")
-    own = task is not None and given is None
-    alphabet = task.alphabet if own else given
+    own = task if given is None else None
+    alphabet = given if own is None else own.alphabet
     if alphabet is None or isinstance(alphabet, dict):
         return state, "", symbol
     vectors = np.asarray(alphabet, np.float64)
-    n_opening = len(task.opening) if own else 0
+    n_opening = 0 if own is None else len(own.opening)
     inputs = found.inputs[:, n_opening:]
     symbols, known = np.zeros(inputs.shape[:2], np.int64), np.zeros(inputs.shape[:2], bool)
     for number, vector in enumerate(vectors):

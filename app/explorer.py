@@ -1,14 +1,15 @@
 """The explorer as a Dash app: a bar, and three pages of which the address shows one.
 
-All pages stay in place, hidden, when another is looked at: a table keeps its filters and its place, and figures their
-WebGL contexts, of which a browser has few.
+A page is made when it is first looked at, and stays in place, hidden, when another is: a table keeps its filters and
+its place, and figures their WebGL contexts, of which a browser has few.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from rnnscope.app.library import Library
 from rnnscope.app.pages import dissect, runs, train
@@ -36,6 +37,8 @@ PAGE = """<!DOCTYPE html>
     </body>
 </html>"""
 
+PAGES = {"runs": runs, "run": dissect, "train": train}
+
 SHORTCUTS = (
     ("space", "play the trial, or pause"),
     ("← →", "one step back or on; with shift ten"),
@@ -57,7 +60,7 @@ def build(library: Library, guard: "Guard", base_path: str = "/") -> Dash:
         requests_pathname_prefix=base_path,
         index_string=PAGE.replace("LOGO", f"{base_path}assets/logo.svg"),
         serve_locally=True,
-        suppress_callback_exceptions=True,  # a table that comes later has callbacks from the beginning
+        suppress_callback_exceptions=True,  # pages that come later have callbacks from the beginning
         enable_mcp=False,
     )
     app.layout = _shell(library, guard, base_path)
@@ -76,11 +79,21 @@ def build(library: Library, guard: "Guard", base_path: str = "/") -> Dash:
         Input("scheme-button", "n_clicks"),
         Input("scheme", "modified_timestamp"),
     )
-    runs.register(app, library, guard)
-    dissect.register(app, library, guard)
-    train.register(app, library, guard)
+    for name, page in PAGES.items():
+        _make_when_shown(app, name, page, library)
+        page.register(app, library, guard)
     work.register(app, library, guard)
     return app
+
+
+def _make_when_shown(app: Dash, name: str, page: ModuleType, library: Library) -> None:
+    """A page is made when it is first looked at, so that the first one does not wait for the others."""
+
+    @app.callback(
+        Output(f"page-{name}", "children"), Input(f"page-{name}", "className"), State(f"page-{name}", "children")
+    )
+    def make(shown: str, made: Any) -> Any:
+        return no_update if made is not None or shown == "hidden" else page.layout(library)
 
 
 def _shell(library: Library, guard: "Guard", base_path: str) -> dmc.MantineProvider:
@@ -122,13 +135,12 @@ def _shell(library: Library, guard: "Guard", base_path: str) -> dmc.MantineProvi
             dcc.Store(id="base", data=base_path),
             dcc.Store(id="token", data=guard.token),
             dcc.Store(id="scheme", storage_type="local"),
+            work.layout(),
             bar,
             help_,
             html.Main(
                 [
-                    html.Div(runs.layout(library), id="page-runs", className="hidden"),
-                    html.Div(dissect.layout(library), id="page-run", className="hidden"),
-                    html.Div(train.layout(library), id="page-train", className="hidden"),
+                    *[html.Div(id=f"page-{name}", className="hidden") for name in PAGES],
                 ]
             ),
         ],

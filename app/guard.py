@@ -200,10 +200,11 @@ def _page(guard: Guard, status: int, title: str, text: str, *, link: bool = True
 
 def _policy(app: "Dash", guard: Guard) -> str:
     """Everything from here, and nothing from elsewhere. Mantine and plotly write styles into the page; pictures are
-    made in the page before they are saved. `wasm-unsafe-eval` and `unsafe-eval` are left out on purpose."""
+    made in the page before they are saved. Plotly's WebGL traces compile what they draw from text: without
+    `unsafe-eval` they say that there is no WebGL."""
     rules = {
         "default-src": "'self'",
-        "script-src": " ".join(["'self'", *app.csp_hashes()]),
+        "script-src": " ".join(["'self'", "'unsafe-eval'", *app.csp_hashes()]),
         "style-src": "'self' 'unsafe-inline'",
         "img-src": "'self' data: blob:",
         "font-src": "'self' data:",

@@ -143,7 +143,8 @@ class Index:
         with self._lock:
             total = self._base.execute(f"SELECT COUNT(*) FROM runs {where}", given).fetchone()[0]
             found = self._base.execute(
-                f"SELECT {', '.join(COLUMNS)} FROM runs {where} ORDER BY {', '.join([*order, 'name'])} LIMIT ? OFFSET ?",
+                f"SELECT {', '.join(COLUMNS)} FROM runs {where} ORDER BY {', '.join([*order, 'name'])} "
+                "LIMIT ? OFFSET ?",
                 [*given, max(end - start, 0), max(start, 0)],
             ).fetchall()
         return Page([dict(zip(COLUMNS, each, strict=True)) for each in found], total)

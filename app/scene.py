@@ -16,6 +16,7 @@ import numpy as np
 from rnnscope.analyses.automata import Acceptor, Emitter, Predictor
 from rnnscope.analyses.automata.figures.graph import Graph, layout
 from rnnscope.analyses.linked import ROLES, Linked, link_states
+from rnnscope.app import saved_views
 from rnnscope.records.runs import Run, load_run
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject, as_subject
@@ -84,6 +85,7 @@ def scene(run: Run, step: int | None = None) -> dict[str, Any]:
         "connections": _connections(results.get("connections"), results.get("state_space"), linked),
         "ablation": _ablation(results.get("ablate_units"), seen.subject.state_size),
         "loss": _loss(run),
+        "views": saved_views.read(run.path),
     }
 
 
@@ -230,8 +232,8 @@ def _points(linked: Linked) -> dict[str, Any]:
         "xyz": packed(points.coordinates, "<f4"),
         "role": [ROLES[role] for role in points.role],
         "unstable": points.n_unstable.tolist(),
-        "real": packed(modes.real, "<f4"),
-        "imaginary": packed(modes.imag, "<f4"),
+        "real": packed(np.real(modes), "<f4"),
+        "imaginary": packed(np.imag(modes), "<f4"),
         "input": points.input.tolist(),
         "directions": packed(points.directions, "<f4"),
         "certified": points.certified.tolist(),

@@ -63,7 +63,8 @@
             shared.selected = { ...NOTHING };
             shared.look = { ...LOOK, layers: [...LOOK.layers] };
             shared.picked = [];
-            readAddress();
+            shared.viewed = false;
+            read(new URLSearchParams(window.location.search));
         }
         const wait = setTimeout(() => message("Reading the run", true), PATIENCE);
         try {
@@ -74,9 +75,17 @@
             shared.unitData = shared.trialData = null;
             shared.scene = opened(found);
             message(null);
+            const view = new URLSearchParams(window.location.search).get("view");
+            if (view !== null && !shared.viewed && shared.scene.views[view]) {
+                shared.viewed = true;
+                const kept = shared.scene.views[view], at = kept.step === undefined ? null : Number(kept.step);
+                read(new URLSearchParams(kept));
+                if (at !== step && shared.scene.steps.includes(at)) {
+                    window.dash_clientside.set_props("step-slider", { value: shared.scene.steps.indexOf(at) });
+                }
+            }
             clamp();
             each("draw", shared.scene);
-            each("mark", shared.selected, new Set(Object.keys(NOTHING)));
             if (shared.selected.unit !== null) readUnit();
             readTrial();
             tellControls();
@@ -172,8 +181,7 @@
 
     // --- the address: the whole view, short -----------------------------------------------------------------------
 
-    function readAddress() {
-        const given = new URLSearchParams(window.location.search);
+    function read(given) {
         for (const name of Object.keys(NOTHING)) {
             const value = Number.parseInt(given.get(name), 10);
             if (Number.isFinite(value) && value >= 0) shared.selected[name] = value;
@@ -182,23 +190,22 @@
         if (given.has("layers")) shared.look.layers = given.get("layers").split(".").filter(Boolean);
     }
 
+    // What differs from a view of which nothing was said.
+    function said() {
+        const { selected, look } = shared, found = {};
+        if (shared.step !== null) found.step = String(shared.step);
+        for (const name of Object.keys(NOTHING)) if (selected[name] !== NOTHING[name]) found[name] = String(selected[name]);
+        for (const name of ["dims", "colour", "trials"]) if (look[name] !== LOOK[name]) found[name] = look[name];
+        if (look.layers.join(".") !== LOOK.layers.join(".")) found.layers = look.layers.join(".");
+        return found;
+    }
+
     let writing = null;
     function writeAddress() {
         clearTimeout(writing);
         writing = setTimeout(() => {
             if (!shared.scene || !window.location.pathname.includes("/run/")) return;
-            const given = new URLSearchParams(window.location.search), { selected, look } = shared;
-            for (const name of Object.keys(NOTHING)) {
-                if (selected[name] === NOTHING[name]) given.delete(name);
-                else given.set(name, selected[name]);
-            }
-            for (const name of ["dims", "colour", "trials"]) {
-                if (look[name] === LOOK[name]) given.delete(name);
-                else given.set(name, look[name]);
-            }
-            if (look.layers.join(".") === LOOK.layers.join(".")) given.delete("layers");
-            else given.set("layers", look.layers.join("."));
-            const search = given.toString();
+            const search = new URLSearchParams(said()).toString();
             // Replaced, not added: Back leads to the page before, not through every step of a cursor.
             const address = window.location.pathname + (search ? `?${search}` : "") + window.location.hash;
             window.history.replaceState(window.history.state, "", address);
@@ -311,7 +318,7 @@
     }
 
     window.rnnscope = {
-        shared, view, open, select, setLook, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
+        shared, said, view, open, select, setLook, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
         ROLES, PALETTE, INK, SCALE, AXIS,
     };
 })();

@@ -76,6 +76,7 @@
         const { scene, selected } = shared, place = document.getElementById("machine-word");
         place.replaceChildren();
         if (!scene || !scene.machine || !scene.machine.transitions) return;
+        let now = null;
         const from = Math.max(0, selected.time - 14), to = Math.min(scene.length[selected.trial], from + 30);
         for (let t = from; t < to; t++) {
             const symbol = scene.symbol[selected.trial * scene.time + t], letter = document.createElement("span");
@@ -84,7 +85,9 @@
             letter.title = `step ${t}`;
             letter.onclick = () => R.select({ time: t });
             place.append(letter);
+            if (t === selected.time) now = letter;
         }
+        if (now) place.scrollLeft = Math.max(0, now.offsetLeft - place.offsetLeft - place.clientWidth / 3);
     }
 
     R.view({ draw, mark });

@@ -48,43 +48,11 @@
         },
     };
 
-    // Cards of which there is something, and the headings above them.
-    function present(names, other) {
-        for (const card of document.querySelectorAll("[data-card]")) {
-            card.classList.toggle("hidden", !names.has(card.dataset.card));
-            if (other) card.classList.add("stale"); // another run's figure must not be taken for this one's
-        }
-        for (const card of inView) want(card);
-        for (const board of document.querySelectorAll(".board")) {
-            const empty = !board.querySelector("[data-card]:not(.hidden)"), heading = board.previousElementSibling;
-            board.parentElement.classList.toggle("hidden", empty);
-            document.querySelector(`.index-entry[href="#${heading.id}"]`)?.classList.toggle("hidden", empty);
-        }
-    }
-
-    async function takeAway(card, kind) {
-        const graph = card.querySelector(".js-plotly-plot"), name = card.dataset.card, run = R.shared.run;
-        if (!run) return;
-        const file = `${run.replaceAll("/", "-")}-${name}`;
-        if (kind === "png" || kind === "svg") {
-            await window.Plotly.downloadImage(graph, { format: kind, filename: file, width: 900, height: 620, scale: kind === "png" ? 2 : 1 });
-            return;
-        }
-        const answer = await fetch(`${base()}_figure/${encodeURIComponent(run)}/${name}.${kind}`);
-        if (!answer.ok) {
-            const found = await answer.json().catch(() => ({}));
-            window.alert(found.error || `the server answered ${answer.status}`);
-            return;
-        }
-        R.save(`${file}.${kind}`, await answer.blob(), answer.headers.get("Content-Type"));
-    }
-
     clientside.dissect = {
-        open(shown, start) {
+        open(shown, start, cards) {
+            R.cards.make(cards);
             if (!shown || !shown.run) { R.shared.run = null; return none(); }
-            const other = now.run !== shown.run;
-            now = { run: shown.run, stamps: shown.stamps, present: new Set(shown.present) };
-            present(now.present, other);
+            R.cards.show(shown);
             if (R.shared.run === shown.run && R.shared.stamp === shown.scene) return none();
             R.shared.stamp = shown.scene;
             const asked = new URLSearchParams(window.location.search).get("step"), steps = shown.steps;
@@ -97,6 +65,7 @@
             const last = shown.steps.length - 1, step = index >= last ? null : shown.steps[index];
             const address = new URL(window.location);
             if (step === null) address.searchParams.delete("step"); else address.searchParams.set("step", step);
+            address.searchParams.delete("view");
             const moved = R.shared.run === shown.run && R.shared.step !== step;
             if (moved) {
                 window.history.replaceState(window.history.state, "", address);
@@ -115,6 +84,7 @@
         time(value) { R.select({ time: value }); return none(); },
         trial(value) { if (Number.isFinite(value)) R.select({ trial: value }); return none(); },
         play(clicks) { if (clicks) R.play(); return none(); },
+        view(clicks) { return clicks && R.shared.scene ? { ...R.said(), at: Date.now() } : none(); },
         order(value) { R.orderUnits(value); return none(); },
         savePicked(clicks, name) { if (clicks) R.savePicked(name); return none(); },
     };
@@ -154,37 +124,7 @@
         const help = document.getElementById("help");
         if (event.target.id === "help-button") help.showModal();
         else if (event.target === help) help.close();
-        const wanted = event.target.closest("[data-export]");
-        if (wanted) { takeAway(wanted.closest("[data-card]"), wanted.dataset.export); wanted.closest("details").open = false; }
-        for (const menu of document.querySelectorAll("details.export[open]")) if (!menu.contains(event.target)) menu.open = false;
-        const summary = event.target.closest(".summary");
-        if (summary) summary.classList.toggle("all");
-        const card = event.target.closest("[data-enlarge]");
-        if (card) { card.closest(".card").classList.toggle("large"); window.dispatchEvent(new Event("resize")); }
     });
-
-    // --- cards are drawn when they come into view -----------------------------------------------------------------
-
-    const inView = new Set();
-    let now = { run: null, stamps: {}, present: new Set() };
-
-    function want(card) {
-        const name = card.dataset.card, wanted = `${now.run} ${now.stamps[name]}`;
-        if (!now.run || !now.present.has(name) || card.dataset.wanted === wanted) return;
-        card.dataset.wanted = wanted;
-        card.querySelector(".js-plotly-plot")?.once?.("plotly_afterplot", () => card.classList.remove("stale"));
-        window.dash_clientside.set_props(`want-${name}`, { data: { run: now.run, stamp: now.stamps[name] } });
-    }
-
-    const seen = new IntersectionObserver((entries) => {
-        for (const entry of entries) {
-            if (entry.isIntersecting) { inView.add(entry.target); want(entry.target); } else inView.delete(entry.target);
-        }
-    }, { rootMargin: "300px" });
-    const watch = () => {
-        for (const card of document.querySelectorAll("[data-card]:not([data-watched])")) { card.dataset.watched = "1"; seen.observe(card); }
-    };
-    new MutationObserver(watch).observe(document.documentElement, { childList: true, subtree: true });
 
     // --- cells of the table ---------------------------------------------------------------------------------------
 

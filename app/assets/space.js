@@ -2,6 +2,7 @@
 (function () {
     "use strict";
     const R = window.rnnscope, shared = R.shared;
+    const MOST_NUMBERS = 40; // points with their numbers beside them; those of more are shown when pointed at
     const SOME = 40; // trials whose lines are drawn; the points of all others are there
     const place = () => document.getElementById("view-space");
     // Plotly's trace numbers by name, in the order in which `draw` puts them.
@@ -73,7 +74,7 @@
             if (!rows.length) continue;
             const axes = Array.from({ length: scene.axes }, (_, k) => rows.map((i) => coordinate(i)[k]));
             found.push(on(axes, {
-                name: `${role} (${rows.length})`, mode: n <= 40 ? "markers+text" : "markers", showlegend: true,
+                name: `${role} (${rows.length})`, mode: flat() && n <= MOST_NUMBERS ? "markers+text" : "markers", showlegend: true,
                 marker: { color: look.colour, symbol: flat() ? look.flat : look.symbol, size: flat() ? 11 : 7, line: { color: "white", width: 1 } },
                 text: rows.map((i) => String(points.number[i])), textposition: "top center", textfont: { size: 11, color: R.INK },
                 hovertext: rows.map((i) => `point ${points.number[i]}: ${role}, ${points.unstable[i]} unstable` + (points.certified[i] ? "<br>certified" : "")),
@@ -130,26 +131,6 @@
         return rows;
     }
 
-    function cursor(scene) {
-        const { trial, time } = shared.selected;
-        return coordinates(scene, [trial * scene.time + Math.min(time, scene.length[trial] - 1)]);
-    }
-
-    function swarm(scene) {
-        if (shared.look.trials === "one") return coordinates(scene, []);
-        const rows = [];
-        for (let i = 0; i < Math.min(scene.trials, SOME); i++) {
-            if (shared.selected.time < scene.length[i]) rows.push(i * scene.time + shared.selected.time);
-        }
-        return coordinates(scene, rows);
-    }
-
-    function chosenPoint(scene) {
-        const index = scene.points.number.indexOf(shared.selected.point);
-        if (index < 0) return coordinates(scene, []);
-        return Array.from({ length: scene.axes }, (_, k) => [scene.points.xyz[index * scene.axes + k]]);
-    }
-
     function draw() {
         const scene = shared.scene, layers = new Set(shared.look.layers), data = [];
         const add = (name, trace) => { traces[name] = data.length; data.push(trace); };
@@ -166,25 +147,27 @@
             mode: "markers", marker, hovertemplate: "trial %{customdata[0]}, step %{customdata[1]}<extra></extra>",
             customdata: rows.map((row) => [Math.floor(row / scene.time), row % scene.time]),
         }));
-        add("lit", on(coordinates(scene, lit(scene)), { mode: "markers", marker: { color: "#E69F00", size: flat() ? 6 : 3.4, line: { width: 0 } }, hoverinfo: "skip" }));
-        add("trial", on(coordinates(scene, ofTrial(scene, shared.selected.trial)), { mode: "lines", line: { color: R.INK, width: flat() ? 1.8 : 4 }, hoverinfo: "skip" }));
         if (layers.has("connections") && scene.connections) add("connections", connectionTrace(scene));
         if (layers.has("directions") && scene.points.directions.shape[1]) add("directions", directionTrace(scene));
         if (layers.has("points")) for (const trace of pointTraces(scene)) add(trace.name, trace);
-        add("swarm", on(swarm(scene), { mode: "markers", marker: { color: R.INK, size: flat() ? 6 : 3.5, opacity: 0.8 }, hoverinfo: "skip" }));
-        add("chosen", on(chosenPoint(scene), { mode: "markers", marker: { symbol: "circle-open", color: R.INK, size: flat() ? 20 : 11, line: { width: 2.5, color: R.INK } }, hoverinfo: "skip" }));
-        add("cursor", on(cursor(scene), { mode: "markers", marker: { color: "#D0021B", size: flat() ? 12 : 7, line: { color: "white", width: 2 } }, hoverinfo: "skip" }));
         const title = (k) => `PC${k + 1} (${(100 * scene.ratio[k]).toFixed(0)} %)`;
         const legend = { x: 0, y: 1, bgcolor: "rgba(255,255,255,0.7)", itemsizing: "constant", font: { size: 11 } };
         // What was zoomed or turned stays, as long as it is the same kind of view.
         const kept = { uirevision: `${shared.run} ${flat()}` };
         const shape = flat()
             ? { xaxis: { ...R.AXIS, title: { text: title(0), standoff: 6 } }, yaxis: { ...R.AXIS, title: { text: scene.axes > 1 ? title(1) : "", standoff: 4 }, scaleanchor: "x" }, dragmode: "pan" }
-            : { scene: { ...space(title), uirevision: kept.uirevision }, margin: { l: 0, r: 0, t: 0, b: 0 } };
+            : { scene: { ...space(title), annotations: numbers(scene, layers), uirevision: kept.uirevision }, margin: { l: 0, r: 0, t: 0, b: 0 } };
         window.Plotly.react(place(), data, R.layout({ ...kept, ...shape, showlegend: layers.has("points") && scene.points.number.length > 0, legend }), {
             ...R.config("state-space"), modeBarButtonsToRemove: ["resetCameraLastSave3d", "hoverClosest3d"], scrollZoom: true,
-        }).then(listen);
+        }).then((graph) => { listen(graph); overlay(); });
         note(colour);
+    }
+
+    // Letters in WebGL take longer than all states.
+    function numbers(scene, layers) {
+        const points = scene.points, n = points.number.length;
+        if (!layers.has("points") || n > MOST_NUMBERS) return [];
+        return points.number.map((number, i) => ({ x: points.xyz[3 * i], y: points.xyz[3 * i + 1], z: points.xyz[3 * i + 2], text: String(number), showarrow: false, yshift: 11, font: { size: 11, color: R.INK } }));
     }
 
     function space(title) {
@@ -218,32 +201,91 @@
             R.pick(event.points.filter((point) => point.curveNumber === traces.states).map((point) => stateRows[point.pointNumber]));
         });
         graph.on("plotly_deselect", () => R.pick([]));
+        for (const name of ["plotly_relayouting", "plotly_relayout", "plotly_afterplot"]) graph.on(name, overlay);
+        for (const name of ["wheel", "pointerdown", "pointerup"]) graph.addEventListener(name, follow, { passive: true });
+        graph.addEventListener("pointermove", (event) => { if (event.buttons) follow(); });
     }
 
-    function restyle(name, axes) {
-        const change = { x: [axes[0]], y: [axes[1] || axes[0].map(() => 0)] };
-        if (!flat()) change.z = [axes[2]];
-        return [traces[name], change];
+    // --- the selection, on a canvas above the figure --------------------------------------------------------------
+    // Plotly would draw every state anew for each step of the cursor.
+
+    // Where a state lies on the page, in pixels of the figure; null where it is out of view.
+    function projection(graph) {
+        const full = graph._fullLayout;
+        if (!full) return null;
+        if (flat()) {
+            const { xaxis, yaxis } = full;
+            if (!xaxis || !yaxis) return null;
+            return (x, y) => [xaxis._offset + xaxis.l2p(x), yaxis._offset + yaxis.l2p(y)];
+        }
+        const scene = full.scene && full.scene._scene, camera = scene && scene.glplot && scene.glplot.cameraParams;
+        if (!camera) return null;
+        const scale = scene.dataScale, size = full._size;
+        const times = (m, v) => [0, 1, 2, 3].map((i) => m[i] * v[0] + m[4 + i] * v[1] + m[8 + i] * v[2] + m[12 + i] * v[3]);
+        const matrices = [camera.model, camera.view, camera.projection];
+        // One matrix for all points.
+        const columns = [0, 1, 2, 3].map((k) => matrices.reduce((v, m) => times(m, v), [0, 1, 2, 3].map((i) => Number(i === k))));
+        return (x, y, z) => {
+            const v = [x * scale[0], y * scale[1], z * scale[2], 1];
+            const at = [0, 1, 3].map((i) => columns.reduce((sum, column, k) => sum + column[i] * v[k], 0));
+            if (at[2] <= 0) return null;
+            return [size.l + 0.5 * (1 + at[0] / at[2]) * size.w, size.t + 0.5 * (1 - at[1] / at[2]) * size.h];
+        };
     }
 
-    // One call for all traces that change: a redraw each would cost a frame each.
-    function move(changes) {
-        const known = changes.filter(([trace]) => trace !== undefined);
-        if (!known.length || !place().data) return;
-        const merged = {};
-        for (const axis of Object.keys(known[0][1])) merged[axis] = known.map(([, change]) => change[axis][0]);
-        window.Plotly.restyle(place(), merged, known.map(([trace]) => trace));
+    function overlay() {
+        const graph = place(), scene = shared.scene;
+        if (!scene || !graph || !graph.data) return;
+        let canvas = graph.querySelector(".overlay");
+        if (!canvas) {
+            canvas = document.createElement("canvas");
+            canvas.className = "overlay";
+            graph.append(canvas);
+        }
+        const ratio = window.devicePixelRatio || 1, width = graph.clientWidth, height = graph.clientHeight;
+        canvas.width = width * ratio;
+        canvas.height = height * ratio;
+        const pen = canvas.getContext("2d"), to = projection(graph), { trial, time, point } = shared.selected;
+        if (!to) return;
+        pen.scale(ratio, ratio);
+        const row = (i) => to(scene.xyz[i * scene.axes], scene.axes > 1 ? scene.xyz[i * scene.axes + 1] : 0, scene.axes > 2 ? scene.xyz[i * scene.axes + 2] : 0);
+        const dot = (at, radius, fill, edge, thick) => {
+            if (!at) return;
+            pen.beginPath();
+            pen.arc(at[0], at[1], radius, 0, 2 * Math.PI);
+            if (fill) { pen.fillStyle = fill; pen.fill(); }
+            if (edge) { pen.strokeStyle = edge; pen.lineWidth = thick; pen.stroke(); }
+        };
+        const chosen = lit(scene);
+        for (const i of chosen) dot(row(i), chosen.length > 4000 ? 1.6 : 2.6, "#E69F00");
+        pen.beginPath();
+        ofTrial(scene, trial).map(row).filter(Boolean).forEach(([x, y], k) => (k ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+        pen.strokeStyle = R.INK;
+        pen.lineWidth = 1.6;
+        pen.stroke();
+        if (shared.look.trials !== "one") {
+            for (let i = 0; i < Math.min(scene.trials, SOME); i++) if (time < scene.length[i]) dot(row(i * scene.time + time), 2.6, R.INK);
+        }
+        const index = scene.points.number.indexOf(point);
+        if (index >= 0) {
+            const at = Array.from({ length: 3 }, (_, k) => (k < scene.axes ? scene.points.xyz[index * scene.axes + k] : 0));
+            dot(to(...at), 10, null, R.INK, 2.5);
+        }
+        dot(row(trial * scene.time + Math.min(time, scene.length[trial] - 1)), 6, "#D0021B", "white", 2);
     }
 
-    function mark(selected, changed) {
-        const scene = shared.scene;
-        if (changed.has("trial") && shared.look.trials === "one") { R.whenPlotly(draw); return; }
-        const changes = [];
-        if (changed.has("trial")) changes.push(restyle("trial", coordinates(scene, ofTrial(scene, selected.trial))));
-        if (changed.has("trial") || changed.has("time")) changes.push(restyle("cursor", cursor(scene)), restyle("swarm", swarm(scene)));
-        if (changed.has("point")) changes.push(restyle("chosen", chosenPoint(scene)));
-        if (changed.has("point") || changed.has("state")) changes.push(restyle("lit", coordinates(scene, lit(scene))));
-        R.whenPlotly(() => move(changes));
+    // While it is turned or zoomed the selection goes along.
+    let following = 0;
+    function follow() {
+        cancelAnimationFrame(following);
+        const until = performance.now() + 400;
+        const step = () => { overlay(); if (performance.now() < until) following = requestAnimationFrame(step); };
+        step();
+    }
+
+    function mark(_, changed) {
+        if (changed.has("trial") && shared.look.trials === "one") R.whenPlotly(draw);
+        else overlay();
     }
 
     R.view({

@@ -72,7 +72,7 @@
         const [steps, n] = found.states.shape;
         rows = ordered(found.states, steps, n);
         const z = rows.map((k) => Array.from({ length: steps }, (_, t) => found.states[t * n + k]));
-        const trace = { type: "heatmap", z, colorscale: "RdBu", reversescale: true, zmid: 0, colorbar: { thickness: 8, len: 0.9, tickfont: { size: 10 }, nticks: 4 },
+        const trace = { type: "heatmap", z, colorscale: "RdBu", zmid: 0, colorbar: { thickness: 8, len: 0.9, tickfont: { size: 10 }, nticks: 4 },
             customdata: rows.map((k) => Array(steps).fill(k)), hovertemplate: "unit %{customdata}, step %{x}: %{z:.3g}<extra></extra>" };
         const yaxis = { ...R.AXIS, title: { text: order === "number" ? "unit" : `units by ${order}`, standoff: 4 }, showticklabels: order === "number", nticks: 5, tickfont: { size: 10 } };
         const xaxis = { ...R.AXIS, title: { text: "step", standoff: 4 }, range: [-0.5, steps - 0.5] };

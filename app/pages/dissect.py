@@ -4,18 +4,18 @@ import contextlib
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, urlencode
 
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from flask import Response, request
 
-from rnnscope.app import scene
+from rnnscope.app import saved_views, scene
 from rnnscope.app.cards import boards, cards
-from rnnscope.app.cards.card import Card
 from rnnscope.app.cards.drawing import draw, stamps
 from rnnscope.app.library import Library, unshowable, words
 from rnnscope.app.pages import files
-from rnnscope.app.views import figure_card, linked, work
+from rnnscope.app.views import figures, linked, work
 from rnnscope.app.views.tiles import tiles
 from rnnscope.app.views.words import brief, sizes
 from rnnscope.records.runs import Run, RunError
@@ -38,7 +38,7 @@ def layout(_library: Library) -> html.Div:
     return html.Div(
         [
             dcc.Store(id="shown"),
-            dcc.Store(id="job-stamp"),
+            dcc.Store(id="cards", data=_listed()),
             dcc.Interval(id="run-poll", interval=POLL, disabled=True),
             html.Div(
                 [
@@ -54,7 +54,7 @@ def layout(_library: Library) -> html.Div:
                     html.Div(id="tiles", className="tiles"),
                     linked.view(),
                     html.Div(id="absent", className="absent"),
-                    *[_board(heading, shown) for heading, shown in boards().items()],
+                    html.Div(id="boards"),
                     html.Div(id="run-settings", className="panel run-settings"),
                 ],
                 id="chosen",
@@ -64,7 +64,7 @@ def layout(_library: Library) -> html.Div:
     )  # fmt: skip
 
 
-def register(app: Dash, library: Library, _guard: "Guard") -> None:
+def register(app: Dash, library: Library, guard: "Guard") -> None:
     """What appears where, and the addresses that give numbers to the views."""
     _serve(app, library)
 
@@ -86,7 +86,6 @@ def register(app: Dash, library: Library, _guard: "Guard") -> None:
         Input("job-stamp", "data"),
         State("shown", "data"),
         State("url", "search"),
-        prevent_initial_call=True,
     )
     def show(name: str | None, _polls: Any, _stamp: Any, before: Any, search: str | None) -> tuple[Any, ...]:
         """The run that the address names."""
@@ -101,7 +100,7 @@ def register(app: Dash, library: Library, _guard: "Guard") -> None:
             shown = {"run": name, "steps": steps, "present": present, "stamps": stamps(run), "scene": scene.stamp(run)}
             parts = _head(name, run), tiles(run), _work(name, run), _absent(run), _settings(run)
         except Exception as error:  # noqa: BLE001 - a run.json with anything in it costs its own view, not the page
-            wrong = library.find(name) if library.place(name) is None else unshowable(run.path, error)
+            wrong = None if library.place(name) is None else unshowable(run.path, error)
             return (name, None, None, None, None, _nothing(name, wrong), "hidden", None, False, *[no_update] * 3)
         waits = run.status != "training"
         if shown == before:  # nothing was written since
@@ -111,11 +110,32 @@ def register(app: Dash, library: Library, _guard: "Guard") -> None:
             slider = (max(len(steps) - 1, 1), _asked(search, steps), [{"value": i} for i in range(len(steps))])
         return (*parts, None, "", shown, waits, *slider)
 
+    @app.callback(
+        Output("view-note", "children"),
+        Input("view-state", "data"),
+        State("view-name", "value"),
+        State("asked", "data"),
+        State("token", "data"),
+        State("base", "data"),
+        prevent_initial_call=True,
+    )
+    def keep(state: dict[str, Any], given: str | None, name: str, token: str, base: str) -> Any:
+        """Keep the view under its name; the link to it carries the name alone."""
+        guard.check(token)
+        place = library.place(name)
+        if place is None:
+            return f"there is no run named {name} any more"
+        try:
+            kept = saved_views.write(place, given or "", state)
+        except (ValueError, OSError) as error:
+            return words(error)
+        return html.A(f"saved: {kept}", href=f"{base}run/{quote(name)}?{urlencode({'view': kept})}", id="view-link")
+
     def clientside(name: str, output: tuple[str, str], inputs: list[Any], **more: Any) -> None:
         app.clientside_callback(ClientsideFunction("dissect", name), Output(*output), *inputs, **more)
 
     shown, base = State("shown", "data"), State("base", "data")
-    clientside("open", ("views", "title"), [Input("shown", "data"), base], prevent_initial_call=True)
+    clientside("open", ("views", "title"), [Input("shown", "data"), base, State("cards", "data")])
     clientside(
         "step", ("step-note", "children"), [Input("step-slider", "value"), shown, base], prevent_initial_call=True
     )
@@ -125,22 +145,10 @@ def register(app: Dash, library: Library, _guard: "Guard") -> None:
     clientside("time", ("time-slider", "name"), [Input("time-slider", "value")], prevent_initial_call=True)
     clientside("trial", ("trial-number", "name"), [Input("trial-number", "value")], prevent_initial_call=True)
     clientside("play", ("play", "name"), [Input("play", "n_clicks")], prevent_initial_call=True)
+    clientside("view", ("view-state", "data"), [Input("view-save", "n_clicks")], prevent_initial_call=True)
     clientside("order", ("unit-order", "name"), [Input("unit-order", "value")], prevent_initial_call=True)
     clientside("savePicked", ("picked-csv", "name"), [Input("picked-csv", "n_clicks"), State("picked-name", "value")],
                prevent_initial_call=True)  # fmt: skip
-    for card in cards().values():
-        _fill(app, library, card)
-
-
-def _fill(app: Dash, library: Library, card: Card) -> None:
-    """Every card gets its figure by itself, when it comes into view: the page then says what it wants to see."""
-
-    @app.callback(*figure_card.outputs(card), Input(f"want-{card.name}", "data"), prevent_initial_call=True)
-    def fill(wanted: dict[str, Any] | None) -> Any:
-        run = library.find(wanted["run"]) if wanted else None
-        if not isinstance(run, Run):
-            return figure_card.blank()
-        return figure_card.fill(draw(run, card), wanted["run"])
 
 
 def _serve(app: Dash, library: Library) -> None:
@@ -174,6 +182,14 @@ def _serve(app: Dash, library: Library) -> None:
     def unit(name: str, number: int) -> Response:
         return answer(name, lambda run, step: scene.unit(run, step, number))
 
+    @server.get(f"{prefix}_card/<path:name>/<card>")
+    def card_(name: str, card: str) -> Response:
+        run = library.find(name)
+        if not isinstance(run, Run) or card not in cards():
+            return _json({"error": f"There is no figure {card} of a run named {name}."}, 404)
+        text = figures.as_json(draw(run, cards()[card]), name)
+        return Response(text, mimetype="application/json", headers={"Cache-Control": "no-store"})
+
     @server.get(f"{prefix}_figure/<path:name>/<card>.<kind>")
     def figure(name: str, card: str, kind: str) -> Response:
         run = library.find(name)
@@ -193,8 +209,6 @@ def _json(value: dict[str, Any], status: int) -> Response:
 
 def _asked(search: str | None, steps: list[int]) -> int:
     """The place of the checkpoint that the address names; the last if it names none."""
-    from urllib.parse import parse_qs
-
     with contextlib.suppress(ValueError, KeyError):
         return steps.index(int(parse_qs((search or "").removeprefix("?"))["step"][0]))
     return max(len(steps) - 1, 0)
@@ -287,12 +301,16 @@ def _pairs(values: Mapping[str, Any]) -> list[Any]:
     return found
 
 
-def _board(heading: str, shown: list[Card]) -> html.Section:
-    """A heading and its figures."""
-    views = [figure_card.view(card) for card in shown]
-    return html.Section(
-        [html.H2(heading, className="board-head", id=_anchor(heading)), html.Div(views, className="board")]
-    )
+def _listed() -> list[dict[str, Any]]:
+    """Headings with their cards: the page makes frames of them, and asks for each figure when it comes into view."""
+    return [
+        {
+            "heading": heading,
+            "anchor": _anchor(heading),
+            "cards": [{"name": card.name, "title": card.title, "wide": card.wide} for card in shown],
+        }
+        for heading, shown in boards().items()
+    ]
 
 
 def _anchor(heading: str) -> str:

@@ -37,17 +37,17 @@ _POINTS = (
     "params.value == null ? '' : params.value + (params.data.stable == null ? '' : ' (' + params.data.stable + ')')"
 )
 _COLUMNS = [
-    {"field": "name", "headerName": "Run", "minWidth": 150, "flex": 3, "cellRenderer": "RunLink", "pinned": "left", **_TEXT},
+    {"field": "name", "headerName": "Run", "minWidth": 130, "flex": 3, "cellRenderer": "RunLink", **_TEXT},
     {"field": "task", "headerName": "Task", "minWidth": 130, "flex": 3, "tooltipField": "task", **_TEXT},
     {"field": "cell", "headerName": "Cell", "minWidth": 110, "flex": 2, "tooltipField": "cell", **_TEXT},
     {"field": "status", "headerName": "Status", "minWidth": 92, "flex": 1, "cellRenderer": "RunStatus", **_TEXT},
     _number("score", "Score", "the metric that the task is judged by, on fresh trials", tooltipField="metric"),
     _number("points", "Points (stable)", "fixed points that were found, and how many of them are stable",
-            valueFormatter={"function": _POINTS}, minWidth=104),
+            valueFormatter={"function": _POINTS}, minWidth=112),
     _number("lambda_1", "λ₁ ± error", "largest Lyapunov exponent in nats per step, with its standard error",
-            valueFormatter={"function": _LAMBDA}, minWidth=118),
+            valueFormatter={"function": _LAMBDA}, minWidth=150),
     _number("dimension", "Dimension", "participation ratio of the visited states", ",.3~g", minWidth=92),
-    _number("machine_states", "Machine states", "states of the automaton that was extracted", ",d", minWidth=92),
+    _number("machine_states", "Machine", "states of the automaton that was extracted", ",d", minWidth=76),
     _number("fidelity", "Fidelity", "share of words, of the kind with the least, after every prefix of which automaton "
             "and network agree", ".3~f"),
     _number("seed", "Seed", "of everything random", ",d", minWidth=66),
@@ -60,6 +60,7 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
+_SEARCH: dict[str, Any] = {"aria-label": "search the runs"}
 _THEME = (
     "themeQuartz.withParams({fontFamily: 'inherit', fontSize: 13, headerFontSize: 12, headerFontWeight: 600, "
     "headerTextColor: 'var(--soft)', headerBackgroundColor: 'var(--raised)', borderColor: 'var(--line)', "
@@ -70,7 +71,7 @@ _THEME = (
 
 
 def layout(library: Library) -> html.Section:
-    """Where the table goes, and what can be done with the runs that are picked."""
+    """The table, empty, and what can be done with the runs that are picked."""
     tools = html.Div(
         [
             html.H1("Runs"),
@@ -80,7 +81,7 @@ def layout(library: Library) -> html.Section:
                 placeholder="Search name, task, cell, tags …  ( / )",
                 debounce=200,
                 className="search",
-                **{"aria-label": "search the runs"},
+                **_SEARCH,
             ),
             html.Span(id="picked-runs-note", className="note"),
             dmc.TextInput(id="tag-words", placeholder="tags, with commas", size="sm", className="tag-words"),
@@ -94,7 +95,7 @@ def layout(library: Library) -> html.Section:
         [
             tools,
             html.Div(id="runs-message"),
-            html.Div(id="runs-frame", className="panel grid-frame"),
+            html.Div(_grid(), id="runs-frame", className="panel grid-frame"),
             html.Div(_first_steps(library), id="runs-none", className="hidden"),
             dcc.Interval(id="runs-poll", interval=POLL),
             dcc.Store(id="runs-changes"),
@@ -132,12 +133,6 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
     """Rows, search, tags and the file."""
     index = Index(library)
     index.follow()
-
-    # The table comes when the page is there: what it asks for while the page is being made is lost, and it then waits
-    # for ever.
-    @app.callback(Output("runs-frame", "children"), Input("runs-frame", "id"))
-    def table(_: str) -> dag.AgGrid:
-        return _grid()
 
     @app.callback(
         Output("runs", "getRowsResponse"),

@@ -24,8 +24,8 @@ _NODES: list[dict[str, Any]] = [
     {"selector": ".quiet", "style": {"label": "", "width": 1.2}},
     {"selector": ".pointed", "style": {"label": "data(label)", "line-color": "#1B2733", "z-index": 9, "font-size": 13,
                                        "target-arrow-color": "#1B2733"}},
-    {"selector": ".walked", "style": {"line-color": "#D0021B", "target-arrow-color": "#D0021B", "width": 3, "z-index": 8,
-                                      "label": "data(label)"}},
+    {"selector": ".walked", "style": {
+        "line-color": "#D0021B", "target-arrow-color": "#D0021B", "width": 3, "z-index": 8, "label": "data(label)"}},
 ]  # fmt: skip
 
 _LAYERS = (
@@ -53,6 +53,11 @@ def view() -> html.Div:
     )
 
 
+def _said(label: str) -> dict[str, Any]:
+    """What a screen reader says of a control."""
+    return {"aria-label": label}
+
+
 def _frame(name: str, title: str, body: Any, *, note: str | None = None, controls: Any = None) -> html.Section:
     head = [html.H2(title), html.Span(id=note, className="note") if note else None, controls]
     parts = body if isinstance(body, list) else [body]
@@ -67,14 +72,23 @@ def _space() -> html.Section:
             dmc.SegmentedControl(id="look-trials", value="all", size="xs",
                                  data=[{"value": "all", "label": "all trials"}, {"value": "one", "label": "one"}]),
             dmc.Select(id="look-colour", data=[{"value": "time", "label": "time"}], value="time", size="xs",
-                       allowDeselect=False, className="look-colour", **{"aria-label": "what colours the states"}),
+                       allowDeselect=False, className="look-colour", **_said("what colours the states")),
             dmc.ChipGroup([dmc.Chip(label, value=value, size="xs") for value, label in _LAYERS], id="look-layers",
                           multiple=True, value=["points", "lines"]),
         ],
         className="controls",
     )  # fmt: skip
-    body = html.Div(id="view-space", className="figure invert", **{"aria-label": "state space"})
-    return _frame("space", "State space", [controls, body, html.Div(id="space-note", className="note under")])
+    body = html.Div(id="view-space", className="figure invert", **_said("state space"))
+    keep = html.Div(
+        [
+            dmc.TextInput(id="view-name", placeholder="name of this view", size="xs"),
+            dmc.Button("Save view", id="view-save", size="xs", variant="default", n_clicks=0),
+            dcc.Store(id="view-state"),
+        ],
+        className="controls keep",
+    )
+    parts = [controls, body, html.Div(id="space-note", className="note under")]
+    return _frame("space", "State space", parts, note="view-note", controls=keep)
 
 
 def _machine() -> html.Section:
@@ -104,7 +118,7 @@ def _machine() -> html.Section:
 def _trial() -> html.Section:
     controls = html.Div(
         [
-            html.Button("▶", id="play", title="play (space)", className="play", **{"aria-label": "play the trial"}),
+            html.Button("▶", id="play", title="play (space)", className="play", **_said("play the trial")),
             dmc.Slider(id="time-slider", min=0, max=1, value=0, step=1, size="sm", className="time-slider",
                        updatemode="drag", label=None),
             html.Span(id="time-note", className="note"),
@@ -129,7 +143,7 @@ def _units() -> html.Section:
         size="xs",
         allowDeselect=False,
         className="unit-order",
-        **{"aria-label": "order of the units"},
+        **_said("order of the units"),
     )
     return _frame("units", "Units in this trial", html.Div(id="view-units", className="figure invert"), controls=order)
 
