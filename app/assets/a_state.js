@@ -306,7 +306,7 @@
 
     function layout(more) {
         return { font: FONT, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
-            margin: { l: 52, r: 10, t: 8, b: 38 }, hoverlabel: { align: "left" }, ...more };
+            margin: { l: 52, r: 10, t: 8, b: 38 }, hoverlabel: { align: "left" }, modebar: { bgcolor: "rgba(255,255,255,0.8)", color: "#7A8794", activecolor: INK }, ...more };
     }
 
     function save(name, text, kind) {

@@ -98,6 +98,13 @@
         if (at >= 0 && at < scene.steps.length) window.dash_clientside.set_props("step-slider", { value: at });
     }
 
+    // The list may have to be made first.
+    function search(left) {
+        const found = document.getElementById("runs-search");
+        if (found && found.offsetParent) found.focus();
+        else if (left) setTimeout(() => search(left - 1), 50);
+    }
+
     document.addEventListener("keydown", (event) => {
         const writing = event.target.closest("input, textarea, select, [contenteditable], [role=slider], [role=combobox]");
         if (event.key === "Escape") { document.activeElement.blur(); if (onRun()) R.select({ point: null, unit: null, state: null }); return; }
@@ -105,9 +112,8 @@
         const { selected } = R.shared, way = event.shiftKey ? 10 : 1;
         if (event.key === "?") { const help = document.getElementById("help"); if (help.open) help.close(); else help.showModal(); }
         else if (event.key === "/") {
-            const search = document.getElementById("runs-search");
-            if (document.getElementById("page-runs").classList.contains("hidden")) window.dash_clientside.set_props("url", { pathname: base() });
-            setTimeout(() => search.focus(), 60);
+            if (document.getElementById("page-runs").classList.contains("hidden")) window.dash_clientside.set_props("url", { pathname: base(), search: "", hash: "" });
+            search(100);
         } else if (!onRun()) return;
         else if (event.key === " ") { if (event.target.closest("button, summary, a")) return; R.play(); }
         else if (event.key === "ArrowRight") R.select({ time: selected.time + way });

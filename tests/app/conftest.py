@@ -38,7 +38,17 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def start_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen[str]]]]:
-    """A server in a process of its own: `start_server(module_or_code, *arguments) -> (its address, the process)`."""
+    """A server in a process of its own: `start_server(code, *arguments) -> (its address, the process)`."""
+    yield from _servers()
+
+
+@pytest.fixture(scope="module")
+def module_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen[str]]]]:
+    """The same for all tests of a file."""
+    yield from _servers()
+
+
+def _servers() -> Iterator[Callable[..., tuple[str, subprocess.Popen[str]]]]:
     processes = []
 
     def start(code: str, *arguments: object) -> tuple[str, subprocess.Popen[str]]:

@@ -1,53 +1,25 @@
-"""The explorer in a real browser, offline, and what it refuses."""
+"""The explorer in a real browser, offline: its pages, what is selected in one view and seen in all, what is saved."""
 
 import base64
-import functools
 import json
+import re
 import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import Page
 
 import rnnscope as rs
 from rnnscope.analyses import ANALYSES, NotApplicable, analyse
-from rnnscope.app import create_app, library, serve
-from rnnscope.app.cards import boards, cards
-from rnnscope.app.library import find_run
+from rnnscope.app.cards import cards
 from rnnscope.cells import Vanilla
-from rnnscope.figures import browser_path
-from rnnscope.records import manifest
 from rnnscope.records.runs import Run
 from rnnscope.tasks import Parity
 
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # 3-D figures need WebGL, which this gives without a graphics card.
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
-# How long a page may take on a machine that is busy with other tests, in milliseconds.
-PATIENCE = 40_000
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one run that was not analysed."""
-    folder = tmp_path_factory.mktemp("bare") / "runs"
-    rs.train(Parity(2), Vanilla(4), steps=20, name="bare", folder=folder, progress=False)
-    return folder
+SERVE = "import sys; from rnnscope.app import serve; serve(*sys.argv[1:], port=0)"
+WHOLE = "whole"
 
 
 @pytest.fixture(scope="module")
@@ -55,84 +27,21 @@ def folder(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three runs: one with all results, one without any, one whose results are damaged."""
     folder = tmp_path_factory.mktemp("explorer") / "runs"
     shutil.copytree(bare, folder)
-    shutil.copytree(bare / "bare", folder / "whole")
-    whole = rs.load_run(folder / "whole")
+    training = {"checkpoints": (0, 40)}
+    rs.train(Parity(2), Vanilla(6), steps=80, name=WHOLE, folder=folder, progress=False, seed=1, **training)
+    whole = rs.load_run(folder / WHOLE)
     analyse(whole, settings={name: entry.quick for name, entry in ANALYSES.items()})
     assert {*whole.results, *whole.skipped} == set(ANALYSES)
-    assert whole.results
-    shutil.copytree(folder / "whole", folder / "damaged")
+    shutil.copytree(folder / WHOLE, folder / "damaged")
     for kept in whole.kept():
         if kept.reason is None:
-            (folder / "damaged" / kept.path.relative_to(folder / "whole")).write_bytes(b"{")
+            (folder / "damaged" / kept.path.relative_to(folder / WHOLE)).write_bytes(b"{")
     return folder
 
 
-def _drawn(run: Run) -> list[str]:
-    """The cards of its results."""
-    return [card for name in run.results for card in ANALYSES[name].figures]
-
-
 @pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    yield from _served(folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    path = browser_path()
-    if path is None:
-        pytest.fail("no Chromium or Chrome to open the explorer in: `make test` installs one")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-def _served(folder: Path) -> Iterator[str]:
-    """`serve` as users meet it, in a process of its own, at a port that is free."""
-    code = "import sys; from rnnscope.app import serve; serve(sys.argv[1], port=0)"
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline().strip()
-        assert line.startswith("rnnscope explorer: http://127.0.0.1:")
-        yield line.removeprefix("rnnscope explorer: ")
-    finally:
-        process.kill()
-        process.wait()
-
-
-class Page:
-    """A page, and all that went wrong in it."""
-
-    def __init__(self, browser: Any, address: str) -> None:
-        self.address, self.wrong = address, []
-        self.page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        self.page.set_default_timeout(PATIENCE)
-        self.page.on("console", lambda m: self.wrong.append(f"console: {m.text}") if m.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.wrong.append(f"page: {error}"))
-        self.page.on("requestfailed", self._failed)
-        self.page.on("response", lambda r: self.wrong.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
-        self.page.on("request", self._requested)
-
-    def _requested(self, request: Any) -> None:
-        if not request.url.startswith((self.address, "data:", "blob:")):
-            self.wrong.append(f"outside: {request.url}")
-
-    def _failed(self, request: Any) -> None:
-        # The page itself gives up a request whose answer it needs no more.
-        if request.failure != "net::ERR_ABORTED":
-            self.wrong.append(f"failed: {request.url} {request.failure}")
-
-    def open(self, path: str) -> Any:
-        self.page.goto(self.address + path)
-        return self.page
-
-    def close(self) -> None:
-        self.page.close()
-        assert not self.wrong
+def address(folder: Path, module_server: Any) -> str:
+    return module_server(SERVE, folder)[0]
 
 
 @pytest.fixture
@@ -142,48 +51,48 @@ def page(browser: Any, address: str) -> Iterator[Page]:
     opened.close()
 
 
-def _wait_for(page: Any, css: str, text: str) -> None:
-    page.locator(css).filter(has_text=text).first.wait_for()
+def _views(shown: Any) -> None:
+    """Wait until all linked views are drawn."""
+    for name in ("space", "trial", "units", "eigenvalues", "loss"):
+        shown.locator(f"#view-{name} .main-svg").first.wait_for()
+    shown.locator("#view-space .overlay").wait_for(state="attached")
 
 
-def test_every_figure_is_drawn_and_the_address_chooses_the_run(page: Page, folder: Path) -> None:
-    whole = rs.load_run(folder / "whole")
-    shown = page.open("/?run=whole")
-    for name in ("whole", "bare", "damaged"):
-        shown.locator(f'.ag-row[row-id="{name}"]').wait_for()
-    _wait_for(shown, "#run-head h1", "whole")
-    for name in (*_drawn(whole), "training"):
+def _selected(shown: Any) -> dict[str, Any]:
+    return shown.evaluate("({ ...window.rnnscope.shared.selected })")
+
+
+def _wait(shown: Any, condition: str) -> None:
+    shown.wait_for_function(condition)
+
+
+# --- cards -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_figure_is_drawn_when_it_comes_into_view(page: Page, folder: Path) -> None:
+    whole = rs.load_run(folder / WHOLE)
+    shown = page.open(f"/run/{WHOLE}")
+    shown.locator("#run-head h1", has_text=WHOLE).wait_for()
+    _views(shown)
+    names = [card for name in whole.results for card in ANALYSES[name].figures]
+    for name in (*names, "training"):
         card = shown.locator(f"#card-{name}")
+        card.scroll_into_view_if_needed()
         if not _has_figure(whole, name):
-            _wait_for(shown, f"#card-{name} .missing", "There is no such figure of this result")
+            card.locator(".missing", has_text="There is no such figure of this result").wait_for()
             continue
-        card.locator(".frame:not(.waiting):not(.hidden) .main-svg").first.wait_for()
         # Attached, not visible: to a browser a line that is exactly horizontal has no height.
         drawn = ".scatterlayer .trace path, .heatmaplayer image, .barlayer path, .glcanvas, canvas"
         card.locator(drawn).first.wait_for(state="attached")
         box = card.locator(".js-plotly-plot").bounding_box()
-        assert box["width"] > 300
-        assert box["height"] > 300
-        assert bool(card.locator(".summary").inner_text().strip()) == (name in (*ANALYSES, "training")), (
-            "a result is summed up once"
-        )
-        assert card.locator(".modebar-btn[data-title*='Download']").count() == 1
+        assert box["width"] > 300, name
+        assert box["height"] > 300, name
+        summed = bool(card.locator(".summary").inner_text().strip())
+        assert summed == (name in (*ANALYSES, "training")), f"{name}: a result is summed up once"
+        assert card.locator(".js-plotly-plot").get_attribute("aria-label"), f"{name} has no text for who cannot see it"
     for name, reason in whole.skipped.items():
-        _wait_for(shown, f"#card-{name} .missing", f"does not apply to the run: {reason}")
-        assert shown.locator(f"#finding-{name}").inner_text() == "does not apply: see its card below"
-    for name in whole.results:
-        assert shown.locator(f"#finding-{name}").inner_text() == shown.locator(f"#card-{name} .summary").inner_text()
-
-    shown.locator('.ag-row[row-id="bare"] [col-id="name"]').click()
-    _wait_for(shown, "#run-head h1", "bare")
-    shown.wait_for_url("**/?run=bare")
-    for name in ANALYSES:
-        _wait_for(shown, f"#card-{name} .command", f"--only {name}")
-    shown.locator("#card-training .main-svg").first.wait_for()
-
-    shown.go_back()
-    _wait_for(shown, "#run-head h1", "whole")
-    shown.locator(f"#card-{whole.results[0]} .frame:not(.hidden) .main-svg").first.wait_for()
+        assert shown.locator(f"#card-{name}").is_hidden(), f"{name} does not apply and takes room"
+        assert reason in shown.locator("#absent").inner_text() or reason in shown.locator("#absent").inner_html()
 
 
 def _has_figure(run: Run, card: str) -> bool:
@@ -197,45 +106,210 @@ def _has_figure(run: Run, card: str) -> bool:
     return True
 
 
-def test_a_figure_in_space_is_drawn(page: Page) -> None:
-    shown = page.open("/?run=whole")
-    card = shown.locator("#card-state_space")
-    card.locator(".frame:not(.waiting):not(.hidden) canvas").first.wait_for()
-    # WebGL that is not there, or gives up, leaves a canvas that is empty.
-    assert _colourful(shown, card) > 200
+def test_a_run_that_was_not_analysed_says_how_and_back_leads_back(page: Page) -> None:
+    shown = page.open("/")
+    shown.locator("a.run-name", has_text="bare").click()
+    shown.wait_for_url("**/run/bare")
+    shown.locator("#run-head h1", has_text="bare").wait_for()
+    _views(shown)
+    assert f"{len(ANALYSES)} not run yet" in shown.locator("#absent").inner_text()
+    assert "rnnscope analyze" in shown.locator("#absent").inner_html()
+    shown.locator("#tile-fixed_points", has_text="not run yet").wait_for()
+    shown.go_back()
+    shown.locator("#page-runs.page a.run-name", has_text=WHOLE).click()
+    shown.locator("#run-head h1", has_text=WHOLE).wait_for()
+    shown.go_back()
+    shown.wait_for_url("**/")
+    shown.locator("#page-runs.page").wait_for()
 
 
-def test_damaged_results_and_unknown_runs_say_so(page: Page, folder: Path) -> None:
-    shown = page.open("/?run=damaged")
-    for name in _drawn(rs.load_run(folder / "damaged")):
-        _wait_for(shown, f"#card-{name} .error", "damaged")
-    shown.locator("#card-training .frame:not(.hidden) .main-svg").first.wait_for()
-    for asked in ("nobody", "../secret", "%2e%2e%2fsecret"):
-        page.open(f"/?run={asked}")
-        _wait_for(shown, "#message", "No run named")
-        assert shown.locator("#chosen.hidden").count() == 1
+def test_damaged_results_cost_their_own_cards(page: Page, folder: Path) -> None:
+    shown = page.open("/run/damaged")
+    _views(shown)  # from the weights, which are whole
+    for name in rs.load_run(folder / "damaged").results:
+        card = shown.locator(f"#card-{name}")
+        card.scroll_into_view_if_needed()
+        card.locator(".error", has_text="damaged").wait_for()
+    shown.locator("#tile-lyapunov", has_text="damaged").wait_for()
 
 
-def test_an_empty_folder_says_how_to_begin_and_refresh_finds_what_is_new(
-    browser: Any, bare: Path, tmp_path: Path
-) -> None:
-    for address in _served(tmp_path):
-        page = Page(browser, address)
-        shown = page.open("/")
-        _wait_for(shown, "#message", "rnnscope train")
-        shutil.copytree(bare / "bare", tmp_path / "arrived")
-        shown.locator("#refresh").click()
-        _wait_for(shown, "#run-head h1", "arrived")
-        shown.locator('.ag-row[row-id="arrived"]').wait_for()
-        page.close()
+def test_a_card_is_enlarged_and_taken_away(page: Page, folder: Path, tmp_path: Path) -> None:
+    shown = page.open(f"/run/{WHOLE}")
+    card = shown.locator("#card-lyapunov")
+    card.scroll_into_view_if_needed()
+    card.locator(".main-svg").first.wait_for()
+    small = card.bounding_box()["width"]
+    card.locator("[data-enlarge]").click()
+    assert card.bounding_box()["width"] > 1.5 * small
+    shown.keyboard.press("Escape")
+    assert card.bounding_box()["width"] == pytest.approx(small, abs=1)
+    begins = {"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF", "csv": b"# whole, lyapunov", "py": b"import rnnscope"}
+    for kind, begin in begins.items():
+        card.locator(".export summary").click()
+        with shown.expect_download() as waiting:
+            card.locator(f'[data-export="{kind}"]').click()
+        assert waiting.value.suggested_filename == f"{WHOLE}-lyapunov.{kind}"
+        waiting.value.save_as(tmp_path / kind)
+        assert (tmp_path / kind).read_bytes().startswith(begin), f"{kind} is no {kind}"
+    code = (tmp_path / "py").read_text().replace(".show()", "")
+    made: dict[str, Any] = {}
+    exec(code, made)
+    assert made["result"].summary() == rs.load_run(folder / WHOLE).shown("lyapunov").load().summary()
 
 
-def _colourful(page: Any, card: Any) -> int:
-    """How many pixels in the left half of a card's figure, which has no legend, are neither grey nor white."""
-    box = card.locator(".js-plotly-plot").bounding_box()
-    clip = {"x": box["x"], "y": box["y"], "width": box["width"] / 2, "height": box["height"]}
-    picture = base64.b64encode(page.screenshot(clip=clip, full_page=True)).decode()
-    return page.evaluate(_COUNT, f"data:image/png;base64,{picture}")
+# --- linked views ----------------------------------------------------------------------------------------------------
+
+
+def test_a_selection_is_seen_in_all_views_in_both_directions(page: Page) -> None:
+    shown = page.open(f"/run/{WHOLE}")
+    _views(shown)
+    # A click on the picture of the units chooses a step and a unit; trial, time and unit follow.
+    box = shown.locator("#view-units .nsewdrag").bounding_box()
+    shown.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    shown.locator("#view-unit .main-svg").first.wait_for()
+    chosen = _selected(shown)
+    assert chosen["unit"] in (2, 3)
+    assert chosen["time"] > 0
+    _wait(shown, f"document.getElementById('time-note').textContent.startsWith('step {chosen['time']} ')")
+    assert str(chosen["unit"]) in shown.locator("#unit-note").inner_text()
+    cursor = shown.locator("#view-trial .time-cursor").bounding_box()["x"]
+    # The slider moves every view.
+    shown.locator("#time-slider [role=slider]").press("ArrowRight")
+    _wait(shown, f"window.rnnscope.shared.selected.time === {chosen['time'] + 1}")
+    assert shown.locator("#view-trial .time-cursor").bounding_box()["x"] > cursor
+    # A click in the trial goes to its step.
+    box = shown.locator("#view-trial .nsewdrag").first.bounding_box()
+    shown.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
+    _wait(shown, "window.rnnscope.shared.selected.time === 0")
+    # An eigenvalue chooses its point, which shows its own eigenvalues in front.
+    shown.locator("#view-eigenvalues").scroll_into_view_if_needed()
+    number = shown.evaluate("window.rnnscope.shared.scene.points.number[0]")
+    place = shown.evaluate(
+        """() => { const g = document.getElementById('view-eigenvalues'), f = g._fullLayout,
+        p = rnnscope.shared.scene.points, box = g.getBoundingClientRect();
+        return [box.left + f.xaxis._offset + f.xaxis.l2p(p.real[0]),
+        box.top + f.yaxis._offset + f.yaxis.l2p(p.imaginary[0])]; }"""
+    )
+    shown.mouse.move(*place)
+    shown.mouse.click(*place)
+    _wait(shown, f"window.rnnscope.shared.selected.point === {number}")
+    _wait(shown, "document.getElementById('view-eigenvalues').data.at(-1).x.length > 0")
+    # Escape lets go of all.
+    shown.keyboard.press("Escape")
+    _wait(shown, "window.rnnscope.shared.selected.point === null")
+    assert shown.evaluate("document.getElementById('view-eigenvalues').data.at(-1).x.length") == 0
+
+
+def test_states_of_the_automaton_light_up_and_follow_the_trial(page: Page) -> None:
+    shown = page.open(f"/run/{WHOLE}?time=2")
+    _views(shown)
+    _wait(shown, "document.querySelector('#view-machine')._cyreg?.cy.nodes('.here').length === 1")
+    here = shown.evaluate("document.querySelector('#view-machine')._cyreg.cy.nodes('.here')[0].data('state')")
+    scene = "window.rnnscope.shared.scene"
+    assert here == shown.evaluate(f"{scene}.machineState[2]")
+    # What it has read is what the trial showed.
+    symbols = shown.evaluate(f"[0, 1, 2].map(t => {scene}.machine.symbols[{scene}.symbol[t]])")
+    letters = shown.locator("#machine-word .letter")
+    assert [letters.nth(k).inner_text() for k in range(3)] == symbols
+    assert letters.nth(2).get_attribute("class") == "letter now"
+    # A click on a state chooses it; its states in the space are lit; a click on a letter goes to its step.
+    spot = shown.evaluate(
+        """() => { const cy = document.querySelector('#view-machine')._cyreg.cy, at = cy.nodes()[0].renderedPosition(),
+        box = cy.container().getBoundingClientRect();
+        return [box.left + at.x, box.top + at.y, cy.nodes()[0].data('state')]; }"""
+    )
+    shown.mouse.click(spot[0], spot[1])
+    _wait(shown, f"window.rnnscope.shared.selected.state === {spot[2]}")
+    assert shown.evaluate("document.querySelector('#view-machine')._cyreg.cy.nodes('.chosen').length") == 1
+    letters.nth(0).click()
+    _wait(shown, "window.rnnscope.shared.selected.time === 0")
+
+
+def test_it_plays_by_key_and_stops_at_the_end(page: Page) -> None:
+    shown = page.open(f"/run/{WHOLE}")
+    _views(shown)
+    shown.evaluate("document.activeElement.blur()")
+    shown.keyboard.press("ArrowDown")
+    _wait(shown, "window.rnnscope.shared.selected.trial === 1")
+    shown.keyboard.press(" ")
+    _wait(shown, "window.rnnscope.shared.playing !== null")
+    last = "window.rnnscope.shared.scene.length[1] - 1"
+    _wait(shown, f"window.rnnscope.shared.playing === null && window.rnnscope.shared.selected.time === {last}")
+    shown.keyboard.press("?")
+    assert shown.locator("#help").is_visible()
+    shown.keyboard.press("Escape")
+    shown.keyboard.press("/")
+    shown.wait_for_function("document.activeElement.id === 'runs-search'")
+
+
+def test_the_address_holds_the_view_and_a_saved_one_is_a_short_link(page: Page, folder: Path) -> None:
+    shown = page.open(f"/run/{WHOLE}?trial=3&time=2&unit=1&dims=2&colour=trial")
+    _views(shown)
+    _wait(shown, "window.rnnscope.shared.unitData?.unit === 1")
+    assert _selected(shown) == {"trial": 3, "time": 2, "point": None, "unit": 1, "state": None}
+    assert shown.evaluate("document.getElementById('view-space').data[0].type") == "scattergl"
+    shown.evaluate("window.rnnscope.select({ time: 4 })")
+    shown.wait_for_url("**time=4**")
+    shown.reload()
+    _views(shown)
+    assert _selected(shown)["time"] == 4
+    shown.locator("#view-name").fill("two trials")
+    shown.locator("#view-save").click()
+    link = shown.locator("#view-link").get_attribute("href")
+    assert link == f"/run/{WHOLE}?view=two+trials"
+    shown.goto(page.address + link)
+    _views(shown)
+    _wait(shown, "window.rnnscope.shared.selected.time === 4 && window.rnnscope.shared.look.dims === '2'")
+    assert rs.load_run(folder / WHOLE).name == WHOLE, "a saved view does no harm to the run"
+
+
+def test_a_slider_moves_all_views_through_training(page: Page) -> None:
+    shown = page.open(f"/run/{WHOLE}")
+    _views(shown)
+    before = shown.evaluate("Array.from(window.rnnscope.shared.scene.xyz.slice(0, 3))")
+    shown.keyboard.press("[")
+    _wait(shown, "window.rnnscope.shared.scene?.step === 40")
+    assert shown.evaluate("Array.from(window.rnnscope.shared.scene.xyz.slice(0, 3))") != before
+    shown.wait_for_url("**step=40**")
+    shown.reload()
+    _views(shown)
+    _wait(shown, "window.rnnscope.shared.scene?.step === 40")
+
+
+def test_a_box_in_the_plane_says_what_was_caught(page: Page, tmp_path: Path) -> None:
+    shown = page.open(f"/run/{WHOLE}?dims=2")
+    _views(shown)
+    shown.evaluate("window.Plotly.relayout('view-space', { dragmode: 'select' })")
+    box = shown.locator("#view-space .nsewdrag").bounding_box()
+    # Not from the very corner, where plotly stretches the axes.
+    shown.mouse.move(box["x"] + 15, box["y"] + 15)
+    shown.mouse.down()
+    shown.mouse.move(box["x"] + box["width"] - 15, box["y"] + box["height"] - 15, steps=8)
+    shown.mouse.up()
+    shown.locator("#picked").wait_for()
+    total = shown.evaluate("window.rnnscope.shared.scene.length.reduce((a, b) => a + b, 0)")
+    assert f"{total:,} states of" in shown.locator("#picked-note").inner_text()
+    shown.locator("#picked-name").fill("all of it")
+    with shown.expect_download() as waiting:
+        shown.locator("#picked-csv").click()
+    assert waiting.value.suggested_filename == f"{WHOLE}-all_of_it.csv"
+    waiting.value.save_as(tmp_path / "picked.csv")
+    rows = (tmp_path / "picked.csv").read_text().splitlines()
+    assert rows[0].startswith("trial,step,nearest_point,machine_state,pc1")
+    assert len(rows) == 1 + total
+    shown.locator("#picked-rows tr").nth(3).click()
+    cells = rows[4].split(",")
+    assert [_selected(shown)[name] for name in ("trial", "time")] == [int(cells[0]), int(cells[1])]
+
+
+def test_states_in_space_have_colours(page: Page) -> None:
+    """WebGL that is not there, or gives up, leaves a canvas that is empty."""
+    shown = page.open(f"/run/{WHOLE}")
+    _views(shown)
+    box = shown.locator("#view-space").bounding_box()
+    clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
+    picture = base64.b64encode(shown.screenshot(clip=clip)).decode()
+    assert shown.evaluate(_COUNT, f"data:image/png;base64,{picture}") > 200
 
 
 _COUNT = """async url => {
@@ -257,232 +331,87 @@ _COUNT = """async url => {
 }"""
 
 
-# --- without a browser --------------------------------------------------------------------------------------------
+def test_dark_is_kept(page: Page) -> None:
+    shown = page.open("/")
+    shown.locator("a.run-name").first.wait_for()
+    before = shown.evaluate("document.documentElement.dataset.scheme")
+    shown.locator("#scheme-button").click()
+    shown.wait_for_function(f"document.documentElement.dataset.scheme !== {json.dumps(before)}")
+    shown.reload()
+    shown.locator("a.run-name").first.wait_for()
+    assert shown.evaluate("document.documentElement.dataset.scheme") != before
 
 
-def _ask(folder: Path, search: str, shown: Any = None) -> Any:
-    """What the page asks the server for when the address is `search` and it shows `shown`."""
-    client = _client(folder)
-    dependencies = client.get("/_dash-dependencies").get_json()
-    output = next(d["output"] for d in dependencies if "run-head.children" in d["output"])
-    names = [part.rsplit(".", 1) for part in output.strip(".").split("...")]
-    body = {
-        "output": output,
-        "outputs": [{"id": part, "property": prop} for part, prop in names],
-        "inputs": [
-            {"id": "url", "property": "search", "value": search},
-            {"id": "refresh", "property": "n_clicks", "value": 0},
-        ],
-        "state": [
-            {"id": "runs", "property": "rowData", "value": []},
-            {"id": "shown", "property": "data", "value": shown},
-        ],
-        "changedPropIds": ["url.search"],
-    }
-    answer = client.post("/_dash-update-component", data=json.dumps(body), content_type="application/json")
-    assert answer.status_code == 200
-    return answer.get_json()["response"]
+# --- the list --------------------------------------------------------------------------------------------------------
 
 
-def test_only_runs_of_the_folder_open(bare: Path) -> None:
-    secret = bare.parent / "secret"
-    if not secret.exists():
-        shutil.copytree(bare / "bare", secret)
-    assert _ask(bare, "?run=bare")["shown"]["data"]["run"] == "bare"
-    for name in ("../secret", "..%2Fsecret", str(secret), "bare/../../secret", "", ".", "..", "bare%00"):
-        answer = _ask(bare, f"?run={name}")
-        if name:
-            assert answer["shown"]["data"] is None
-            assert "No run named" in json.dumps(answer["notice"])
-        else:  # nothing was asked for
-            assert answer["shown"]["data"]["run"] == "bare"
-
-
-def test_refresh_asks_for_figures_only_where_something_was_written(bare: Path, tmp_path: Path) -> None:
-    shutil.copytree(bare / "bare", tmp_path / "bare")
-    sent = json.dumps(_ask(tmp_path, "?run=bare")["shown"]["data"])
-    shown = json.loads(sent, parse_int=lambda digits: int(float(digits)))  # all numbers of a browser are doubles
-    assert "shown" not in _ask(tmp_path, "?run=bare", shown)
-    (tmp_path / "bare" / "history.csv").touch()
-    assert _ask(tmp_path, "?run=bare", shown)["shown"]["data"]["run"] == "bare"
-
-
-def test_figures_of_runs_outside_the_folder_are_not_served(bare: Path) -> None:
-    assert find_run(bare, "bare") is not None
-    for name in ("..", ".", "../runs/bare", str(bare / "bare"), "bare/", "nobody", ""):
-        assert find_run(bare, name) is None
-
-
-def test_a_run_that_cannot_be_read_says_why(bare: Path, tmp_path: Path) -> None:
-    shutil.copytree(bare / "bare", tmp_path / "bare")
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "run.json").write_text("{")
-    answer = _ask(tmp_path, "?run=broken")
-    assert "damaged" in json.dumps(answer["notice"])
-    assert [row["status"] for row in answer["runs"]["rowData"]] == ["finished", "unreadable"]
-
-
-@functools.cache
-def _client(folder: Path) -> Any:
-    """The server reads the folder anew at every request: one is enough for all of a test."""
-    return create_app(folder).server.test_client()
-
-
-def _card(folder: Path, card: str, run: str) -> Any:
-    """What the page asks the server for to fill a card."""
-    client = _client(folder)
-    dependencies = client.get("/_dash-dependencies").get_json()
-    output = next(d["output"] for d in dependencies if f"graph-{card}.figure" in d["output"])
-    names = [part.rsplit(".", 1) for part in output.strip(".").split("...")]
-    body = {
-        "output": output,
-        "outputs": [{"id": part, "property": prop} for part, prop in names],
-        "inputs": [{"id": "shown", "property": "data", "value": {"run": run, "stamps": {}}}],
-        "changedPropIds": ["shown.data"],
-    }
-    answer = client.post("/_dash-update-component", data=json.dumps(body), content_type="application/json")
-    assert answer.status_code == 200
-    return answer.get_json()["response"]
-
-
-WRONG: dict[str, Any] = {
-    "task": 5,
-    "cell": [],
-    "training": "long",
-    "metrics": None,
-    "status": ["odd"],
-    "steps_done": "many",
-    "seconds": None,
-    "versions": 3,
-}
-
-
-@pytest.mark.parametrize("lax", [False, True], ids=["as it is", "with a load_run that lets all pass"])
-@pytest.mark.parametrize("field", WRONG)
-def test_a_record_of_wrong_content_costs_its_own_run_alone(
-    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, lax: bool
-) -> None:
-    for name in ("alright", "odd"):
-        shutil.copytree(bare / "bare", tmp_path / name)
-    file = tmp_path / "odd" / "run.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), field: WRONG[field]}))
-    if lax:
-        monkeypatch.setattr(library, "load_run", lambda path: Run(path, json.loads((path / "run.json").read_text())))
-    answer = _ask(tmp_path, "?run=odd")
-    good, _ = answer["runs"]["rowData"]
-    assert (good["name"], good["status"]) == ("alright", "finished")
-    assert str(file) in json.dumps(answer["notice"])
-    assert "train the run anew" in json.dumps(answer["notice"])
-    assert answer["shown"]["data"] is None
-    assert _ask(tmp_path, "")["shown"]["data"]["run"] == "alright"
-    for card in cards():
-        _card(tmp_path, card, "odd")
-
-
-@pytest.mark.parametrize("left_out", ["steps_done", "seconds", "versions"])
-def test_a_record_that_lacks_a_number_is_shown_or_told(bare: Path, tmp_path: Path, left_out: str) -> None:
-    shutil.copytree(bare / "bare", tmp_path / "bare")
-    file = tmp_path / "bare" / "run.json"
-    record = {name: value for name, value in json.loads(file.read_text()).items() if name != left_out}
-    manifest.write_files(file.parent, {file.name: json.dumps(record).encode()})
-    answer = _ask(tmp_path, "?run=bare")
-    told = json.dumps(answer["notice"])
-    assert answer["shown"]["data"] is not None or (str(file) in told and left_out in told)
-    for card in cards():
-        _card(tmp_path, card, "bare")
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"step,loss\n1,much\n", b"step,loss\n1\n", b"a,b\n1,2,3\n"])
-def test_a_damaged_history_costs_its_own_card(bare: Path, tmp_path: Path, content: bytes) -> None:
-    shutil.copytree(bare / "bare", tmp_path / "bare")
-    manifest.write_files(tmp_path / "bare", {"history.csv": content})
-    assert _ask(tmp_path, "?run=bare")["shown"]["data"]["run"] == "bare"
-    card = _card(tmp_path, "training", "bare")
-    if card["frame-training"]["className"] != "frame":
-        assert "history.csv" in json.dumps(card["missing-training"])
-    name = next(iter(ANALYSES))
-    assert f"--only {name}" in json.dumps(_card(tmp_path, name, "bare"))
-
-
-def test_a_result_that_cannot_be_drawn_costs_its_own_card(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise KeyError("colour")
-
-    run = rs.load_run(folder / "whole")
-    name = run.results[0]
-    library._draw.cache_clear()
-    monkeypatch.setattr(type(run.kept(name)[-1].load()), "figure", fail)
-    told = json.dumps(_card(folder, name, "whole"))
-    library._draw.cache_clear()
-    assert ".zarr.zip cannot be drawn (KeyError 'colour'): delete it and redo the analysis" in told
-    assert _card(folder, "training", "whole")["frame-training"]["className"] == "frame"
-
-
-def test_every_figure_of_a_result_has_a_card_and_says_why_it_does_not_apply(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise rs.NotApplicable("this machine has nothing to trust")
-
-    assert [card.name for card in boards()["Automata"]] == ["automaton", "automaton-states", "automaton-trust"]
-    whole = _card(folder, "automaton-states", "whole")
-    assert whole["frame-automaton-states"]["className"] == "frame"
-    assert "placed by the network's states" in whole["about-automaton-states"]["children"]
-    library._draw.cache_clear()
-    monkeypatch.setattr(rs.analyses.Acceptor, "trust_figure", refuse)
-    refused = json.dumps(_card(folder, "automaton-trust", "whole"))
-    library._draw.cache_clear()
-    assert "this machine has nothing to trust" in refused
-    assert _card(folder, "automaton-states", "whole")["frame-automaton-states"]["className"] == "frame"
-    asked = json.dumps(_card(folder, "automaton-trust", "bare"))
-    assert "rnnscope analyze" in asked
-    assert "--only automaton" in asked
-
-
-def test_other_host_names_are_refused(bare: Path) -> None:
-    client = create_app(bare).server.test_client()
-    for host in ("127.0.0.1:8050", "localhost"):
-        assert client.get("/", headers={"Host": host}).status_code == 200
-    for path in ("/", "/_dash-layout", "/assets/explorer.css"):
-        for host in ("evil.example", "127.0.0.1.evil.example", "192.168.1.5:8050"):
-            assert client.get(path, headers={"Host": host}).status_code == 400
-    named = create_app(bare, trusted_hosts=["lab.example"]).server.test_client()
-    assert named.get("/", headers={"Host": "lab.example:8050"}).status_code == 200
-
-
-def test_nothing_on_the_page_is_fetched_from_elsewhere(bare: Path) -> None:
-    page = create_app(bare).server.test_client().get("/").get_data(as_text=True)
-    assert "src=" in page
-    assert 'src="http' not in page
-    assert 'href="http' not in page
-
-
-def test_serve_says_what_is_wrong(bare: Path) -> None:
-    with pytest.raises(ValueError, match="trusted_hosts"):
-        serve(bare, host="0.0.0.0")
-    with pytest.raises(ValueError, match="no folder"):
-        serve(bare / "nowhere")
-    with pytest.raises(ValueError, match="65535"):
-        serve(bare, port=70000)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=rf"port {port} of 127.0.0.1 is taken.*--port"):
-            serve(bare, port=port)
-
-
-def test_importing_the_package_does_not_load_dash() -> None:
-    code = "import sys, rnnscope.app; sys.exit('dash' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_without_dash_the_error_says_what_to_install(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['dash'] = None\n"
-        "from rnnscope.app import create_app\n"
-        "try: create_app(sys.argv[1])\n"
-        "except ImportError as error: print(error)"
+def test_the_list_searches_sorts_tags_and_gives_a_file(page: Page, folder: Path, tmp_path: Path) -> None:
+    shown = page.open("/")
+    names = shown.locator(".ag-center-cols-container a.run-name")
+    names.nth(2).wait_for()
+    assert {*names.all_inner_texts()} == {"bare", "damaged", WHOLE}
+    shown.locator("#runs-search").fill("whole")
+    shown.wait_for_function("document.querySelectorAll('.ag-center-cols-container a.run-name').length === 1")
+    shown.locator(".ag-center-cols-container input[type=checkbox]").first.check()
+    shown.locator("#tag-words").fill("good, seen")
+    shown.locator("#tag-button:not([data-disabled])").click()
+    shown.locator('.ag-cell[col-id="tags"]', has_text="good, seen").wait_for()
+    assert json.loads((folder / WHOLE / "tags.json").read_text()) == ["good", "seen"]
+    with shown.expect_download() as waiting:
+        shown.locator("#csv-button").click()
+    waiting.value.save_as(tmp_path / "runs.csv")
+    head, *rows = (tmp_path / "runs.csv").read_text().splitlines()
+    assert head.startswith("name,task,cell")
+    assert [row.split(",")[0] for row in rows] == [WHOLE]
+    shown.locator("#runs-search").fill("")
+    names.nth(2).wait_for()
+    shown.locator('.ag-header-cell[col-id="name"] .ag-header-cell-label').click()
+    shown.locator('.ag-header-cell[col-id="name"] .ag-header-cell-label').click()
+    shown.wait_for_function(
+        "document.querySelector('.ag-center-cols-container [row-index=\"0\"] a.run-name')?.textContent === 'whole'"
     )
-    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)
-    assert "pip install 'rnnscope[app]'" in said.stdout
+
+
+def test_an_empty_folder_says_how_to_begin_and_new_runs_appear_by_themselves(
+    browser: Any, bare: Path, tmp_path: Path, start_server: Any
+) -> None:
+    page = Page(browser, start_server(SERVE, tmp_path)[0])
+    shown = page.open("/")
+    shown.locator("#message", has_text="rnnscope train").wait_for()
+    shutil.copytree(bare / "bare", tmp_path / "arrived")
+    shown.locator("a.run-name", has_text="arrived").wait_for()
+    shown.locator("a.run-name", has_text="arrived").click()
+    _views(shown)
+    shutil.move(tmp_path / "arrived", tmp_path.parent / "taken away")
+    shown.goto(page.address + "/")
+    shown.locator("#message", has_text="No runs yet").wait_for()
+    page.close()
+
+
+def test_several_folders_have_names_of_their_own(browser: Any, bare: Path, tmp_path: Path, start_server: Any) -> None:
+    for name in ("first", "second"):
+        shutil.copytree(bare / "bare", tmp_path / name / "bare")
+    page = Page(browser, start_server(SERVE, tmp_path / "first", tmp_path / "second", bare / "bare")[0])
+    shown = page.open("/")
+    shown.locator("a.run-name").nth(2).wait_for()
+    assert {*shown.locator("a.run-name").all_inner_texts()} == {"first/bare", "second/bare", "bare"}
+    shown.locator("a.run-name", has_text="second/bare").click()
+    shown.wait_for_url(re.compile(r"/run/second/bare$"))
+    _views(shown)
+    page.close()
+
+
+def test_a_run_that_is_deleted_meanwhile_is_told(browser: Any, bare: Path, tmp_path: Path, start_server: Any) -> None:
+    shutil.copytree(bare / "bare", tmp_path / "runs" / "bare")
+    page = Page(browser, start_server(SERVE, tmp_path / "runs")[0])
+    shown = page.open("/run/bare")
+    _views(shown)
+    shutil.rmtree(tmp_path / "runs" / "bare")
+    shown.evaluate("window.dash_clientside.set_props('run-poll', { disabled: false })")
+    shown.locator("#message", has_text="No run named bare").wait_for()
+    page.page.close()  # what it asked for meanwhile was not found, rightly
+
+
+def test_cards_are_those_of_the_analyses() -> None:
+    expected = [card for entry in ANALYSES.values() for card in entry.figures]
+    assert {*cards()} == {*expected, "training"}
