@@ -250,6 +250,8 @@ def _machine_states(
     if alphabet is None or isinstance(alphabet, dict):
         return state, "", symbol
     vectors = np.asarray(alphabet, np.float64)
+    if len(vectors) != machine.transitions.shape[1]:
+        return state, "", symbol
     n_opening = 0 if own is None else len(own.opening)
     inputs = found.inputs[:, n_opening:]
     symbols, known = np.zeros(inputs.shape[:2], np.int64), np.zeros(inputs.shape[:2], bool)

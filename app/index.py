@@ -42,6 +42,7 @@ COUNTS = ("units", "seed", "score", "steps", "seconds", "modified", *(column for
 COLUMNS = (*TEXTS, *COUNTS)
 # Runs whose changes are written at once, and how long the thread rests between two looks at the folders.
 BATCH, REST = 200, 2.0
+LARGEST = 1e300
 _COMPARE = {
     "equals": "= ?", "notEqual": "!= ?", "lessThan": "< ?", "lessThanOrEqual": "<= ?", "greaterThan": "> ?",
     "greaterThanOrEqual": ">= ?",
@@ -165,7 +166,7 @@ class Index:
         with self._writing() as base:
             base.executemany(
                 f"INSERT OR REPLACE INTO runs ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
-                [[each.get(name) for name in names] for each in rows],
+                [[_kept(name, each.get(name)) for name in names] for each in rows],
             )
         self.changes += len(rows)
         return len(rows)
@@ -257,6 +258,14 @@ def _condition(column: str, model: Mapping[str, Any]) -> tuple[str, list[Any]]:
     pattern = _LIKE.get(kind, "%{}%").format(_escaped(str(model.get("filter", ""))))
     negated = "NOT " if kind.startswith("not") else ""
     return f"(COALESCE({column}, '') {negated}LIKE ? ESCAPE '\\')", [pattern]
+
+
+def _kept(column: str, value: Any) -> Any:
+    """A value as its column has it; a run.json may hold anything."""
+    if column in COUNTS:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+        return float(value) if number else None
+    return None if value is None else str(value)
 
 
 def _escaped(text: str) -> str:

@@ -6,6 +6,13 @@
     const none = () => window.dash_clientside.no_update;
     const base = () => document.querySelector("a.home")?.getAttribute("href") || "/";
 
+    // As a link of Dash does: its Location takes props for the address that it set itself, and views write the address too.
+    function go(address) {
+        window.history.pushState({}, "", address);
+        window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+        window.scrollTo(0, 0);
+    }
+
     clientside.shell = {
         page(pathname) {
             const start = base(), path = pathname || "/", rest = path.startsWith(start) ? path.slice(start.length) : "";
@@ -107,12 +114,12 @@
 
     document.addEventListener("keydown", (event) => {
         const writing = event.target.closest("input, textarea, select, [contenteditable], [role=slider], [role=combobox]");
-        if (event.key === "Escape") { document.activeElement.blur(); if (onRun()) R.select({ point: null, unit: null, state: null }); return; }
+        if (event.key === "Escape") { document.getElementById("help").close(); document.activeElement.blur(); if (onRun()) R.select({ point: null, unit: null, state: null }); return; }
         if (writing || event.ctrlKey || event.metaKey || event.altKey) return;
         const { selected } = R.shared, way = event.shiftKey ? 10 : 1;
         if (event.key === "?") { const help = document.getElementById("help"); if (help.open) help.close(); else help.showModal(); }
         else if (event.key === "/") {
-            if (document.getElementById("page-runs").classList.contains("hidden")) window.dash_clientside.set_props("url", { pathname: base(), search: "", hash: "" });
+            if (document.getElementById("page-runs").classList.contains("hidden")) go(base());
             search(100);
         } else if (!onRun()) return;
         else if (event.key === " ") { if (event.target.closest("button, summary, a")) return; R.play(); }
@@ -139,12 +146,12 @@
     cells.RunLink = (props) => {
         if (!props.data) return null;
         const href = address(props.value);
-        const go = (event) => {
+        const follow = (event) => {
             if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
             event.preventDefault();
-            window.dash_clientside.set_props("url", { pathname: href, search: "", hash: "" });
+            go(href);
         };
-        return React.createElement("a", { href, onClick: go, className: "run-name" }, props.value);
+        return React.createElement("a", { href, onClick: follow, className: "run-name" }, props.value);
     };
     cells.RunStatus = (props) => (props.value ? React.createElement("span", { className: `status status-${props.value}` }, props.value) : null);
 })();

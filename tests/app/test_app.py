@@ -178,8 +178,13 @@ def test_a_selection_is_seen_in_all_views_in_both_directions(page: Page) -> None
     _wait(shown, f"window.rnnscope.shared.selected.time === {chosen['time'] + 1}")
     assert shown.locator("#view-trial .time-cursor").bounding_box()["x"] > cursor
     # A click in the trial goes to its step.
-    box = shown.locator("#view-trial .nsewdrag").first.bounding_box()
-    shown.mouse.click(box["x"] + 2, box["y"] + box["height"] / 2)
+    place = shown.evaluate(
+        """() => { const g = document.getElementById('view-trial'), x = g._fullLayout.xaxis, y = g._fullLayout.yaxis,
+        box = g.getBoundingClientRect();
+        return [box.left + x._offset + x.l2p(0), box.top + y._offset + y.l2p(g.data[0].y[0])]; }"""
+    )
+    shown.mouse.move(*place)
+    shown.mouse.click(*place)
     _wait(shown, "window.rnnscope.shared.selected.time === 0")
     # An eigenvalue chooses its point, which shows its own eigenvalues in front.
     shown.locator("#view-eigenvalues").scroll_into_view_if_needed()
@@ -282,9 +287,10 @@ def test_a_box_in_the_plane_says_what_was_caught(page: Page, tmp_path: Path) -> 
     shown.evaluate("window.Plotly.relayout('view-space', { dragmode: 'select' })")
     box = shown.locator("#view-space .nsewdrag").bounding_box()
     # Not from the very corner, where plotly stretches the axes.
-    shown.mouse.move(box["x"] + 15, box["y"] + 15)
+    shown.evaluate("window.Plotly.relayout('view-space', { 'xaxis.range': [-9, 9], 'yaxis.range': [-9, 9] })")
+    shown.mouse.move(box["x"] + 30, box["y"] + 30)
     shown.mouse.down()
-    shown.mouse.move(box["x"] + box["width"] - 15, box["y"] + box["height"] - 15, steps=8)
+    shown.mouse.move(box["x"] + box["width"] - 30, box["y"] + box["height"] - 30, steps=8)
     shown.mouse.up()
     shown.locator("#picked").wait_for()
     total = shown.evaluate("window.rnnscope.shared.scene.length.reduce((a, b) => a + b, 0)")

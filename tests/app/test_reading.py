@@ -1,0 +1,465 @@
+"""What the explorer reads, without a browser: runs of its folders alone, and one bad file costs no more than itself."""
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnnscope as rs
+from rnnscope.analyses import analyse
+from rnnscope.analyses.linked import link_states
+from rnnscope.app import create_app, library, saved_views, scene, serve, tags
+from rnnscope.app.cards import boards, cards, drawing
+from rnnscope.app.index import Index
+from rnnscope.app.library import Library
+from rnnscope.app.pages import files
+from rnnscope.cells import Vanilla
+from rnnscope.records import manifest
+from rnnscope.records.runs import Run, RunError
+from rnnscope.tasks import FlipFlop, Parity
+
+QUICK = ("fixed_points", "linearisation", "state_space", "lyapunov", "automaton")
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one run, "some", of which the results that tiles and views use are kept."""
+    folder = tmp_path_factory.mktemp("analysed")
+    training = {"checkpoints": (0, 20)}
+    run = rs.train(Parity(2), Vanilla(6), steps=40, name="some", folder=folder, progress=False, **training)
+    settings = {name: rs.analyses.ANALYSES[name].quick for name in QUICK}
+    analyse(run, [*QUICK, "bifurcations"], settings=settings)
+    return folder
+
+
+def _copy(folder: Path, to: Path, name: str = "bare") -> Path:
+    return Path(shutil.copytree(folder / name, to / name))
+
+
+# --- the library ---------------------------------------------------------------------------------------------------
+
+
+def test_only_runs_of_the_folders_are_found(bare: Path, tmp_path: Path) -> None:
+    _copy(bare, tmp_path / "secret")
+    found = Library.of([bare])
+    assert isinstance(found.find("bare"), Run)
+    for name in ("..", ".", "../secret/bare", str(bare / "bare"), "bare/", "nobody", "", "bare\0", "bare/../bare"):
+        assert found.find(name) is None, name
+
+
+def test_folders_with_the_same_name_are_told_apart(bare: Path, tmp_path: Path) -> None:
+    for name in ("a/runs", "b/runs"):
+        _copy(bare, tmp_path / name)
+    found = Library.of([tmp_path / "a/runs", tmp_path / "b/runs", tmp_path / "a/runs"])
+    assert [*found.places()] == ["a/runs/bare", "b/runs/bare"]
+    assert [*Library.of([tmp_path / "a/runs/bare"]).places()] == ["bare"]
+    with pytest.raises(ValueError, match="at least one"):
+        Library.of([])
+    with pytest.raises(ValueError, match="no folder"):
+        Library.of([tmp_path / "nowhere"])
+    assert found.folder_for_new() == tmp_path / "a/runs"
+    with pytest.raises(ValueError, match="only runs were given"):
+        Library.of([tmp_path / "a/runs/bare"]).folder_for_new()
+
+
+def test_what_cannot_be_read_is_a_message(tmp_path: Path) -> None:
+    for name, text in (("broken", "{"), ("newer", '{"schema": 99}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(text)
+    found = Library.of([tmp_path])
+    for name, said in (("broken", "damaged"), ("newer", "update")):
+        wrong = found.find(name)
+        assert isinstance(wrong, RunError)
+        assert said in str(wrong)
+
+
+# --- the page asks the server --------------------------------------------------------------------------------------
+
+
+def _asked(folder: Path, run: str, before: Any = None) -> Any:
+    """What the page gets for the run of an address."""
+    client = create_app(folder).server.test_client()
+    dependencies = client.get("/_dash-dependencies").get_json()
+    output = next(d["output"] for d in dependencies if "run-head.children" in d["output"])
+    names = [part.rsplit(".", 1) for part in output.strip(".").split("...")]
+    inputs = {"asked.data": run, "run-poll.n_intervals": 1, "job-stamp.data": None}
+    state = {"shown.data": before, "url.search": ""}
+
+    def listed(values: dict[str, Any]) -> list[dict[str, Any]]:
+        parts = [(key.rsplit(".", 1), value) for key, value in values.items()]
+        return [{"id": name, "property": prop, "value": value} for (name, prop), value in parts]
+
+    body = {
+        "output": output,
+        "outputs": [{"id": part, "property": prop} for part, prop in names],
+        "inputs": listed(inputs),
+        "state": listed(state),
+        "changedPropIds": ["asked.data"],
+    }
+    answer = client.post("/_dash-update-component", data=json.dumps(body), content_type="application/json")
+    assert answer.status_code == 200
+    return answer.get_json()["response"]
+
+
+def _json(folder: Path, path: str) -> tuple[int, Any]:
+    answer = create_app(folder).server.test_client().get(path)
+    return answer.status_code, answer.get_json()
+
+
+WRONG: dict[str, Any] = {
+    "task": 5,
+    "cell": [],
+    "training": "long",
+    "metrics": None,
+    "status": ["odd"],
+    "steps_done": "many",
+    "seconds": None,
+    "versions": 3,
+}
+
+
+@pytest.mark.parametrize("lax", [False, True], ids=["as it is", "with a load_run that lets all pass"])
+@pytest.mark.parametrize("field", WRONG)
+def test_a_record_of_wrong_content_costs_its_own_run_alone(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, lax: bool
+) -> None:
+    for name in ("alright", "odd"):
+        shutil.copytree(bare / "bare", tmp_path / name)
+    file = tmp_path / "odd" / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), field: WRONG[field]}))
+    if lax:
+        monkeypatch.setattr(library, "load_run", lambda path: Run(path, json.loads((path / "run.json").read_text())))
+    index = Index(Library.of([tmp_path]), tmp_path / "index.sqlite")
+    index.refresh()
+    good, _ = index.page().rows
+    assert (good["name"], good["status"]) == ("alright", "finished")
+    answer = _asked(tmp_path, "odd")
+    told = json.dumps(answer["notice"])
+    assert str(file) in told
+    assert "train the run anew" in told
+    assert answer["shown"]["data"] is None
+    assert _asked(tmp_path, "alright")["shown"]["data"]["run"] == "alright"
+    for path in ("_scene/odd", "_trial/odd/0", "_unit/odd/0", "_card/odd/training", "_figure/odd/training.csv"):
+        status, said = _json(tmp_path, f"/{path}")
+        assert status in (200, 404, 409), path
+        assert status == 200 or said["error"], path
+
+
+@pytest.mark.parametrize("left_out", ["steps_done", "seconds", "versions"])
+def test_a_record_that_lacks_a_number_is_shown_or_told(bare: Path, tmp_path: Path, left_out: str) -> None:
+    file = _copy(bare, tmp_path) / "run.json"
+    record = {name: value for name, value in json.loads(file.read_text()).items() if name != left_out}
+    manifest.write_files(file.parent, {file.name: json.dumps(record).encode()})
+    answer = _asked(tmp_path, "bare")
+    told = json.dumps(answer["notice"])
+    assert answer["shown"]["data"] is not None or (str(file) in told and left_out in told)
+
+
+def test_a_page_is_filled_anew_only_where_something_was_written(bare: Path, tmp_path: Path) -> None:
+    _copy(bare, tmp_path)
+    sent = json.dumps(_asked(tmp_path, "bare")["shown"]["data"])
+    shown = json.loads(sent, parse_int=lambda digits: int(float(digits)))  # all numbers of a browser are doubles
+    assert "shown" not in _asked(tmp_path, "bare", shown)
+    (tmp_path / "bare" / "history.csv").touch()
+    assert _asked(tmp_path, "bare", shown)["shown"]["data"]["run"] == "bare"
+
+
+def test_a_run_that_is_not_there_is_told(bare: Path) -> None:
+    for name in ("../secret", "nobody", "%2e%2e%2fsecret"):
+        answer = _asked(bare, name)
+        assert answer["shown"]["data"] is None
+        assert "No run named" in json.dumps(answer["notice"])
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"step,loss\n1,much\n", b"step,loss\n1\n", b"a,b\n1,2,3\n"])
+def test_a_damaged_history_costs_its_own_card(bare: Path, tmp_path: Path, content: bytes) -> None:
+    _copy(bare, tmp_path)
+    manifest.write_files(tmp_path / "bare", {"history.csv": content})
+    assert _asked(tmp_path, "bare")["shown"]["data"]["run"] == "bare"
+    status, card = _json(tmp_path, "/_card/bare/training")
+    assert status == 200
+    assert "figure" in card or "history.csv" in card["missing"]
+    assert "This analysis was not run yet." in _json(tmp_path, "/_card/bare/lyapunov")[1]["missing"]
+
+
+def test_a_result_that_cannot_be_drawn_costs_its_own_card(analysed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("colour")
+
+    drawing._draw.cache_clear()
+    monkeypatch.setattr(rs.analyses.LyapunovSpectrum, "figure", fail)
+    told = _json(analysed, "/_card/some/lyapunov")[1]
+    drawing._draw.cache_clear()
+    assert ".zarr.zip cannot be drawn (KeyError 'colour'): delete it and redo the analysis" in told["missing"]
+    assert told["bad"]
+    assert "figure" in _json(analysed, "/_card/some/training")[1]
+
+
+def test_every_figure_of_a_result_has_a_card_and_says_why_it_does_not_apply(
+    analysed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise rs.NotApplicable("this machine has nothing to trust")
+
+    assert [card.name for card in boards()["Automata"]] == ["automaton", "automaton-states", "automaton-trust"]
+    whole = _json(analysed, "/_card/some/automaton-states")[1]
+    assert "placed by the network's states" in whole["title"]
+    drawing._draw.cache_clear()
+    monkeypatch.setattr(rs.analyses.Acceptor, "trust_figure", refuse)
+    refused = _json(analysed, "/_card/some/automaton-trust")[1]
+    drawing._draw.cache_clear()
+    assert "this machine has nothing to trust" in refused["missing"]
+    assert not refused["bad"]
+    assert "figure" in _json(analysed, "/_card/some/automaton-states")[1]
+    assert _json(analysed, "/_card/some/nothing")[0] == 404
+
+
+def test_figures_offer_nothing_to_a_cloud(analysed: Path) -> None:
+    assets = Path(library.__file__).parent / "assets"
+    for script in ("a_state.js", "cards.js"):
+        assert "showSendToCloud: false" in (assets / script).read_text(), script
+    for card in cards():
+        assert "plot.ly" not in json.dumps(_json(analysed, f"/_card/some/{card}")[1]), card
+
+
+# --- numbers of the views ------------------------------------------------------------------------------------------
+
+
+def _unpacked(array: dict[str, Any]) -> np.ndarray:
+    kind = {"f4": "<f4", "i2": "<i2"}[array["kind"]]
+    return np.frombuffer(base64.b64decode(array["data"]), kind).reshape(array["shape"])
+
+
+def test_a_scene_is_what_the_network_does(analysed: Path) -> None:
+    run = rs.load_run(analysed / "some")
+    status, found = _json(analysed, "/_scene/some")
+    assert status == 200
+    subject = rs.as_subject(run)
+    trials = subject.trajectories(n_trials=len(found["length"]))
+    space = run.shown("state_space").load()
+    expected = (trials.states - space.mean) @ space.components[:3].T
+    got = _unpacked(found["xyz"])
+    np.testing.assert_allclose(got[trials.valid], expected[trials.valid], atol=1e-4)
+    assert np.isnan(got[~trials.valid]).all()
+    np.testing.assert_allclose(_unpacked(found["outputs"]), subject.map.readout(trials.states), atol=1e-4)
+    points = run.shown("fixed_points").load()
+    nearest = _unpacked(found["nearest"])
+    distance = np.linalg.norm(trials.states[:, :, None] - points.points, axis=-1)
+    np.testing.assert_array_equal(nearest[trials.valid], distance.argmin(-1)[trials.valid])
+    machine = run.shown("automaton").load()
+    states = machine.machine().run(trials.inputs[:, :, 0].astype(int))
+    np.testing.assert_array_equal(_unpacked(found["machineState"])[trials.valid], states[trials.valid])
+
+
+def test_one_trial_and_one_unit_are_parts_of_the_same(analysed: Path) -> None:
+    run = rs.load_run(analysed / "some")
+    subject = rs.as_subject(run)
+    trials = subject.trajectories(n_trials=128)
+    found = _json(analysed, "/_trial/some/5")[1]
+    np.testing.assert_allclose(_unpacked(found["states"]), trials.states[5, trials.valid[5]], atol=1e-5)
+    found = _json(analysed, "/_unit/some/2")[1]
+    np.testing.assert_allclose(
+        _unpacked(found["activity"])[trials.valid], trials.states[..., 2][trials.valid], atol=1e-5
+    )
+    jacobian = subject.map.jacobian(subject.mean_state(), np.zeros(1))
+    np.testing.assert_allclose(_unpacked(found["from"]), jacobian[2], atol=1e-5)
+    np.testing.assert_allclose(_unpacked(found["to"]), jacobian[:, 2], atol=1e-5)
+    for path, said in (("_trial/some/999", "no trial 999"), ("_unit/some/99", "no unit 99")):
+        status, wrong = _json(analysed, f"/{path}")
+        assert status == 409
+        assert said in wrong["error"].lower()
+
+
+def test_a_scene_at_a_checkpoint_has_its_weights_on_the_same_axes(analysed: Path) -> None:
+    run = rs.load_run(analysed / "some")
+    found = _json(analysed, "/_scene/some?step=20")[1]
+    trials = rs.as_subject(run, step=20).trajectories(n_trials=128)
+    space = run.shown("state_space").load()
+    expected = (trials.states - space.mean) @ space.components[:3].T
+    np.testing.assert_allclose(_unpacked(found["xyz"])[trials.valid], expected[trials.valid], atol=1e-4)
+    assert found["machine"] is None, "the automaton is that of the last weights"
+    branches = run.shown("bifurcations").load()
+    assert sorted(found["points"]["number"]) == sorted(branches.branch[branches.value == 20].tolist())
+    assert "no checkpoint at step 7" in _json(analysed, "/_scene/some?step=7")[1]["error"]
+
+
+def test_a_run_without_results_has_a_scene(bare: Path) -> None:
+    found = _json(bare, "/_scene/bare")[1]
+    assert found["points"]["number"] == []
+    assert found["machine"] is None
+    assert _unpacked(found["xyz"]).shape[2] == 3
+
+
+def test_a_predictor_walks_and_inputs_that_are_no_symbols_end_the_word() -> None:
+    network = rs.Network(Vanilla(5), 1, 2)
+    subject = rs.Subject(network.map(), Parity(2))
+    machine = rs.analyses.extract_automaton(subject, n_words=16)
+    linked = link_states(subject, machine=machine, n_trials=8)
+    inside = linked.trajectories.valid
+    assert linked.machine_by
+    assert (linked.machine_state[inside] >= 0).all()
+    assert (linked.symbol[~inside] == -1).all()
+    other = rs.Subject(rs.Network(Vanilla(5), 1, 1).map(), FlipFlop(1))  # its pulses of -1 are no symbols of parity
+    mixed = link_states(other, machine=machine, n_trials=8)
+    assert mixed.machine_by == "", "a machine of two symbols read a word of three"
+    assert (mixed.machine_state == -1).all()
+
+
+def test_views_are_kept_and_refused(bare: Path, tmp_path: Path) -> None:
+    place = _copy(bare, tmp_path)
+    assert saved_views.read(place) == {}
+    kept = saved_views.write(place, "  the  turn ", {"time": 3, "trial": "2", "other": "x", "point": None})
+    assert kept == "the turn"
+    assert saved_views.read(place) == {"the turn": {"trial": "2", "time": "3"}}
+    for name in ("", "x" * 61):
+        with pytest.raises(ValueError, match="needs a name"):
+            saved_views.write(place, name, {})
+    (place / saved_views.FILE).write_text("[")
+    assert saved_views.read(place) == {}
+    assert tags.write(place, [" good ", "", "good", "seen"]) == ("good", "seen")
+    assert tags.read(place) == ("good", "seen")
+    with pytest.raises(ValueError, match="without commas"):
+        tags.write(place, ["a,b"])
+    with pytest.raises(ValueError, match="30 tags"):
+        tags.write(place, map(str, range(40)))
+    run = rs.load_run(place)
+    assert isinstance(run, Run)
+
+
+# --- the index -----------------------------------------------------------------------------------------------------
+
+
+def _index(folder: Path, tmp_path: Path) -> Index:
+    index = Index(Library.of([folder]), tmp_path / "index.sqlite")
+    index.refresh()
+    return index
+
+
+def test_the_index_says_what_runs_and_results_say(analysed: Path, tmp_path: Path) -> None:
+    [row] = _index(analysed, tmp_path).page().rows
+    run = rs.load_run(analysed / "some")
+    points, spectrum = run.shown("fixed_points").load(), run.shown("lyapunov").load()
+    assert (row["name"], row["units"], row["seed"], row["status"]) == ("some", 6, 0, run.status)
+    assert (row["points"], row["stable"]) == (points.headline()["n"], points.headline()["n_stable"])
+    assert row["lambda_1"] == pytest.approx(spectrum.exponents[0])
+    assert row["lambda_1_error"] == pytest.approx(spectrum.standard_error[0])
+    assert row["machine_states"] == run.shown("automaton").load().n_states
+
+
+def test_the_index_follows_what_is_written_and_taken_away(bare: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    place = _copy(bare, folder)
+    index = _index(folder, tmp_path)
+    assert index.refresh() == 0
+    tags.write(place, ["new"])
+    assert index.refresh() == 1
+    assert index.page().rows[0]["tags"] == "new"
+    run = rs.load_run(place)
+    analyse(run, ["lyapunov"], settings={"lyapunov": rs.analyses.ANALYSES["lyapunov"].quick})
+    assert index.refresh() == 1
+    assert index.page().rows[0]["lambda_1"] is not None
+    shutil.rmtree(place)
+    assert index.refresh() == 1
+    assert index.page().total == 0
+
+
+def test_the_index_sorts_filters_and_pages(bare: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    for k in range(25):
+        file = Path(shutil.copytree(bare / "bare", folder / f"run-{k:02}")) / "run.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "seed": k, "steps_done": 100 - k}))
+    index = _index(folder, tmp_path)
+    found = index.page(5, 10, sort=[{"colId": "steps", "sort": "asc"}])
+    assert found.total == 25
+    assert [row["seed"] for row in found.rows] == [19, 18, 17, 16, 15]
+    number = {"filterType": "number", "type": "greaterThan", "filter": 20}
+    assert index.page(filters={"seed": number}).total == 4
+    both = {"operator": "OR", "conditions": [number, {"filterType": "number", "type": "equals", "filter": 0}]}
+    assert index.page(filters={"seed": both}).total == 5
+    text = {"filterType": "text", "type": "startsWith", "filter": "run-1"}
+    assert index.page(filters={"name": text}).total == 10
+    assert index.page(search="parity run-07").total == 1
+    assert index.page(search="100%").total == 0
+    # What no column is called is no part of a query.
+    attack = "name; DROP TABLE runs"
+    assert index.page(sort=[{"colId": attack, "sort": "asc"}], filters={attack: text}).total == 25
+    assert index.page(search="' OR 1=1 --").total == 0
+
+
+def test_a_damaged_index_is_built_anew(bare: Path, tmp_path: Path) -> None:
+    file = tmp_path / "index.sqlite"
+    file.write_bytes(b"no database" * 100)
+    index = Index(Library.of([bare]), file)
+    index.refresh()
+    assert index.page().total == 1
+
+
+# --- what is taken away --------------------------------------------------------------------------------------------
+
+
+def test_code_names_the_settings_of_what_is_shown(analysed: Path) -> None:
+    run = rs.load_run(analysed / "some")
+    made: dict[str, Any] = {}
+    exec(files.python(run, "lyapunov").replace(".show()", ""), made)
+    assert made["result"].made.key == run.shown("lyapunov").made.key
+    assert "training_figure" in files.python(run, "training")
+    with pytest.raises(files.NoFile, match="no figure nothing"):
+        files.file(run, "nothing", "csv")
+    with pytest.raises(files.NoFile, match="not as exe"):
+        files.file(run, "lyapunov", "exe")
+
+
+# --- serving -------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_on_the_page_is_fetched_from_elsewhere(bare: Path) -> None:
+    page = create_app(bare).server.test_client().get("/").get_data(as_text=True)
+    assert "src=" in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+
+
+def test_serve_says_what_is_wrong(bare: Path) -> None:
+    with pytest.raises(ValueError, match="trusted_hosts"):
+        serve(bare, host="0.0.0.0")
+    with pytest.raises(ValueError, match="no folder"):
+        serve(bare / "nowhere")
+    with pytest.raises(ValueError, match="65535"):
+        serve(bare, port=70000)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=rf"port {port} of 127.0.0.1 is taken.*--port"):
+            serve(bare, port=port)
+
+
+def test_importing_the_package_does_not_load_dash() -> None:
+    code = "import sys, rnnscope.app; sys.exit('dash' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_dash_the_error_says_what_to_install(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['dash'] = None\n"
+        "from rnnscope.app import create_app\n"
+        "try: create_app(sys.argv[1])\n"
+        "except ImportError as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)
+    assert "pip install 'rnnscope[app]'" in said.stdout
+
+
+def test_the_cache_of_scenes_does_not_grow(analysed: Path) -> None:
+    run = rs.load_run(analysed / "some")
+    for _ in range(3):
+        for step in run.checkpoints:
+            scene.scene(run, step)
+    assert scene._look.cache_info().currsize <= 6
