@@ -50,6 +50,7 @@ class Guard:
         hosts: the names under which browsers may ask, besides those of this machine for itself.
         base_path: the path under which browsers see the explorer, "/" or "/user/x/proxy/8050/".
         behind_proxy: whether one proxy stands before it, whose X-Forwarded headers are believed.
+        framed_by: origins whose pages may show it in a frame, beside its own.
     """
 
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -57,6 +58,7 @@ class Guard:
     hosts: tuple[str, ...] = ()
     base_path: str = "/"
     behind_proxy: bool = False
+    framed_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         path = self.base_path
@@ -139,7 +141,9 @@ def protect(app: "Dash", guard: Guard, is_known: Callable[[str], bool]) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        if guard.base_path == "/":  # Jupyter shows what it proxies in a frame, of an origin that may be another
+        if (
+            guard.base_path == "/" and not guard.framed_by
+        ):
             response.headers["X-Frame-Options"] = "SAMEORIGIN"
         return response
 
@@ -212,7 +216,7 @@ def _policy(app: "Dash", guard: Guard) -> str:
         "object-src": "'none'",
         "base-uri": "'self'",
         "form-action": "'self'",
-        **({"frame-ancestors": "'self'"} if guard.base_path == "/" else {}),
+        **({"frame-ancestors": " ".join(["'self'", *guard.framed_by])} if guard.base_path == "/" else {}),
     }
     return "; ".join(f"{name} {value}" for name, value in rules.items())
 

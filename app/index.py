@@ -207,7 +207,7 @@ def row(name: str, place: Path) -> dict[str, Any]:
     return found
 
 
-def _numbers(run: Run, analysis: str) -> Mapping[str, float]:
+def _numbers(run: Run, analysis: str) -> Mapping[str, float | int]:
     with contextlib.suppress(ValueError, OSError):  # a damaged result costs its numbers; its card says why
         shown = run.shown(analysis)
         if shown is not None and shown.reason is None and shown.path.suffix == ".zip":

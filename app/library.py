@@ -53,8 +53,20 @@ class Library:
         return found
 
     def place(self, name: str) -> Path | None:
-        """The folder of the run of this name, compared with what is there: no name can lead out of the roots."""
-        return self.places().get(name)
+        """The folder of the run of this name; None where there is none. No name can lead out of the roots: what is
+        joined to one is a single name, of a folder that holds a run."""
+        for root_name, root in self.roots.items():
+            if (root / "run.json").exists():
+                if name == root_name:
+                    return root
+                continue
+            inside = name if len(self.roots) == 1 else name.removeprefix(f"{root_name}/")
+            if len(self.roots) > 1 and inside == name:
+                continue
+            plain = inside not in ("", ".", "..") and not set(inside) & {"/", "\\", "\0"}
+            if plain and (root / inside / "run.json").exists():
+                return root / inside
+        return None
 
     def find(self, name: str) -> Run | RunError | None:
         """The run of this name; what is wrong with it; None where there is none."""

@@ -7,12 +7,13 @@ import secrets
 import socket
 import threading
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dash import Dash
+    from werkzeug.serving import BaseWSGIServer
 
     from rnnscope.app.guard import Guard
     from rnnscope.app.library import Library
@@ -102,18 +103,10 @@ def serve(
         *folders, trusted_hosts=trusted_hosts, base_path=base_path, token=token, trusted_proxy=trusted_proxy
     )
 
-    from werkzeug.serving import WSGIRequestHandler, make_server
-
-    class Quiet(WSGIRequestHandler):
-        """One line a request would bury what a terminal is for; errors are still shown."""
-
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            pass
-
     # Bound here, because werkzeug ends the process where a port is taken.
     with _listen(host, port) as listening:
         port = listening.getsockname()[1]
-        server = make_server(host, port, app.server, threaded=True, request_handler=Quiet, fd=listening.fileno())
+        server = _server(app, host, listening)
         shown = trusted_hosts[0] if host == "0.0.0.0" else host
         address = f"http://{shown}:{port}{'' if base_path == '/' else base_path}"
         if token is not None:
@@ -122,6 +115,42 @@ def serve(
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         server.serve_forever()
+
+
+def listen_in_background(*folders: Folder) -> tuple[str, Callable[[], None]]:
+    """Serve the explorer of folders of runs, or of runs, from a thread of this process, on this machine alone, for
+    pages that this machine serves, as those of a notebook; returns its address, and what stops it.
+
+    Raises:
+        ImportError: Dash is not installed. ValueError: no such folder.
+    """
+    from rnnscope.app.guard import Guard
+
+    app = _guarded(folders, Guard(framed_by=("http://127.0.0.1:*", "http://localhost:*")))
+    listening = _listen("127.0.0.1", 0)
+    server = _server(app, "127.0.0.1", listening)
+    thread = threading.Thread(target=server.serve_forever, name="rnnscope explorer", daemon=True)
+    thread.start()
+
+    def close() -> None:
+        server.shutdown()
+        thread.join()
+        listening.close()
+
+    return f"http://127.0.0.1:{listening.getsockname()[1]}", close
+
+
+def _server(app: "Dash", host: str, listening: socket.socket) -> "BaseWSGIServer":
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        """One line a request would bury what a terminal is for; errors are still shown."""
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass
+
+    port = listening.getsockname()[1]
+    return make_server(host, port, app.server, threaded=True, request_handler=Quiet, fd=listening.fileno())
 
 
 def _guarded(folders: Sequence[Folder], guard: "Guard") -> "Dash":

@@ -28,6 +28,7 @@ from rnnscope.version import __version__
 
 if TYPE_CHECKING:
     from rnnscope import analyses
+    from rnnscope.app.notebook import explore
     from rnnscope.records.table import table
 
 # What declares the analyses is loaded when a run opens its first result.
@@ -57,6 +58,7 @@ __all__ = [
     "compile_machine",
     "default_training",
     "evaluate",
+    "explore",
     "find_state",
     "from_states",
     "import_run",
@@ -76,6 +78,8 @@ def __getattr__(name: str) -> Any:
     """What is loaded when it is asked for: it takes longer than all the rest."""
     if name == "analyses":
         return importlib.import_module("rnnscope.analyses")
+    if name == "explore":
+        return importlib.import_module("rnnscope.app.notebook").explore
     if name == "table":
         return importlib.import_module("rnnscope.records.table").table
     raise AttributeError(f"module 'rnnscope' has no attribute {name!r}")

@@ -132,7 +132,6 @@ def _grid() -> dag.AgGrid:
 def register(app: Dash, library: Library, guard: "Guard") -> None:
     """Rows, search, tags and the file."""
     index = Index(library)
-    index.follow()
 
     @app.callback(
         Output("runs", "getRowsResponse"),
@@ -161,6 +160,7 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
         State("runs-changes", "data"),
     )
     def look(_: int | None, before: int | None) -> Any:
+        index.follow()
         if before == index.changes:
             return no_update
         total = index.page(0, 0).total
