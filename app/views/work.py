@@ -98,7 +98,9 @@ def register(app: Dash, library: Library, guard: Guard) -> None:
                 set_props("job-kick", {"data": time.time()})
         state = {name: _job_of(library, name) for name in {each["run"] for each in ids}}
         said = [
-            html.Span(wrong, className="job-failed") if wrong and each == asked else _feedback(state[each["run"]], each)
+            html.Span(wrong, className="job-failed")
+            if wrong and _same(each, asked)
+            else _feedback(state[each["run"]], each)
             for each in ids
         ]
         working = {name: job is not None and job.state == "running" for name, job in state.items()}
@@ -126,6 +128,10 @@ def shown_run(app: Dash, pathname: str | None) -> str | None:
     """The run that an address names; None where it names none."""
     path = unquote(app.strip_relative_path(pathname or "") or "")
     return path.removeprefix("run/") if path.startswith("run/") else None
+
+
+def _same(one: dict[str, str], other: Any) -> bool:
+    return (one["run"], one["analyses"]) == (other["run"], other["analyses"])
 
 
 def _start(library: Library, name: str, analyses: str) -> str:
