@@ -97,12 +97,10 @@ def register(app: Dash, library: Library, guard: Guard) -> None:
             if not wrong:
                 set_props("job-kick", {"data": time.time()})
         state = {name: _job_of(library, name) for name in {each["run"] for each in ids}}
-        said = [
-            html.Span(wrong, className="job-failed")
-            if wrong and _same(each, asked)
-            else _feedback(state[each["run"]], each)
-            for each in ids
-        ]
+        said = [_feedback(state[each["run"]], each) for each in ids]
+        if wrong:
+            failed = html.Span(wrong, className="job-failed")
+            said = [failed if _same(each, asked) else other for each, other in zip(ids, said, strict=True)]
         working = {name: job is not None and job.state == "running" for name, job in state.items()}
         return said, [working[each["run"]] for each in ids]
 

@@ -208,6 +208,19 @@ def test_addresses_that_there_are_not(client, folder):
     assert "no run" in small.text
 
 
+def test_what_has_no_fingerprint_is_asked_for_anew_and_not_sent_again(client):
+    client.get("/")
+    for source in ("dash/dcc/async-graph.js", "plotly/package_data/plotly.min.js"):
+        for how in ("gzip", "br", "zstd", "identity"):
+            first = client.get(f"/_dash-component-suites/{source}", headers={"Accept-Encoding": how})
+            assert first.status_code == 200
+            assert first.headers["Cache-Control"] == "no-cache"
+            tag = first.headers["ETag"]
+            again = {"Accept-Encoding": how, "If-None-Match": tag}
+            second = client.get(f"/_dash-component-suites/{source}", headers=again)
+            assert (second.status_code, second.data) == (304, b""), (source, how)
+
+
 def test_what_the_browser_is_told(client, folder):
     answer = client.get("/")
     policy = dict(rule.partition(" ")[::2] for rule in answer.headers["Content-Security-Policy"].split("; "))
