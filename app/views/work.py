@@ -145,7 +145,7 @@ def _start(library: Library, name: str, analyses: str) -> str:
 
 
 def _job_of(library: Library, name: str) -> Job | None:
-    place = library.place(name)
+    place = place_of(library, name)
     return None if place is None else look(place, "analyses", name)
 
 
