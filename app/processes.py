@@ -36,6 +36,19 @@ def began_at(pid: int) -> str | None:
     return None if not state or state.startswith("Z") else " ".join(began.split())
 
 
+def check_can_tell() -> None:
+    """Raises ValueError where nothing says when a process began, or none can be interrupted: no job is started then."""
+    try:
+        known = os.name == "posix" and began_at(os.getpid()) is not None
+    except OSError:
+        known = False
+    if not known:
+        raise ValueError(
+            "this system does not say when a process began, so that a job could not be told from another program: use "
+            "rnnscope train and rnnscope analyze"
+        )
+
+
 def lives(pid: int, began: str) -> bool:
     """Whether the process that began then is still there."""
     with suppress(OSError):

@@ -156,7 +156,7 @@ def test_a_training_goes_on_while_the_explorer_is_down_and_old_pages_start_nothi
     page.close()
 
 
-def _until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+def _until(holds: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
@@ -231,6 +231,10 @@ def test_an_analysis_is_run_from_the_page_of_its_run(browser, bare, folder, star
     job = look(folder / "bare run", "analyses")
     assert job is not None
     assert job.state == "cancelled"
+    # What cannot be started says so at the button.
+    shutil.rmtree(folder / "bare run")
+    one.get_by_role("button", name="Run").click()
+    one.locator(".job-failed").filter(has_text="there is no run bare run any more").wait_for()
     page.close()
 
 
