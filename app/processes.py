@@ -58,7 +58,7 @@ def lives(pid: int, began: str) -> bool:
 
 def interrupt(pid: int, began: str, signal: int) -> bool:
     """Send a signal to a process and all that it started, if it is the one that began then; whether it was."""
-    if not lives(pid, began):
+    if pid <= 1 or not lives(pid, began):  # 0 would be this very group
         return False
     with suppress(ProcessLookupError):
         os.killpg(pid, signal)  # it leads a group of its own

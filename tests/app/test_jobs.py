@@ -195,6 +195,7 @@ def test_the_beginning_of_a_process_is_told():
     assert processes.lives(os.getpid(), began)
     assert not processes.lives(os.getpid(), began + "1")
     assert processes.began_at(2**22 + 12345) is None
+    assert not processes.interrupt(0, "", signal.SIGINT)
     child = subprocess.Popen([sys.executable, "-c", ""])
     time.sleep(0.5)
     while processes.began_at(child.pid) is not None:  # dead, though nobody has asked yet
@@ -331,6 +332,27 @@ def test_the_list_shows_what_is_at_work_first_and_forgets(library, copied, tmp_p
         working.kill()
         working.wait()
     assert [job.state for job in jobs(library)] == ["interrupted"]
+
+
+def test_the_copy_of_a_run_has_no_process(library, copied):
+    root = _root(library)
+    working = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    try:
+        started = read_started(root / "net", "training")
+        assert started is not None
+        began = processes.began_at(working.pid) or ""
+        write_started(root / "net", "training", replace(started, pid=working.pid, process_began=began))
+        job_file(root / "net", "training", "end").unlink()
+        shutil.copytree(root / "net", root / "copy")
+        original, copy = look(root / "net", "training"), look(root / "copy", "training")
+        assert original is not None
+        assert copy is not None
+        assert (original.state, copy.state) == ("running", "interrupted")
+        assert not cancel(root / "copy", "training")
+        assert working.poll() is None
+    finally:
+        working.kill()
+        working.wait()
 
 
 def test_damaged_files_of_a_job_cost_the_job_alone(library, copied):
