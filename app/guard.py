@@ -138,6 +138,11 @@ def protect(app: "Dash", guard: Guard, is_known: Callable[[str], bool]) -> None:
         if not policy:  # now all scripts of the page are known
             policy.append(_policy(app, guard))
         response.headers.setdefault("Content-Security-Policy", policy[0])
+        if flask.request.path.startswith("/_dash"):
+            # Bundles that carry their version in the name are kept for a year; others are asked for anew, and sent only
+            # where they have changed; what pages and callbacks say is not kept at all.
+            kept = "no-cache" if response.headers.get("ETag") else "no-store"
+            response.headers.setdefault("Cache-Control", kept)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"

@@ -24,6 +24,7 @@ from rnnscope.records.files import write_atomically
 Kind = Literal["training", "analyses"]
 KINDS: tuple[Kind, ...] = ("training", "analyses")
 _FOLDER, _REGISTRY = ".job", ".jobs"
+NOBODY = 0  # the number of no process that a program can look at
 _LAST_BYTES = 16_384  # of a log, in which to look for the last lines
 
 
@@ -78,15 +79,19 @@ def make_room(place: Path) -> Path:
 
 def write_started(place: Path, kind: Kind, started: Started) -> None:
     """Write down which process is at work."""
-    write_atomically(job_file(place, kind, "json"), json.dumps(asdict(started)).encode())
+    record = {**asdict(started), "folder": str(place.resolve())}
+    write_atomically(job_file(place, kind, "json"), json.dumps(record).encode())
 
 
 def read_started(place: Path, kind: Kind) -> Started | None:
-    """The job that was started last; None where none was, or its file cannot be read."""
+    """The job that was started last; None where none was, or its file cannot be read.
+
+    In the copy of a run it has no process: that works on the run that was copied.
+    """
     try:
         record = json.loads(job_file(place, kind, "json").read_bytes())
         return Started(
-            int(record["pid"]),
+            int(record["pid"]) if record["folder"] == str(place.resolve()) else NOBODY,
             str(record["process_began"]),
             str(record["boot"]),
             str(record["what"]),

@@ -109,6 +109,8 @@ def look(place: Path, kind: Kind, name: str | None = None) -> Job | None:
     if state in ("cancelled", "interrupted") and resumable:
         saved = (place / "resume.safetensors").exists()
         message += "; it goes on from where it was saved last" if saved else "; nothing was saved yet: it begins anew"
+    if state in ("cancelled", "interrupted", "failed") and kind == "analyses" and done:
+        message += f"; what was found by then ({done}) is kept"
     until = time.time() if running else last_word(place, kind)
     seconds = max(0.0, until - started.began)
     shown = name or place.name

@@ -34,7 +34,7 @@ from rnnscope.app.job_files import (
 )
 from rnnscope.app.job_state import Job, look
 from rnnscope.app.library import Library
-from rnnscope.app.processes import began_at, interrupt, this_boot
+from rnnscope.app.processes import began_at, check_can_tell, interrupt, this_boot
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.defaults import default_training
 from rnnscope.learning.settings import Training
@@ -198,8 +198,9 @@ def _reserved(place: Path, kind: Kind) -> Iterator[None]:
     """Hold the folder of a run while a job is being started on it, so that two clicks do not start two.
 
     Raises:
-        ValueError: a job of this kind is at work on it.
+        ValueError: a job of this kind is at work on it, or this system has no jobs.
     """
+    check_can_tell()
     lock = FileLock(make_room(place) / "lock")
     try:
         lock.acquire(timeout=0)

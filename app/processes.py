@@ -36,6 +36,19 @@ def began_at(pid: int) -> str | None:
     return None if not state or state.startswith("Z") else " ".join(began.split())
 
 
+def check_can_tell() -> None:
+    """Raises ValueError where nothing says when a process began, or none can be interrupted: no job is started then."""
+    try:
+        known = os.name == "posix" and began_at(os.getpid()) is not None
+    except OSError:
+        known = False
+    if not known:
+        raise ValueError(
+            "this system does not say when a process began, so that a job could not be told from another program: use "
+            "rnnscope train and rnnscope analyze"
+        )
+
+
 def lives(pid: int, began: str) -> bool:
     """Whether the process that began then is still there."""
     with suppress(OSError):
@@ -45,7 +58,7 @@ def lives(pid: int, began: str) -> bool:
 
 def interrupt(pid: int, began: str, signal: int) -> bool:
     """Send a signal to a process and all that it started, if it is the one that began then; whether it was."""
-    if not lives(pid, began):
+    if pid <= 1 or not lives(pid, began):  # 0 would be this very group
         return False
     with suppress(ProcessLookupError):
         os.killpg(pid, signal)  # it leads a group of its own

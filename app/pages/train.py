@@ -4,7 +4,6 @@ Everything that the form says is checked, with the settings objects themselves, 
 """
 
 import time
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -16,20 +15,15 @@ from rnnscope.app.as_code import as_command, as_python
 from rnnscope.app.guard import Guard
 from rnnscope.app.job_files import place_of
 from rnnscope.app.job_state import jobs, look
-from rnnscope.app.jobs import Asked, asked, forget, go_on, start_training
+from rnnscope.app.jobs import forget, go_on, start_training
 from rnnscope.app.library import Library
-from rnnscope.app.views import form, job_list
+from rnnscope.app.views import job_list, train_form
 from rnnscope.cells import CELLS
 from rnnscope.learning.defaults import default_training
 from rnnscope.learning.presets import PRESETS
-from rnnscope.learning.schedules import Curriculum
-from rnnscope.learning.settings import Training
 from rnnscope.tasks import TASKS, to_config
 
-# What most people change; the rest is folded.
-_COMMON = ("steps", "batch_size", "learning_rate", "noise", "stop_when_learned")
 _FIRST = "flip-flop"
-_KINDS: dict[str, dict[str, Any]] = {"task": TASKS, "cell": CELLS}
 _TEXTS = {"type": "train-text", "part": ALL, "name": ALL}
 _SWITCHES = {"type": "train-switch", "part": ALL, "name": ALL}
 
@@ -54,13 +48,12 @@ def layout(library: Library) -> Component:
                         clearable=True,
                         placeholder="none",
                     ),
-                    _group(
-                        "Task", _selector("task", task["kind"]), html.Div(_fields("task", task), id="train-of-task")
+                    train_form.group("task", task),
+                    train_form.group("cell", cell),
+                    html.Section(
+                        [html.H2("Training"), html.Div(train_form.training_fields(training), id="train-of-training")],
+                        className="train-group",
                     ),
-                    _group(
-                        "Cell", _selector("cell", cell["kind"]), html.Div(_fields("cell", cell), id="train-of-cell")
-                    ),
-                    _group("Training", html.Div(_training_fields(training), id="train-of-training")),
                     html.Section(_run_fields(library), className="train-group train-run"),
                     html.Details(
                         [html.Summary("The same as Python, and as a command"), _code("python"), _code("command")],
@@ -81,48 +74,6 @@ def layout(library: Library) -> Component:
         className="train",
         id="train",
     )
-
-
-@dataclass(frozen=True)
-class Entered:
-    """What stands in the form: part ("task", "cell", "training") -> field -> its text, or whether it is on."""
-
-    kinds: dict[str, str]
-    texts: dict[str, dict[str, Any]]
-    seed: Any
-    name: str | None
-
-    def settings(self, part: str) -> dict[str, Any]:
-        """The settings of a part, as its settings object takes them."""
-        return form.read(self.texts.get(part, {}), _fields_of(part, self.kinds))
-
-    def config(self, part: str) -> dict[str, Any]:
-        """The same with the name of the kind."""
-        return {"kind": self.kinds[part], **self.settings(part)}
-
-    def check(self) -> tuple[Asked | None, dict[tuple[str, str], str]]:
-        """The training, if everything is as it should be; (part, field) -> what is wrong, and else nothing. What is
-        wrong with no field in particular stands at ("", "")."""
-        wrong: dict[tuple[str, str], str] = {}
-        for part in ("task", "cell", "training"):
-            cls = Training if part == "training" else _KINDS[part].get(self.kinds[part])
-            if cls is None:
-                return None, {("", ""): f"choose a {part}"}
-            for name, reason in form.errors(cls, self.settings(part), _fields_of(part, self.kinds)).items():
-                known = (part, name) if name else ("", "")
-                wrong.setdefault(known, reason if name else f"{part}: {reason}")
-        seed = str(self.seed if self.seed is not None else "").strip()
-        if not (seed.isascii() and seed.isdigit()):
-            wrong["run", "seed"] = "a whole number from 0 on"
-        if wrong:
-            return None, wrong
-        try:
-            return asked(
-                self.config("task"), self.config("cell"), self.settings("training"), int(seed), self.name or None
-            ), {}
-        except ValueError as error:
-            reason = str(error)
-            return None, {("run", "name") if "name of a run" in reason else ("", ""): reason}
 
 
 def register(app: Dash, library: Library, guard: Guard) -> None:
@@ -148,16 +99,16 @@ def register(app: Dash, library: Library, guard: Guard) -> None:
         if changed == "train-preset" and preset in PRESETS:
             chosen = PRESETS[preset]
             task, cell = type(chosen.task).__name__, type(chosen.cell).__name__
-            fields["task"] = _fields("task", to_config(chosen.task))
-            fields["cell"] = _fields("cell", to_config(chosen.cell))
-            fields["training"] = _training_fields(to_config(chosen.training))
+            fields["task"] = train_form.fields("task", to_config(chosen.task))
+            fields["cell"] = train_form.fields("cell", to_config(chosen.cell))
+            fields["training"] = train_form.training_fields(to_config(chosen.training))
         elif changed == "train-task" and task in TASKS:
-            example = _example("task", task)
-            fields["task"] = _fields("task", to_config(example))
-            fields["training"] = _training_fields(to_config(default_training(example)))
+            example = train_form.example("task", task)
+            fields["task"] = train_form.fields("task", to_config(example))
+            fields["training"] = train_form.training_fields(to_config(default_training(example)))
         elif changed == "train-cell" and cell in CELLS:
-            fields["cell"] = _fields("cell", to_config(_example("cell", cell)))
-        return task, cell, *fields.values(), _about("task", task), _about("cell", cell)
+            fields["cell"] = train_form.fields("cell", to_config(train_form.example("cell", cell)))
+        return task, cell, *fields.values(), train_form.about("task", task), train_form.about("cell", cell)
 
     @app.callback(
         Output(_TEXTS, "error"),
@@ -259,31 +210,6 @@ def register(app: Dash, library: Library, guard: Guard) -> None:
         return None
 
 
-# --- the form -------------------------------------------------------------------------------------------------------
-
-
-def _group(title: str, *inside: Any) -> html.Section:
-    return html.Section([html.H2(title), *inside], className="train-group", id=f"train-group-{title.lower()}")
-
-
-def _selector(part: str, kind: str) -> html.Div:
-    known = [name for name in _KINDS[part] if not _needs_arrays(part, name)]
-    return html.Div(
-        [
-            dmc.Select(
-                id=f"train-{part}",
-                data=known,
-                value=kind,
-                allowDeselect=False,
-                size="sm",
-                attributes={"input": {"aria-label": part}},
-            ),
-            html.P(_about(part, kind), id=f"train-about-{part}", className="train-about"),
-        ],
-        className="train-kind",
-    )
-
-
 def _run_fields(library: Library) -> list[Any]:
     return [
         html.Div(
@@ -316,52 +242,7 @@ def _code(language: str) -> html.Div:
     )
 
 
-def _fields(part: str, config: dict[str, Any]) -> html.Div:
-    of = form.fields(_KINDS[part][config["kind"]])
-    shown = form.show(config, of)
-    return html.Div([form.view(part, field, shown[field.name]) for field in of], className="train-fields")
-
-
-def _training_fields(config: dict[str, Any]) -> list[Any]:
-    of = form.fields(Training)
-    shown = form.show(config, of, {"curriculum": to_config(Curriculum())})
-    views = {field.name: form.view("training", field, shown[field.name]) for field in of}
-    common = [views[name] for name in _COMMON]
-    rest = [each for name, each in views.items() if name not in _COMMON]
-    more = html.Details([html.Summary("All settings of training"), html.Div(rest, className="train-fields")])
-    return [html.Div(common, className="train-fields"), more]
-
-
-def _fields_of(part: str, kinds: dict[str, str]) -> list[form.Field]:
-    return form.fields(Training if part == "training" else _KINDS[part][kinds[part]])
-
-
-def _example(part: str, kind: str) -> Any:
-    """What a form begins with: the defaults of a task, where it has them, and the smallest example else; a cell as
-    large as those of the presets."""
-    cls = _KINDS[part][kind]
-    try:
-        return cls(units=32) if part == "cell" else cls()
-    except (TypeError, ValueError):
-        example = cls.examples()[0]
-        config = to_config(example)
-        if part == "cell" and "units" in config:
-            return cls(**{name: value for name, value in {**config, "units": 32}.items() if name != "kind"})
-        return example
-
-
-def _needs_arrays(part: str, kind: str) -> bool:
-    """Whether it is made of recorded trials, which a form cannot take."""
-    return part == "task" and bool(TASKS[kind].examples()[0].arrays)
-
-
-def _about(part: str, kind: str) -> str:
-    """The first sentence of the docstring."""
-    doc = (_KINDS[part][kind].__doc__ or "").strip().split("\n\n")[0]
-    return " ".join(doc.split())
-
-
-def _entered() -> Entered:
+def _entered() -> train_form.Entered:
     """What stands in the form, as a callback of it was given it."""
     texts: dict[str, dict[str, Any]] = {}
     plain: dict[str, Any] = {}
@@ -373,7 +254,7 @@ def _entered() -> Entered:
                 plain[item["id"]] = item.get("value")
     kinds = {"task": str(plain["train-task"]), "cell": str(plain["train-cell"])}
     name = (plain["train-name"] or "").strip()
-    return Entered(kinds, texts, plain["train-seed"], name or None)
+    return train_form.Entered(kinds, texts, plain["train-seed"], name or None)
 
 
 def _is_there(library: Library, name: str) -> str:

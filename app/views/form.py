@@ -219,7 +219,7 @@ def _arguments(text: str) -> dict[str, str]:
 
 def _first_words(doc: str) -> tuple[str, str]:
     """What fits under a label, and the whole, where that is more."""
-    short = re.split(r"(?<=[^.])\. |; | \(", doc, maxsplit=1)[0].rstrip(".")
+    short = re.split(r"(?<=[^.])\. |; ", doc.replace("`", ""), maxsplit=1)[0].rstrip(".")
     if len(short) > 90:
         short = short[:90].rsplit(" ", 1)[0] + " ..."
     return short, doc if doc.rstrip(".") != short else ""

@@ -97,10 +97,10 @@ def register(app: Dash, library: Library, guard: Guard) -> None:
             if not wrong:
                 set_props("job-kick", {"data": time.time()})
         state = {name: _job_of(library, name) for name in {each["run"] for each in ids}}
-        said = [
-            html.Span(wrong, className="job-failed") if wrong and each == asked else _feedback(state[each["run"]], each)
-            for each in ids
-        ]
+        said = [_feedback(state[each["run"]], each) for each in ids]
+        if wrong:
+            failed = html.Span(wrong, className="job-failed")
+            said = [failed if _same(each, asked) else other for each, other in zip(ids, said, strict=True)]
         working = {name: job is not None and job.state == "running" for name, job in state.items()}
         return said, [working[each["run"]] for each in ids]
 
@@ -128,6 +128,10 @@ def shown_run(app: Dash, pathname: str | None) -> str | None:
     return path.removeprefix("run/") if path.startswith("run/") else None
 
 
+def _same(one: dict[str, str], other: Any) -> bool:
+    return (one["run"], one["analyses"]) == (other["run"], other["analyses"])
+
+
 def _start(library: Library, name: str, analyses: str) -> str:
     """Start analyses; what is wrong, or nothing."""
     place = library.place(name)
@@ -141,7 +145,7 @@ def _start(library: Library, name: str, analyses: str) -> str:
 
 
 def _job_of(library: Library, name: str) -> Job | None:
-    place = library.place(name)
+    place = place_of(library, name)
     return None if place is None else look(place, "analyses", name)
 
 

@@ -46,10 +46,9 @@ def build(library: Any, guard: Any, base_path: str = "/") -> Dash:
 
     @app.callback(Output("page-run", "children"), Input("url", "pathname"))
     def show(pathname: str) -> Any:
-        path = app.strip_relative_path(pathname) or ""
-        if not path.startswith("run/"):
+        name = work.shown_run(app, pathname)
+        if name is None:
             return ""
-        name = path.removeprefix("run/")
         return [html.H1(name), work.run_button(name, ["lyapunov"], "Run"), work.run_button(name, [], "Run all missing")]
 
     app.clientside_callback("s => String(s)", Output("stamp-seen", "children"), Input("job-stamp", "data"))

@@ -208,6 +208,19 @@ def test_addresses_that_there_are_not(client, folder):
     assert "no run" in small.text
 
 
+def test_what_has_no_fingerprint_is_asked_for_anew_and_not_sent_again(client):
+    client.get("/")
+    for source in ("dash/dcc/async-graph.js", "plotly/package_data/plotly.min.js"):
+        for how in ("gzip", "br", "zstd", "identity"):
+            first = client.get(f"/_dash-component-suites/{source}", headers={"Accept-Encoding": how})
+            assert first.status_code == 200
+            assert first.headers["Cache-Control"] == "no-cache"
+            tag = first.headers["ETag"]
+            again = {"Accept-Encoding": how, "If-None-Match": tag}
+            second = client.get(f"/_dash-component-suites/{source}", headers=again)
+            assert (second.status_code, second.data) == (304, b""), (source, how)
+
+
 def test_what_the_browser_is_told(client, folder):
     answer = client.get("/")
     policy = dict(rule.partition(" ")[::2] for rule in answer.headers["Content-Security-Policy"].split("; "))
@@ -340,6 +353,41 @@ def test_behind_a_reverse_proxy(browser, folder, strip, forwards):
             fresh = browser.new_page()
             assert fresh.goto(f"http://127.0.0.1:{outer_port}{prefix}/").status == 403
             fresh.close()
+
+
+def test_a_page_of_another_origin_starts_nothing_in_a_real_browser(browser, folder):
+    """Not even one that knows the token: the browser says where the page came from."""
+    from werkzeug.serving import make_server
+
+    STARTED.clear()
+    own = make_server("127.0.0.1", 0, app_of(folder, Guard(TOKEN)).server, threaded=True)
+    for port in _served(own):
+        other = make_server("127.0.0.1", 0, app_of(folder, Guard("another-token-0123456789")).server, threaded=True)
+        for other_port in _served(other):
+            body = {
+                "output": "done.children",
+                "outputs": {"id": "done", "property": "children"},
+                "inputs": [{"id": "typed", "property": "n_submit", "value": 1}],
+                "state": [{"id": "token", "property": "data", "value": TOKEN}],
+                "changedPropIds": ["typed.n_submit"],
+            }
+            for asked_from, starts in ((other_port, False), (port, True)):
+                page = browser.new_page(bypass_csp=True)  # a page of an attacker has no policy of ours
+                page.goto(f"http://127.0.0.1:{asked_from}/nowhere")
+                page.evaluate(
+                    """([address, body]) => {
+                        const own = location.origin === new URL(address).origin;
+                        return fetch(address, {
+                            method: "POST",
+                            mode: own ? "same-origin" : "no-cors",
+                            body: JSON.stringify(body),
+                            headers: own ? {"Content-Type": "application/json"} : {},
+                        }).catch(() => null);
+                    }""",
+                    [f"http://127.0.0.1:{port}/_dash-update-component", body],
+                )
+                page.close()
+                assert bool(STARTED) is starts
 
 
 def test_forwarded_headers_are_believed_of_a_trusted_proxy_alone(folder):

@@ -44,7 +44,7 @@ def _train(library: Library, name: str = "net", training: dict[str, Any] = QUICK
     return start_training(library, asked(other.get("task", TASK), other.get("cell", CELL), training, 3, name))
 
 
-def wait_for(place: Path, kind: Any, wanted: Callable[[Job], bool], seconds: float = 60.0) -> Job:
+def wait_for(place: Path, kind: Any, wanted: Callable[[Job], bool], seconds: float = 120.0) -> Job:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         job = look(place, kind)
@@ -157,7 +157,7 @@ def test_a_shell_that_ignores_interruptions_does_not_make_jobs_immortal(library)
         signal.signal(signal.SIGINT, before)
     wait_for(job.place, "training", lambda _: (job.place / "resume.safetensors").exists())
     assert cancel(job.place, "training")
-    assert wait_for(job.place, "training", lambda job: job.state != "running", 20).state == "cancelled"
+    assert wait_for(job.place, "training", lambda job: job.state != "running").state == "cancelled"
 
 
 def test_another_process_of_the_same_number_is_left_alone(copied):
@@ -195,6 +195,7 @@ def test_the_beginning_of_a_process_is_told():
     assert processes.lives(os.getpid(), began)
     assert not processes.lives(os.getpid(), began + "1")
     assert processes.began_at(2**22 + 12345) is None
+    assert not processes.interrupt(0, "", signal.SIGINT)
     child = subprocess.Popen([sys.executable, "-c", ""])
     time.sleep(0.5)
     while processes.began_at(child.pid) is not None:  # dead, though nobody has asked yet
@@ -210,6 +211,16 @@ def test_the_beginning_of_a_process_without_proc(monkeypatch):
     told = time.mktime(time.strptime(began, "%a %b %d %H:%M:%S %Y"))
     assert 0 <= time.time() - told < 24 * 3600
     assert processes.began_at(2**22 + 12345) is None
+
+
+def test_where_nothing_is_known_of_processes_no_job_is_started(library, monkeypatch):
+    def fail(_pid: int) -> str:
+        raise FileNotFoundError("ps")
+
+    monkeypatch.setattr(processes, "began_at", fail)
+    with pytest.raises(ValueError, match="does not say when a process began"):
+        _train(library)
+    assert list(_root(library).iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -321,6 +332,27 @@ def test_the_list_shows_what_is_at_work_first_and_forgets(library, copied, tmp_p
         working.kill()
         working.wait()
     assert [job.state for job in jobs(library)] == ["interrupted"]
+
+
+def test_the_copy_of_a_run_has_no_process(library, copied):
+    root = _root(library)
+    working = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    try:
+        started = read_started(root / "net", "training")
+        assert started is not None
+        began = processes.began_at(working.pid) or ""
+        write_started(root / "net", "training", replace(started, pid=working.pid, process_began=began))
+        job_file(root / "net", "training", "end").unlink()
+        shutil.copytree(root / "net", root / "copy")
+        original, copy = look(root / "net", "training"), look(root / "copy", "training")
+        assert original is not None
+        assert copy is not None
+        assert (original.state, copy.state) == ("running", "interrupted")
+        assert not cancel(root / "copy", "training")
+        assert working.poll() is None
+    finally:
+        working.kill()
+        working.wait()
 
 
 def test_damaged_files_of_a_job_cost_the_job_alone(library, copied):
