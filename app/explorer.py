@@ -58,6 +58,7 @@ def build(library: Library, guard: "Guard", base_path: str = "/") -> Dash:
         title="rnnscope explorer",
         update_title=None,  # type: ignore[arg-type]
         requests_pathname_prefix=base_path,
+        routes_pathname_prefix="/",
         index_string=PAGE.replace("LOGO", f"{base_path}assets/logo.svg"),
         serve_locally=True,
         suppress_callback_exceptions=True,  # pages that come later have callbacks from the beginning

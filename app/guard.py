@@ -146,9 +146,7 @@ def protect(app: "Dash", guard: Guard, is_known: Callable[[str], bool]) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        if (
-            guard.base_path == "/" and not guard.framed_by
-        ):
+        if guard.base_path == "/" and not guard.framed_by:
             response.headers["X-Frame-Options"] = "SAMEORIGIN"
         return response
 
