@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Integer
 
 from rnnscope.analyses.causal.borders import least_distance
+from rnnscope.analyses.causal.edges import to_edges
 from rnnscope.analyses.causal.least_push_result import After, Border, LeastPushes, between_figure
 from rnnscope.analyses.causal.outcomes import UNDECIDED, Futures, radii_of
-from rnnscope.analyses.causal.shortest_way import EDGE, LOCALLY_LEAST, NOT_FOUND, shortened
+from rnnscope.analyses.causal.shortest_way import EDGE, LOCALLY_LEAST, NOT_FOUND, ROUNDS, Ways, located, shortened
 from rnnscope.analyses.causal.ways_to_try import Landmarks, landmarks, tried_ways
 from rnnscope.analyses.fixed_points.search.asked import asked_points
 from rnnscope.analyses.fixed_points.search.result import FixedPoints
@@ -76,7 +77,7 @@ def find_least_pushes(
     fixed_points: FixedPoints | None = None,
     to: Literal["nearest", "each"] = "nearest",
     after: Literal["held input", "own inputs"] = "held input",
-    times: Sequence[int] | None = None,
+    times: Sequence[Whole] | None = None,
     n_times: Count = 4,
     states: StateRows | None = None,
     input: InputVector | None = None,
@@ -98,10 +99,11 @@ def find_least_pushes(
     attractors, to saddles, along the unstable directions of saddles, and in random directions. From the best of these
     crossings each push is then shortened: along the border's normal, which is the left unstable eigenvector of the
     saddle that orbits on the border run to, carried back by the Jacobians (see `borders.facing`), and down to the
-    border again, until push and normal agree (see `shortest_way.shortened`).
+    border again, until push and normal agree (see `shortest_way.shortened`). What lies beyond other basins is reached
+    where their borders meet; there several normals count (see `edges.to_edges`).
 
     A push is an upper bound of the least one: it does what is said of it, and so do, about it, all that are a little
-    longer in its direction. That no other direction needs less is not known. `border.sine` says how far each is from
+    longer in its direction. That no other direction needs less is not known. `border.gap` says how far each is from
     being least in first order.
 
     Args:
@@ -202,6 +204,7 @@ def find_least_pushes(
         border=Border(
             normal=solved["normal"],
             sine=solved["sine"],
+            gap=solved["gap"],
             saddle=np.where(solved["saddle"] >= 0, known.listed[solved["saddle"]], -1)
             if len(known.listed)
             else solved["saddle"],
@@ -240,7 +243,7 @@ def _attractors(found: FixedPoints, condition: int) -> Int64[np.ndarray, " attra
 
 def _pushed(
     subject: Subject,
-    states: np.ndarray | None,
+    states: StateRows | None,
     inputs: TrialInputs | Trials | None,
     times: Sequence[int] | None,
     n_times: int,
@@ -258,7 +261,8 @@ def _pushed(
         visited = subject.visited(seed=seed).states
         states = visited[np.linspace(0, len(visited) - 1, min(n_trials, len(visited))).astype(np.int64)]
     if states is not None:
-        begin, n = checked_starts(states, subject.map.state_size), len(states)
+        begin = checked_starts(states, subject.map.state_size)
+        n = len(begin)
         none = np.empty((n, 0, len(held)))
         return _Pushed(begin, np.arange(n), np.full(n, -1), none, np.zeros(n, np.int64))
     shown = shown_states(subject, inputs, n_trials, 0.0, seed)
@@ -317,6 +321,7 @@ def _pushes(
         "status": np.full(n, NOT_FOUND),
         "normal": np.zeros((n, size)),
         "sine": np.ones(n),
+        "gap": np.ones(n),
         "saddle": np.full(n, -1),
         "saddle_gap": np.full(n, np.inf),
         "width": np.ones(n),
@@ -338,19 +343,52 @@ def _pushes(
     )
     # The shortest of each problem; of equal ones, the first that was tried.
     order = np.lexsort((np.arange(len(problem)), np.round(ways.high, 12), problem))
-    with_way, first = np.unique(problem[order], return_index=True)
-    best = order[first]
-    push = ways.high[best, None] * ways.direction[best]
-    found["push"][with_way], found["distance"][with_way] = push, ways.high[best]
-    found["target"][with_way] = futures.ends(states[with_way] + push, with_way)
-    if len(known.saddles):
-        # Two basins meet along the stable manifold of a saddle with one unstable direction. An orbit that comes to a
-        # point with more began where three or more meet: push and "normal" may agree there and say nothing.
-        nearest = ways.facing.saddle
-        at_edge = (known.n_unstable[nearest] > 1) & (ways.facing.saddle_gap < REACHED * least_distance(futures.attractors))
-        ways.status[at_edge & (nearest >= 0) & (ways.status == LOCALLY_LEAST)] = EDGE
-    found["status"][with_way], found["sine"][with_way] = ways.status[best], ways.sine[best]
-    found["normal"][with_way] = np.nan_to_num(ways.facing.normal[best])
-    found["saddle"][with_way], found["saddle_gap"][with_way] = ways.facing.saddle[best], ways.facing.saddle_gap[best]
-    found["width"][with_way] = (ways.high[best] - ways.low[best]) / ways.high[best]
+    rows, first = np.unique(problem[order], return_index=True)
+    ways = ways.some(order[first])
+    at_edge = _at_edge(ways, known, futures)
+    ways.status[at_edge & (ways.status == LOCALLY_LEAST)] = EDGE
+    gap = 1 - np.sqrt(np.maximum(0.0, 1 - ways.sine**2))
+    # What lies beyond other basins is reached where these meet.
+    corner = np.flatnonzero((ways.status != LOCALLY_LEAST) & (target[rows] >= 0))
+    if len(corner):
+        way, bound = to_edges(
+            futures,
+            lambda there, which: across(there, rows[corner[which]]),
+            states[rows[corner]],
+            ways.high[corner, None] * ways.direction[corner],
+            ways.facing.normal[corner],
+            futures.attractors[target[rows[corner]]],
+            rows[corner],
+            n_rounds=n_rounds,
+            tolerance=tolerance,
+        )
+        ends, able = located(
+            futures,
+            lambda there, which: across(there, rows[corner[which]]),
+            states[rows[corner]],
+            way,
+            rows[corner],
+            known.saddles,
+            precision=precision,
+        )
+        corner, bound = corner[able], bound[able]
+        ways = ways.changed(corner, ends.some(np.flatnonzero(able)))
+        gap[corner] = np.where(bound > 0, 1 - bound / ways.high[corner], 1.0)
+        ways.status[corner] = np.where(gap[corner] <= 2 * tolerance, EDGE, ROUNDS)
+    push = ways.high[:, None] * ways.direction
+    found["push"][rows], found["distance"][rows] = push, ways.high
+    found["target"][rows] = futures.ends(states[rows] + push, rows)
+    found["status"][rows], found["sine"][rows], found["gap"][rows] = ways.status, ways.sine, gap
+    found["normal"][rows] = np.nan_to_num(ways.facing.normal)
+    found["saddle"][rows], found["saddle_gap"][rows] = ways.facing.saddle, ways.facing.saddle_gap
+    found["width"][rows] = (ways.high - ways.low) / ways.high
     return found
+
+
+def _at_edge(ways: Ways, known: Landmarks, futures: Futures) -> Bool[np.ndarray, " way"]:
+    """Where orbits on the border come to a point with more than one unstable direction. Two basins meet along the
+    stable manifold of a saddle with one: here three or more do, and that push and normal agree says nothing."""
+    if not len(known.saddles):
+        return np.zeros(len(ways.high), bool)
+    near = ways.facing.saddle_gap < REACHED * least_distance(futures.attractors)
+    return near & (ways.facing.saddle >= 0) & (known.n_unstable[ways.facing.saddle] > 1)

@@ -29,8 +29,10 @@ class Border:
 
     Attributes:
         normal: of length 1, towards the far side; zeros where it is not known.
-        sine: of the angle between push and normal: 0 where the push is least in first order, 1 where there is no push or
-            no normal.
+        sine: of the angle between push and normal: 0 where the push is least in first order, 1 where there is no push
+            or no normal.
+        gap: by which part a push would be shorter if the border were, in first order, what it is where it was crossed:
+            a plane, or at an edge several. 1 where nothing is known.
         saddle: the row, in the list of fixed points, of the unstable point that an orbit on the border comes nearest
             to; -1 where none is listed.
         saddle_gap: how near it comes, in state units: a large one says that the border belongs to something else.
@@ -40,6 +42,7 @@ class Border:
 
     normal: Float[np.ndarray, "push unit"]
     sine: Float[np.ndarray, " push"]
+    gap: Float[np.ndarray, " push"]
     saddle: Integer[np.ndarray, " push"]
     saddle_gap: Float[np.ndarray, " push"]
     width: Float[np.ndarray, " push"]
@@ -80,8 +83,10 @@ class LeastPushes(Result):
         target: the one that it reaches; -1 where no push was found.
         push: what is added to the state; zeros where none was found.
         distance: its length; infinite where none was found.
-        status: 0 "least in first order" (it is along the border's normal), 1 "at an edge": where borders of several
-            basins meet, or where else no shorter one was seen nearby though push and normal do not agree, 2 "rounds ran out", 3 "the border's normal is not known", 4 "none found".
+        status: 0 "least in first order" (it is along the border's normal), 1 "at an edge of the border", where several
+            basins meet (to a given target the planes of these leave nothing shorter, see `border.gap`; to whichever is
+            nearest, no shorter one was seen nearby), 2 "rounds ran out", 3 "the border's normal is not known", 4 "none
+            found".
         border: the border where the push crosses it.
         after: what the network is shown after a push, and how many states settle.
         made: how it was found.
@@ -112,12 +117,6 @@ class LeastPushes(Result):
         """Where there is a push."""
         return self.status != NOT_FOUND
 
-    @property
-    def first_order_gap(self) -> Float[np.ndarray, " push"]:
-        """By which part a push would be shorter if the border were the plane that it is in first order; 1 where that
-        is not known."""
-        return 1 - np.sqrt(np.maximum(0.0, 1 - self.border.sine**2))
-
     def steer(self, row: int, strength: float = 1.01) -> Steer:
         """A push as an intervention: added after the step that it was found for, or after every step for a given state.
 
@@ -133,9 +132,7 @@ class LeastPushes(Result):
         if not self.found[row]:
             raise ValueError(f"no push was found in row {row}: choose one where `found` is True")
         when = int(self.time[row])
-        return Steer(
-            vector=tuple(self.push[row].tolist()), strength=strength, times=None if when < 0 else (when,)
-        )
+        return Steer(vector=tuple(self.push[row].tolist()), strength=strength, times=None if when < 0 else (when,))
 
     def headline(self) -> dict[str, float | int]:
         lengths = self.distance[self.found]
@@ -154,9 +151,7 @@ class LeastPushes(Result):
         if n:
             low, middle, high = np.quantile(self.distance[found], [0, 0.5, 1])
             least = int((self.status == LOCALLY_LEAST).sum())
-            parts.append(
-                f"of length {low:.3g} to {high:.3g}, median {middle:.3g}, each an upper bound of the least"
-            )
+            parts.append(f"of length {low:.3g} to {high:.3g}, median {middle:.3g}, each an upper bound of the least")
             parts.append(f"{least} of them least in first order")
             edges, unknown = int((self.status == EDGE).sum()), int((self.status == NO_NORMAL).sum())
             others = n - least - edges - unknown

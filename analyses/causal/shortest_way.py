@@ -6,7 +6,7 @@ where w is along n. (The same iteration finds the design point of a failure surf
 Structures 9, 1978.)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
@@ -19,6 +19,8 @@ from rnnscope.analyses.causal.outcomes import Futures
 SHARES, ENOUGH = 0.5 ** np.arange(8), 0.1
 # Between rounds the border is located to this part of the way; it is as exact as is asked for in the end.
 COARSE = 1e-6
+# How often a way that rounding left just before the border is made longer: by up to 1e-5 of it.
+N_LONGER = 32
 LOCALLY_LEAST, EDGE, ROUNDS, NO_NORMAL, NOT_FOUND = range(5)
 
 
@@ -40,6 +42,24 @@ class Ways:
     facing: Facing
     sine: Float[np.ndarray, " way"]
     status: Integer[np.ndarray, " way"]
+
+    def some(self, rows: Integer[np.ndarray, " some"]) -> "Ways":
+        """Some of the ways."""
+        facing = Facing(*(getattr(self.facing, name)[rows] for name in Facing.__dataclass_fields__))
+        return Ways(self.direction[rows], self.low[rows], self.high[rows], facing, self.sine[rows], self.status[rows])
+
+    def changed(self, rows: Integer[np.ndarray, " some"], others: "Ways") -> "Ways":
+        """The ways with others in place of these."""
+
+        def put(into: np.ndarray, what: np.ndarray) -> np.ndarray:
+            found = into.copy()
+            found[rows] = what
+            return found
+
+        names = Facing.__dataclass_fields__
+        facing = Facing(*(put(getattr(self.facing, name), getattr(others.facing, name)) for name in names))
+        own = ("direction", "low", "high", "sine", "status")
+        return Ways(facing=facing, **{name: put(getattr(self, name), getattr(others, name)) for name in own})
 
 
 def shortened(
@@ -94,13 +114,54 @@ def shortened(
             precision=max(COARSE, precision),
         )
     low, high = bisected(inside, begin, direction, low, high, precision=precision)
-    ends = facing(futures, begin + low[:, None] * direction, begin + high[:, None] * direction, problem, saddles)
-    sine = sine_between(direction, ends.normal)
-    status[sine < tolerance] = LOCALLY_LEAST
+    found = _facing_at(futures, begin, direction, low, high, problem, saddles)
+    status[found.sine < tolerance] = LOCALLY_LEAST
     # What looked least at a coarser crossing, and is not at this one, is as far as the rounds have come.
-    status[(sine >= tolerance) & (status == LOCALLY_LEAST)] = ROUNDS
-    status[~np.isfinite(ends.normal).all(1)] = NO_NORMAL
-    return Ways(direction, low, high, ends, sine, status)
+    status[(found.sine >= tolerance) & (status == LOCALLY_LEAST)] = ROUNDS
+    status[found.status == NO_NORMAL] = NO_NORMAL
+    return replace(found, status=status)
+
+
+def located(
+    futures: Futures,
+    inside: Inside,
+    begin: Float[np.ndarray, "way unit"],
+    way: Float[np.ndarray, "way unit"],
+    problem: Integer[np.ndarray, " way"],
+    saddles: Float[np.ndarray, "saddle unit"],
+    *,
+    precision: float,
+) -> tuple[Ways, Bool[np.ndarray, " way"]]:
+    """Where ways that end across cross, within their last tenth or, if they are across there too, before; and which
+    really end across, at least a little further."""
+    high = np.linalg.norm(way, axis=1)
+    direction = way / high[:, None]
+    rows = np.arange(len(way))
+    low = 0.9 * high
+    low[inside(begin + low[:, None] * direction, rows)] = 0.0
+    # The length of a vector is rounded: what ended just across must not begin just before.
+    across = inside(begin + high[:, None] * direction, rows)
+    for more in 1e-15 * 2.0 ** np.arange(N_LONGER):
+        if across.all():
+            break
+        high[~across] *= 1 + more
+        across[~across] = inside(begin[~across] + high[~across, None] * direction[~across], rows[~across])
+    low, high = bisected(inside, begin, direction, low, high, precision=precision)
+    return _facing_at(futures, begin, direction, low, high, problem, saddles), across
+
+
+def _facing_at(
+    futures: Futures,
+    begin: np.ndarray,
+    direction: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    problem: np.ndarray,
+    saddles: np.ndarray,
+) -> Ways:
+    ends = facing(futures, begin + low[:, None] * direction, begin + high[:, None] * direction, problem, saddles)
+    status = np.where(np.isfinite(ends.normal).all(1), ROUNDS, NO_NORMAL)
+    return Ways(direction, low, high, ends, sine_between(direction, ends.normal), status)
 
 
 def _next(
@@ -132,9 +193,7 @@ def _next(
     return accepted
 
 
-def sine_between(
-    one: Float[np.ndarray, "way unit"], other: Float[np.ndarray, "way unit"]
-) -> Float[np.ndarray, " way"]:
+def sine_between(one: Float[np.ndarray, "way unit"], other: Float[np.ndarray, "way unit"]) -> Float[np.ndarray, " way"]:
     """Of the angle between unit vectors; 1 beyond a right angle, and where one is not known."""
     along = (one * other).sum(1)
     across = np.linalg.norm(one - along[:, None] * other, axis=1)

@@ -52,7 +52,7 @@ def steer_along_eigenvector(
     vector = vectors[point, eigenvalue].real
     length = np.linalg.norm(vector)
     if not (np.isfinite(length) and length > 0):
-        raise ValueError(f"the Jacobian at point {point} is not finite, so that there is no eigenvector: choose another")
+        raise ValueError(f"the Jacobian at point {point} is not finite, and has no eigenvector: choose another")
     vector = vector / length * np.sign(vector[np.round(np.abs(vector), 8).argmax()])
     return Steer(vector=tuple(vector.tolist()), strength=size, times=times)  # type: ignore[arg-type]
 
@@ -90,8 +90,8 @@ def steer_between(
     inputs = points.inputs
     if inputs is not None and not np.array_equal(inputs[start], inputs[end]):
         raise ValueError(
-            f"point {start} is one at the input {inputs[start].tolist()}, point {end} at {inputs[end].tolist()}: choose "
-            "two points at one input"
+            f"point {start} is one at the input {inputs[start].tolist()}, point {end} at {inputs[end].tolist()}: "
+            "choose two points at one input"
         )
     vector = points.points[end] - points.points[start]
     return Steer(vector=tuple(vector.tolist()), strength=strength, times=times)  # type: ignore[arg-type]

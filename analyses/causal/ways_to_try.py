@@ -45,7 +45,7 @@ def landmarks(
     if not len(rows):
         return Landmarks(saddles, rows, n_unstable, np.empty((0, 2, state_map.state_size)))
     _, right, left = linalg.eigenvectors(state_map.jacobian(saddles, found.held_inputs[found.point_input[rows]]))
-    vectors = np.stack([right[:, :, 0].real, left[:, :, 0].real], 1)
+    vectors = np.real(np.stack([right[:, :, 0], left[:, :, 0]], 1))
     with np.errstate(all="ignore"):
         vectors = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
     return Landmarks(saddles, rows, n_unstable, np.nan_to_num(vectors))
@@ -75,9 +75,7 @@ def tried_ways(
     rows = np.arange(n)
     away = np.linalg.norm(states[:, None] - attractors, axis=2)
     away[rows, own] = np.inf
-    away[target >= 0] = np.where(
-        np.arange(len(attractors)) == target[target >= 0, None], away[target >= 0], np.inf
-    )
+    away[target >= 0] = np.where(np.arange(len(attractors)) == target[target >= 0, None], away[target >= 0], np.inf)
     nearest = np.argsort(np.round(away, 9), 1, kind="stable")[:, :NEAREST]
     reach = away.min(1)
     ways = [attractors[nearest] - states[:, None]]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 import rnnscope as rs
 from rnnscope import analyses
@@ -114,6 +114,52 @@ def test_the_quadrants(seed: int):
     np.testing.assert_allclose(np.abs(saddles @ turn.T).min(1), 0, atol=1e-9)
 
 
+def nearest_beyond(planes: np.ndarray, offsets: np.ndarray) -> float:
+    """|w| of the shortest w with planes @ w >= offsets: a quadratic program, by another method than the one tested."""
+    size = planes.shape[1]
+    found = minimize(
+        lambda w: w @ w,
+        np.linalg.lstsq(planes, offsets + 1.0)[0] if len(planes) <= size else np.zeros(size),
+        jac=lambda w: 2 * w,
+        constraints={"type": "ineq", "fun": lambda w: planes @ w - offsets, "jac": lambda w: planes},
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 500},
+    )
+    assert found.success
+    return float(np.sqrt(found.fun))
+
+
+@pytest.mark.parametrize(("seed", "n_bistable", "size", "shear"), [(0, 2, 6, 0.0), (3, 2, 6, 1.0), (4, 3, 8, 1.0)])
+def test_edges_between_several_basins(seed: int, n_bistable: int, size: int, shear: float):
+    """Two or three bistable units of different gains in sheared coordinates: basins are intersections of half-spaces,
+    and the least push to one that lies beyond others ends on an edge or in a corner."""
+    rng = np.random.default_rng(seed)
+    matrix = rotation(size, seed) @ (np.eye(size) + shear * np.triu(rng.standard_normal((size, size)), 1) / size**0.5)
+    gain = np.append(np.linspace(1.5, 3, n_bistable), np.full(size - n_bistable, 0.5))
+
+    def step(y):
+        return np.where(gain > 1, np.tanh(gain * y), gain * y)
+
+    def derivative(y):
+        return np.where(gain > 1, gain / np.cosh(gain * y) ** 2, gain)[..., None] * np.eye(size)
+
+    system = seen_in(step, derivative, matrix)
+    points = points_of(system, n=600)
+    assert len(points) == 3**n_bistable
+    states = rng.standard_normal((4, size))
+    found = analyses.find_least_pushes(system, states=states, fixed_points=points, to="each")
+    assert len(found) == 4 * (2**n_bistable - 1)
+    for row in range(len(found)):
+        side = np.sign(found.points[found.wanted[row]] @ matrix.T)[:n_bistable, None]
+        planes, offsets = side * matrix[:n_bistable], -side[:, 0] * (matrix @ found.state[row])[:n_bistable]
+        exact = nearest_beyond(planes, offsets)
+        assert exact * (1 - 1e-6) < found.distance[row] < exact * (1 + 3e-3)
+        # Planes that were crossed leave no more than there is.
+        assert found.distance[row] * (1 - found.border.gap[row]) < exact * (1 + 1e-6)
+    assert set(found.status.tolist()) == {LEAST, EDGE}
+    assert (found.border.gap < 3e-3).all()
+
+
 @pytest.mark.parametrize("bend", [0.3, -0.8, 2.0])
 def test_a_parabola(bend: float):
     """y = (x0 - b x1^2, x1), and one bistable unit in y: the border is the parabola x0 = b x1^2."""
@@ -219,7 +265,7 @@ def test_undecided_states_are_counted():
     assert found.trial.tolist() == [1, 2]
     assert found.after.n_undecided == 1
     assert "1 of 3 states were at no stable point" in found.summary()
-    np.testing.assert_allclose(found.first_order_gap, 0, atol=1e-9)
+    np.testing.assert_allclose(found.border.gap, 0, atol=1e-9)
 
 
 def test_no_push_leads_to_an_attractor_that_own_inputs_never_leave_alone():
