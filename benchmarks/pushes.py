@@ -74,7 +74,7 @@ def saddles(run: rs.Subject, found: analyses.FixedPoints) -> None:
         small, large = ends[:2], ends[2:]
         by_graph = sorted(int(each) for each in graph.target[graph.source == point])
         differ = int((bits[small[0]] != bits[small[1]]).sum())
-        agree = small == large and sorted(map(int, small)) == by_graph and (found.n_unstable[small] == 0).all()
+        agree = small == large and sorted(map(int, small)) == by_graph and not found.n_unstable[np.array(small)].any()
         right.append(agree and differ == 1)
         value = found.eigenvalues[point, 0].real
         print(f"| {point} | {value:.2f} | {small[0]}, {small[1]} | {by_graph} | {differ} | {small == large} |")

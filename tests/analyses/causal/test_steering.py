@@ -11,7 +11,7 @@ from rnnscope import analyses, tasks
 from rnnscope.subjects.interventions import Steer
 
 DATA = Path(__file__).resolve().parents[2] / "data"
-MIDDLE, QUIET = 12, 60
+MIDDLE, QUIET = 8, 40
 
 
 @pytest.fixture(scope="module", params=["tanh", "gru"])
@@ -32,7 +32,7 @@ def at_end(subject: rs.Subject, shown: np.ndarray, initial: np.ndarray | None = 
 
 
 def test_both_ends_of_a_saddles_unstable_direction(flip_flop):
-    """Steered by a thousandth and by a tenth, the two ends come to the two attractors that `connect_fixed_points`
+    """Steered by a thousandth or by a tenth, the two ends come to the two attractors that `connect_fixed_points`
     names, which differ in one bit."""
     subject, points = flip_flop
     lines = analyses.linearise(subject, fixed_points=points)
@@ -40,25 +40,24 @@ def test_both_ends_of_a_saddles_unstable_direction(flip_flop):
     bits = np.sign(subject.map.readout(points.points))
     one = np.flatnonzero(points.n_unstable == 1)
     assert len(one) == 12
-    shown = np.zeros((1, 150, 3))
-    for point in one.tolist():
-        for size in (1e-3, 0.1):
-            ends = []
-            for sign in (1, -1):
-                push = analyses.steer_along_eigenvector(lines, point, size=sign * size, times=0)
-                state = at_end(subject.under(push), shown, points.points[[point]])
-                ends.append(int(np.linalg.norm(points.points - state, axis=1).argmin()))
-            assert sorted(ends) == sorted(graph.target[graph.source == point].tolist())
-            assert (bits[ends[0]] != bits[ends[1]]).sum() == 1
+    shown = np.zeros((1, 80, 3))
+    for number, point in enumerate(one.tolist()):
+        ends = []
+        for sign in (1, -1):
+            push = analyses.steer_along_eigenvector(lines, point, size=sign * (1e-3, 0.1)[number % 2], times=0)
+            state = at_end(subject.under(push), shown, points.points[[point]])
+            ends.append(int(np.linalg.norm(points.points - state, axis=1).argmin()))
+        assert sorted(ends) == sorted(graph.target[graph.source == point].tolist())
+        assert (bits[ends[0]] != bits[ends[1]]).sum() == 1
 
 
 def test_a_push_beyond_the_border_flips_the_bit_and_one_short_of_it_does_not(flip_flop):
     """As interventions on trials, at a step in their middle, judged by the readout at the end."""
     subject, points = flip_flop
-    shown = np.zeros((12, MIDDLE + 1 + QUIET, 3))
-    shown[:, : MIDDLE + 1] = subject.trials(12, 3).inputs[:, : MIDDLE + 1]
+    shown = np.zeros((6, MIDDLE + 1 + QUIET, 3))
+    shown[:, : MIDDLE + 1] = subject.trials(6, 3).inputs[:, : MIDDLE + 1]
     found = analyses.find_least_pushes(subject, fixed_points=points, inputs=shown, times=[MIDDLE])
-    assert len(found) == 12
+    assert len(found) == 6
     bits = np.sign(subject.map.readout(found.points))
     for row in range(len(found)):
         for share in (0.9, 0.99, 1.01, 1.1):
@@ -73,7 +72,7 @@ def test_from_one_attractor_to_another(flip_flop):
     state = at_end(subject.under(push), np.zeros((1, 40, 3)), points.points[[2]])
     np.testing.assert_allclose(state[0], points.points[5], atol=1e-6)
     half = analyses.steer_between(points, 2, 5, strength=0.1, times=3)
-    back = at_end(subject.under(half), np.zeros((1, 150, 3)), points.points[[2]])
+    back = at_end(subject.under(half), np.zeros((1, 60, 3)), points.points[[2]])
     np.testing.assert_allclose(back[0], points.points[2], atol=1e-6)
 
 
