@@ -57,7 +57,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
         n = n_trials * (settings["n_times"] if settings["times"] is None else len(settings["times"]))
     # As many targets as points are stable, half of them as a rule of thumb, less the one where a state is.
     n_targets = max(1.0, scale.n_points / 2 - 1) if settings["to"] == "each" else 1
-    runs = n * n_targets * USUAL_RUNS * settings["n_starts"] / 3
+    runs = n * n_targets * USUAL_RUNS * settings["n_starts"] / 4
     seconds = scale.step.of(runs * USUAL_STEPS / 512, runs * USUAL_STEPS)
     return scale.around(seconds, 8 * AT_ONCE * scale.n * 1000)
 
@@ -83,7 +83,7 @@ def find_least_pushes(
     input: InputVector | None = None,
     inputs: TrialInputs | Trials | None = None,
     n_trials: Count = 16,
-    n_starts: Count = 3,
+    n_starts: Count = 4,
     n_random: Whole = 4,
     n_rounds: Count = 30,
     n_steps: Count = 2000,
@@ -102,9 +102,9 @@ def find_least_pushes(
     border again, until push and normal agree (see `shortest_way.shortened`). What lies beyond other basins is reached
     where their borders meet; there several normals count (see `edges.to_edges`).
 
-    A push is an upper bound of the least one: it does what is said of it, and so do, about it, all that are a little
-    longer in its direction. That no other direction needs less is not known. `border.gap` says how far each is from
-    being least in first order.
+    A push is an upper bound of the least one: the network was run under it, and settled where it is said to. That no
+    other direction needs less is not known. `border.gap` says how far each is from being least in first order. Where
+    none was found, there may be one.
 
     Args:
         subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
@@ -120,7 +120,8 @@ def find_least_pushes(
         inputs: what to show, or a task's trials; trials of the run's own task if None. A map without a task is asked at
             `n_trials` of the states that it visits by itself.
         n_trials: how many trials, where `inputs` does not say.
-        n_starts: crossings that each push is shortened from, those with the shortest ways.
+        n_starts: crossings that each push is shortened from: the nearest on the way to each attractor, by their length,
+            then the second nearest.
         n_random: random directions among those that are tried.
         n_rounds: most times that a push is shortened.
         n_steps: most steps until a state has settled; one that has not is undecided.
@@ -308,12 +309,18 @@ def _pushes(
     """The shortest push of each problem that is found."""
     n_starts, n_rounds, tolerance, precision = settings
 
-    def across(there: np.ndarray, problem: np.ndarray) -> Bool[np.ndarray, " some"]:
+    def reached(there: np.ndarray, problem: np.ndarray) -> Integer[np.ndarray, " some"]:
         ends = futures.ends(there, problem)
-        return (ends != UNDECIDED) & np.where(target[problem] < 0, ends != own[problem], ends == target[problem])
+        wanted = np.where(target[problem] < 0, ends != own[problem], ends == target[problem])
+        return np.where(wanted, ends, UNDECIDED)
+
+    def across(there: np.ndarray, problem: np.ndarray) -> Bool[np.ndarray, " some"]:
+        return reached(there, problem) != UNDECIDED
 
     n, size = states.shape
-    problem, direction, low, high = tried_ways(across, states, own, target, futures.attractors, known, random, n_starts)
+    problem, direction, low, high = tried_ways(
+        reached, states, own, target, futures.attractors, known, random, n_starts
+    )
     found = {
         "push": np.zeros((n, size)),
         "distance": np.full(n, np.inf),

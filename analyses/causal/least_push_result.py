@@ -160,6 +160,8 @@ class LeastPushes(Result):
             parts += [f"{unknown} at a border whose normal is not known"] if unknown else []
             outside = int((found & ~self.border.in_domain).sum())
             parts += [f"{outside} to states outside the domain"] if outside else []
+        if n < len(self):
+            parts.append(f"where none was found ({len(self) - n}) there may be one all the same")
         undecided = self.after
         if undecided.n_undecided:
             parts.append(

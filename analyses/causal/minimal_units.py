@@ -92,6 +92,7 @@ class MinimalUnits(Result):
         said = (
             f"{n} of {len(self.units)} units are enough for {self.level:.0%} of the outputs, and none of them can be "
             f"spared: {names or 'none'}; on fresh trials they explain {self.explained:.3f} ± {self.error:.3f}"
+            f"{'' if self.explained >= self.level else ', less than on those that chose them'}"
         )
         if len(self.controls):
             said += f", {len(self.controls)} random sets of as many at most {self.controls.max():.3f}"

@@ -1,11 +1,11 @@
 """Where a border may be near: on the way to other attractors, to saddles, and in their unstable directions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64, Integer
 
-from rnnscope.analyses.causal.borders import Inside
 from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
@@ -52,7 +52,7 @@ def landmarks(
 
 
 def tried_ways(
-    across: Inside,
+    reached: Callable[[np.ndarray, np.ndarray], Integer[np.ndarray, " some"]],
     states: Float[np.ndarray, "problem unit"],
     own: Integer[np.ndarray, " problem"],
     target: Integer[np.ndarray, " problem"],
@@ -61,10 +61,11 @@ def tried_ways(
     random: Float[np.ndarray, "problem random unit"],
     n_starts: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Look on all ways, and keep those of each problem that come across soonest.
+    """Look on all ways, and keep those of each problem that come across soonest: first the best to each attractor, as
+    these cross different borders, then the second best.
 
     Args:
-        across: (states, problems) -> whether they go where a push is to take them.
+        reached: (states, problems) -> the attractor that they go to, if a push is to take them there; else -1.
         states: what is pushed. own: the attractor that it goes to. target: the one that it is to go to, -1 for any.
         n_starts: how many ways to keep of each problem.
 
@@ -96,13 +97,22 @@ def tried_ways(
     unit, length = way[problem, which] / norm[problem, which, None], length[problem, which]
     far = length[:, None] * LOOKED_AT
     looked = (states[problem, None] + far[..., None] * unit[:, None]).reshape(-1, size)
-    there = across(looked, np.repeat(problem, len(LOOKED_AT))).reshape(far.shape)
-    able = np.flatnonzero(there.any(1))
-    first = there[able].argmax(1)
+    there = reached(looked, np.repeat(problem, len(LOOKED_AT))).reshape(far.shape)
+    able = np.flatnonzero((there >= 0).any(1))
+    first = (there[able] >= 0).argmax(1)
+    to = there[able, first]
     problem, unit = problem[able], unit[able]
     high = far[able, first]
     low = np.where(first > 0, far[able, np.maximum(first - 1, 0)], 0.0)
-    order = np.lexsort((np.arange(len(able)), np.round(high, 9), problem))
-    rank = np.arange(len(order)) - np.searchsorted(problem[order], problem[order])
-    kept = order[rank < n_starts]
+    high_rounded, row = np.round(high, 9), np.arange(len(able))
+    of_target = _rank(np.lexsort((row, high_rounded, to, problem)), problem * len(attractors) + to)
+    kept = np.flatnonzero(_rank(np.lexsort((row, high_rounded, of_target, problem)), problem) < n_starts)
     return problem[kept], unit[kept], low[kept], high[kept]
+
+
+def _rank(order: Integer[np.ndarray, " row"], group: Integer[np.ndarray, " row"]) -> Int64[np.ndarray, " row"]:
+    """The place of each row within its group, rows being taken in this order, which puts groups one after another."""
+    place = np.arange(len(order)) - np.searchsorted(group[order], group[order])
+    found = np.empty(len(order), np.int64)
+    found[order] = place
+    return found
