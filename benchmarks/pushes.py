@@ -90,7 +90,7 @@ def pushed(subject: rs.Subject, shown: np.ndarray, found: analyses.LeastPushes, 
     for share in SHARES:
         ends = [bits_after(subject, shown[found.trial[row]], found.steer(row, share)) for row in range(len(found))]
         wanted = bits[found.own if share < 1 else found.target]
-        told(f"push x {share:g}: {'stays' if share < 1 else 'flips that bit alone'}", (ends == wanted).all(1))
+        told(f"push x {share:g}: {'stays' if share < 1 else 'flips that bit alone'}", (np.array(ends) == wanted).all(1))
 
 
 def trials(run: rs.Subject, points: analyses.FixedPoints, n: int) -> None:
