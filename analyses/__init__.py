@@ -9,15 +9,19 @@ from rnnscope.analyses.causal import (
     Ablation,
     Alignment,
     BeforeAfter,
+    LeastPushes,
     MachineStates,
     MinimalUnits,
     Patching,
     ablate_units,
     align_subspace,
     before_and_after,
+    find_least_pushes,
     machine_states,
     minimal_units,
     patch_states,
+    steer_along_eigenvector,
+    steer_between,
 )
 from rnnscope.analyses.comparison import Comparison, compare_networks
 from rnnscope.analyses.fixed_points import (
@@ -107,6 +111,7 @@ __all__ = [
     "FlowField",
     "GradientGrowth",
     "KnownPoints",
+    "LeastPushes",
     "Linearisation",
     "LinearisationAlong",
     "LyapunovOverTraining",
@@ -142,6 +147,7 @@ __all__ = [
     "extract_automaton",
     "find_cycles",
     "find_fixed_points",
+    "find_least_pushes",
     "find_rotations",
     "finite_time_exponents",
     "flow_field",
@@ -162,6 +168,8 @@ __all__ = [
     "project_states",
     "prove_complete",
     "redo",
+    "steer_along_eigenvector",
+    "steer_between",
     "switching_linear",
 ]
 

@@ -53,6 +53,7 @@ def every_result(folder: Path) -> dict[str, Result]:
     trials = task.sample(4, np.random.default_rng(0))
     shown = np.random.default_rng(1).integers(2, size=(8, 12, 1)).astype(float)
     parity = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
+    bistable = rs.FunctionMap(lambda h: np.tanh(2 * h), state_size=1, domain=(-1, 1))
     few: dict[str, Any] = {"n_random": 2, "n_descent": 2}
     swaps: dict[str, Any] = {"alphabet": [[0.0], [1.0]], "n_pairs": 4, "n_learn": 16, **few}
     return {
@@ -79,6 +80,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "ablation": analyses.ablate_units(network, inputs=trials, by="clusters", n_groups=2, n_controls=3, points=True),
         "minimal_units": analyses.minimal_units(network, inputs=trials, n_controls=2),
         "patching": analyses.patch_states(network, inputs=trials, n_pairs=2, n_times=2),
+        "least_pushes": analyses.find_least_pushes(bistable, states=np.array([[-0.5], [0.25]])),
         "automaton": analyses.extract_automaton(network, task=task, n_test_words=20),
         "alignment": analyses.align_subspace(
             network, inputs=np.concatenate([shown] * 4), trial_labels={"first": np.tile(shown[:, 0, 0], 4)}, **few

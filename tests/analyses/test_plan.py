@@ -38,6 +38,8 @@ MORE = [
     ("automaton", "n_test_words"),
     ("machine_states", "n_pairs"),
     ("machine_states", "n_learn"),
+    ("least_pushes", "n_trials"),
+    ("least_pushes", "n_starts"),
     ("alignment", "n_trials"),
     ("alignment", "n_random"),
 ]

@@ -355,7 +355,7 @@ def test_fixed_points_at_another_input_are_no_obstacle(tmp_path):
     ]
     assert "linearisation" in using
     found = analyse(run, using, settings={name: {**ANALYSES[name].quick, "input": [0.5]} for name in using})
-    assert not found.skipped
+    assert set(found.skipped) <= {"least_pushes"}, "with one attractor there is nowhere to be pushed"
     h = found.results["linearisation"].points
     shown = np.full((len(h), 1), 0.5)
     np.testing.assert_allclose(rs.as_subject(run).map.step(h, shown), h, atol=1e-8)
