@@ -142,8 +142,8 @@ def read_interventions(path: Path) -> list[dict[str, Any]]:
     if found or not isinstance(tables, list) or not tables or not all(isinstance(each, dict) for each in tables):
         other = f", got {', '.join(map(repr, found))}" if found else ""
         raise ValueError(
-            f"{path}: write interventions as tables, [[interventions]] and below it kind = 'Ablate' and units = [3, 7], one "
-            f"after another in the order in which they act{other}; kinds: {', '.join(interventions.KINDS)}"
+            f"{path}: write interventions as tables, [[interventions]] and below it kind = 'Ablate' and units = 3, "
+            f"one after another in the order in which they act{other}; kinds: {', '.join(interventions.KINDS)}"
         )
     for number, table in enumerate(tables, 1):
         try:
