@@ -36,6 +36,7 @@ def analyse(
     seed: int = 0,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     missing: bool = False,
+    interventions: Sequence[Any] = (),
     on_progress: Callable[[Analysis, int, int], None] | None = None,
     on_answer: Callable[[Analysis, Result | NotApplicable], None] | None = None,
 ) -> Analysed:
@@ -54,11 +55,14 @@ def analyse(
             the names, for where its result is used.
         missing: only those of which the run keeps no result for its present weights, whatever the settings, and no
             reason why there is none.
+        interventions: under which the run is looked at, as `rs.interventions`; results say so, and stand beside those
+            of the run as it is.
         on_progress: called before each as on_progress(analysis, how many are done, how many there are).
         on_answer: called after each as on_answer(analysis, the result, or why there is none), when it is kept already.
 
     Raises:
-        TypeError, ValueError: a name that there is not, or a setting that an analysis refuses.
+        TypeError, ValueError: a name that there is not, a setting that an analysis refuses, or an intervention that
+            does not fit the network.
         rnnscope.records.runs.RunError: the run cannot be read.
     """
     wanted = chosen(names)
@@ -67,6 +71,7 @@ def analyse(
     for_used = {entry.name: entry.question.check(further[entry.name]) for entry in chosen(list(further))}
     given = {entry.name: entry.question.check({"seed": seed, **for_used.get(entry.name, {})}) for entry in wanted}
     subject = as_subject(run)
+    subject = subject.under(*interventions) if interventions else subject
     if missing:
         wanted = [entry for entry in wanted if not is_kept(entry, run, subject)]
     results: dict[str, Result] = {}

@@ -105,6 +105,8 @@ def _planned(entry: Analysis, scale: Scale, given: Mapping[str, Any], known: set
     recorded = scale.subject.recording is not None
     if recorded and not entry.states_alone:
         return Planned(entry.name, NOT_APPLICABLE, "recorded states have no map", 0.0, 0.0)
+    if scale.subject.is_changed_in_time and not entry.states_alone:
+        return Planned(entry.name, NOT_APPLICABLE, "interventions at some steps leave no map", 0.0, 0.0)
     if entry.cost is None:
         return Planned(entry.name, "unknown", "it states no cost", float("nan"), float("nan"))
     own = _expected(entry, scale, given)

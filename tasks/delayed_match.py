@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import bit_streams
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class DelayedMatchToSample(Task):
     """Whether x[-N] equals x[-1] (a lag of N-1 steps) in a sequence of random bits, asked for at the last step.
 

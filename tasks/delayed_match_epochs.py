@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import numpy as np
 from jaxtyping import Float32, Num
 from pydantic import BeforeValidator, StrictFloat, StrictInt
-from pydantic.dataclasses import dataclass
 
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 FIXATE, MATCH, NON_MATCH = 0, 1, 2
@@ -20,7 +19,7 @@ def _as_range(delay: Any) -> Any:
     return tuple(delay) if isinstance(delay, list) else delay
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class DelayedMatchEpochs(Task):
     """The classical delayed match-to-sample task of the primate literature, with analogue inputs.
 

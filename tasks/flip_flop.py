@@ -6,15 +6,14 @@ from itertools import product
 import numpy as np
 from jaxtyping import Float32
 from pydantic import StrictFloat, StrictInt
-from pydantic.dataclasses import dataclass
 
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import MOST_SIGNS, Criterion, LossKind, Task, Trials, check_count
 
 MOST_AT_ONCE = 4  # channels of which every combination of pulses is a symbol: 81
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class FlipFlop(Task):
     """Channels of pulses in {-1, 0, +1}; the target of each is the sign of its latest pulse.
 

@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from jaxtyping import Float32, Int64, Num
 from pydantic import PlainSerializer, PlainValidator, StrictBool, StrictFloat, StrictInt
-from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks.languages import Dyck, Language, language
 from rnnscope.tasks.machine import Machine
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 UNIFORM, MEMBER, BORDER = range(3)
@@ -34,7 +33,7 @@ def _plain(value: str | Machine) -> str | dict[str, Any]:
     return value.to_dict() if isinstance(value, Machine) else value
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class FormalLanguage(Task):
     """Read a word symbol by symbol, one-hot, and say after each whether what was read so far is in the language.
 

@@ -7,15 +7,14 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Int64, Num
 from pydantic import StrictFloat, StrictInt
-from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import recorded
 from rnnscope.tasks.array_settings import ArraySetting, LabelArrays, OptionalArray, ShareOrArray
-from rnnscope.tasks.settings import SETTINGS, to_config
+from rnnscope.tasks.settings import settings_class, to_config
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 
-@dataclass(frozen=True, config=SETTINGS, eq=False, repr=False)
+@settings_class(eq=False, repr=False)
 class FromArrays(Task):
     """Recorded trials: what was shown, what was wanted, and where the output counts.
 

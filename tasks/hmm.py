@@ -6,9 +6,8 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64, Integer
 from pydantic import BeforeValidator, StrictFloat
-from pydantic.dataclasses import dataclass
 
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import check_count
 
 SUM_TOLERANCE = 1e-8
@@ -31,7 +30,7 @@ Vector = Annotated[tuple[StrictFloat, ...], BeforeValidator(tuples)]
 Matrix = Annotated[tuple[tuple[StrictFloat, ...], ...], BeforeValidator(tuples)]
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class HMM:
     """A hidden Markov model: a Markov chain on states, each of which emits a symbol.
 

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 import numpy as np
 from jaxtyping import Int64, Num
 from pydantic import BeforeValidator, StrictInt
-from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks.hmm import HMM, cyclic, fully_connected, linear_chain
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 NAMED = {"linear_chain": linear_chain, "fully_connected": fully_connected, "cyclic": cyclic}
@@ -35,7 +34,7 @@ def sample_symbols(logits: Num[np.ndarray, "... symbol"], rng: np.random.Generat
     return np.argmax(logits + rng.gumbel(size=logits.shape), axis=-1)
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class HMMEmission(Task):
     """Emit sequences distributed as those of a hidden Markov model, given nothing but noise.
 

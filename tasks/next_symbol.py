@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import numpy as np
 from jaxtyping import Float32, Float64, Num
 from pydantic import PlainSerializer, PlainValidator, StrictBool, StrictInt
-from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks.process import NAMED, Process, mess3
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 
@@ -27,7 +26,7 @@ def _plain(value: str | Process) -> str | dict[str, Any]:
     return value.to_dict() if isinstance(value, Process) else value
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class NextSymbol(Task):
     """Read a word of a process symbol by symbol, one-hot, and predict after each what comes next.
 

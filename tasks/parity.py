@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks import bit_streams
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class Parity(Task):
     """The parity of the last N bits of a random binary sequence, asked for at its last step.
 

@@ -7,10 +7,9 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64, Integer
 from pydantic import PlainSerializer, PlainValidator
-from pydantic.dataclasses import dataclass
 
 from rnnscope.tasks.hmm import HMM, SUM_TOLERANCE, stationary_distribution, tuples, walk
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import check_count
 
 MAX_HISTORIES = 100_000  # for bounds on the entropy rate: words that are followed from each state, all at once
@@ -43,7 +42,7 @@ def _checked(given: Any) -> Matrices:
     return tuples(matrices)
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class Process:
     """A stationary process: states, and arrows between them that each emit a symbol.
 

@@ -4,19 +4,64 @@ Tasks and cells are both written this way, so that what a user types, what a run
 TOML file says are the same few named values.
 """
 
+import dataclasses
 import difflib
+import functools
 import inspect
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, dataclass_transform, overload
 
+import pydantic.dataclasses
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")  # pydantic's names of a setting that there is not
 
-# Used as @dataclass(frozen=True, config=SETTINGS) with pydantic's dataclass: a name that is no setting, and a value
-# that is not finite, are mistakes to be reported.
+# A name that is no setting, and a value that is not finite, are mistakes to be reported.
 SETTINGS = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Refused(ValueError):
+    """Settings that a class does not take. `reason` does not name the class."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.reason = reason
+
+
+@overload
+def settings_class(cls: type[T], /) -> type[T]: ...
+@overload
+def settings_class(*, repr: bool = True, eq: bool = True) -> Callable[[type[T]], type[T]]: ...
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, pydantic.Field))
+def settings_class(cls: Any = None, /, *, repr: bool = True, eq: bool = True) -> Any:
+    """Make a frozen dataclass that validates its fields, and says what it refuses in one line (`Refused`).
+
+    Example:
+        >>> @settings_class
+        ... class Tea:
+        ...     sugars: int = 0
+        >>> Tea(sugars="many")
+        Traceback (most recent call last):
+        rnnscope.tasks.settings.Refused: Tea: sugars: Input should be a valid integer, unable to parse string as an
+        integer (got 'many')
+    """
+
+    def make(cls: type[Any]) -> type[Any]:
+        made: Any = pydantic.dataclasses.dataclass(frozen=True, repr=repr, eq=eq, config=SETTINGS)(cls)
+        checking = made.__init__
+
+        @functools.wraps(checking)
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            try:
+                checking(self, *args, **kwargs)
+            except ValidationError as error:
+                raise Refused(type(self).__name__, _reason(type(self), error)) from None
+
+        made.__init__ = __init__
+        return made
+
+    return make if cls is None else make(cls)
 
 
 def to_config(settings: Any) -> dict[str, Any]:
@@ -53,22 +98,39 @@ def validated(cls: type[T], fields: Mapping[str, Any], what: str) -> T:
     """
     try:
         return cls(**fields)
-    except ValidationError as error:
-        unknown = any(item["type"] in _UNKNOWN for item in error.errors(include_url=False))
-        known = f"; known: {', '.join(inspect.signature(cls).parameters)}" if unknown else ""
-        raise ValueError(f"{what}: {one_line(error)}{known}") from None
+    except Refused as error:
+        raise ValueError(f"{what}: {error.reason}") from None
 
 
-def one_line(error: ValidationError) -> str:
-    """Pydantic's report, which spans lines, as one line: `field: reason (got value)`."""
-    parts = []
+def _reason(cls: type[Any], error: ValidationError) -> str:
+    names = list(inspect.signature(cls).parameters)
+    unknown = any(item["type"] in _UNKNOWN for item in error.errors(include_url=False))
+    return one_line(error, names) + (f"; known: {', '.join(names)}" if unknown else "")
+
+
+def one_line(error: ValidationError, names: Sequence[str] = ()) -> str:
+    """Pydantic's report, which spans lines, as one line: `field: reason (got value)`.
+
+    Args:
+        error: the report.
+        names: of the arguments, for those that were given by their place.
+    """
+    found: dict[Any, list[Any]] = {}
     for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"])
-        reason = item["msg"].removeprefix("Value error, ")
-        if item["type"] in _UNKNOWN:
-            parts.append(f"unknown setting {field!r}")
-        elif item["type"] in ("value_error", "missing"):
-            parts.append(f"{field}: {reason}" if field else reason)
-        else:
-            parts.append(f"{field}: {reason} (got {item['input']!r})")
-    return "; ".join(parts)
+        # What a field may be in several ways, and is in none, is one mistake.
+        ways = (item["loc"][:1], repr(item["input"])) if len(item["loc"]) > 1 else (item["loc"], item["type"])
+        found.setdefault(ways, []).append(item)
+    return "; ".join(_sentence(items, names) for items in found.values())
+
+
+def _sentence(items: list[Any], names: Sequence[str]) -> str:
+    item = items[0]
+    first, *rest = item["loc"] or ("",)
+    first = names[first] if isinstance(first, int) and first < len(names) else first
+    field = ".".join(map(str, [first] if len(items) > 1 else [first, *rest]))
+    reason = ", or: ".join(dict.fromkeys(each["msg"].removeprefix("Value error, ") for each in items))
+    if item["type"] in _UNKNOWN:
+        return f"unknown setting {field!r}"
+    if item["type"] in ("value_error", "missing"):
+        return f"{field}: {reason}" if field else reason
+    return f"{field}: {reason} (got {item['input']!r})"

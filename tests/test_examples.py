@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import json
 import pkgutil
 import re
 import subprocess
@@ -60,3 +61,48 @@ def test_the_example_runs(script, options, figure, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / figure).exists()
+
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_kept_without_outputs(notebook):
+    cells = json.loads(notebook.read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert len(code) < len(cells), "a notebook explains what it does"
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+
+
+def test_the_lstm_is_broken_and_repaired(tmp_path):
+    """What the notebook says of the network that it trains, with room for other processors' roundings."""
+    cells = json.loads((ROOT / "examples" / "break_and_repair_an_lstm.ipynb").read_text())["cells"]
+    program = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    checks = """
+import json
+held = [[name, float(value)] for name, value in {
+    "intact": intact, "broken": broken, "lowest control": min(controls), "cosine": along,
+    "stable": points.stable.sum(), "points": len(points.points), "stable when broken": left.stable.sum(),
+    "between": shares[flipped].min() - shares[~flipped].max(), "saddle off": abs(shares[flipped].min() - at_saddle),
+    "wiped": curves["wiped"][22], "put back": curves["put back"][22], "states off": np.abs(same).max(),
+    "lesioned": lesioned, "repaired": repaired, "at random": np.median(at_random),
+    "stable again": repaired_points.stable.sum(),
+}.items()]
+print("HELD", json.dumps(held))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program + checks], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    held = dict(json.loads(done.stdout.split("HELD")[1]))
+    assert held["intact"] > 0.99
+    assert (held["stable"], held["points"], held["stable when broken"]) == (2, 3, 1)
+    assert held["cosine"] > 0.8
+    assert held["between"] == pytest.approx(0.05)  # one threshold, to the spacing of the pushes
+    assert held["saddle off"] < 0.25
+    assert held["broken"] < held["lowest control"] - 0.03
+    assert held["put back"] > 0.99 > held["wiped"]
+    assert held["states off"] < 1e-9
+    assert held["lesioned"] < 0.8
+    assert held["repaired"] > 0.95
+    assert held["at random"] < held["repaired"]

@@ -4,7 +4,6 @@ from dataclasses import dataclass as plain_dataclass
 
 import torch
 from jaxtyping import Float
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,10 +11,10 @@ from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, unif
 from rnnscope.cells.kept_box import around_zero
 from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.numerics import bounds
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class GRU(Cell):
     """r, z = sigmoid(...); n = tanh(W_in u + b_i + r * (W_hn h + b_h)); h' = (1 - z) n + z h.
 

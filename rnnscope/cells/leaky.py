@@ -4,18 +4,17 @@ from typing import Literal
 
 import torch
 from pydantic import field_validator
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from rnnscope.cells.cell import Cell, Start, Units, uniform
 from rnnscope.cells.rate import RateCell, RateDynamics
 from rnnscope.cells.recurrence import Nonlinearity
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 Leak = Literal["inside", "outside"]
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class Leaky(Cell):
     """A leaky cell with time constants tau, in steps.
 

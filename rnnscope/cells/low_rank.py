@@ -2,16 +2,15 @@
 
 import torch
 from pydantic import model_validator
-from pydantic.dataclasses import dataclass
 from torch import nn
 
 from rnnscope.cells.cell import Cell, Start, Units, uniform
 from rnnscope.cells.rate import RateCell, RateDynamics
 from rnnscope.cells.recurrence import Nonlinearity
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class LowRank(Cell):
     """h' = (1 - 1/tau) h + f(M N^T h / units + W_in u + b) / tau, with M and N (units, rank).
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass as plain_dataclass
 
 import torch
 from jaxtyping import Float
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,10 +12,10 @@ from rnnscope.cells.kept_box import affine_bounds, around_zero
 from rnnscope.cells.lstm_recurrence import unroll_lstm
 from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.numerics import bounds
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class LSTM(Cell):
     """i, f, o = sigmoid(...), g = tanh(...); c' = f c + i g; h' = o tanh(c').
 

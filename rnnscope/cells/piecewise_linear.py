@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from pydantic import model_validator
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -19,10 +18,10 @@ from rnnscope.cells.cell import Cell, InitialState, Pieces, Start, Units, unifor
 from rnnscope.cells.kept_box import affine_bounds, contracting_bound
 from rnnscope.cells.products import times
 from rnnscope.numerics import bounds
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class PiecewiseLinear(Cell):
     """z' = A z + W Phi(z) + h + C u, with A diagonal; Phi rectifies the last `n_relu` units and leaves the others.
 

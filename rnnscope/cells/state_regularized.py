@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import torch
 from jaxtyping import Float
 from pydantic import AfterValidator
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,7 +15,7 @@ from rnnscope.cells.gru import GRU
 from rnnscope.cells.kept_box import EDGE
 from rnnscope.cells.products import times
 from rnnscope.cells.vanilla import Vanilla
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import check_count
 
 
@@ -31,7 +30,7 @@ def _checked_temperature(value: float) -> float:
     return value
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class StateRegularized(Cell):
     """u = inner(h, x); a = softmax(S u / temperature); h' = sum_k a_k s_k, with centroids s_k, the rows of S.
 

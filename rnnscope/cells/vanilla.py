@@ -1,16 +1,15 @@
 """The vanilla (Elman) cell, h' = f(W h + W_in u + b)."""
 
 import torch
-from pydantic.dataclasses import dataclass
 from torch import nn
 
 from rnnscope.cells.cell import Cell, Start, Units, uniform
 from rnnscope.cells.rate import RateCell, RateDynamics
 from rnnscope.cells.recurrence import Nonlinearity
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class Vanilla(Cell):
     """h' = f(W h + W_in u + b).
 

@@ -20,9 +20,12 @@ from rnnscope.cli.settings import (
     given_settings,
     known_names,
     load_runs,
+    read_interventions,
     settings_file,
     split_commas,
 )
+from rnnscope.subjects import interventions
+from rnnscope.tasks.settings import from_config
 
 
 @no_type_check
@@ -36,6 +39,12 @@ def analyze(
         bool,
         typer.Option("--missing", help="Leave out what the run keeps a result of, or why there is none."),
     ] = False,
+    under: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML or YAML file of tables [[interventions]], each with `kind` and settings, to change the run by."
+        ),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option(
@@ -60,24 +69,27 @@ def analyze(
 
     Keys of --set begin with the name of an analysis. Each result is kept as soon as it is found: after an
     interruption the same command with --missing goes on. --plan says beforehand about how long all of it would take.
+    With --under the network is changed first, as by [[interventions]], kind = "Ablate", units = [3, 7]: results say so,
+    and stand beside those of the network as it is.
     An error ends the analyses of its run; the other runs go on, and the exit code is 2.
 
     With --json, progress goes to the standard error, and the output is a list with an object for each run: `run` (its
     name), `path`, `error` (null if there was none) and `answers`, a list of objects: `analysis`, `label` (what sets it
-    apart from the default settings), `checkpoint`, `seconds`, `file`, and one of `summary`, `not_applicable` (the
-    reason) and `unreadable`, the others being null. With --plan as well, `answers` is `plan` instead: `analysis`,
-    `kind`, `grows`, `seconds` and `memory` (in bytes).
+    apart from the default settings), `interventions` (a list of words, which the label holds too), `checkpoint`,
+    `seconds`, `file`, and one of `summary`, `not_applicable` (the reason) and `unreadable`, the others being null. With
+    --plan as well, `answers` is `plan` instead: `analysis`, `kind`, `grows`, `seconds` and `memory` (in bytes).
     """
     changes = {name: given for name, given in given_settings(context, set_, ANALYSES).items() if given}
     names = None if only is None else known_names(split_commas(only), ANALYSES, "analysis")
     if names == []:
         raise ValueError(f"--only names no analysis; known: {', '.join(ANALYSES)}")
     settings = {name: ANALYSES[name].question.read(given) for name, given in changes.items()}
+    changed = [] if under is None else read_interventions(under)
     loaded = load_runs(runs)
     if plan_:
-        _plan(loaded, json_, names=names, seed=seed, settings=settings, missing=missing)
+        _plan(loaded, json_, changed, names=names, seed=seed, settings=settings, missing=missing)
         return
-    asked = [Job(label, str(run.path), names, seed, changes, missing) for label, run in loaded.items()]
+    asked = [Job(label, str(run.path), names, seed, changes, missing, changed) for label, run in loaded.items()]
     reports = _together(asked, jobs, json_) if jobs > 1 and len(asked) > 1 else _in_turn(asked, jobs, json_)
     if json_:
         say_json([_plain(report) for report in reports])
@@ -134,11 +146,12 @@ def _plain(report: Report) -> dict[str, Any]:
     return {"run": report.job.label, "path": report.job.path, "error": report.error, "answers": answers}
 
 
-def _plan(loaded: dict[str, rs.Run], as_json: bool, **asked: Any) -> None:
+def _plan(loaded: dict[str, rs.Run], as_json: bool, under: list[dict[str, Any]], **asked: Any) -> None:
     rows = []
+    changes = [from_config(config, interventions.KINDS, "intervention") for config in under]
     for label, run in loaded.items():
         try:
-            found = plan(run, **asked)
+            found = plan(rs.as_subject(run).under(*changes) if changes else run, **asked)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{label}: {error}") from error
         rows.append({"run": label, "path": str(run.path), "plan": [dataclasses.asdict(row) for row in found.rows]})

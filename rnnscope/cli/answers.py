@@ -21,6 +21,7 @@ class Answer(NamedTuple):
         not_applicable: why there is no result.
         unreadable: what is wrong with the file of the result.
         file: where it is kept.
+        interventions: under which the network was looked at, as results write them; they are in the label too.
     """
 
     analysis: str
@@ -31,6 +32,7 @@ class Answer(NamedTuple):
     not_applicable: str | None = None
     unreadable: str | None = None
     file: str | None = None
+    interventions: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -78,4 +80,4 @@ def as_plain(answer: Answer) -> dict[str, Any]:
 def _of_made(analysis: str, made: Made | None) -> Answer:
     if made is None:
         return Answer(analysis, "", None, None)
-    return Answer(analysis, made.label, made.origin.checkpoint, made.seconds)
+    return Answer(analysis, made.label, made.origin.checkpoint, made.seconds, interventions=made.origin.interventions)

@@ -9,7 +9,9 @@ from rnnscope.cli.answers import Answer, new_answer
 from rnnscope.cli.lines import one_line
 from rnnscope.records.results import Result
 from rnnscope.records.runs import load_run
+from rnnscope.subjects import interventions
 from rnnscope.subjects.not_applicable import NotApplicable
+from rnnscope.tasks.settings import from_config
 
 
 class Job(NamedTuple):
@@ -22,6 +24,7 @@ class Job(NamedTuple):
         seed: of everything random.
         settings: analysis -> settings as the command line has them.
         missing: whether to leave out what the run keeps already.
+        under: the configs of the interventions that it is looked at under.
     """
 
     label: str
@@ -30,6 +33,7 @@ class Job(NamedTuple):
     seed: int
     settings: Mapping[str, Mapping[str, Any]]
     missing: bool
+    under: list[dict[str, Any]]
 
 
 class Report(NamedTuple):
@@ -68,7 +72,14 @@ def work(job: Job, on_begin: Callable[[str], None], on_answer: Callable[[Answer]
         run = load_run(job.path)
         settings = {name: ANALYSES[name].question.read(given) for name, given in job.settings.items()}
         analyse(
-            run, job.names, seed=job.seed, settings=settings, missing=job.missing, on_progress=begin, on_answer=answer
+            run,
+            job.names,
+            seed=job.seed,
+            settings=settings,
+            missing=job.missing,
+            interventions=[from_config(config, interventions.KINDS, "intervention") for config in job.under],
+            on_progress=begin,
+            on_answer=answer,
         )
     except Exception as error:
         if os.environ.get("RNNSCOPE_DEBUG"):

@@ -13,7 +13,8 @@ import yaml
 
 import rnnscope as rs
 from rnnscope.records.integrity import is_run
-from rnnscope.tasks import to_config
+from rnnscope.subjects import interventions
+from rnnscope.tasks.settings import from_config, to_config
 
 # Options that several commands have.
 Folder = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
@@ -128,6 +129,30 @@ def named_config(
     if not config:
         raise ValueError(f"which {what}? give a preset ({', '.join(rs.PRESETS)}) or --{what} ({', '.join(kinds)})")
     return {**merge(config, changes), "kind": config["kind"]}
+
+
+def read_interventions(path: Path) -> list[dict[str, Any]]:
+    """The configs of the interventions in a file: tables [[interventions]], each with its `kind` and its settings.
+
+    Raises:
+        ValueError: a file that holds something else, or an intervention that there is not, or that is refused.
+    """
+    found = _content(path)
+    tables = found.pop("interventions", None)
+    if found or not isinstance(tables, list) or not tables or not all(isinstance(each, dict) for each in tables):
+        other = f", got {', '.join(map(repr, found))}" if found else ""
+        raise ValueError(
+            f"{path}: write interventions as tables, [[interventions]] and below it kind = 'Ablate' and units = 3, "
+            f"one after another in the order in which they act{other}; kinds: {', '.join(interventions.KINDS)}"
+        )
+    for number, table in enumerate(tables, 1):
+        try:
+            if "kind" not in table:
+                raise ValueError(f"an intervention needs its kind, one of {', '.join(interventions.KINDS)}")
+            from_config(table, interventions.KINDS, "intervention")
+        except ValueError as error:
+            raise ValueError(f"{path}: {'' if len(tables) == 1 else f'number {number}, '}{error}") from None
+    return tables
 
 
 def split_commas(values: Iterable[str]) -> list[str]:

@@ -161,6 +161,8 @@ def _say_answers(name: str, found: list[tuple[bool, Answer]], checkpoints: list[
 
 
 def _apart(answer: Answer, last: int | None) -> str:
-    """What sets a result apart from that under default settings for the last checkpoint."""
+    """What sets a result apart from that under default settings, of the network as it is, for the last checkpoint."""
     step = "" if answer.checkpoint in (None, last) else f"step {answer.checkpoint}"
-    return ", ".join(filter(None, (answer.label, step)))
+    under = ", ".join(answer.interventions)
+    words = answer.label.replace(under, f"under {under}", 1) if under else answer.label
+    return ", ".join(filter(None, (words, step)))

@@ -4,12 +4,11 @@ import math
 from typing import Literal
 
 from pydantic import model_validator
-from pydantic.dataclasses import dataclass
 
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class Decay:
     """The learning rate as a factor of its first value: a linear warm-up, then a decay to `final`.
 
@@ -45,7 +44,7 @@ class Decay:
                 return self.final**progress
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class Curriculum:
     """Which heads of a multi-head task are trained, stage by stage (Khajehabdollahi et al., ICLR 2024).
 

@@ -5,13 +5,12 @@ from dataclasses import field, fields, is_dataclass
 from typing import Any, Literal
 
 from pydantic import model_validator
-from pydantic.dataclasses import dataclass
 
 from rnnscope.learning.schedules import Curriculum, Decay
-from rnnscope.tasks.settings import SETTINGS, validated
+from rnnscope.tasks.settings import settings_class, validated
 
 
-@dataclass(frozen=True, config=SETTINGS)
+@settings_class
 class Training:
     """How to train.
 

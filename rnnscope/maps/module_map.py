@@ -90,6 +90,9 @@ class ModuleMap:
         return self._step(state.unsqueeze(0), input.unsqueeze(0)).squeeze(0)
 
     def step(self, states: States, inputs: Inputs) -> States:
+        if not states.size:
+            check_sizes(self, states, inputs)
+            return np.zeros(states.shape)
         with torch.no_grad():
             new = self._step(*self._flat(states, inputs))
         return new.numpy().copy().reshape(states.shape)  # a copy: the object may keep what it returns
@@ -104,7 +107,9 @@ class ModuleMap:
         """By the state (0) or the input (1), (point, state, number)."""
         h, u = self._flat(states, inputs)
         n_points, n = h.shape
-        if not 0 < n_points * n <= AT_ONCE:
+        if not n_points:  # not every module can be run on no state
+            return np.zeros((0, n, (h, u)[argument].shape[1]))
+        if n_points * n > AT_ONCE:
             found = torch.func.vmap(torch.func.jacrev(self._step_one, argument))(h, u)
             return found.detach().numpy()
         # A row of the Jacobian for each of n copies of a point: few points take a third of the time in this way.
@@ -121,6 +126,8 @@ class ModuleMap:
     def jvp(self, states: States, inputs: Inputs, tangents: Vectors) -> Vectors:
         """J V: J^T w is linear in w, and its own transpose is J. (Torch's forward mode warns of what it calls.)"""
         check_vectors(states, tangents)
+        if not tangents.size:
+            return np.zeros(tangents.shape)
         h, pull = self._pull(states, inputs)
         try:
             push = torch.func.vjp(pull, torch.zeros_like(h))[1]
@@ -131,6 +138,8 @@ class ModuleMap:
     def vjp(self, states: States, inputs: Inputs, cotangents: Vectors) -> Vectors:
         """J^T V by backward differentiation."""
         check_vectors(states, cotangents)
+        if not cotangents.size:
+            return np.zeros(cotangents.shape)
         h, pull = self._pull(states, inputs)
         return _each_vector(lambda vector: (pull(vector),), cotangents, h)
 

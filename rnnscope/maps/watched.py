@@ -100,5 +100,12 @@ def in_double() -> Iterator[None]:
 
 class _InDouble(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
+        if func is torch.Tensor.float and args[0].dtype == torch.float64:
+            return args[0]  # not rounded on the way
+        wanted = tuple(_double(value) for value in args)
+        result = func(*wanted, **{name: _double(value) for name, value in (kwargs or {}).items()})
         return result.double() if isinstance(result, Tensor) and result.dtype == torch.float32 else result
+
+
+def _double(value: Any) -> Any:
+    return torch.float64 if value is torch.float32 else value

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from rnnscope.maps.cached_model import cached_model, is_cached_model
 from rnnscope.maps.called_cell import called_cell, is_called_cell
 from rnnscope.maps.cell_map import CellMap
 from rnnscope.maps.layout import end_to_end
@@ -34,10 +35,13 @@ def wrap(
             `step(h, x) -> h`, batched over the first axis; or any module that is called as torch's cells are,
             module(x, state) -> state or (output, state), where the state is a tensor or a tuple of tensors, which are
             laid end to end. Other arguments of its `forward` keep their defaults. How it lays out its state is found by
-            calling a copy of it.
+            calling a copy of it. Or a model of transformers whose layers are all recurrent, such as Mamba: its state is
+            what its cache holds, and an input is a token (1 at its place), or with `input_size` the size of an
+            embedding, that.
         readout: a module from what the last layer shows (h, without an LSTM's c) to outputs. Of a module that is
             called: from its output, where it returns one, which then is kept at the end of the state, unless it is the
-            first part of the state anyway; else from the first part.
+            first part of the state anyway; else from the first part. Of a model of transformers: from what it returns
+            first, kept in the same way; one with an output layer of its own needs none, and reads its logits.
         state_size, input_size: needed for an object that does not carry them as attributes; the size of the state of a
             module that is called is found.
         initial: the state that trials start from, such as a learned h0: (state,), or torch's (layer, 1, unit), of an
@@ -59,6 +63,8 @@ def wrap(
         has_memory = layers[0].state_size > layers[0].n_units
         start = _start(initial, sum(layer.state_size for layer in layers), (2, *shape) if has_memory else shape)
         return CellMap(layers, readout, _readout_size(readout, layers[-1].n_units), start, copy=False)
+    if is_cached_model(module):
+        return _wrap_cached(module, readout, state_size, input_size, initial)
     if not isinstance(module, Steps):
         if is_called_cell(module):
             return _wrap_called(module, readout, state_size, input_size, initial)
@@ -111,6 +117,28 @@ def _wrap_called(
         readout_size=_readout_size(readout, n_shown),
         start=_start(_end_to_end(initial, stepping.kept), stepping.state_size),
         layout=end_to_end([*stepping.sizes, stepping.kept], [*_NAMES[: len(stepping.sizes)], "output"]),
+    )
+
+
+def _wrap_cached(
+    module: torch.nn.Module, readout: torch.nn.Module | None, state_size: Any, input_size: Any, initial: Any
+) -> ModuleMap:
+    stepping = cached_model(module, input_size, None if readout is None else True)
+    if state_size not in (None, stepping.state_size):
+        raise ValueError(
+            f"the cache of this {type(module).__name__} holds a state of {stepping.state_size} numbers, and state_size "
+            f"= {state_size} was given: leave it out"
+        )
+    n_shown = stepping.shown.stop - stepping.shown.start
+    read = readout or (torch.nn.Identity() if n_shown else None)
+    return ModuleMap(
+        stepping,
+        state_size=stepping.state_size,
+        input_size=stepping.input_size,
+        readout=None if read is None else ShownPart(read, stepping.shown),
+        readout_size=_readout_size(read, n_shown),
+        start=_start(initial, stepping.state_size),
+        layout=stepping.layout,
     )
 
 

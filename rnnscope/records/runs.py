@@ -250,11 +250,12 @@ class Run:
 
     def shown(self, analysis: str) -> Kept | None:
         """What to show of an analysis: what is kept under its default settings for the last checkpoint; failing that,
-        the newest that is kept; None where there is nothing."""
+        the newest that is kept, before all of the network as it is; None where there is nothing."""
         found = self.kept(analysis)
         plain = [each for each in found if not each.label and (each.made is None or self._is_at(each.made, None))]
         results = [each for each in found if each.reason is None]
-        return (plain or results or found or [None])[-1]
+        intact = [each for each in results if not _is_changed(each)]
+        return (plain or intact or results or found or [None])[-1]
 
     def save_result(self, result: Result) -> Path:
         """Keep the result of an analysis with the run, beside those under other settings or of other checkpoints; it
@@ -272,9 +273,9 @@ class Run:
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Analyses that were asked for and do not apply, each with why; those of which there is a result are left
-        out."""
-        found = self.kept()
+        """Analyses that were asked for and do not apply to the network as it is, each with why; those of which there is
+        a result are left out."""
+        found = [each for each in self.kept() if not _is_changed(each)]
         done = {each.analysis for each in found if each.reason is None}
         return {each.analysis: each.reason for each in found if each.reason is not None and each.analysis not in done}
 
@@ -382,3 +383,8 @@ def task_arrays(path: Path, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
         if name not in found or describe(found[name]) != description:
             raise RunError(f"{file} does not hold the {name} that the run was trained on: {remedy}")
     return {name: found[name] for name in wanted}
+
+
+def _is_changed(each: Kept) -> bool:
+    """Whether it is of the network under interventions."""
+    return each.made is not None and bool(each.made.origin.interventions)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from rnnscope.maps import CompleteMap, StateMap, complete, wrap
+from rnnscope.maps.cached_model import is_cached_model
 from rnnscope.maps.called_cell import is_called_cell
 from rnnscope.maps.torch_modules import is_torch_recurrent
 from rnnscope.maps.wrap import Steps
@@ -314,7 +315,7 @@ def _map_of(system: Any) -> CompleteMap:
         return system.map()
     if isinstance(system, StateMap):
         return complete(system)
-    if is_torch_recurrent(system) or isinstance(system, Steps) or is_called_cell(system):
+    if is_torch_recurrent(system) or isinstance(system, Steps) or is_cached_model(system) or is_called_cell(system):
         return wrap(system)
     raise TypeError(
         f"cannot see a state in a {type(system).__name__}: give a Run, a Network, torch's RNN, GRU or LSTM "

@@ -61,6 +61,16 @@ def foreign(name: str) -> rs.Subject:
     return rs.Subject(rs.wrap(cell, readout=seeded(nn.Linear, 5, task.output_size)), task, name)
 
 
+def mamba(task: tasks.Task) -> rs.Subject:
+    """A language model whose state is in its cache: two layers of two channels."""
+    from transformers import MambaConfig, MambaForCausalLM
+
+    settings = {"hidden_size": 2, "state_size": 2, "num_hidden_layers": 2, "expand": 1, "conv_kernel": 2}
+    config = MambaConfig(vocab_size=task.input_size, time_step_rank=1, pad_token_id=None, **settings)
+    config.bos_token_id = config.eos_token_id = None
+    return rs.Subject(rs.wrap(seeded(MambaForCausalLM, config)), task, "Mamba")
+
+
 def random_start(n: int, rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((n, 2))
 
@@ -88,6 +98,7 @@ SYSTEMS: dict[str, Callable[[], object]] = {
     "a cell of another make with an output": lambda: foreign("MCLSTMCell"),
     "a cell of another make without second derivatives": lambda: foreign("DSGUCell"),
     "an encoder": lambda: EncodedMap(rs.wrap(seeded(nn.GRU, 2, 4)), seeded(nn.Linear, 1, 2), 1),
+    "a Mamba": lambda: mamba(tasks.NextSymbol("golden-mean")),
     "several heads": lambda: with_task(cells.GRU(5), tasks.Parity([2, 3])),
     "analogue": lambda: with_task(cells.LSTM(3), tasks.DelayedMatchEpochs()),
     "next symbol": lambda: with_task(cells.GRU(5), tasks.NextSymbol("golden-mean")),

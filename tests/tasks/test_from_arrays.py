@@ -194,7 +194,7 @@ def nan_at(array: np.ndarray, *place: int) -> np.ndarray:
         ({"held_out": np.arange(N)}, "held_out must be a share, or True or False for each of the 40 trials"),
         ({"inputs": INPUTS[:1], "targets": OUTPUTS[:1]}, "held_out = 0.2 of 1 trial leaves none to train on"),
         ({"threshold": 1.5}, r"threshold = 1.5 lies outside \(0, 1\]"),
-        ({"thresh": 1.5}, "unexpected_keyword_argument"),
+        ({"thresh": 1.5}, "unknown setting 'thresh'; known: inputs, "),
     ],
 )
 def test_bad_input_is_told(given, message):

@@ -18,6 +18,7 @@ from rnnscope.analyses.fixed_points.manifolds.result import KINDS, NO_DRIFT, Mar
 from rnnscope.analyses.fixed_points.manifolds.slow_manifold import (
     EXACT,
     N_SETTLING,
+    Budget,
     Gap,
     Limits,
     Traced,
@@ -33,7 +34,7 @@ from rnnscope.cost import Cost
 from rnnscope.maps import CompleteMap, HeldInput
 from rnnscope.numerics import linalg
 from rnnscope.numerics.pieces import joined
-from rnnscope.question import InputRows, InputVector, Level, Part, Seed, Whole
+from rnnscope.question import Count, InputRows, InputVector, Level, Part, Seed, Whole
 from rnnscope.registry import Uses, analysis
 from rnnscope.subjects.subject import Subject
 
@@ -51,7 +52,7 @@ FLAT = 0.1
     title="Continuous attractors",
     group=FIXED_POINTS,
     uses={"fixed_points": Uses("fixed_points")},
-    quick={"settle": 50, "spacing": 0.25, "n_points": 16},
+    quick={"settle": 50, "spacing": 0.25, "n_points": 16, "budget": 1000},
     cost=Cost("light", "fixed and slow points x units^3, and with a manifold its points", manifolds_cost),
 )
 def marginal_manifolds(
@@ -66,6 +67,7 @@ def marginal_manifolds(
     spacing: Part = 0.05,
     n_points: Annotated[int, Ge(8)] = 128,
     shortest: Level = 0.5,
+    budget: Count = 10_000,
     seed: Seed = 0,
 ) -> MarginalManifolds:
     """Find line, ring and plane attractors, exact or nearly so, and how the state drifts along them.
@@ -99,6 +101,8 @@ def marginal_manifolds(
         n_points: how many points to put on each line or ring, and about how many on a plane; with fewer than 8 one
             cannot be distinguished from the other.
         shortest: what is shorter than this, in units of the scale, is no manifold but a marginal point on its own.
+        budget: how many places to look at in all on the way, each some Newton steps, from whatever point it began. What
+            is left then is not followed, and the summary says so.
         seed: for the search.
 
     Raises:
@@ -119,7 +123,8 @@ def marginal_manifolds(
     with np.errstate(all="ignore"), linalg.one_thread():
         seeds = _seeds(state_map, found, conditions, slow_too, settle, margin, max_drift * scale)
         limits = _limits(state_map, found, seeds, margin, max_drift, spacing)
-        manifolds, label = _follow_all(state_map, found, seeds, limits, n_points, shortest * scale)
+        left = Budget(budget)
+        manifolds, label, unfollowed = _follow_all(state_map, found, seeds, limits, n_points, shortest * scale, left)
         # An empty one gives the shapes where there is none.
         empty = Traced(np.empty((0, state_map.state_size)), np.empty((0, state_map.state_size, 1)), False, ())
         parts = [_at_points(HeldInput(state_map, found.held_inputs[c]), m, near) for m, c, near in manifolds]
@@ -153,6 +158,8 @@ def marginal_manifolds(
             pca_dimension=np.array([_pca_dimension(m) for m in traced], np.int64),
             largest_gap=np.array([_largest_gap(m) for m in traced]),
             ends=tuple(m.ends for m in traced),
+            stopped_after=budget if unfollowed or any("stopped" in m.ends for m in traced) else 0,
+            unfollowed=unfollowed,
         ),
         scale=scale,
     )
@@ -194,25 +201,37 @@ def _seeds(
 
 
 def _follow_all(
-    state_map: CompleteMap, found: FixedPoints, seeds: _Beginnings, limits: Limits, n_points: int, shortest: float
-) -> tuple[list[tuple[Traced, int, float]], Integer[np.ndarray, " found"]]:
+    state_map: CompleteMap,
+    found: FixedPoints,
+    seeds: _Beginnings,
+    limits: Limits,
+    n_points: int,
+    shortest: float,
+    budget: Budget,
+) -> tuple[list[tuple[Traced, int, float]], Integer[np.ndarray, " found"], int]:
     """(manifolds with the rows of their inputs and how near to 1 their eigenvalues are, the longest first; for every
-    seed its manifold, or -1)."""
+    seed its manifold, or -1; from how many of these nothing was followed, or not far enough, for want of budget)."""
     manifolds: list[tuple[Traced, int, float]] = []
     label = np.full(len(seeds.points), UNSEEN)
-    n_slow = seeds.gap.n_slow
+    n_slow, unfollowed = seeds.gap.n_slow, 0
     for row in np.lexsort((seeds.distance, n_slow, seeds.condition)):
         condition = int(seeds.condition[row])
         if n_slow[row] not in KINDS or label[row] != UNSEEN:
             continue
+        if budget.is_spent:
+            unfollowed += 1
+            continue
         held = HeldInput(state_map, found.held_inputs[condition])
         rate = float(seeds.gap.rate[row])
         here = replace(limits, margin=limits.margin * rate, fastest=limits.fastest * rate)
-        traced = trace(held, seeds.points[row], int(n_slow[row]), here, n_points)
+        traced = trace(held, seeds.points[row], int(n_slow[row]), here, n_points, budget)
         if traced is None:
             continue
         same = [i for i, (m, c, _) in enumerate(manifolds) if c == condition and _overlap(traced, m, limits)]
         long = _extent(traced) >= max(shortest, limits.tolerance) and _apart(held, traced, limits.margin)
+        if "stopped" in traced.ends and not long and not same:
+            unfollowed += 1  # nobody knows how long it is
+            continue
         name = same[0] if same else len(manifolds) if long else ALONE
         left = np.flatnonzero((label == UNSEEN) & (seeds.condition == condition))
         label[left[_belongs(seeds.points[left], traced, limits)]] = name
@@ -221,7 +240,7 @@ def _follow_all(
             manifolds.append((traced, condition, here.margin))
     order = sorted(range(len(manifolds)), key=lambda i: -_extent(manifolds[i][0]))
     place = np.append(np.argsort(order), [-1, -1]).astype(np.int64)  # the last two for ALONE and UNSEEN
-    return [manifolds[i] for i in order], place[label]
+    return [manifolds[i] for i in order], place[label], unfollowed
 
 
 def _settled(

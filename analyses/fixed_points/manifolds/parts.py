@@ -90,9 +90,15 @@ class ManifoldTrust:
         largest_gap: of each manifold, the largest distance from a point to the next (of a plane: to its nearest).
         ends: why each was not followed further, for a line at its first and its last point: "edge" (of the domain or
             of where starts were), "margin" (an eigenvalue leaves the margin), "drift" (faster than `max_drift`),
-            "lost" (a fold, or a turn too sharp), "full" (more points than allowed). None for a ring.
+            "lost" (a fold, or a turn too sharp), "full" (more points than allowed), "stopped" (the budget was
+            spent). None for a ring.
+        stopped_after: the budget, where it was spent before all was followed; 0 where it was enough. Results that were
+            saved before there was one have 0.
+        unfollowed: from how many marginal points nothing was followed, or not far enough, since it was spent.
     """
 
     pca_dimension: Integer[np.ndarray, " manifold"]
     largest_gap: Float[np.ndarray, " manifold"]
     ends: tuple[tuple[str, ...], ...]
+    stopped_after: int = 0
+    unfollowed: int = 0

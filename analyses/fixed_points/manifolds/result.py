@@ -118,9 +118,17 @@ class MarginalManifolds(Result):
         seeds = self.seeds
         alone = seeds.directions[(seeds.directions > 0) & (seeds.manifold < 0)]
         many = int((alone > max(KINDS)).sum())
+        stopped = ""
+        if self.trust.stopped_after:
+            rest = f", with {self.trust.unfollowed} marginal points not followed to their ends" * bool(
+                self.trust.unfollowed
+            )
+            stopped = f"; stopped after {self.trust.stopped_after} places on the way{rest}"
         slower = f"{many} with more than {max(KINDS)} slow directions"
         if not len(self):
-            short = f", on no manifold longer than {seeds.shortest * self.scale:.2g}" if len(alone) > many else ""
+            known = len(alone) - self.trust.unfollowed > many
+            short = f", on no manifold longer than {seeds.shortest * self.scale:.2g}" if known and not stopped else ""
+            short += stopped
             found = (
                 f"no continuous attractor seen: {len(alone)} of {len(seeds)} fixed, slow and settled points "
                 f"are marginal{f' ({slower})' if many else ''}{short}"
@@ -142,9 +150,10 @@ class MarginalManifolds(Result):
         names = ("fixed points", "slow points", "settled states")
         counts = [f"{k} of {n} {name}" for k, n, name in zip(on, seeds.n_found, names, strict=True) if n]
         parts.append(f"{', '.join(counts)} are on {'it' if len(self) == 1 else 'them'}")
-        if len(alone):
-            parts.append(f"{len(alone)} marginal on their own{f' ({slower})' if many else ''}")
-        return "; ".join(parts)
+        n_alone = len(alone) - self.trust.unfollowed
+        if n_alone > 0:
+            parts.append(f"{n_alone} marginal on their own{f' ({slower})' if many else ''}")
+        return "; ".join(parts) + stopped
 
     def _describe(self, i: int) -> str:
         mine, zeros = self.manifold == i, self.zeros.stable[self.zeros.manifold == i]
@@ -166,7 +175,7 @@ class MarginalManifolds(Result):
         if self.trust.pca_dimension[i] != self.dimension[i]:
             by_pca = self.trust.pca_dimension[i]
             text += f", its dimension is unsure ({self.dimension[i]} by eigenvalues, {by_pca} by PCA)"
-        return text + (", not covered to its ends" if "full" in self.trust.ends[i] else "")
+        return text + (", not covered to its ends" if {"full", "stopped"} & set(self.trust.ends[i]) else "")
 
     def figure(self) -> "go.Figure":
         """The manifolds in their first two principal components, with arrows along the drift, and the drift against

@@ -71,6 +71,20 @@ class Limits:
     tolerance: float
 
 
+@dataclass
+class Budget:
+    """How many places may still be looked at, on all manifolds together."""
+
+    left: int
+
+    def spend(self, n: int = 1) -> None:
+        self.left -= n
+
+    @property
+    def is_spent(self) -> bool:
+        return self.left <= 0
+
+
 @dataclass(frozen=True)
 class Traced:
     """A manifold.
@@ -80,7 +94,8 @@ class Traced:
         tangents: orthonormal directions along it at each; of a line or ring the one that points ahead.
         closed: whether it is a ring.
         ends: why it was not followed further: "edge" of the region or domain, "margin" (an eigenvalue leaves it),
-            "drift" (faster than the limit), "lost" (no point of the manifold found), "full" (too many points).
+            "drift" (faster than the limit), "lost" (no point of the manifold found), "full" (too many points),
+            "stopped" (the budget is spent).
     """
 
     points: Points
@@ -133,17 +148,22 @@ def gap_at(values: Num[np.ndarray, "point eigenvalue"], margin: float) -> Gap:
 
 
 def trace(
-    state_map: CompleteMap, seed: Float[np.ndarray, " unit"], d: int, limits: Limits, n_points: int
+    state_map: CompleteMap,
+    seed: Float[np.ndarray, " unit"],
+    d: int,
+    limits: Limits,
+    n_points: int,
+    budget: Budget,
 ) -> Traced | None:
     """The manifold of d dimensions through a point: a line or ring as `n_points` at equal distances, one of more
     dimensions as about so many all over it; None where no point of it is near."""
     if d > 1:
         coarse = replace(limits, step=max(limits.step, 1.2 * limits.radius / n_points ** (1 / d)))
-        return _cover(state_map, seed, d, coarse, 4 * n_points)
-    line = _trace_line(state_map, seed, limits)
+        return _cover(state_map, seed, d, coarse, 4 * n_points, budget)
+    line = _trace_line(state_map, seed, limits, budget)
     if line is None or len(line.points) < 2:
         return line
-    ring = None if line.closed else _close(state_map, line, n_points, limits)
+    ring = None if line.closed else _close(state_map, line, n_points, limits, budget)
     return _spread_evenly(state_map, line, n_points, limits) if ring is None else ring
 
 
@@ -154,17 +174,18 @@ def arc_lengths(points: Points, tangents: Points) -> Float[np.ndarray, " segment
     return np.linalg.norm(np.diff(points, axis=0), axis=1) / np.sinc(turn / (2 * np.pi))
 
 
-def _trace_line(state_map: CompleteMap, seed: np.ndarray, limits: Limits) -> Traced | None:
+def _trace_line(state_map: CompleteMap, seed: np.ndarray, limits: Limits, budget: Budget) -> Traced | None:
+    budget.spend()
     jacobian = state_map.jacobian(seed[None], np.empty((1, 0)))[0]
     slowest = _slow_subspace(jacobian, 1)
     x, basis, tangent, why = _advance_line(state_map, seed, slowest, slowest[:, 0], limits, limits.step)
     if why:
         return None
     begin = x, basis, tangent
-    ahead, end, closed = _follow(state_map, begin, limits)
+    ahead, end, closed = _follow(state_map, begin, limits, budget)
     if closed:
         return _joined([begin, *ahead], True, ())
-    behind, start, closed = _follow(state_map, (x, basis, -tangent), limits)
+    behind, start, closed = _follow(state_map, (x, basis, -tangent), limits, budget)
     behind = [(*place[:2], -place[2]) for place in reversed(behind)]
     return _joined([*behind, begin], True, ()) if closed else _joined([*behind, begin, *ahead], False, (start, end))
 
@@ -176,12 +197,15 @@ def _joined(places: list[Place], closed: bool, ends: tuple[str, ...]) -> Traced:
     return Traced(np.stack([p[0] for p in places]), np.stack([p[2] for p in places])[..., None], closed, ends)
 
 
-def _follow(state_map: CompleteMap, begin: Place, limits: Limits) -> tuple[list[Place], str, bool]:
+def _follow(state_map: CompleteMap, begin: Place, limits: Limits, budget: Budget) -> tuple[list[Place], str, bool]:
     """(places ahead of `begin`, why it ends there, whether it came back)."""
     x, basis, tangent = begin
     places: list[Place] = []
     step, travelled = limits.step, 0.0
     while len(places) < MOST_STEPS:
+        if budget.is_spent:
+            return places, "stopped", False
+        budget.spend()
         smallest = step <= limits.step / 2**HALVINGS
         new, new_basis, new_tangent, why = _advance_line(state_map, x + step * tangent, basis, tangent, limits, step)
         if not why and new_tangent @ tangent < (KINK_TURN if smallest else MOST_TURN):
@@ -244,7 +268,7 @@ def _spread_evenly(state_map: CompleteMap, traced: Traced, n_points: int, limits
     return Traced(x, ways[..., None], traced.closed, traced.ends)
 
 
-def _close(state_map: CompleteMap, line: Traced, n_points: int, limits: Limits) -> Traced | None:
+def _close(state_map: CompleteMap, line: Traced, n_points: int, limits: Limits, budget: Budget) -> Traced | None:
     """A line that ended close to its start, closed to a ring and let go to where the network takes it, at right angles
     to itself (the string method; E, Ren & Vanden-Eijnden, J. Chem. Phys. 126, 2007); None where that is no slow
     manifold. It leads through weak foci, where no real direction is slow, but along attracting rings alone."""
@@ -255,6 +279,9 @@ def _close(state_map: CompleteMap, line: Traced, n_points: int, limits: Limits) 
     if pieces[-1] > CLOSABLE * pieces[:-1].sum():
         return None
     for turn in range(MOST_RELAXATIONS):
+        if budget.is_spent:
+            return None
+        budget.spend()
         if turn % 10 == 0:  # equal distances again
             along = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(x, axis=0), axis=1)))
             if not (np.isfinite(along[-1]) and (np.diff(along) > 0).all()):
@@ -281,17 +308,21 @@ def _close(state_map: CompleteMap, line: Traced, n_points: int, limits: Limits) 
     return Traced(x, tangents[..., None], True, ()) if inside and all(slow) else None
 
 
-def _cover(state_map: CompleteMap, seed: np.ndarray, d: int, limits: Limits, most: int) -> Traced | None:
+def _cover(
+    state_map: CompleteMap, seed: np.ndarray, d: int, limits: Limits, most: int, budget: Budget
+) -> Traced | None:
     """Points about `limits.step` apart in all slow directions, `most` at most."""
     points, bases, why = _advance_sheet(state_map, seed[None], _subspaces(state_map, seed[None], d), limits)
     if why[0]:
         return None
     front, ends = np.array([0]), set()
-    while len(front) and len(points) < most:
+    budget.spend()
+    while len(front) and len(points) < most and not budget.is_spent:
         sides = np.concatenate([bases[front], -bases[front]], 2).swapaxes(1, 2)  # (front, side, unit)
         parent = np.repeat(front, 2 * d)
         ahead = points[parent] + limits.step * sides.reshape(len(parent), -1)
         fresh = _apart(ahead, points, 0.75 * limits.step)[: most - len(points)]
+        budget.spend(len(fresh))
         new, new_bases, why = _advance_sheet(state_map, ahead[fresh], bases[parent[fresh]], limits)
         ends |= set(filter(None, why))
         kept = np.flatnonzero([not reason for reason in why])
@@ -299,7 +330,7 @@ def _cover(state_map: CompleteMap, seed: np.ndarray, d: int, limits: Limits, mos
         front = len(points) + np.arange(len(kept))
         points, bases = np.concatenate([points, new[kept]]), np.concatenate([bases, new_bases[kept]])
     if len(front):
-        ends.add("full")
+        ends.add("full" if len(points) >= most else "stopped")
     return Traced(points, bases, False, tuple(sorted(ends)))
 
 

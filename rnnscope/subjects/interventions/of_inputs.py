@@ -4,15 +4,14 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from pydantic.dataclasses import dataclass
 
 from rnnscope.subjects.interventions.description import described
 from rnnscope.subjects.interventions.of_state import Situation
 from rnnscope.subjects.interventions.place import Numbers
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class MixInputs:
     """Show own x + other x' in place of x.
 

@@ -13,13 +13,12 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import model_validator
-from pydantic.dataclasses import dataclass
 
 from rnnscope.maps.layout import Part
 from rnnscope.numerics.affine import Affine
 from rnnscope.subjects.interventions.description import described
 from rnnscope.subjects.interventions.place import Numbers, Place, Rows, Vector, over, place
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 
 @plain_dataclass(eq=False)
@@ -81,7 +80,7 @@ class OfState(Protocol):
         ...
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class Ablate:
     """Take units, or a subspace, out: what lies there is replaced after every step.
 
@@ -121,7 +120,7 @@ class Ablate:
         return there.replaced(situation.mean() if self.to == "mean" else np.zeros(there.state_size))
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class Clamp:
     """Hold units, or the coordinates along directions, at a value.
 
@@ -164,7 +163,7 @@ class Clamp:
         return Affine(there.scaled(0.0), there.filled(np.resize(values, there.size)))
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class Steer:
     """Push the state: a vector is added after every step.
 
@@ -189,7 +188,7 @@ class Steer:
         return Affine(np.ones(len(push)), self.strength * push)
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class Gain:
     """Multiply units, or what lies in a subspace, by a factor, after every step.
 
@@ -217,7 +216,7 @@ class Gain:
         return Affine(there.scaled(self.factor), np.zeros(there.state_size))
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class Patch:
     """Put what the intact network has in units or a subspace, in another trial or at another step, in their place.
 
@@ -291,7 +290,7 @@ class Patch:
                 )
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class Noise:
     """Add Gaussian noise to units, or within a subspace, after every step, afresh in every trial.
 

@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import torch
 from pydantic import Field, model_validator
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from rnnscope.maps import CellMap, CompleteMap, EncodedMap
 from rnnscope.subjects.interventions.description import described
 from rnnscope.subjects.interventions.place import Numbers
 from rnnscope.subjects.not_applicable import NotApplicable
-from rnnscope.tasks.settings import SETTINGS
+from rnnscope.tasks.settings import settings_class
 
 Role = Literal["recurrent", "input", "bias", "time constants"]
 # What the parameters of cells are, by the last of their names; of a stack of torch's, every layer is a cell.
@@ -89,7 +88,7 @@ def change_cells(cells: Sequence[nn.Module], n_units: Sequence[int], interventio
                 intervention.change(cell, n, number)
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class Perturb:
     """Add Gaussian noise to parameters, each by the same share of its Frobenius norm.
 
@@ -119,7 +118,7 @@ class Perturb:
             value += noise * (self.relative * value.norm() / noise.norm().clamp(min=1e-30))
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class Cut:
     """Cut connections within a layer: the weights from some units to some are zero, of every gate.
 
@@ -146,7 +145,7 @@ class Cut:
         blocks[:, rows[:, None], columns] = 0
 
 
-@dataclass(frozen=True, repr=False, config=SETTINGS)
+@settings_class(repr=False)
 class Rewire:
     """Move connections: the weights of a share of the connections between different units change places at random, in
     every gate in its own way. Their sizes stay what they were, and so does what a unit does to itself.

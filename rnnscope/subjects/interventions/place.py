@@ -36,8 +36,17 @@ def _one_or_several(value: Any) -> Any:
 
 # The settings that interventions share: a whole number or several, numbers, rows of numbers.
 Numbers = Annotated[tuple[int, ...], BeforeValidator(_one_or_several)]
-Vector = Annotated[tuple[float, ...], BeforeValidator(_tuples)]
-Rows = Annotated[tuple[tuple[float, ...], ...], BeforeValidator(lambda v: _rows(_tuples(v)))]
+Vector = Annotated[tuple[float, ...], BeforeValidator(lambda v: _several(v, "[0.5, -1.0]"))]
+Rows = Annotated[
+    tuple[tuple[float, ...], ...], BeforeValidator(lambda v: _rows(_several(v, "[[1.0, 0.0], [0.0, 1.0]]")))
+]
+
+
+def _several(value: Any, example: str) -> Any:
+    found = _tuples(value)
+    if found is not None and not isinstance(found, tuple):
+        raise ValueError(f"must be numbers, as {example}, got {value!r:.60}")
+    return found
 
 
 def _rows(value: Any) -> Any:

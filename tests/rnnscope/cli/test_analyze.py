@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rnnscope as rs
@@ -250,3 +251,86 @@ def test_a_plan_is_a_table_and_nothing_else(run_cli, train, tmp_path):
     code, _, err = run_cli("analyze", run.path, "--plan", "--set", "fixed_points.n_starts=0")
     assert code == 2
     assert "n_starts must be at least 1, got 0" in err
+
+
+# --- interventions ----------------------------------------------------------------------------------------------
+
+
+CUT = '[[interventions]]\nkind = "Ablate"\nunits = [1]\n\n[[interventions]]\nkind = "Gain"\nfactor = 0.5\n'
+
+
+def test_a_run_is_looked_at_under_interventions(run_cli, train, tmp_path):
+    run, file = train(tmp_path, "--set", "cell.units=4"), tmp_path / "cut.toml"
+    file.write_text(CUT)
+    few = ("--only", "fixed_points", "--set", "fixed_points.n_starts=16")
+    for under in ((), ("--under", file)):
+        code, _, err = run_cli("analyze", run.path, *few, *under)
+        assert code == 0, err
+    changes = [rs.interventions.Ablate(units=[1]), rs.interventions.Gain(0.5)]
+    kept = run.result("fixed_points", interventions=changes, n_starts=16)
+    by_hand = ANALYSES["fixed_points"].on(rs.as_subject(run).under(*changes), n_starts=16)
+    np.testing.assert_array_equal(kept.points, by_hand.points)
+    assert (kept.points[:, 1] == 0).all()
+    intact = run.result("fixed_points", n_starts=16)
+    assert not (intact.points[:, 1] == 0).any()
+    code, out, _ = run_cli("show", run.path, "fixed_points")
+    (line,) = (line for line in out.splitlines() if "Ablate" in line)
+    assert line.startswith("  n_starts=16, under Ablate(units=(1,)), Gain(factor=0.5) (")
+    code, out, _ = run_cli("show", run.path, "fixed_points", "--json")
+    found = [tuple(each["interventions"]) for each in json.loads(out)["answers"]]
+    assert sorted(found) == [(), ("Ablate(units=(1,))", "Gain(factor=0.5)")]
+    code, out, _ = run_cli("analyze", run.path, *few, "--missing", "--under", file)
+    assert "nothing is missing" in out
+    code, out, _ = run_cli("analyze", run.path, *few, "--plan", "--under", file)
+    assert (code, "fixed_points" in out) == (0, True)
+
+
+def test_what_changes_in_time_is_refused_by_what_asks_for_a_map(run_cli, train, tmp_path):
+    run, file = train(tmp_path, "--set", "cell.units=4"), tmp_path / "late.yaml"
+    file.write_text("interventions:\n- {kind: Ablate, units: 1, times: [2]}\n")
+    few = ("--only", "lyapunov,state_space", "--under", file)
+    code, out, err = run_cli("analyze", run.path, *few)
+    assert code == 0, err
+    assert "lyapunov (" in out
+    assert "lyapunov" not in run.skipped  # nothing is said of the network as it is
+    assert "not done: lyapunov asks about a map, and under Ablate(units=(1,), times=(2,)) there is none" in out
+    code, out, _ = run_cli("analyze", run.path, *few, "--plan")
+    assert "not applicable" in out
+    assert "not applicable" not in out.split("state_space")[1].splitlines()[0]
+
+
+def test_interventions_reach_the_processes(run_cli, train, tmp_path):
+    paths = [train(tmp_path / name, "--set", "cell.units=4").path for name in ("a", "b")]
+    (tmp_path / "cut.toml").write_text(CUT)
+    code, out, err = run_cli(
+        "analyze", *paths, "-j", 2, "--only", "state_space", "--under", tmp_path / "cut.toml", "--json"
+    )
+    assert code == 0, err
+    for report in json.loads(out):
+        assert report["answers"][0]["interventions"] == ["Ablate(units=(1,))", "Gain(factor=0.5)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[interventions]]\nkind = "Ablat"', "unknown intervention 'Ablat': did you mean 'Ablate'? known: Ablate, "),
+        ('[[interventions]]\nkind = "Ablate"\nunit = 3', "intervention Ablate: unknown setting 'unit'; known: units, "),
+        ('[[interventions]]\nkind = "Ablate"\nunits = "x"', "units: must be a whole number or several, as 3 or [3, 7]"),
+        ('[[interventions]]\nkind = "Gain"\nfactor = "x"', "factor: Input should be a valid number"),
+        ('[[interventions]]\nkind = "Steer"\nvector = "up"', "vector: must be numbers, as [0.5, -1.0], got 'up'"),
+        (CUT + '[[interventions]]\nkind = "Noise"\nscale = -1', "number 3, intervention Noise: scale is a standard"),
+        ("[[interventions]]\nunits = 3", "an intervention needs its kind, one of Ablate, "),
+        ('kind = "Ablate"', "write interventions as tables, [[interventions]] and below it kind"),
+        ('[interventions]\nkind = "Ablate"', "write interventions as tables"),
+        ("[[interventions]]", "an intervention needs its kind"),
+        ('[[interventions]]\nkind = "Ablate"\nunits = [7]', "run: units must be of 0 to 3, got 7"),
+        ('[[interventions]]\nkind = "Clamp"', "intervention Clamp: value: Field required"),
+    ],
+)
+def test_a_mistake_in_an_intervention_is_one_line(run_cli, train, tmp_path, toys, text, message):
+    run, file = train(tmp_path, "--set", "cell.units=4"), tmp_path / "cut.toml"
+    file.write_text(text)
+    code, _, err = run_cli("analyze", run.path, "--under", file)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert message in err
+    assert toys.asked == []

@@ -67,7 +67,7 @@ def test_a_process_that_is_killed_is_reported(runs, monkeypatch):
     """As the kernel does where memory runs out."""
     reports = []
     monkeypatch.setattr(sys, "executable", _script(runs[0].parent / "python", "kill -9 $$"))
-    in_processes([Job("a", str(runs[0]), None, 0, {}, False)], 1, lambda *_: None, reports.append)
+    in_processes([Job("a", str(runs[0]), None, 0, {}, False, [])], 1, lambda *_: None, reports.append)
     assert "was killed, perhaps for want of memory" in reports[0].error
 
 

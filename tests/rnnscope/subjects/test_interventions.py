@@ -1,5 +1,6 @@
 """Interventions do what they say, at the steps that are named, and what they do flows on."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 import rnnscope as rs
-from rnnscope import analyses, cells
+from rnnscope import analyses, cells, tasks
 from rnnscope import interventions as iv
 from rnnscope.maps import CellMap, EncodedMap, keeps_domain
 from rnnscope.tasks import FlipFlop
@@ -462,3 +463,25 @@ def test_the_mean_is_that_of_the_intact_network():
     subject = rs.as_subject(network(cells.GRU(5)))
     pushed = subject.under(iv.Steer(np.ones(5), 0.5))
     np.testing.assert_array_equal(pushed.mean_state(), subject.mean_state())
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: iv.Ablate(unit=3), "Ablate: unknown setting 'unit'; known: units, directions, to, part"),
+        (lambda: iv.Clamp(), "Clamp: value: Field required"),
+        (lambda: iv.Clamp("a"), "Clamp: value: .* number.*, or: must be numbers.* got 'a'"),
+        (lambda: iv.Perturb("a"), "Perturb: relative: .*got 'a'"),
+        (lambda: iv.Noise(-1), "Noise: scale is a standard deviation"),
+        (lambda: cells.GRU("x"), "GRU: units: .*got 'x'"),
+        (lambda: cells.GRU(0), "GRU: units: .*at least 1, got 0"),
+        (lambda: tasks.Parity("x"), "Parity: n: .*'x' is not a whole number"),
+        (lambda: rs.Training(steps="x"), "Training: steps: .*got 'x'"),
+        (lambda: dataclasses.replace(iv.Gain(2.0), factor="q"), "Gain: factor: .*got 'q'"),
+    ],
+)
+def test_settings_that_are_refused_are_one_line(make, told):
+    with pytest.raises(ValueError, match=told) as refused:
+        make()
+    assert "\n" not in str(refused.value)
+    assert "pydantic" not in str(refused.value)
