@@ -157,9 +157,7 @@ def main(wanted: set[str]) -> None:
                 listing.kill()
             if "crowd" in wanted:
                 answers, errors, crossed = crowd(address)
-                print(
-                    f"{BROWSERS} clients for {SECONDS} s: {answers:,} answers, {errors} errors, {crossed} of another run"
-                )
+                print(f"{BROWSERS} clients: {answers:,} answers, {errors} errors, {crossed} of another run")
             if "memory" in wanted:
                 for run in ("large", "small"):
                     urllib.request.urlopen(f"{address}/_scene/{run}").read()

@@ -46,7 +46,6 @@ class Card:
         absent: run -> why there is no file, and how to make it.
         remedy: what helps where the file is damaged.
         wide: whether it needs the whole width of the page.
-        finding: whether its line stands at the head of the page too.
     """
 
     name: str
@@ -59,7 +58,6 @@ class Card:
     absent: Callable[[Run], Missing] = lambda _: Missing("There is nothing to draw yet.")
     remedy: str = "restore it from a copy, or train the run anew"
     wide: bool = False
-    finding: bool = False
 
 
 _DECLARED: dict[str, Card] = {}

@@ -27,7 +27,6 @@ def _card(entry: Analysis, name: str, drawing: Drawing) -> Card:
         absent=lambda run: _not_run(run, entry.name),
         remedy="delete it and redo the analysis",
         wide=entry.wide,
-        finding=first,
     )
 
 

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -85,8 +84,9 @@ import json, sys
 from pathlib import Path
 
 import rnnscope as rs
-from rnnscope.app import create_app, library
-from rnnscope.app.cards import boards, cards
+from rnnscope.app import create_app
+from rnnscope.app.cards import boards, cards, drawing
+from rnnscope.app.pages import dissect
 from rnnscope.cli import main
 
 path = Path(sys.argv[1])
@@ -98,11 +98,12 @@ for command in (["list", "analyses"], ["analyze", path, "--only", "mean_state", 
         assert not ended.code
 client = create_app(path.parent).server.test_client()
 names = ("mean_state", "mean_state-sorted", "learning")
-drawn = {name: library.draw(rs.load_run(path), cards()[name]) for name in names}
+drawn = {name: drawing.draw(rs.load_run(path), cards()[name]) for name in names}
 print(json.dumps({
     "file": rs.__file__,
     "boards": {heading: [card.name for card in board] for heading, board in boards().items()},
-    "layout": client.get("/_dash-layout").get_json(),
+    "listed": dissect._listed(),
+    "asked": {name: client.get(f"/_card/run/{name}").status_code for name in names},
     "drawn": {name: [card.figure["data"][0]["type"], card.summary] for name, card in drawn.items()},
     "made": rs.load_run(path).result("mean_state", n_trials=4).made.settings,
 }))
@@ -126,16 +127,6 @@ def _add(file: Path, text: str, package: Path, line: str) -> None:
         listed.write(line + "\n")
 
 
-def _classes(layout: Any) -> dict[str, str]:
-    """id -> className of all parts of a page."""
-    if isinstance(layout, list):
-        return {name: kind for part in layout for name, kind in _classes(part).items()}
-    if not isinstance(layout, dict):
-        return {}
-    own = layout.get("props", {})
-    return {own.get("id", ""): own.get("className", ""), **_classes(own.get("children"))}
-
-
 def test_one_file_and_one_line_put_an_analysis_and_a_card_on_the_page(house: Path, tmp_path: Path) -> None:
     run = rs.train(Parity(2), Vanilla(4), steps=5, name="run", folder=tmp_path / "runs", progress=False)
     analyses, cards = house / "rnnscope" / "analyses", house / "rnnscope" / "app" / "cards"
@@ -155,14 +146,11 @@ def test_one_file_and_one_line_put_an_analysis_and_a_card_on_the_page(house: Pat
     assert seen["made"] == {"n_trials": 4, "seed": 0}
     assert seen["boards"]["New"] == ["mean_state", "mean_state-sorted"]
     assert seen["boards"]["Even newer"] == ["learning"]
-    classes = _classes(seen["layout"])
-    shown = {name: classes[f"card-{name}"].split() for name in ("mean_state", "mean_state-sorted", "learning")}
-    assert {name: "wide" in card for name, card in shown.items()} == {
+    listed = {card["name"]: card for board in seen["listed"] for card in board["cards"]}
+    assert {name: listed[name]["wide"] for name in ("mean_state", "mean_state-sorted", "learning")} == {
         "mean_state": True, "mean_state-sorted": True, "learning": False,
     }  # fmt: skip
-    assert {"finding-mean_state", "finding-mean_state-sorted", "finding-learning"} & set(classes) == {
-        "finding-mean_state"
-    }
+    assert {*seen["asked"].values()} == {200}, "the page asks for each figure by its name"
     assert seen["drawn"] == {
         "mean_state": ["bar", "With n_trials=4: mean over 4 units"],
         "mean_state-sorted": ["bar", ""],
