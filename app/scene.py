@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.colors
 
 from rnnscope.analyses.automata import Acceptor, Emitter, Predictor
 from rnnscope.analyses.automata.figures.graph import Graph, layout
 from rnnscope.analyses.linked import ROLES, Linked, link_states
 from rnnscope.app import saved_views
+from rnnscope.figures import SEQUENTIAL
 from rnnscope.records.runs import Run, load_run
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject, as_subject
@@ -86,6 +88,7 @@ def scene(run: Run, step: int | None = None) -> dict[str, Any]:
         "ablation": _ablation(results.get("ablate_units"), seen.subject.state_size),
         "loss": _loss(run),
         "views": saved_views.read(run.path),
+        "scale": list(getattr(plotly.colors.sequential, SEQUENTIAL)),
     }
 
 

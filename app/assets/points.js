@@ -31,7 +31,7 @@
             const rows = Array.from({ length: n }, (_, i) => i).filter((i) => points.role[i] === role);
             if (!rows.length) continue;
             roleTraces.push(data.length);
-            data.push({ type: n * points.real.shape[1] > 4000 ? "scattergl" : "scatter", mode: "markers", ...modes(rows), marker: { color: look.colour, symbol: look.flat, size: 5, opacity: 0.6 } });
+            data.push({ type: "scatter", mode: "markers", ...modes(rows), marker: { color: look.colour, symbol: look.flat, size: 5, opacity: 0.6 } });
         }
         chosenTrace = data.length;
         data.push({ type: "scatter", mode: "markers", ...chosen(), marker: { color: R.INK, symbol: "circle-open", size: 11, line: { width: 2 } } });

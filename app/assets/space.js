@@ -3,10 +3,11 @@
     "use strict";
     const R = window.rnnscope, shared = R.shared;
     const MOST_NUMBERS = 40; // points with their numbers beside them; those of more are shown when pointed at
+    const FAINT = "rgba(110,125,140,0.35)", NEAR = 9; // pixels at which a state is pointed at
     const SOME = 40; // trials whose lines are drawn; the points of all others are there
     const place = () => document.getElementById("view-space");
     // Plotly's trace numbers by name, in the order in which `draw` puts them.
-    let traces = {}, stateRows = null;
+    let traces = {}, painted = { rows: [], some: [], buckets: [] }, pointClicked = 0;
 
     const flat = () => shared.look.dims === "2" || shared.scene.axes < 3;
 
@@ -63,7 +64,7 @@
 
     function on(axes, more) {
         const [x, y, z] = axes, bare = (y || x.map(() => 0));
-        return flat() ? { type: "scattergl", x, y: bare, showlegend: false, ...more } : { type: "scatter3d", x, y: bare, z, showlegend: false, ...more };
+        return flat() ? { type: "scatter", x, y: bare, showlegend: false, ...more } : { type: "scatter3d", x, y: bare, z, showlegend: false, ...more };
     }
 
     function pointTraces(scene) {
@@ -136,17 +137,18 @@
         const add = (name, trace) => { traces[name] = data.length; data.push(trace); };
         traces = {};
         const trials = shownTrials(scene), rows = trials.flatMap((i) => ofTrial(scene, i));
-        stateRows = rows;
-        if (layers.has("lines")) {
-            const some = trials.slice(0, SOME).flatMap((i) => ofTrial(scene, i));
-            add("lines", on(coordinates(scene, some, true), { mode: "lines", line: { color: "rgba(110,125,140,0.35)", width: flat() ? 0.8 : 1.5 }, hoverinfo: "skip" }));
+        const colour = colouring(scene);
+        painted = { rows, some: layers.has("lines") ? trials.slice(0, SOME) : [], buckets: buckets(rows, colour, scene) };
+        if (flat()) add("states", on(corners(scene), { mode: "markers", marker: { opacity: 0 }, hoverinfo: "skip" }));
+        else {
+            const some = painted.some.flatMap((i) => ofTrial(scene, i)), all = colours(colour);
+            if (some.length) add("lines", on(coordinates(scene, some, true), { mode: "lines", line: { color: FAINT, width: 1.5 }, hoverinfo: "skip" }));
+            add("states", on(coordinates(scene, rows), {
+                mode: "markers", marker: { ...all, color: rows.map((row) => all.color[row]), size: 1.8, opacity: 0.4 },
+                hovertemplate: "trial %{customdata[0]}, step %{customdata[1]}<extra></extra>",
+                customdata: rows.map((row) => [Math.floor(row / scene.time), row % scene.time]),
+            }));
         }
-        const colour = colouring(scene), all = colours(colour);
-        const marker = { ...all, color: rows.map((row) => all.color[row]), size: flat() ? (rows.length > 2e4 ? 2.5 : 4) : 1.8, opacity: flat() ? 0.6 : 0.4 };
-        add("states", on(coordinates(scene, rows), {
-            mode: "markers", marker, hovertemplate: "trial %{customdata[0]}, step %{customdata[1]}<extra></extra>",
-            customdata: rows.map((row) => [Math.floor(row / scene.time), row % scene.time]),
-        }));
         if (layers.has("connections") && scene.connections) add("connections", connectionTrace(scene));
         if (layers.has("directions") && scene.points.directions.shape[1]) add("directions", directionTrace(scene));
         if (layers.has("points")) for (const trace of pointTraces(scene)) add(trace.name, trace);
@@ -159,7 +161,7 @@
             : { scene: { ...space(title), annotations: numbers(scene, layers), uirevision: kept.uirevision }, margin: { l: 0, r: 0, t: 0, b: 0 } };
         window.Plotly.react(place(), data, R.layout({ ...kept, ...shape, showlegend: layers.has("points") && scene.points.number.length > 0, legend }), {
             ...R.config("state-space"), modeBarButtonsToRemove: ["resetCameraLastSave3d", "hoverClosest3d"], scrollZoom: true,
-        }).then((graph) => { listen(graph); overlay(); });
+        }).then((graph) => { listen(graph); backdrop(); overlay(); });
         note(colour);
     }
 
@@ -193,17 +195,148 @@
         graph.on("plotly_click", (event) => {
             const data = event.points[0].customdata;
             if (!data) return;
+            pointClicked = performance.now();
             if (data.point !== undefined) R.select({ point: data.point === shared.selected.point ? null : data.point });
             else R.select({ trial: data[0], time: data[1] });
         });
         graph.on("plotly_selected", (event) => {
-            if (!event) { R.pick([]); return; }
-            R.pick(event.points.filter((point) => point.curveNumber === traces.states).map((point) => stateRows[point.pointNumber]));
+            R.pick(event ? painted.rows.filter(within(event)) : []);
         });
         graph.on("plotly_deselect", () => R.pick([]));
-        for (const name of ["plotly_relayouting", "plotly_relayout", "plotly_afterplot"]) graph.on(name, overlay);
+        for (const name of ["plotly_relayouting", "plotly_relayout", "plotly_afterplot"]) graph.on(name, () => { backdrop(); overlay(); });
         for (const name of ["wheel", "pointerdown", "pointerup"]) graph.addEventListener(name, follow, { passive: true });
-        graph.addEventListener("pointermove", (event) => { if (event.buttons) follow(); });
+        let down = null;
+        graph.addEventListener("pointermove", (event) => { if (event.buttons) follow(); else pointAt(event); });
+        graph.addEventListener("pointerleave", () => { graph.querySelector(".pointed-at")?.remove(); });
+        graph.addEventListener("pointerdown", (event) => { down = [event.clientX, event.clientY]; }, true);
+        graph.addEventListener("pointerup", (event) => {
+            if (!down || !flat() || Math.hypot(event.clientX - down[0], event.clientY - down[1]) > 3) return;
+            const row = nearestRow(event);
+            // A fixed point that lies there is meant, which plotly reports at about the same time.
+            setTimeout(() => {
+                if (row === null || performance.now() - pointClicked < 200) return;
+                R.select({ trial: Math.floor(row / shared.scene.time), time: row % shared.scene.time });
+            }, 120);
+        }, true);
+    }
+
+    // --- states in the plane, on a canvas below the figure ------------------------------------------------------------
+    // A hundred thousand of them take a few hundredths of a second there. Plotly's WebGL would compile text, which the
+    // page does not allow.
+
+    function corners(scene) {
+        const low = Array(scene.axes).fill(Infinity), high = Array(scene.axes).fill(-Infinity);
+        scene.xyz.forEach((value, i) => {
+            const k = i % scene.axes;
+            if (value < low[k]) low[k] = value;
+            if (value > high[k]) high[k] = value;
+        });
+        return low.map((value, k) => [value, high[k]]);
+    }
+
+    // Rows by colour: changing the colour of the pen costs more than a point.
+    function buckets(rows, { values, classes }, scene) {
+        const found = new Map(), put = (colour, row) => { if (!found.has(colour)) found.set(colour, []); found.get(colour).push(row); };
+        if (classes && classes.length <= R.PALETTE.length) {
+            for (const row of rows) put(values[row] < 0 ? "#BBBBBB" : R.PALETTE[values[row]], row);
+            return found;
+        }
+        let low = Infinity, high = -Infinity;
+        for (const row of rows) { if (values[row] < low) low = values[row]; if (values[row] > high) high = values[row]; }
+        const scale = scene.scale, last = scale.length - 1;
+        for (const row of rows) put(scale[Math.round((last * (values[row] - low)) / (high - low || 1)) || 0], row);
+        return found;
+    }
+
+    function plane(graph) {
+        const { xaxis, yaxis } = graph._fullLayout || {};
+        if (!xaxis || !yaxis) return null;
+        const x0 = xaxis._offset + xaxis.l2p(0), y0 = yaxis._offset + yaxis.l2p(0), scene = shared.scene;
+        const dx = xaxis.l2p(1) - xaxis.l2p(0), dy = yaxis.l2p(1) - yaxis.l2p(0), n = scene.axes, xyz = scene.xyz;
+        return { x: (row) => x0 + dx * xyz[row * n], y: (row) => y0 + dy * (n > 1 ? xyz[row * n + 1] : 0), xaxis, yaxis };
+    }
+
+    function backdrop() {
+        const graph = place(), canvas = sheet(graph, "backdrop"), pen = canvas.getContext("2d");
+        const at = flat() && graph.data ? plane(graph) : null, scene = shared.scene;
+        if (!at) return;
+        pen.save();
+        pen.beginPath();
+        pen.rect(at.xaxis._offset, at.yaxis._offset, at.xaxis._length, at.yaxis._length);
+        pen.clip();
+        pen.strokeStyle = FAINT;
+        pen.lineWidth = 0.8;
+        pen.beginPath();
+        for (const trial of painted.some) ofTrial(scene, trial).forEach((row, k) => (k ? pen.lineTo(at.x(row), at.y(row)) : pen.moveTo(at.x(row), at.y(row))));
+        pen.stroke();
+        const size = painted.rows.length > 2e4 ? 2 : 3.4;
+        pen.globalAlpha = 0.6;
+        for (const [colour, rows] of painted.buckets) {
+            pen.fillStyle = colour;
+            for (const row of rows) pen.fillRect(at.x(row) - size / 2, at.y(row) - size / 2, size, size);
+        }
+        pen.restore();
+    }
+
+    // A canvas of the size of the figure, empty.
+    function sheet(graph, name) {
+        let canvas = graph.querySelector(`.${name}`);
+        if (!canvas) {
+            canvas = document.createElement("canvas");
+            canvas.className = name;
+            if (name === "backdrop") graph.prepend(canvas); else graph.append(canvas);
+        }
+        const ratio = window.devicePixelRatio || 1;
+        canvas.width = graph.clientWidth * ratio;
+        canvas.height = graph.clientHeight * ratio;
+        canvas.getContext("2d").scale(ratio, ratio);
+        return canvas;
+    }
+
+    function nearestRow(event) {
+        const graph = place(), at = flat() && graph.data ? plane(graph) : null;
+        if (!at) return null;
+        const box = graph.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+        let best = null, least = NEAR * NEAR;
+        for (const row of painted.rows) {
+            const distance = (at.x(row) - x) ** 2 + (at.y(row) - y) ** 2;
+            if (distance < least) { least = distance; best = row; }
+        }
+        return best;
+    }
+
+    let asked = 0;
+    function pointAt(event) {
+        cancelAnimationFrame(asked);
+        asked = requestAnimationFrame(() => {
+            const graph = place(), row = nearestRow(event);
+            graph.querySelector(".pointed-at")?.remove();
+            if (row === null) return;
+            const box = graph.getBoundingClientRect(), at = plane(graph), label = document.createElement("div");
+            label.className = "pointed-at";
+            label.textContent = `trial ${Math.floor(row / shared.scene.time)}, step ${row % shared.scene.time}`;
+            label.style.left = `${Math.min(at.x(row) + 8, box.width - 110)}px`;
+            label.style.top = `${at.y(row) - 24}px`;
+            graph.append(label);
+        });
+    }
+
+    // Whether a state lies in a box or a lasso.
+    function within(event) {
+        const scene = shared.scene, n = scene.axes, x = (row) => scene.xyz[row * n], y = (row) => (n > 1 ? scene.xyz[row * n + 1] : 0);
+        if (event.range) {
+            const [[x0, x1], [y0, y1]] = [event.range.x, event.range.y].map((pair) => [Math.min(...pair), Math.max(...pair)]);
+            return (row) => x(row) >= x0 && x(row) <= x1 && y(row) >= y0 && y(row) <= y1;
+        }
+        if (!event.lassoPoints) return () => false;
+        const { x: px, y: py } = event.lassoPoints;
+        return (row) => {
+            let inside = false;
+            for (let i = 0, j = px.length - 1; i < px.length; j = i++) {
+                if (py[i] > y(row) !== py[j] > y(row) && x(row) < ((px[j] - px[i]) * (y(row) - py[i])) / (py[j] - py[i]) + px[i]) inside = !inside;
+            }
+            return inside;
+        };
     }
 
     // --- the selection, on a canvas above the figure --------------------------------------------------------------
@@ -236,18 +369,8 @@
     function overlay() {
         const graph = place(), scene = shared.scene;
         if (!scene || !graph || !graph.data) return;
-        let canvas = graph.querySelector(".overlay");
-        if (!canvas) {
-            canvas = document.createElement("canvas");
-            canvas.className = "overlay";
-            graph.append(canvas);
-        }
-        const ratio = window.devicePixelRatio || 1, width = graph.clientWidth, height = graph.clientHeight;
-        canvas.width = width * ratio;
-        canvas.height = height * ratio;
-        const pen = canvas.getContext("2d"), to = projection(graph), { trial, time, point } = shared.selected;
+        const pen = sheet(graph, "overlay").getContext("2d"), to = projection(graph), { trial, time, point } = shared.selected;
         if (!to) return;
-        pen.scale(ratio, ratio);
         const row = (i) => to(scene.xyz[i * scene.axes], scene.axes > 1 ? scene.xyz[i * scene.axes + 1] : 0, scene.axes > 2 ? scene.xyz[i * scene.axes + 2] : 0);
         const dot = (at, radius, fill, edge, thick) => {
             if (!at) return;
@@ -279,7 +402,7 @@
     function follow() {
         cancelAnimationFrame(following);
         const until = performance.now() + 400;
-        const step = () => { overlay(); if (performance.now() < until) following = requestAnimationFrame(step); };
+        const step = () => { backdrop(); overlay(); if (performance.now() < until) following = requestAnimationFrame(step); };
         step();
     }
 

@@ -252,7 +252,7 @@ def test_the_address_holds_the_view_and_a_saved_one_is_a_short_link(page: Page, 
     _views(shown)
     _wait(shown, "window.rnnscope.shared.unitData?.unit === 1")
     assert _selected(shown) == {"trial": 3, "time": 2, "point": None, "unit": 1, "state": None}
-    assert shown.evaluate("document.getElementById('view-space').data[0].type") == "scattergl"
+    assert shown.evaluate("document.getElementById('view-space').data[0].type") == "scatter"
     shown.evaluate("window.rnnscope.select({ time: 4 })")
     shown.wait_for_url("**time=4**")
     shown.reload()
