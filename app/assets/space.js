@@ -3,7 +3,7 @@
     "use strict";
     const R = window.rnnscope, shared = R.shared;
     const MOST_NUMBERS = 40; // points with their numbers beside them; those of more are shown when pointed at
-    const FAINT = "rgba(110,125,140,0.35)", NEAR = 9; // pixels at which a state is pointed at
+    const FAINT = "rgba(110,125,140,0.3)", NEAR = 9; // pixels at which a state is pointed at
     const SOME = 40; // trials whose lines are drawn; the points of all others are there
     const place = () => document.getElementById("view-space");
     // Plotly's trace numbers by name, in the order in which `draw` puts them.
