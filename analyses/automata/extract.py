@@ -76,6 +76,7 @@ def extract_automaton(
     n_test_words: Annotated[int, Ge(2)] | None = None,
     test_lengths: Sequence[Count] = (50, 100),
     compare: bool = True,
+    slow_points: bool = False,
     seed: Seed = 0,
 ) -> Acceptor | Predictor | Emitter:
     """The finite machine that a network implements, with its fidelity on held-out samples.
@@ -131,6 +132,10 @@ def extract_automaton(
         test_lengths: of the held-out words, besides `length` (moore).
         compare: whether ALERGIA and Baum-Welch learn, too, from the words that a predictor or emitter writes. Of a
             predictor that takes longer than its extraction.
+        slow_points: whether a search goes on where the network does not come to rest within 60 steps as a symbol is held
+            that keeps the machine in a state (moore), for the nearest fixed or slow point (`placement.loops`). Without,
+            `Loops.kind` says of these that none was sought; the summary says nothing of it. It takes about a fifth of
+            the time.
         seed: of words, noise, initial states and k-means.
 
     Raises:
@@ -196,7 +201,7 @@ def extract_automaton(
             None if task is None else task_words(task, reader.alphabet, len(opening), length),
         )
         lengths = np.unique([length, *(n for n in test_lengths if n > length)])
-        return extract_acceptor(reader, task, search, lengths, n_test_words or TEST_WORDS, seed)
+        return extract_acceptor(reader, task, search, lengths, n_test_words or TEST_WORDS, seed, slow_points=slow_points)
     if task is not None and task.loss == "sinkhorn":
         if labels is not None:
             raise ValueError("labels is for networks that read symbols; this task's emits them from its logits")

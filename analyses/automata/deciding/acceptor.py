@@ -39,6 +39,8 @@ def extract_acceptor(
     lengths: Int64[np.ndarray, " length"],
     n_test_words: int,
     seed: int,
+    *,
+    slow_points: bool = False,
 ) -> Acceptor:
     """The Moore machine of a network, with `n_test_words` held-out words of each kind and of these lengths."""
     # A stream of random numbers for each step: words to learn from and words to test with have nothing in common.
@@ -97,7 +99,9 @@ def extract_acceptor(
             repeats=repeats,
             n_led=found.n_led + drawn.n_led,
         ),
-        placement=dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing),
+        placement=dynamics.locate(
+            reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing, seek=slow_points
+        ),
     )
 
 

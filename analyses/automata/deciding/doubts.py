@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from rnnscope.analyses.automata.deciding.choice import agreement, shortest
 from rnnscope.analyses.automata.deciding.exploration import explore
 from rnnscope.analyses.automata.deciding.led_words import Led, follow_outputs
+from rnnscope.analyses.automata.deciding.loop_words import loop_words
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import access_words, draw_trials
 from rnnscope.records.schema1 import FORMERLY
@@ -16,6 +17,7 @@ from rnnscope.tasks.machine import Machine
 
 SPREAD_WORDS, SPREAD_LENGTH = 32, 40  # to measure how far the network's states spread, which these settle to a tenth
 LONGEST_PUMPED = 4
+TO_DRIFT = ("pumped", "loops")  # long repetitions: what a network comes to on these is mostly drift
 RARE_OF = 5  # times as many trials, of which the rarest are read
 LED_WIDTH, LED_DEPTH = 16, 16  # words followed at a time, and symbols added to those that lead to a state
 ALL_SHORT = 4096  # words at most of the greatest length of which all are read
@@ -76,6 +78,8 @@ def ask(
     since = np.maximum.accumulate(np.where(stays, 0, np.arange(length)), axis=1)
     words["sticky"] = np.take_along_axis(drawn, since, 1)
     words["pumped"] = _pumped(k, n_words, lengths, rng)
+    words["loops"] = loop_words(machine, n_words, lengths, rng)
+    words = {kind: each for kind, each in words.items() if len(each)}
     short, shown_short = reader.read_short(ALL_SHORT if k > 1 else length, rng)
     # Those of one length in one go: many short reads take longer.
     long = [kind for kind, each in words.items() if each.shape[1] == length]
@@ -109,7 +113,7 @@ def falsify(
     from every state of the machine (`led_words`). "novel": the shortest word to each state of the network that lies
     apart from all before (`exploration`), and then random symbols: what one word in a million leads to is as near this
     way as any other state. "short": all words of some few symbols. "sticky": each symbol repeated for a while.
-    "pumped": u v v v ... w with short u, v, w.
+    "pumped": u v v v ... w with short u, v, w. "loops": the same of what the machine itself goes round (`loop_words`).
 
     Args:
         asked: words that were drawn and read for this machine (`ask`), from which nothing was learned; None: others.
@@ -138,7 +142,7 @@ def falsify(
 def refuting_words(machine: Machine, asked: Asked, length: int) -> list[tuple[int, ...]]:
     """The shortest beginnings, of up to a length, after which machine and network differ; the shortest first."""
     found: set[tuple[int, ...]] = set()
-    some = [(words, asked.shown[kind]) for kind, words in asked.words.items() if kind != "pumped"]
+    some = [(words, asked.shown[kind]) for kind, words in asked.words.items() if kind not in TO_DRIFT]
     for words, shown in [*some, (asked.near, asked.near_shown)]:
         agrees = agreement(machine, words, shown)[:, : length + 1]
         first = agrees.argmin(1)

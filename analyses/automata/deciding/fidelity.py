@@ -134,9 +134,11 @@ def measure_fidelity(
     counts, longest = np.zeros((2, len(kinds), len(lengths)), np.int64)
     curves, n_read = np.zeros((2, len(kinds), lengths[-1] + 1))
     visits, of_task = np.zeros(machine.n_states), np.zeros(machine.n_states, bool)
-    for row, kind in enumerate(kinds):
-        for words, ends, columns in drawn_words(kind, reader, machine, lengths, n_words, rng, task):
-            agrees = agreement(machine, words, reader.read(words, rng))
+    drawn = [list(drawn_words(kind, reader, machine, lengths, n_words, rng, task)) for kind in kinds]
+    shown = _read_together(reader, [words for each in drawn for words, _, _ in each], rng)
+    for row, (kind, each) in enumerate(zip(kinds, drawn, strict=True)):
+        for words, ends, columns in each:
+            agrees = agreement(machine, words, next(shown))
             for column in columns:
                 end = np.minimum(ends, lengths[column])
                 within = np.arange(agrees.shape[1]) <= end[:, None]
@@ -174,6 +176,20 @@ def measure_fidelity(
         pac=Pac(epsilon=1 - surely, delta=DELTA),
     )
     return Measured(found, visits / visits.sum(), int(of_task.sum()))
+
+
+def _read_together(
+    reader: Reader, words: list[Int64[np.ndarray, "_ _"]], rng: np.random.Generator
+) -> Iterator[Int64[np.ndarray, "word prefix head"]]:
+    """What is shown on each of these, read as few times as there are lengths of words: many short reads take longer."""
+    at: dict[int, list[int]] = {}
+    for i, each in enumerate(words):
+        at.setdefault(each.shape[1], []).append(i)
+    shown: dict[int, np.ndarray] = {}
+    for which in at.values():
+        read = reader.read(np.concatenate([words[i] for i in which]), rng)
+        shown |= dict(zip(which, np.split(read, np.cumsum([len(words[i]) for i in which])[:-1]), strict=True))
+    return (shown[i] for i in range(len(words)))
 
 
 def drift_lengths(
