@@ -48,8 +48,9 @@ def places(
     """Where the network's states lie during each of the `n` states of a machine, without transitions and what keeps
     them."""
     counts = np.bincount(place, minlength=n)
+    order = np.argsort(place, kind="stable")
     sums = np.zeros((n, flat.shape[1]))
-    np.add.at(sums, place, flat)
+    sums[counts > 0] = np.add.reduceat(flat[order], np.searchsorted(place[order], np.flatnonzero(counts)))
     middle = flat.mean(0)
     centres = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], middle)
     far = ((flat - centres[place]) ** 2).sum(1)

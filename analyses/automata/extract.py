@@ -201,7 +201,9 @@ def extract_automaton(
             None if task is None else task_words(task, reader.alphabet, len(opening), length),
         )
         lengths = np.unique([length, *(n for n in test_lengths if n > length)])
-        return extract_acceptor(reader, task, search, lengths, n_test_words or TEST_WORDS, seed, slow_points=slow_points)
+        return extract_acceptor(
+            reader, task, search, lengths, n_test_words or TEST_WORDS, seed, slow_points=slow_points
+        )
     if task is not None and task.loss == "sinkhorn":
         if labels is not None:
             raise ValueError("labels is for networks that read symbols; this task's emits them from its logits")

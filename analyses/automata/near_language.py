@@ -8,6 +8,7 @@ from jaxtyping import Float64, Int64
 from rnnscope.tasks.machine import Machine
 
 MOST_CLASSES = 16  # of what a machine shows: more would need as many tables of chances, and none is rarer by then
+TAIL = 8  # symbols: what is shown after the end of a word is asked for, too
 
 
 class _Chances(NamedTuple):
@@ -18,20 +19,25 @@ class _Chances(NamedTuple):
     share: Float64[np.ndarray, " shown"]
 
 
-def near_language_words(
-    machine: Machine, n_words: int, length: int, rng: np.random.Generator
-) -> Int64[np.ndarray, "word time"]:
-    """Words of this length, the beginnings of which are words of the machine's own language or next to it.
+class NearLanguage(NamedTuple):
+    """Words, and how many symbols each has; what follows these is random."""
+
+    words: Int64[np.ndarray, "word time"]
+    ends: Int64[np.ndarray, " word"]
+
+
+def near_language_words(machine: Machine, n_words: int, length: int, rng: np.random.Generator) -> NearLanguage:
+    """Words of up to so many symbols which are words of the machine's own language or next to it, and go on a little.
 
     Random words hardly ever are in a sparse language, nor do they leave a long word of it late. So what is to be shown
     in the end is drawn first, the more likely the less random symbols lead there; then after how many symbols, of few
     more often than of many; then one of the words of so many symbols after which it is shown, all equally likely. Half
-    of them have one symbol changed, put in or left out. What follows up to `length` is random.
+    of them have one symbol changed, put in or left out. Up to `TAIL` random symbols follow.
     """
     shown, kind = np.unique(machine.outputs, axis=0, return_inverse=True)
     words = rng.integers(machine.n_symbols, size=(n_words, length))
     if len(shown) < 2 or length < 1:
-        return words
+        return NearLanguage(words, rng.integers(length + 1, size=n_words))
     kind = kind.reshape(-1)
     if len(shown) > MOST_CLASSES:
         kept = np.sort(rng.permutation(len(shown))[:MOST_CLASSES])
@@ -42,7 +48,7 @@ def near_language_words(
     _write(words, machine, chances, wanted, ends, rng)
     edited = np.flatnonzero(ends[: n_words // 2])
     _edit(words, edited, rng.integers(ends[edited]), machine.n_symbols, rng)
-    return words
+    return NearLanguage(words, np.minimum(ends + TAIL, length))
 
 
 def _chances(machine: Machine, kind: Int64[np.ndarray, " state"], length: int) -> _Chances:
@@ -107,7 +113,9 @@ def _edit(
     """In each of these rows change the symbol at a place, put one in, or leave it out."""
     hows, fresh = rng.integers(3, size=len(rows)), rng.integers(n_symbols, size=len(rows))
     other = 1 + rng.integers(max(n_symbols - 1, 1), size=len(rows))
-    for row, place, how, symbol, step in zip(*(each.tolist() for each in (rows, places, hows, fresh, other)), strict=True):
+    for row, place, how, symbol, step in zip(
+        *(each.tolist() for each in (rows, places, hows, fresh, other)), strict=True
+    ):
         word = words[row]
         if how == 0:
             word[place] = (word[place] + step) % n_symbols

@@ -36,8 +36,9 @@ def draw_words(
     if distribution in ("border", "near-language"):
         if machine is None:
             raise ValueError(f"{distribution} words are those of a machine: give machine=")
-        draw = _border_words if distribution == "border" else near_language_words
-        return draw(machine, n_words, length, rng)
+        if distribution == "border":
+            return _border_words(machine, n_words, length, rng)
+        return near_language_words(machine, n_words, length, rng).words
     words = rng.integers(n_symbols, size=(n_words, length))
     if distribution == "uniform" or n_symbols == 1:
         return words

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.deciding.choice import agreement
+from rnnscope.analyses.automata.near_language import near_language_words
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import DISTRIBUTIONS, draw_trials, draw_words
 from rnnscope.records.schema1 import FORMERLY
@@ -66,7 +67,8 @@ class Fidelity:
     Attributes:
         distributions: the kinds of test words; see `words.draw_words`. Where trials of the task can be read, "task"
             comes first: trials as they come, each up to its own end, for the first of `lengths`; for each other one
-            trials of that length, if the task draws any (`sample_held_out`).
+            trials of that length, if the task draws any (`sample_held_out`). Words "near-language" have an end, too: of
+            these, `lengths` are the most that is read.
         lengths: of the test words in symbols: the usual length, and longer ones.
         n_test_words: words that were asked for, of each distribution.
         word_counts, word_lengths: how many words of each are read, and how many symbols the longest has. None is no
@@ -135,7 +137,7 @@ def measure_fidelity(
     curves, n_read = np.zeros((2, len(kinds), lengths[-1] + 1))
     visits, of_task = np.zeros(machine.n_states), np.zeros(machine.n_states, bool)
     drawn = [list(drawn_words(kind, reader, machine, lengths, n_words, rng, task)) for kind in kinds]
-    shown = _read_together(reader, [words for each in drawn for words, _, _ in each], rng)
+    shown = _shown(reader, [(words, ends) for each in drawn for words, ends, _ in each], rng)
     for row, (kind, each) in enumerate(zip(kinds, drawn, strict=True)):
         for words, ends, columns in each:
             agrees = agreement(machine, words, next(shown))
@@ -178,18 +180,16 @@ def measure_fidelity(
     return Measured(found, visits / visits.sum(), int(of_task.sum()))
 
 
-def _read_together(
-    reader: Reader, words: list[Int64[np.ndarray, "_ _"]], rng: np.random.Generator
+def _shown(
+    reader: Reader,
+    drawn: list[tuple[Int64[np.ndarray, "_ _"], Int64[np.ndarray, " _"]]],
+    rng: np.random.Generator,
 ) -> Iterator[Int64[np.ndarray, "word prefix head"]]:
-    """What is shown on each of these, read as few times as there are lengths of words: many short reads take longer."""
-    at: dict[int, list[int]] = {}
-    for i, each in enumerate(words):
-        at.setdefault(each.shape[1], []).append(i)
-    shown: dict[int, np.ndarray] = {}
-    for which in at.values():
-        read = reader.read(np.concatenate([words[i] for i in which]), rng)
-        shown |= dict(zip(which, np.split(read, np.cumsum([len(words[i]) for i in which])[:-1]), strict=True))
-    return (shown[i] for i in range(len(words)))
+    """What the network shows on each of these, as far as they go."""
+    whole = [i for i, (words, ends) in enumerate(drawn) if (ends == words.shape[1]).all()]
+    shown = dict(zip(whole, reader.read_together([drawn[i][0] for i in whole], rng), strict=True))
+    for i, (words, ends) in enumerate(drawn):
+        yield shown[i] if i in shown else reader.read_to_ends(words, ends, rng)
 
 
 def drift_lengths(
@@ -231,8 +231,11 @@ def drawn_words(
     The beginning of a random word is a random word, so that one draw stands for all. That of a trial is no trial: those
     that come stand for the first length, and for each other one trials of that length, where the task draws any.
     """
+    longest = int(lengths[-1])
+    if kind == "near-language":
+        yield *near_language_words(machine, n_words, longest, rng), range(len(lengths))
+        return
     if task is None or kind != "task":
-        longest = int(lengths[-1])
         words = draw_words(n_words, longest, machine.n_symbols, kind, rng, machine)
         yield words, np.full(n_words, longest), range(len(lengths))
         return

@@ -167,4 +167,6 @@ def _add_points(
     not_sought = sorted(set(loops.state[(loops.kind == NOT_SOUGHT) & kept].tolist()))
     if not_sought:
         name = f"no rest in {', '.join(f'q{state}' for state in not_sought)} (slow_points=True seeks)"
-        figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker={"symbol": "x-thin-open", "color": "black"})
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name=name, marker={"symbol": "x-thin-open", "color": "black"}
+        )
