@@ -132,10 +132,10 @@ def extract_automaton(
         test_lengths: of the held-out words, besides `length` (moore).
         compare: whether ALERGIA and Baum-Welch learn, too, from the words that a predictor or emitter writes. Of a
             predictor that takes longer than its extraction.
-        slow_points: whether a search goes on where the network does not come to rest within 60 steps as a symbol is held
-            that keeps the machine in a state (moore), for the nearest fixed or slow point (`placement.loops`). Without,
-            `Loops.kind` says of these that none was sought; the summary says nothing of it. It takes about a fifth of
-            the time.
+        slow_points: whether a search goes on where the network does not come to rest within 60 steps as a symbol is
+            held that keeps the machine in a state (moore), for the nearest fixed or slow point (`placement.loops`).
+            Without, `Loops.kind` says of these that none was sought; the summary says nothing of it. It takes about a
+            fifth of the time.
         seed: of words, noise, initial states and k-means.
 
     Raises:

@@ -233,7 +233,8 @@ def drawn_words(
     """
     longest = int(lengths[-1])
     if kind == "near-language":
-        yield *near_language_words(machine, n_words, longest, rng), range(len(lengths))
+        near = near_language_words(machine, n_words, longest, rng)
+        yield near.words, near.ends, range(len(lengths))
         return
     if task is None or kind != "task":
         words = draw_words(n_words, longest, machine.n_symbols, kind, rng, machine)
