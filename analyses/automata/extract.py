@@ -86,12 +86,14 @@ def extract_automaton(
     does both, and puts every word that tells the two machines apart to the network; "auto" asks, and clusters too
     where that leaves any answer wrong. Of all machines tried the one is kept that describes the network's answers
     most briefly (`choice`): neither more words nor a larger budget buy states for its rare errors.
-    Words that random ones miss are sought where the network's outputs lead (`led_words`), in learning and in testing.
+    Words that random ones miss are sought where the network's outputs lead (`led_words`), in learning and in testing;
+    one state is believed only after all words of some symbols, 65,536 at most of the longest, were read. Some of the
+    words that are tested are near the machine's own language (`near_language`) or go round its loops (`loop_words`).
     Where no brief machine is faithful, states lose their price, and the smallest faithful one is taken, or the best;
     but where even that is wrong on most words, the smallest that is right on nearly as many (within 5 % of all words
     and of all prefixes). All that were tried are in `search`, with the front among them. The search is run again with
-    other random words, once where nothing disagrees anywhere, else up to four times, and the summary says how often
-    it found the same.
+    other random words, once where nothing disagrees within `length`, else up to four times, and the summary says how
+    often it found the same.
     Predicting (the task's `predicts_next`, or this argument): the outputs are logits of the next symbol, before the
     first one too, and the network reads the symbol that comes. Visited states are clustered by their futures and
     merged; the number of states is that at which another one would win less than 5e-6 nats a symbol, so that it does

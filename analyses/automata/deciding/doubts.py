@@ -104,7 +104,8 @@ def falsify(
     asked: Asked | None = None,
 ) -> Doubts:
     """Look for disagreement on kinds of words that extraction and fidelity do not use, about `n_words` of each, up to
-    the longest of `lengths`: an extractor that tries long words has to be doubted on long ones.
+    the longest of `lengths`: an extractor that tries long words has to be doubted on long ones. ("led" and "novel" end
+    at the least of them, what follows being random.)
 
     "rare": of many of the task's trials, where one is given, those whose rarest transition is rarest. "covering": the
     shortest word to each state, each symbol, and then every short suffix (as Chow's W-method has it, IEEE Transactions
