@@ -102,7 +102,7 @@ def led(n_states: int, n_led: int, fidelity: Fidelity, doubts: Doubts) -> list[s
         return []
     if _errs(fidelity, doubts):
         return ["the network shows more than one thing, which no machine that was found does"]
-    return [f"of {n_led} words to which the network's outputs lead, none shows anything else"]
+    return [f"no word was found after which the network shows anything else, of {n_led} to which its outputs lead"]
 
 
 def visited(n_states: int, on_task: OnTask | None, fidelity: Fidelity) -> list[str]:
