@@ -90,7 +90,7 @@ def same_after_a_symbol(one: Machine, other: Machine) -> bool:
 def table(rows: list[dict]) -> str:
     """By kind of language, and in all."""
     lines = [
-        "| kind | networks | without an error | of these exact or counted | over 5 seeds the same | 1 or 2 states "
+        "| kind | networks | without an error | of these exact or counted | over all seeds the same | 1 or 2 states "
         "though more | without reserve | wrongly | CPU s, median (largest) |",
         "|---|---|---|---|---|---|---|---|---|",
     ]

@@ -8,10 +8,11 @@ from jaxtyping import Float, Int64
 from rnnscope.analyses.automata.keeping import what_keeps
 from rnnscope.analyses.automata.placement import Arrows, Placement, Plane, Samples
 from rnnscope.analyses.automata.reader import Reader
-from rnnscope.analyses.automata.words import DISTRIBUTIONS, draw_words
+from rnnscope.analyses.automata.words import Distribution, draw_words
 from rnnscope.tasks.machine import Machine
 
-N_WORDS = 30  # of each distribution
+KINDS: tuple[Distribution, ...] = ("uniform", "structured", "border")
+N_WORDS = 30  # of each kind
 MOST_SAMPLES = 20  # network states that are kept of each machine state
 MOST_ARROWS = 200
 HELD = 8  # steps for which the symbol of an arrow is held
@@ -19,21 +20,26 @@ HELD = 8  # steps for which the symbol of an arrow is held
 
 def draw(machine: Machine, length: int, rng: np.random.Generator) -> Int64[np.ndarray, "word time"]:
     """Words to go through the states of a machine that reads."""
-    kinds = [draw_words(N_WORDS, length, machine.n_symbols, kind, rng, machine) for kind in DISTRIBUTIONS]
+    kinds = [draw_words(N_WORDS, length, machine.n_symbols, kind, rng, machine) for kind in KINDS]
     return np.concatenate(kinds)
 
 
 def locate(
-    reader: Reader, machine: Machine, words: Int64[np.ndarray, "word time"], rng: np.random.Generator
+    reader: Reader,
+    machine: Machine,
+    words: Int64[np.ndarray, "word time"],
+    rng: np.random.Generator,
+    *,
+    seek: bool = True,
 ) -> Placement:
     """The network's states while a machine that reads is in each of its states on these words, and what holds it
-    there."""
+    there: with `seek` also where that does not attract (`what_keeps`)."""
     visited = reader.visit(reader.alphabet[words], rng)
     at = np.column_stack([np.full(len(words), machine.initial), machine.run(words)])
     flat, place = visited.reshape(-1, visited.shape[-1]), at.ravel()
     found = places(flat, place, machine.n_states, rng)
     arrows = _trajectories(reader, machine, found)
-    return replace(found, arrows=arrows, loops=what_keeps(reader, machine, flat, place, found, rng))
+    return replace(found, arrows=arrows, loops=what_keeps(reader, machine, flat, place, found, rng, seek=seek))
 
 
 def places(
@@ -42,8 +48,9 @@ def places(
     """Where the network's states lie during each of the `n` states of a machine, without transitions and what keeps
     them."""
     counts = np.bincount(place, minlength=n)
+    order = np.argsort(place, kind="stable")
     sums = np.zeros((n, flat.shape[1]))
-    np.add.at(sums, place, flat)
+    sums[counts > 0] = np.add.reduceat(flat[order], np.searchsorted(place[order], np.flatnonzero(counts)))
     middle = flat.mean(0)
     centres = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], middle)
     far = ((flat - centres[place]) ** 2).sum(1)

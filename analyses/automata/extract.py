@@ -76,6 +76,7 @@ def extract_automaton(
     n_test_words: Annotated[int, Ge(2)] | None = None,
     test_lengths: Sequence[Count] = (50, 100),
     compare: bool = True,
+    slow_points: bool = False,
     seed: Seed = 0,
 ) -> Acceptor | Predictor | Emitter:
     """The finite machine that a network implements, with its fidelity on held-out samples.
@@ -85,12 +86,14 @@ def extract_automaton(
     does both, and puts every word that tells the two machines apart to the network; "auto" asks, and clusters too
     where that leaves any answer wrong. Of all machines tried the one is kept that describes the network's answers
     most briefly (`choice`): neither more words nor a larger budget buy states for its rare errors.
-    Words that random ones miss are sought where the network's outputs lead (`led_words`), in learning and in testing.
+    Words that random ones miss are sought where the network's outputs lead (`led_words`), in learning and in testing;
+    one state is believed only after all words of some symbols, 65,536 at most of the longest, were read. Some of the
+    words that are tested are near the machine's own language (`near_language`) or go round its loops (`loop_words`).
     Where no brief machine is faithful, states lose their price, and the smallest faithful one is taken, or the best;
     but where even that is wrong on most words, the smallest that is right on nearly as many (within 5 % of all words
     and of all prefixes). All that were tried are in `search`, with the front among them. The search is run again with
-    other random words, once where nothing disagrees anywhere, else up to four times, and the summary says how often
-    it found the same.
+    other random words, once where nothing disagrees within `length`, else up to four times, and the summary says how
+    often it found the same.
     Predicting (the task's `predicts_next`, or this argument): the outputs are logits of the next symbol, before the
     first one too, and the network reads the symbol that comes. Visited states are clustered by their futures and
     merged; the number of states is that at which another one would win less than 5e-6 nats a symbol, so that it does
@@ -131,6 +134,10 @@ def extract_automaton(
         test_lengths: of the held-out words, besides `length` (moore).
         compare: whether ALERGIA and Baum-Welch learn, too, from the words that a predictor or emitter writes. Of a
             predictor that takes longer than its extraction.
+        slow_points: whether a search goes on where the network does not come to rest within 60 steps as a symbol is
+            held that keeps the machine in a state (moore), for the nearest fixed or slow point (`placement.loops`).
+            Without, `Loops.kind` says of these that none was sought; the summary says nothing of it. It takes about a
+            fifth of the time.
         seed: of words, noise, initial states and k-means.
 
     Raises:
@@ -196,7 +203,9 @@ def extract_automaton(
             None if task is None else task_words(task, reader.alphabet, len(opening), length),
         )
         lengths = np.unique([length, *(n for n in test_lengths if n > length)])
-        return extract_acceptor(reader, task, search, lengths, n_test_words or TEST_WORDS, seed)
+        return extract_acceptor(
+            reader, task, search, lengths, n_test_words or TEST_WORDS, seed, slow_points=slow_points
+        )
     if task is not None and task.loss == "sinkhorn":
         if labels is not None:
             raise ValueError("labels is for networks that read symbols; this task's emits them from its logits")

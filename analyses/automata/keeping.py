@@ -15,6 +15,7 @@ N_STARTS = 2
 # Steps for which the symbol is held, q at which the network then counts as being at rest (as a fixed point's does), and
 # the largest eigenvalue there: with it the point is nearer than about 1e-9.
 REST_STEPS, AT_REST, ATTRACTED = 60, 1e-20, 0.9
+NOT_SOUGHT = 3  # in `Loops.kinds`
 
 # A point that keeps a state, its kind, its q, and whether it is a stable fixed point.
 _Point = tuple[Float[np.ndarray, " unit"], int, float, bool]
@@ -27,9 +28,12 @@ def what_keeps(
     place: Int64[np.ndarray, " visit"],
     located: Placement,
     rng: np.random.Generator,
+    *,
+    seek: bool = True,
 ) -> Loops | None:
     """For each symbol that keeps the machine where it is, the fixed point at which the network comes to rest from the
-    states it has there, as the symbol is held; else the nearest fixed or slow point that a search finds."""
+    states it has there, as the symbol is held; else the nearest fixed or slow point that a search finds, which takes
+    far longer; without `seek` it is said that none was sought."""
     counts, centres = located.counts, located.centres
     loops = [(s, a) for s, a in np.argwhere(machine.transitions == np.arange(machine.n_states)[:, None]) if counts[s]]
     loops = sorted(loops, key=lambda loop: -counts[loop[0]])[:MOST_LOOPS]
@@ -40,7 +44,11 @@ def what_keeps(
     middle = centres[[state for state, _ in loops]]
     best = _comes_to_rest(reader, flat[rows], symbols, middle)
     left = [row for row, each in enumerate(best) if each is None]
-    for row, each in zip(left, _searched(reader, flat[rows[left]], symbols[left], middle[left]), strict=True):
+    if seek:
+        sought = _searched(reader, flat[rows[left]], symbols[left], middle[left])
+    else:
+        sought = [(middle[row], NOT_SOUGHT, 0.0, False) for row in left]
+    for row, each in zip(left, sought, strict=True):
         best[row] = each
     points, kinds, q, stable = zip(*(each for each in best if each is not None), strict=True)
     states = np.array([state for state, _ in loops])

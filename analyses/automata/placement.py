@@ -69,7 +69,7 @@ class Loops:
         symbol: that symbol; -1 for an emitter, with noise at its mean.
         points: the fixed point of the network under that symbol (kind 0) at which it comes to rest, or else the
             nearest that was found; if there is none, the nearest slow point (kind 1), and else the centre of the state
-            itself (kind 2).
+            itself (kind 2; 3 where the network does not come to rest within 60 steps, and no other was sought).
         kind: which of these it is, as a number in `kinds`.
         q: the speed q of the point.
         stable: whether it is a stable fixed point.
@@ -85,7 +85,7 @@ class Loops:
     stable: Bool[np.ndarray, " loop"] = field(metadata={FORMERLY: "loop_stable"})
     distance: Float[np.ndarray, " loop"] = field(metadata={FORMERLY: "loop_distance"})
     kinds: tuple[str, ...] = field(
-        default=("fixed point", "slow point", "none found"), metadata={FORMERLY: "loop_kinds"}
+        default=("fixed point", "slow point", "none found", "none sought"), metadata={FORMERLY: "loop_kinds"}
     )
 
 

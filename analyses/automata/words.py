@@ -6,14 +6,15 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int64
 
+from rnnscope.analyses.automata.near_language import near_language_words
 from rnnscope.tasks import Task
 from rnnscope.tasks.machine import Machine
 
 # Words and how many symbols of each are the task's.
 TaskWords = Callable[[int, np.random.Generator], tuple[Int64[np.ndarray, "word time"], Int64[np.ndarray, " word"]]]
 LONGEST_PATTERN = 6
-Distribution = Literal["uniform", "structured", "border"]
-DISTRIBUTIONS: tuple[Distribution, ...] = ("uniform", "structured", "border")
+Distribution = Literal["uniform", "structured", "border", "near-language"]
+DISTRIBUTIONS: tuple[Distribution, ...] = ("uniform", "structured", "border", "near-language")
 
 
 def draw_words(
@@ -30,12 +31,14 @@ def draw_words(
     own, from a Dirichlet distribution that favours few symbols, half repetitions of a short pattern, every second of
     these with one symbol changed. Uniform words alone rarely stay within a sparse language: of length 40, one in
     10^12 is all ones. "border", of a `machine`: words that stay where what the machine shows can still change, with
-    one symbol changed somewhere.
+    one symbol changed somewhere. "near-language", of a `machine` too: see `near_language_words`.
     """
-    if distribution == "border":
+    if distribution in ("border", "near-language"):
         if machine is None:
-            raise ValueError("border words are those of a machine: give machine=")
-        return _border_words(n_words, length, machine, rng)
+            raise ValueError(f"{distribution} words are those of a machine: give machine=")
+        if distribution == "border":
+            return _border_words(machine, n_words, length, rng)
+        return near_language_words(machine, n_words, length, rng).words
     words = rng.integers(n_symbols, size=(n_words, length))
     if distribution == "uniform" or n_symbols == 1:
         return words
@@ -126,7 +129,7 @@ def access_words(machine: Machine) -> list[tuple[int, ...]]:
     return [found[state] for state in order]
 
 
-def _border_words(n_words: int, length: int, machine: Machine, rng: np.random.Generator) -> np.ndarray:
+def _border_words(machine: Machine, n_words: int, length: int, rng: np.random.Generator) -> np.ndarray:
     """Walks that never enter a state which cannot be left again, where that can be helped; one symbol changed."""
     transitions, n_symbols = machine.transitions, machine.n_symbols
     trapped = (transitions == np.arange(machine.n_states)[:, None]).all(1)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 from rnnscope.analyses.automata.counting.beyond import beyond
 from rnnscope.analyses.automata.counting.counter_machine import CounterMachine
 from rnnscope.analyses.automata.counting.counters import LEAST_COUNT, machine_of_futures
-from rnnscope.analyses.automata.counting.find_counter import Tried, cost, find_counter, gather
+from rnnscope.analyses.automata.counting.find_counter import LEAST_CHAIN, Tried, cost, find_counter, gather
 from rnnscope.analyses.automata.counting.nested import nested
 from rnnscope.analyses.automata.counting.result import ByDepth, CounterTable, Counting
 from rnnscope.analyses.automata.reader import Reader
@@ -35,6 +35,7 @@ def count(
     truth: Language | Machine | None,
     asked: bool,
     rng: np.random.Generator,
+    right_to: int = 0,
 ) -> Counting | None:
     """What a network does that counts as a counter machine does; None where none was found, or a finite machine has its
     answers, or where it shows more than two classes.
@@ -44,12 +45,13 @@ def count(
         growth: see `Counting`.
         truth: the task's language; where it is a finite machine that fits as well, the network does not count.
         asked: whether what is shown before the first symbol counts.
+        right_to: see `find_counter`.
     """
     start = reader.initial_states(1, rng)
     reader = replace(reader, start=start[0])
     if reader.show(start).shape[-1] != 1:
         return None
-    model = find_counter(reader, machine, asked, rng)
+    model = find_counter(reader, machine, asked, rng, right_to if growth[-1] < LEAST_CHAIN else 0)
     if model is None:
         return None
     deepest = DEPTHS[-1] if len(model.steps) == 1 else DEEPEST_OF_TWO

@@ -57,13 +57,18 @@ class Tried:
         return np.any(self.judged & ~agrees, axis=1)
 
 
-def find_counter(reader: Reader, machine: Machine, asked: bool, rng: np.random.Generator) -> CounterMachine | None:
+def find_counter(
+    reader: Reader, machine: Machine, asked: bool, rng: np.random.Generator, right_to: int = 0
+) -> CounterMachine | None:
     """The counter machine that is best on short words and on its own words of up to depth 8; None where none was found.
 
     Args:
         machine: the finite machine that was found; where it has all short words right and few states, none is sought.
         asked: whether what is shown before the first symbol counts.
+        right_to: the number of symbols up to which the machine is known to have all words right; 0: not known.
     """
+    if right_to >= 2 * LEAST_CHAIN and not _has_chain(machine):
+        return None
     longest = max(words + suffixes for words, suffixes in SCALES)
     seen = read_pool(reader, longest, rng)
     if not np.isin(seen.shown, (0, 1)).all() or not _may_count(machine, seen, asked):
@@ -149,8 +154,18 @@ def cost(tried: Tried, model: CounterMachine | Machine) -> float:
 
 
 def _may_count(machine: Machine, seen: Seen, asked: bool) -> bool:
-    """Whether the finite machine that was found is wrong on short words or, by repeating a symbol, runs through as many
-    states as a counter would."""
+    """Whether the finite machine that was found is wrong on short words or has a chain."""
+    if _has_chain(machine):
+        return True
+    read = seen.lengths > 0
+    ends = machine.run(np.maximum(seen.words[read], 0))[np.arange(read.sum()), seen.lengths[read] - 1]
+    if (machine.outputs[ends, 0] != seen.shown[read]).any():
+        return True
+    return asked and bool(machine.outputs[machine.initial, 0] != seen.shown[0])
+
+
+def _has_chain(machine: Machine) -> bool:
+    """Whether, by repeating a symbol, it runs through as many states as a counter would."""
     at = np.arange(machine.n_states)
     for symbol in range(machine.n_symbols):
         place, met = at, [at]
@@ -159,11 +174,7 @@ def _may_count(machine: Machine, seen: Seen, asked: bool) -> bool:
             met.append(place)
         if any(len(set(row)) >= LEAST_CHAIN for row in np.stack(met, 1).tolist()):
             return True
-    read = seen.lengths > 0
-    ends = machine.run(np.maximum(seen.words[read], 0))[np.arange(read.sum()), seen.lengths[read] - 1]
-    if (machine.outputs[ends, 0] != seen.shown[read]).any():
-        return True
-    return asked and bool(machine.outputs[machine.initial, 0] != seen.shown[0])
+    return False
 
 
 def _simplified(

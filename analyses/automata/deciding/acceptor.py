@@ -9,6 +9,7 @@ from rnnscope.analyses.automata import dynamics
 from rnnscope.analyses.automata.counting import counters
 from rnnscope.analyses.automata.counting.counted import count
 from rnnscope.analyses.automata.counting.result import Counting
+from rnnscope.analyses.automata.deciding.choice import agreement
 from rnnscope.analyses.automata.deciding.distinction import myhill_nerode
 from rnnscope.analyses.automata.deciding.doubts import Asked, Doubts, ask, falsify, refuting_words
 from rnnscope.analyses.automata.deciding.exam import Exam, Found, Search
@@ -25,7 +26,8 @@ from rnnscope.tasks.machine import Machine
 PAIRS = 200  # of words, for compression and distinction
 # Further searches with other words: many where the first was never refuted, which are quick, and one where it was, as
 # the machine then mostly depends on the words; none where it is not faithful anyway. Where neither they nor the search
-# for disagreement refuted anything, and it has found the same, one is enough. How many there were is reported.
+# for disagreement refuted anything within the usual length, and it has found the same, one is enough. How many there
+# were is reported.
 REPEATS, REPEATS_OF_REFUTED, REPEATS_OF_CLEAN = 4, 1, 1
 DRIFT = 4  # times as many symbols as states
 ROUNDS = 3  # of learning from what a search for disagreement finds
@@ -39,6 +41,8 @@ def extract_acceptor(
     lengths: Int64[np.ndarray, " length"],
     n_test_words: int,
     seed: int,
+    *,
+    slow_points: bool = False,
 ) -> Acceptor:
     """The Moore machine of a network, with `n_test_words` held-out words of each kind and of these lengths."""
     # A stream of random numbers for each step: words to learn from and words to test with have nothing in common.
@@ -46,11 +50,11 @@ def extract_acceptor(
     found = find_machine(reader, search, learning)
     n_doubts = max(n_test_words // 2, 2)
     found, drawn = _refined_by_doubts(reader, search, found, n_doubts, lengths, learning)
-    drawn = ask(reader, found.machine, n_doubts, lengths, doubting) if drawn is None else drawn
+    drawn = ask(reader, found.machine, n_doubts, lengths, doubting, found.leads) if drawn is None else drawn
     # Where no trial asks what is shown before the first symbol, the start may show anything.
     asked = task is None or len(reader.opening) > 0
     machine, tried = (found.machine.minimise(empty_word=asked), [m.minimise(empty_word=asked) for m in found.machines])
-    counting = _counting(reader, task, found.machine, doubting)
+    counting = _counting(reader, task, found.machine, _right_to(found.machine, drawn), doubting)
     if not asked:
         reader = replace(reader, empty_word=machine.outputs[machine.initial])
     shown = None if search.of_task is None else task
@@ -97,7 +101,9 @@ def extract_acceptor(
             repeats=repeats,
             n_led=found.n_led + drawn.n_led,
         ),
-        placement=dynamics.locate(reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing),
+        placement=dynamics.locate(
+            reader, machine, dynamics.draw(machine, int(lengths[0]), placing), placing, seek=slow_points
+        ),
     )
 
 
@@ -132,8 +138,9 @@ def _refined_by_doubts(
         return first, None
 
     for _ in range(ROUNDS):
-        asked, far = ask(reader, found.machine, n_words, lengths, rng), DRIFT * found.machine.n_states
-        refuting = [word for word in refuting_words(found.machine, asked, search.length) if len(word) <= far]
+        asked, far = ask(reader, found.machine, n_words, lengths, rng, found.leads), DRIFT * found.machine.n_states
+        new = set(refuting_words(found.machine, asked, search.length)) - set(found.leads.words)
+        refuting = sorted((word for word in new if len(word) <= far), key=lambda word: (len(word), word))
         if not refuting:
             return learned(found, asked)
         usual = Exam.of(reader, search, rng) if usual is None else usual
@@ -157,7 +164,7 @@ def _repeated(reader: Reader, search: Search, found: Found, doubts: Doubts, n_wo
     """The same search with other random words, until it is as sure as it needs to be that the machine hangs on them or
     does not."""
     lengths, others = np.array([search.length]), []
-    clean = found.unrefuted and not doubts.wrong.any()
+    clean = found.unrefuted and not doubts.wrong[:, 0].any()
     for i in range(REPEATS if found.unrefuted else REPEATS_OF_REFUTED):
         rng = np.random.default_rng([seed, 0xA1, i])
         other = find_machine(reader, search, rng)
@@ -174,7 +181,15 @@ def _repeated(reader: Reader, search: Search, found: Found, doubts: Doubts, n_wo
     )
 
 
-def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.random.Generator) -> Counting | None:
+def _right_to(machine: Machine, drawn: Asked) -> int:
+    """The number of symbols up to which the machine has all words right; 0 where it errs on some that were read."""
+    words = drawn.words["short"]
+    return words.shape[1] if agreement(machine, words, drawn.shown["short"]).all() else 0
+
+
+def _counting(
+    reader: Reader, task: Task | None, machine: Machine, right_to: int, rng: np.random.Generator
+) -> Counting | None:
     if reader.n_symbols > MOST_SYMBOLS:
         return None
     begins = np.ones(reader.n_symbols, bool)
@@ -187,7 +202,7 @@ def _counting(reader: Reader, task: Task | None, machine: Machine, rng: np.rando
     if isinstance(truth, Language | Machine):
         n_symbols = truth.n_symbols if isinstance(truth, Machine) else len(truth.symbols)
         known = truth if n_symbols == reader.n_symbols else None
-    found = count(reader, machine, grown.states, known, asked, rng)
+    found = count(reader, machine, grown.states, known, asked, rng, right_to)
     # Of brackets of several kinds no counter knows which is to be closed next: a stack does.
     if grown.pairs and (found is None or (found.depth < grown.depth and len(grown.pairs) > 1)):
         found = counters.explain(reader, machine, grown, known, asked, rng) or found

@@ -85,6 +85,14 @@ class Leads:
             classes.setdefault(shown, []).append(word)
         return list(classes.values())
 
+    def wrong(self, machine: Machine) -> list[tuple[int, ...]]:
+        """Those after which a machine shows something else."""
+        return [
+            word
+            for word, shown in zip(self.words, self.shown, strict=True)
+            if tuple(machine.outputs[end_of(machine, word)].tolist()) != shown
+        ]
+
     def astray(self, machine: Machine) -> float:
         """The share after which a machine shows something else; each thing that the network shows counts alike, as what
         it shows rarely may be all that it is for. 0 of no words."""

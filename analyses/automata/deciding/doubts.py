@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int64
 
-from rnnscope.analyses.automata.deciding.choice import agreement, shortest
+from rnnscope.analyses.automata.deciding.choice import Leads, agreement, shortest
 from rnnscope.analyses.automata.deciding.exploration import explore
-from rnnscope.analyses.automata.deciding.led_words import Led, follow_outputs
+from rnnscope.analyses.automata.deciding.led_words import follow_outputs
+from rnnscope.analyses.automata.deciding.loop_words import loop_words
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import access_words, draw_trials
 from rnnscope.records.schema1 import FORMERLY
@@ -16,6 +17,7 @@ from rnnscope.tasks.machine import Machine
 
 SPREAD_WORDS, SPREAD_LENGTH = 32, 40  # to measure how far the network's states spread, which these settle to a tenth
 LONGEST_PUMPED = 4
+TO_DRIFT = ("pumped", "loops")  # long repetitions: what a network comes to on these is mostly drift
 RARE_OF = 5  # times as many trials, of which the rarest are read
 LED_WIDTH, LED_DEPTH = 16, 16  # words followed at a time, and symbols added to those that lead to a state
 ALL_SHORT = 4096  # words at most of the greatest length of which all are read
@@ -60,15 +62,22 @@ class Asked:
 
 
 def ask(
-    reader: Reader, machine: Machine, n_words: int, lengths: Int64[np.ndarray, " length"], rng: np.random.Generator
+    reader: Reader,
+    machine: Machine,
+    n_words: int,
+    lengths: Int64[np.ndarray, " length"],
+    rng: np.random.Generator,
+    leads: Leads | None = None,
 ) -> Asked:
-    """Draw the words of every kind that `falsify` looks at, those of the task left out, and read them."""
-    k, length = machine.n_symbols, int(lengths[-1])
+    """Draw the words of every kind that `falsify` looks at, those of the task left out, and read them. Leads on which
+    the machine is known to be wrong are among them: that it was not learned is no reason to forget it."""
+    k, usual, length = machine.n_symbols, int(lengths[0]), int(lengths[-1])
     led = follow_outputs(reader, machine, LED_WIDTH, LED_DEPTH, rng)
     words = {
         "covering": _covering(machine, n_words, rng),
-        "led": _led(led, reader, n_words, length, rng),
-        "novel": _novel(reader, n_words, length, rng),
+        # What follows these is random, as it is in words that fidelity is measured on.
+        "led": _led([*(leads.wrong(machine) if leads else []), *led.wrong], led.words, reader, n_words, usual, rng),
+        "novel": _novel(reader, n_words, usual, rng),
     }
     stays = rng.random((n_words, length)) < rng.choice([0.6, 0.8, 0.95], size=(n_words, 1))
     drawn = rng.integers(k, size=(n_words, length))
@@ -76,19 +85,13 @@ def ask(
     since = np.maximum.accumulate(np.where(stays, 0, np.arange(length)), axis=1)
     words["sticky"] = np.take_along_axis(drawn, since, 1)
     words["pumped"] = _pumped(k, n_words, lengths, rng)
-    short, shown_short = reader.read_short(ALL_SHORT if k > 1 else length, rng)
-    # Those of one length in one go: many short reads take longer.
-    long = [kind for kind, each in words.items() if each.shape[1] == length]
-    ends = np.cumsum([len(words[kind]) for kind in long])[:-1]
-    shown = dict(
-        zip(long, np.split(reader.read(np.concatenate([words[kind] for kind in long]), rng), ends), strict=True)
-    )
-    shown |= {kind: reader.read(each, rng) for kind, each in words.items() if kind not in shown}
-    words["short"], shown["short"] = short, shown_short
-    if len(lengths) == 1:
-        return Asked(words, shown, words["pumped"], shown["pumped"], led.n_asked)
-    near = _pumped(k, n_words, lengths[:1], rng)
-    return Asked(words, shown, near, reader.read(near, rng), led.n_asked)
+    words["loops"] = loop_words(machine, n_words, lengths, rng)
+    words = {kind: each for kind, each in words.items() if len(each)}
+    near = words["pumped"] if len(lengths) == 1 else _pumped(k, n_words, lengths[:1], rng)
+    *some, near_shown = reader.read_together([*words.values(), near], rng)
+    shown = dict(zip(words, some, strict=True))
+    words["short"], shown["short"] = reader.read_short(ALL_SHORT if k > 1 else length, rng)
+    return Asked(words, shown, near, near_shown, led.n_asked)
 
 
 def falsify(
@@ -101,7 +104,8 @@ def falsify(
     asked: Asked | None = None,
 ) -> Doubts:
     """Look for disagreement on kinds of words that extraction and fidelity do not use, about `n_words` of each, up to
-    the longest of `lengths`: an extractor that tries long words has to be doubted on long ones.
+    the longest of `lengths`: an extractor that tries long words has to be doubted on long ones. ("led" and "novel" end
+    at the least of them, what follows being random.)
 
     "rare": of many of the task's trials, where one is given, those whose rarest transition is rarest. "covering": the
     shortest word to each state, each symbol, and then every short suffix (as Chow's W-method has it, IEEE Transactions
@@ -109,7 +113,7 @@ def falsify(
     from every state of the machine (`led_words`). "novel": the shortest word to each state of the network that lies
     apart from all before (`exploration`), and then random symbols: what one word in a million leads to is as near this
     way as any other state. "short": all words of some few symbols. "sticky": each symbol repeated for a while.
-    "pumped": u v v v ... w with short u, v, w.
+    "pumped": u v v v ... w with short u, v, w. "loops": the same of what the machine itself goes round (`loop_words`).
 
     Args:
         asked: words that were drawn and read for this machine (`ask`), from which nothing was learned; None: others.
@@ -138,7 +142,7 @@ def falsify(
 def refuting_words(machine: Machine, asked: Asked, length: int) -> list[tuple[int, ...]]:
     """The shortest beginnings, of up to a length, after which machine and network differ; the shortest first."""
     found: set[tuple[int, ...]] = set()
-    some = [(words, asked.shown[kind]) for kind, words in asked.words.items() if kind != "pumped"]
+    some = [(words, asked.shown[kind]) for kind, words in asked.words.items() if kind not in TO_DRIFT]
     for words, shown in [*some, (asked.near, asked.near_shown)]:
         agrees = agreement(machine, words, shown)[:, : length + 1]
         first = agrees.argmin(1)
@@ -175,11 +179,15 @@ def _pumped(
 
 
 def _led(
-    led: Led, reader: Reader, n_words: int, length: int, rng: np.random.Generator
+    wrong: list[tuple[int, ...]],
+    others: list[tuple[int, ...]],
+    reader: Reader,
+    n_words: int,
+    length: int,
+    rng: np.random.Generator,
 ) -> Int64[np.ndarray, "word time"]:
     """Those on which machine and network differ come first, so that none is lost where there are too many."""
-    wrong = set(led.wrong)
-    found = [*led.wrong, *(word for word in led.words if word not in wrong)][:n_words]
+    found = list(dict.fromkeys([*wrong, *others]))[:n_words]
     words = rng.integers(reader.n_symbols, size=(len(found), length))
     for row, word in zip(words, found, strict=True):
         row[: len(word)] = word[:length]

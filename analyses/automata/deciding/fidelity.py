@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.deciding.choice import agreement
+from rnnscope.analyses.automata.near_language import near_language_words
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import DISTRIBUTIONS, draw_trials, draw_words
 from rnnscope.records.schema1 import FORMERLY
@@ -66,7 +67,8 @@ class Fidelity:
     Attributes:
         distributions: the kinds of test words; see `words.draw_words`. Where trials of the task can be read, "task"
             comes first: trials as they come, each up to its own end, for the first of `lengths`; for each other one
-            trials of that length, if the task draws any (`sample_held_out`).
+            trials of that length, if the task draws any (`sample_held_out`). Words "near-language" have an end, too: of
+            these, `lengths` are the most that is read.
         lengths: of the test words in symbols: the usual length, and longer ones.
         n_test_words: words that were asked for, of each distribution.
         word_counts, word_lengths: how many words of each are read, and how many symbols the longest has. None is no
@@ -134,9 +136,11 @@ def measure_fidelity(
     counts, longest = np.zeros((2, len(kinds), len(lengths)), np.int64)
     curves, n_read = np.zeros((2, len(kinds), lengths[-1] + 1))
     visits, of_task = np.zeros(machine.n_states), np.zeros(machine.n_states, bool)
-    for row, kind in enumerate(kinds):
-        for words, ends, columns in drawn_words(kind, reader, machine, lengths, n_words, rng, task):
-            agrees = agreement(machine, words, reader.read(words, rng))
+    drawn = [list(drawn_words(kind, reader, machine, lengths, n_words, rng, task)) for kind in kinds]
+    shown = _shown(reader, [(words, ends) for each in drawn for words, ends, _ in each], rng)
+    for row, (kind, each) in enumerate(zip(kinds, drawn, strict=True)):
+        for words, ends, columns in each:
+            agrees = agreement(machine, words, next(shown))
             for column in columns:
                 end = np.minimum(ends, lengths[column])
                 within = np.arange(agrees.shape[1]) <= end[:, None]
@@ -174,6 +178,18 @@ def measure_fidelity(
         pac=Pac(epsilon=1 - surely, delta=DELTA),
     )
     return Measured(found, visits / visits.sum(), int(of_task.sum()))
+
+
+def _shown(
+    reader: Reader,
+    drawn: list[tuple[Int64[np.ndarray, "_ _"], Int64[np.ndarray, " _"]]],
+    rng: np.random.Generator,
+) -> Iterator[Int64[np.ndarray, "word prefix head"]]:
+    """What the network shows on each of these, as far as they go."""
+    whole = [i for i, (words, ends) in enumerate(drawn) if (ends == words.shape[1]).all()]
+    shown = dict(zip(whole, reader.read_together([drawn[i][0] for i in whole], rng), strict=True))
+    for i, (words, ends) in enumerate(drawn):
+        yield shown[i] if i in shown else reader.read_to_ends(words, ends, rng)
 
 
 def drift_lengths(
@@ -215,8 +231,12 @@ def drawn_words(
     The beginning of a random word is a random word, so that one draw stands for all. That of a trial is no trial: those
     that come stand for the first length, and for each other one trials of that length, where the task draws any.
     """
+    longest = int(lengths[-1])
+    if kind == "near-language":
+        near = near_language_words(machine, n_words, longest, rng)
+        yield near.words, near.ends, range(len(lengths))
+        return
     if task is None or kind != "task":
-        longest = int(lengths[-1])
         words = draw_words(n_words, longest, machine.n_symbols, kind, rng, machine)
         yield words, np.full(n_words, longest), range(len(lengths))
         return

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.deciding.choice import Leads, end_of
+from rnnscope.analyses.automata.deciding.exploration import explore
 from rnnscope.analyses.automata.reader import Reader
 from rnnscope.analyses.automata.words import TaskWords, access_words
 from rnnscope.tasks.machine import Machine
@@ -123,6 +124,37 @@ def climb(reader: Reader, machine: Machine, rng: np.random.Generator) -> Led:
             tried.append(tuple(words[row].tolist()))
             wrong += [tuple(words[row, :end].tolist()) for end in ends.tolist()]
     return Led(sorted(set(tried + wrong), key=len), sorted(set(wrong), key=len), n_asked)
+
+
+def look_everywhere(reader: Reader, machine: Machine, n_short: int, n_novel: int, rng: np.random.Generator) -> Led:
+    """All words of up to some symbols, no more than `n_short` of the longest, and the shortest words to `n_novel`
+    states of the network that lie apart from one another."""
+    states, read, sizes = reader.initial_states(1, rng), 0, [1]
+    at, wrong = np.array([machine.initial]), []
+    near = 0.0
+    while len(states) * reader.n_symbols <= n_short and read < n_short:
+        # The symbol that was read last counts most in a word's number.
+        states, at, read = reader.step_all(states), machine.transitions[at].T.ravel(), read + 1
+        sizes.append(len(states))
+        near = max(near, APART * float(np.sqrt(states.var(0).sum())))
+        differs = (reader.show(states) != machine.outputs[at]).any(1)
+        for number in np.flatnonzero(differs)[:WRONG_KEPT].tolist():
+            wrong.append(tuple(number // reader.n_symbols**place % reader.n_symbols for place in range(read)))
+        if wrong:
+            return Led(wrong, wrong, sum(sizes))
+    explored = explore(reader, near or 1.0, n_novel, rng)
+    words = explored.words()
+    longest = max(map(len, words))
+    filled = np.zeros((len(words), longest), np.int64)
+    for row, word in zip(filled, words, strict=True):
+        row[: len(word)] = word
+    shown = reader.read(filled, rng)
+    wrong = [
+        word
+        for row, word in enumerate(words)
+        if word and (shown[row, len(word)] != machine.outputs[end_of(machine, word)]).any()
+    ]
+    return Led(words, sorted(wrong, key=len)[:WRONG_KEPT], sum(sizes) + explored.n_questions)
 
 
 def beside(reader: Reader, machine: Machine, leads: Leads, rng: np.random.Generator) -> Led:

@@ -199,7 +199,7 @@ class Acceptor(Result):
                 *summary.counts(self.counting, self.symbols),
                 summary.headline(n, fidelity, self.doubts, self.search.out_of_budget),
                 *summary.repeated(self.search.repeats),
-                *summary.led(n, self.search.n_led),
+                *summary.led(n, self.search.n_led, fidelity, self.doubts),
                 *summary.visited(n, self.on_task, fidelity),
                 *summary.agreement(fidelity),
                 summary.bound(fidelity),

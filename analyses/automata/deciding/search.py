@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from rnnscope.analyses.automata.deciding.choice import description_length
 from rnnscope.analyses.automata.deciding.exam import Exam, Found, Search
-from rnnscope.analyses.automata.deciding.led_words import beside, climb, follow_outputs
+from rnnscope.analyses.automata.deciding.led_words import beside, climb, follow_outputs, look_everywhere
 from rnnscope.analyses.automata.deciding.query_machine import Learned, learn_by_questions
 from rnnscope.analyses.automata.deciding.state_machine import StateCloud
 from rnnscope.analyses.automata.reader import Reader
@@ -17,6 +18,9 @@ ROUNDS = 3  # of questions and states checked against each other
 LED_ROUNDS = 5  # of learning again from words to which the network leads
 LED_WIDTH, LED_DEPTH = 8, 12  # of a look at any machine
 WIDER = (64, 192)  # words followed at a time where a machine shows the same in all states
+# Before that all words of a length of which there are no more, and of states that lie apart so many; nothing depends on
+# it but whether one state is believed.
+EVERY_SHORT, MOST_NOVEL = 2**16, 1000
 FAITHFUL = 0.9  # of the words at least have to agree everywhere, or the search goes on at any number of states
 HOPELESS_RATE = 0.1  # unless so many prefixes are wrong: no number of states helps then
 # Where the best is wrong on so many words, it is no description of the network at any size; states then have to win
@@ -54,6 +58,7 @@ def find_machine(reader: Reader, search: Search, rng: np.random.Generator) -> Fo
         if found.machine.equivalent(last.machine)[0]:
             break
     found = _briefest_of_hopeless(search, _further(reader, search, found, exam, rng), exam)
+    found = _more_than_constant(search, found, exam)
     found.n_led, found.leads = n_led, search.leads
     return found
 
@@ -103,11 +108,34 @@ def _briefest_of_hopeless(search: Search, found: Found, exam: Exam) -> Found:
     return found
 
 
+def _more_than_constant(search: Search, found: Found, exam: Exam) -> Found:
+    """Where the network was seen to show more than one thing, a machine that does, too, if any was found: of many words
+    that are hard to learn it is the briefest description that there be none, and a false one."""
+    if not _constant_outputs(found.machine) or not search.leads.astray(found.machine):
+        return found
+    able = [
+        (description_length(machine, exam.rate(machine), search.leads.astray(machine)), i)
+        for i, machine in enumerate(found.machines)
+        if machine.n_states <= search.max_states and not _constant_outputs(machine)
+    ]
+    if able:
+        best = min(able)[1]
+        found.machine, found.method = found.machines[best].minimise(), found.methods[best]
+    return found
+
+
 def _led_astray(
     reader: Reader, machine: Machine, search: Search, most: int, rng: np.random.Generator
 ) -> tuple[list[tuple[int, ...]], int]:
     """Words on which network and machine differ, the shortest first; and how many were looked at, not many more than
     `most`."""
+    n_looked = 0
+    if _constant_outputs(machine):
+        # The shortest words first: of longer ones more are slips, which a machine cannot be learned from.
+        led = look_everywhere(reader, machine, EVERY_SHORT, MOST_NOVEL, rng)
+        if led.wrong:
+            return led.wrong, led.n_asked
+        n_looked = led.n_asked
     led = follow_outputs(reader, machine, LED_WIDTH, LED_DEPTH, rng)
     near = beside(reader, machine, search.leads, rng)
     wrong, n_asked = [*led.wrong, *near.wrong], led.n_asked + near.n_asked
@@ -121,7 +149,7 @@ def _led_astray(
                 wrong, n_asked = led.wrong, n_asked + led.n_asked
             if wrong or n_asked >= most:
                 break
-    return wrong, n_asked
+    return wrong, n_asked + n_looked
 
 
 def search_once(reader: Reader, search: Search, rng: np.random.Generator) -> Found:

@@ -7,7 +7,7 @@ import numpy as np
 from rnnscope.analyses.automata.counting.counter_machine import CounterMachine
 from rnnscope.analyses.automata.counting.result import Beyond, CounterTable, Counting
 from rnnscope.analyses.automata.deciding.doubts import Doubts
-from rnnscope.analyses.automata.deciding.fidelity import Fidelity
+from rnnscope.analyses.automata.deciding.fidelity import LEAST_AGREEMENT, Fidelity
 from rnnscope.analyses.automata.deciding.repeats import Repeats
 from rnnscope.analyses.automata.deciding.truth import OnTask, Truth
 from rnnscope.analyses.automata.wording import percent, plural_states
@@ -23,6 +23,8 @@ def headline(n_states: int, fidelity: Fidelity, doubts: Doubts, out_of_budget: b
 
 def _warning(n_states: int, fidelity: Fidelity, doubts: Doubts, out_of_budget: bool) -> str:
     budget = "the best found before the budget ran out: " if out_of_budget else ""
+    if n_states == 1 and _errs(fidelity, doubts):
+        return f"{budget}NOT faithful: "  # what is shown rarely may be all that it is for
     task, others = fidelity.rows()
     fault = _fault(n_states, fidelity, task + others)
     # With so few words that they prove little, nothing is said to be faithful.
@@ -35,8 +37,32 @@ def _warning(n_states: int, fidelity: Fidelity, doubts: Doubts, out_of_budget: b
         return f"{budget}tested up to {longest} symbols only: "
     drift = fidelity.drift.length
     reach = [] if drift is None else [f"only up to {drift} symbols"]
-    reach += ["with rare exceptions"] if doubts.wrong[:, 0].any() else []
+    reach += _exceptions(fidelity, doubts)
     return f"{budget}{', '.join(reach)}: " if reach else budget
+
+
+def _exceptions(fidelity: Fidelity, doubts: Doubts) -> list[str]:
+    """On how many words of the worst kind it errs; or that it errs rarely, or on long words only; empty where nothing
+    that was read shows it to err."""
+    right, worst = fidelity.words, fidelity.worst
+    if right[worst, 0] < LEAST_AGREEMENT:
+        return [f"wrong on {percent(1 - right[worst, 0])} of {_kind(fidelity, worst)}"]
+    if _errs(fidelity, doubts):
+        return ["with rare exceptions"]
+    if np.nanmin(right) < 1 or doubts.wrong.any():
+        return [f"with exceptions past {fidelity.lengths[0]} symbols"]
+    return []
+
+
+def _errs(fidelity: Fidelity, doubts: Doubts) -> bool:
+    """Whether anything of up to the usual length that was read shows the machine to err."""
+    return bool(fidelity.words[fidelity.worst, 0] < 1 or doubts.wrong[:, 0].any())
+
+
+def _kind(fidelity: Fidelity, row: int) -> str:
+    """Words of this row, in plural."""
+    name = fidelity.distributions[row]
+    return "the task's words" if name == "task" else f"{name} words"
 
 
 def _fault(n_states: int, fidelity: Fidelity, rows: list[int]) -> str:
@@ -70,11 +96,13 @@ def repeated(repeats: Repeats | None) -> list[str]:
     ]
 
 
-def led(n_states: int, n_led: int) -> list[str]:
+def led(n_states: int, n_led: int, fidelity: Fidelity, doubts: Doubts) -> list[str]:
     """Of one state alone: that more was looked for where the network's outputs lead."""
     if n_states > 1 or not n_led:
         return []
-    return [f"of {n_led} words to which the network's outputs lead, none shows anything else"]
+    if _errs(fidelity, doubts):
+        return ["the network shows more than one thing, which no machine that was found does"]
+    return [f"no word was found after which the network shows anything else, of {n_led} to which its outputs lead"]
 
 
 def visited(n_states: int, on_task: OnTask | None, fidelity: Fidelity) -> list[str]:
@@ -96,7 +124,8 @@ def _agreement(fidelity: Fidelity, rows: list[int]) -> str:
     worst, name = min(rows, key=lambda row: every[row, 0]), "words of the task of up to"
     number, symbols = fidelity.word_counts[worst, 0], fidelity.word_lengths[worst, 0]
     if fidelity.distributions[worst] != "task":
-        name = f"{fidelity.distributions[worst]} words of"
+        up_to = "of up to" if fidelity.distributions[worst] == "near-language" else "of"
+        name = f"{fidelity.distributions[worst]} words {up_to}"
         number, symbols = fidelity.n_test_words, fidelity.lengths[0]
     beyond = f"of {longer} symbols {percent(last[rows, -1].min())} and {percent(every[rows, -1].min())}"
     if np.isnan(every[rows, -1]).any():

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rnnscope.analyses.automata.figures.graph import Graph
+from rnnscope.analyses.automata.keeping import NOT_SOUGHT
 from rnnscope.analyses.automata.placement import Arrows, Loops, Placement
 from rnnscope.analyses.automata.wording import plural_states
 
@@ -141,7 +142,8 @@ def _add_points(
     shown: np.ndarray,
     symbols: tuple[str, ...] | None,
 ) -> None:
-    """The fixed or slow points that keep the states; those far out of the picture are counted in the legend."""
+    """The fixed or slow points that keep the states; those far out of the picture are counted in the legend, and where
+    nothing attracts and nothing else was sought."""
     low, high = drawn.min(0), drawn.max(0)
     room = high - low + 1e-9 * (high - low).max()  # of states on a line, rounding is all that the second axis has
     near = ((places >= low - room) & (places <= high + room)).all(1)
@@ -162,3 +164,9 @@ def _add_points(
             hovertext=[f"{name}{how}: keeps q{loops.state[row]}" for row, how in zip(rows, said, strict=True)],
             marker={"symbol": symbol, "size": 10, "color": "black", "line": {"width": 2, "color": "black"}},
         )  # fmt: skip
+    not_sought = sorted(set(loops.state[(loops.kind == NOT_SOUGHT) & kept].tolist()))
+    if not_sought:
+        name = f"no rest in {', '.join(f'q{state}' for state in not_sought)} (slow_points=True seeks)"
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name=name, marker={"symbol": "x-thin-open", "color": "black"}
+        )

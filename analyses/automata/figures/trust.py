@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 # Number of the colour, width and dashes. The task's words lie under the others, broad enough to be seen there.
-LOOKS = {"task": (5, 5, "solid"), "uniform": (0, 2, "solid"), "structured": (1, 2, "dash"), "border": (2, 2, "dot")}
+LOOKS = {
+    "task": (5, 5, "solid"),
+    "uniform": (0, 2, "solid"),
+    "structured": (1, 2, "dash"),
+    "border": (2, 2, "dot"),
+    "near-language": (3, 2, "dashdot"),
+}
 
 
 def agreement_figure(fidelity: Fidelity, counting: Counting | None) -> "go.Figure":

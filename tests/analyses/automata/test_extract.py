@@ -87,7 +87,10 @@ def test_a_network_that_drifts_beyond_its_trained_length_is_shown_to():
     assert found.fidelity.prefixes[0, 1:] == pytest.approx([1.0, 0.947, 0.939], abs=0.01)  # uniform words
     assert found.fidelity.words_high[:, 3].min() < 0.5
     assert found.fidelity.drift.length is not None
-    assert 50 <= found.fidelity.drift.length < 100
+    assert all(50 <= length < 100 for length in found.fidelity.drift.lengths[1:3] if length is not None)
+    assert 25 <= found.fidelity.drift.length < 40, (
+        "on long runs, which only words of its language have, it slips before"
+    )
     assert f"part (98 % agree no more) past {found.fidelity.drift.length} symbols" in found.summary()
     assert found.summary().startswith(f"only up to {found.fidelity.drift.length} symbols")
     assert "NOT faithful" not in found.summary()

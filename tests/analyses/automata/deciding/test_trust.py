@@ -149,9 +149,15 @@ def test_drift_needs_as_many_errors_as_no_sample_of_98_percent_has():
 def test_drift_past_length_50_is_found_in_every_sample(seed: int):
     lengths = np.array([40, 50, 100])
     reader, rng = acceptor("T7_gru_robust"), np.random.default_rng(seed)
-    uniform, *others = measure_fidelity(reader, tomita_machine(7), lengths, 1000, rng).fidelity.drift.lengths
+    uniform, *others, near = measure_fidelity(reader, tomita_machine(7), lengths, 1000, rng).fidelity.drift.lengths
     assert 79 <= uniform <= 83, "on 40,000 words of its own the share of uniform words falls below 98 % at 81"
     assert all(50 <= other < 100 for other in others), f"none of {others} may depend on chance"
+    # Of its language are long runs, which random words have none of: it slips on some within the length it learned.
+    ones = np.concatenate([np.zeros(25, np.int64), [1, 0, 0]])
+    slips = ~agreement(tomita_machine(7), ones[None], reader.read(ones[None], rng))
+    assert slips[0, -1], "after 25 zeros, a one and two zeros it is wrong"
+    assert near is not None
+    assert 25 <= near < 40
 
 
 def test_drift_and_fidelity_do_not_contradict_each_other():
@@ -207,7 +213,7 @@ def test_the_falsifier_finds_a_rare_error_and_nothing_in_an_exact_copy():
     assert falsify(compiled(truth), truth, 200, lengths, np.random.default_rng(0)).word is None
     wrong = Machine(truth.transitions, 1 - truth.outputs)
     found = falsify(compiled(truth), wrong, 200, lengths, np.random.default_rng(0))
-    assert found.wrong.shape == (6, 2)
+    assert found.wrong.shape == (7, 2)
     assert found.wrong.min() == 1
     assert found.word == ()
 
@@ -272,12 +278,12 @@ def test_the_task_own_words_are_a_distribution_and_say_nothing_of_others():
     reader = replace(reader, empty_word=machine.outputs[machine.initial])
     measured = measure_fidelity(reader, machine, np.array([10, 30]), 200, np.random.default_rng(0), task)
     found = measured.fidelity
-    assert found.distributions == ("task", "uniform", "structured", "border")
-    assert found.word_counts.tolist() == [[200, 200]] * 4
-    assert found.word_lengths.tolist() == [[10, 30]] * 4
+    assert found.distributions == ("task", "uniform", "structured", "border", "near-language")
+    assert found.word_counts.tolist() == [[200, 200]] * 5
+    assert found.word_lengths.tolist() == [[10, 30]] * 5
     assert (found.words[0] == 1).all(), "every trial sets all channels at once"
     assert found.words_low[0] == pytest.approx(0.025 ** (1 / 200))
-    assert found.pac.epsilon[0] == pytest.approx(1 - (0.05 / 8) ** (1 / 200))
+    assert found.pac.epsilon[0] == pytest.approx(1 - (0.05 / 10) ** (1 / 200))
     assert found.drift.lengths[0] is None
     assert found.words[1:].max() < 0.8, "of uniform words 8 in 27 set all channels at once"
     assert 0 in found.drift.lengths
@@ -333,7 +339,7 @@ def test_what_the_task_cannot_draw_is_not_tested_and_says_so():
     )
     found = extract_automaton(delay, task=Parity(2), n_test_words=50, test_lengths=(30,))
     fidelity = found.fidelity
-    assert fidelity.word_counts.tolist() == [[50, 0]] + [[50, 50]] * 3
+    assert fidelity.word_counts.tolist() == [[50, 0]] + [[50, 50]] * 4
     assert np.isnan(fidelity.words[0, 1])
     assert (fidelity.words_low[0, 1], fidelity.words_high[0, 1]) == (0, 1)
     assert "of 30 symbols the task draws none" in found.summary()
@@ -364,7 +370,7 @@ def test_a_rare_word_that_refutes_the_machine_is_told_in_front():
         compile_machine(lock), alphabet=np.eye(2), method="states", n_test_words=200, test_lengths=(), budget=400
     )
     assert found.fidelity.words.min() == 1, "too easy a lock to test this on"
-    assert found.summary().startswith("the best found before the budget ran out: with rare exceptions: 1 state")
+    assert found.summary().startswith("the best found before the budget ran out: NOT faithful: 1 state")
     assert "the shortest after '0 1 1 0 1 0 0 1 1 0 0 1 0 1 1 0'" in found.summary()
 
 
@@ -388,7 +394,7 @@ def test_the_falsifier_reads_words_as_long_as_the_extractor_did():
     clock = Machine(np.minimum(np.arange(1, 103), 101)[:, None].repeat(2, 1), (np.arange(102) == 100)[:, None] * 1)
     never = Machine(np.zeros((1, 2), np.int64), np.zeros((1, 1), np.int64))
     found = falsify(compiled(clock), never, 50, np.array([40, 120]), np.random.default_rng(0))
-    long = ~np.isin(found.kinds, ["covering", "short"])
+    long = np.isin(found.kinds, ["sticky", "pumped"])  # the one state of the machine goes round nothing
     assert (found.wrong[:, 0] == 0).all(), "within 40 symbols there is no difference"
     assert (found.wrong[long, 1] == 1).all(), "within 120 there is one in every word"
     assert found.word is not None
