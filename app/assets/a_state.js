@@ -23,7 +23,7 @@
 
     const shared = {
         base: "/", run: null, step: null, scene: null, selected: { ...NOTHING }, look: { ...LOOK }, picked: [],
-        views: [], unitData: null, trialData: null, playing: null,
+        views: [], told: {}, unitData: null, trialData: null, playing: null,
     };
 
     function unpack(array) {
@@ -216,6 +216,7 @@
     function tellControls() {
         const { scene, selected } = shared, set = window.dash_clientside && window.dash_clientside.set_props;
         if (!set || !scene) return;
+        shared.told = { time: selected.time, trial: selected.trial };
         set("time-slider", { max: Math.max(scene.length[selected.trial] - 1, 1), value: selected.time });
         set("trial-number", { value: selected.trial, max: scene.trials - 1 });
         const where = document.getElementById("time-note");

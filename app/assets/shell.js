@@ -88,8 +88,9 @@
             if (Object.keys(change).length) R.setLook(change);
             return none();
         },
-        time(value) { R.select({ time: value }); return none(); },
-        trial(value) { if (Number.isFinite(value)) R.select({ trial: value }); return none(); },
+        // What a control was told is no wish of the user's, and comes late while a trial plays.
+        time(value) { if (value !== R.shared.told.time) R.select({ time: value }); return none(); },
+        trial(value) { if (Number.isFinite(value) && value !== R.shared.told.trial) R.select({ trial: value }); return none(); },
         play(clicks) { if (clicks) R.play(); return none(); },
         view(clicks) { return clicks && R.shared.scene ? { ...R.said(), at: Date.now() } : none(); },
         order(value) { R.orderUnits(value); return none(); },
