@@ -22,11 +22,18 @@ SETTINGS = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Refused(ValueError):
-    """Settings that a class does not take. `reason` does not name the class."""
+    """Settings that a class does not take.
 
-    def __init__(self, kind: str, reason: str) -> None:
+    Attributes:
+        reason: why, without the name of the class.
+        items: pydantic's report on each mistake, those inside settings inside these settings too: "loc", "msg",
+            "type", "input".
+    """
+
+    def __init__(self, kind: str, reason: str, items: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(f"{kind}: {reason}")
         self.reason = reason
+        self.items = tuple(items)
 
 
 @overload
@@ -56,7 +63,7 @@ def settings_class(cls: Any = None, /, *, repr: bool = True, eq: bool = True) ->
             try:
                 checking(self, *args, **kwargs)
             except ValidationError as error:
-                raise Refused(type(self).__name__, _reason(type(self), error)) from None
+                raise Refused(type(self).__name__, _reason(type(self), error), _mistakes(error)) from None
 
         made.__init__ = __init__
         return made
@@ -104,8 +111,20 @@ def validated(cls: type[T], fields: Mapping[str, Any], what: str) -> T:
 
 def _reason(cls: type[Any], error: ValidationError) -> str:
     names = list(inspect.signature(cls).parameters)
-    unknown = any(item["type"] in _UNKNOWN for item in error.errors(include_url=False))
+    unknown = any(item["type"] in _UNKNOWN for item in _mistakes(error))
     return one_line(error, names) + (f"; known: {', '.join(names)}" if unknown else "")
+
+
+def _mistakes(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Pydantic's report; where settings inside were refused, theirs, at the place where they stand."""
+    found: list[Mapping[str, Any]] = []
+    for item in error.errors(include_url=False):
+        inner = item.get("ctx", {}).get("error")
+        if isinstance(inner, Refused) and inner.items:
+            found += [{**each, "loc": (*item["loc"], *each["loc"])} for each in inner.items]
+        else:
+            found.append(item)
+    return found
 
 
 def one_line(error: ValidationError, names: Sequence[str] = ()) -> str:
@@ -116,7 +135,7 @@ def one_line(error: ValidationError, names: Sequence[str] = ()) -> str:
         names: of the arguments, for those that were given by their place.
     """
     found: dict[Any, list[Any]] = {}
-    for item in error.errors(include_url=False):
+    for item in _mistakes(error):
         # What a field may be in several ways, and is in none, is one mistake.
         ways = (item["loc"][:1], repr(item["input"])) if len(item["loc"]) > 1 else (item["loc"], item["type"])
         found.setdefault(ways, []).append(item)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import dash_mantine_components as dmc
 from dash import html
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 Look = Literal["switch", "choice", "number", "whole", "words", "matrix", "other"]
 # Between the names of a setting and of one inside it; Dash keeps dots for itself.
@@ -137,9 +137,9 @@ def errors(cls: type, settings: Mapping[str, Any], of: Sequence[Field]) -> dict[
     settings object takes them."""
     try:
         cls(**settings)
-    except ValidationError as error:
+    except Refused as error:
         found: dict[str, str] = {}
-        for item in error.errors(include_url=False):
+        for item in error.items:
             reason = item["msg"].removeprefix("Value error, ")
             found.setdefault(_place(item["loc"], reason, of), _sentence(reason))
         return found

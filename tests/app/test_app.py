@@ -4,12 +4,13 @@ import base64
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Page
+from browsing import PATIENCE, Page
 
 import rnnscope as rs
 from rnnscope.analyses import ANALYSES, NotApplicable, analyse
@@ -63,7 +64,11 @@ def _selected(shown: Any) -> dict[str, Any]:
 
 
 def _wait(shown: Any, condition: str) -> None:
-    shown.wait_for_function(condition)
+    """Until a condition in the page holds. `wait_for_function` would evaluate text in the page, which it forbids."""
+    until = time.monotonic() + PATIENCE / 1000
+    while not shown.evaluate(f"Boolean({condition})"):
+        assert time.monotonic() < until, f"never became so: {condition}"
+        shown.wait_for_timeout(50)
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------
@@ -244,7 +249,7 @@ def test_it_plays_by_key_and_stops_at_the_end(page: Page) -> None:
     assert shown.locator("#help").is_visible()
     shown.keyboard.press("Escape")
     shown.keyboard.press("/")
-    shown.wait_for_function("document.activeElement.id === 'runs-search'")
+    _wait(shown, "document.activeElement.id === 'runs-search'")
 
 
 def test_the_address_holds_the_view_and_a_saved_one_is_a_short_link(page: Page, folder: Path) -> None:
@@ -342,7 +347,7 @@ def test_dark_is_kept(page: Page) -> None:
     shown.locator("a.run-name").first.wait_for()
     before = shown.evaluate("document.documentElement.dataset.scheme")
     shown.locator("#scheme-button").click()
-    shown.wait_for_function(f"document.documentElement.dataset.scheme !== {json.dumps(before)}")
+    _wait(shown, f"document.documentElement.dataset.scheme !== {json.dumps(before)}")
     shown.reload()
     shown.locator("a.run-name").first.wait_for()
     assert shown.evaluate("document.documentElement.dataset.scheme") != before
@@ -357,7 +362,7 @@ def test_the_list_searches_sorts_tags_and_gives_a_file(page: Page, folder: Path,
     names.nth(2).wait_for()
     assert {*names.all_inner_texts()} == {"bare", "damaged", WHOLE}
     shown.locator("#runs-search").fill("whole")
-    shown.wait_for_function("document.querySelectorAll('.ag-center-cols-container a.run-name').length === 1")
+    _wait(shown, "document.querySelectorAll('.ag-center-cols-container a.run-name').length === 1")
     shown.locator(".ag-center-cols-container input[type=checkbox]").first.check()
     shown.locator("#tag-words").fill("good, seen")
     shown.locator("#tag-button:not([data-disabled])").click()
@@ -373,8 +378,9 @@ def test_the_list_searches_sorts_tags_and_gives_a_file(page: Page, folder: Path,
     names.nth(2).wait_for()
     shown.locator('.ag-header-cell[col-id="name"] .ag-header-cell-label').click()
     shown.locator('.ag-header-cell[col-id="name"] .ag-header-cell-label').click()
-    shown.wait_for_function(
-        "document.querySelector('.ag-center-cols-container [row-index=\"0\"] a.run-name')?.textContent === 'whole'"
+    _wait(
+        shown,
+        "document.querySelector('.ag-center-cols-container [row-index=\"0\"] a.run-name')?.textContent === 'whole'",
     )
 
 

@@ -100,5 +100,5 @@ class ManifoldTrust:
     pca_dimension: Integer[np.ndarray, " manifold"]
     largest_gap: Float[np.ndarray, " manifold"]
     ends: tuple[tuple[str, ...], ...]
-    stopped_after: int = 0
-    unfollowed: int = 0
+    stopped_after: int = field(default=0, metadata={FORMERLY: None})
+    unfollowed: int = field(default=0, metadata={FORMERLY: None})

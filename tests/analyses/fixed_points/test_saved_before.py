@@ -93,7 +93,7 @@ def places(result: object, above: str = "") -> list[str]:
 NEW = {
     "BifurcationDiagram": ("along.keeps", "searches.n_between"),
     "FixedPoints": ("unseen",),
-    "MarginalManifolds": ("seeds.ratio",),
+    "MarginalManifolds": ("seeds.ratio", "trust.stopped_after", "trust.unfollowed"),
 }
 SAID_OF_NEW = {  # what is said now, and of a result of before
     "FixedPoints": (
