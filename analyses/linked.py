@@ -140,7 +140,7 @@ def link_states(
         found,
         np.zeros((*found.states.shape[:2], 0)) if subject.recording else subject.map.readout(found.states),
         coordinates,
-        space.explained_variance_ratio[:3],
+        _share_along(found.states[found.valid], axes),
         points,
         _nearest(found, places),
         machine_state,
@@ -214,6 +214,12 @@ def _of_branches(
         np.zeros(len(rows), bool),
         source,
     )
+
+
+def _share_along(states: Float[np.ndarray, "state unit"], axes: Float[np.ndarray, "axis unit"]) -> np.ndarray:
+    """The share of the variance of these states along each axis; 0 where they do not move."""
+    total = states.var(0).sum()
+    return (states @ axes.T).var(0) / total if total > 0 else np.zeros(len(axes))
 
 
 def _points(n: int) -> str:

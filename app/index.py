@@ -189,12 +189,12 @@ def row(name: str, place: Path) -> dict[str, Any]:
             "task": sizes(record["task"]),
             "cell": sizes(record["cell"], ("units", "rank")),
             "units": record["cell"].get("units"),
-            "seed": record["seed"],
-            "status": record["status"],
+            "seed": None if run.imported else record["seed"],
+            "status": "imported" if run.imported else record["status"],
             "metric": metric,
             "score": score,
             "steps": record.get("steps_done"),
-            "seconds": record.get("seconds"),
+            "seconds": None if run.imported else record.get("seconds"),
             "modified": (place / "run.json").stat().st_mtime,
             "tags": ", ".join(tags.read(place)),
             "analyses": ", ".join(each.replace("_", " ") for each in kept.names(place)),
@@ -211,6 +211,10 @@ def _numbers(run: Run, analysis: str) -> Mapping[str, float | int]:
     with contextlib.suppress(ValueError, OSError):  # a damaged result costs its numbers; its card says why
         shown = run.shown(analysis)
         if shown is not None and shown.reason is None and shown.path.suffix == ".zip":
+            origin = None if shown.made is None else shown.made.origin
+            last = max(run.checkpoints, default=None)
+            if origin is not None and (origin.interventions or origin.checkpoint not in (None, last)):
+                return {}  # a number of the list is one of the network at its end
             numbers = read_attributes(shown.path).get(HEADLINE) or {}
             return {name: value for name, value in numbers.items() if value == value}
     return {}
@@ -235,8 +239,8 @@ def _where(filters: Mapping[str, Any], search: str) -> tuple[str, list[Any]]:
             parts.append(condition)
             given += values
     for word in search.split():
-        parts.append("(" + " OR ".join(f"{name} LIKE ? ESCAPE '\\'" for name in TEXTS) + ")")
-        given += [f"%{_escaped(word)}%"] * len(TEXTS)
+        parts.append("(" + " OR ".join(f"folded({name}) LIKE ? ESCAPE '\\'" for name in TEXTS) + ")")
+        given += [f"%{_escaped(word.casefold())}%"] * len(TEXTS)
     return ("WHERE " + " AND ".join(parts) if parts else ""), given
 
 
@@ -296,6 +300,7 @@ def _opened(file: Path | None) -> sqlite3.Connection:
 
 def _connected(place: Path | None) -> sqlite3.Connection:
     base = sqlite3.connect(":memory:" if place is None else place, check_same_thread=False, timeout=20)
+    base.create_function("folded", 1, lambda text: "" if text is None else str(text).casefold(), deterministic=True)
     base.execute("PRAGMA journal_mode = WAL")
     base.execute("PRAGMA synchronous = OFF")  # what a power cut costs is built anew
     kinds = [*(f"{name} TEXT" for name in TEXTS), *(f"{name} REAL" for name in COUNTS)]

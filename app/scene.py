@@ -5,6 +5,7 @@ does not grow with the number of views.
 """
 
 import base64
+import contextlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ from rnnscope.figures import SEQUENTIAL
 from rnnscope.records.runs import Run, load_run
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject, as_subject
+from rnnscope.tasks.task import Trials
 
 # More states than this a browser draws too slowly without a graphics card.
 MOST_STATES = 100_000
@@ -32,8 +34,11 @@ MOST_MODES = 64
 MOST_CHANNELS = 8
 # What a view can show of several analyses, the default result of each.
 USED = (
-    "state_space", "fixed_points", "linearisation", "bifurcations", "automaton", "connections", "ablate_units", "basins"
+    "state_space", "fixed_points", "linearisation", "bifurcations", "automaton", "connections", "ablation"
 )  # fmt: skip
+
+
+THROUGHOUT = ("state_space", "bifurcations")
 
 
 class NoScene(ValueError):
@@ -74,7 +79,7 @@ def scene(run: Run, step: int | None = None) -> dict[str, Any]:
         "inputs": packed(trials.inputs[..., :MOST_CHANNELS], "<f4"),
         "channels": trials.inputs.shape[2],
         "outputs": packed(linked.outputs, "<f4"),
-        "targets": None if shown is None else packed(shown.targets, "<f4"),
+        "targets": None if shown is None else packed(_wanted(shown), "<f4"),
         "labels": {} if shown is None else _labels(shown.info, len(trials.states)),
         "xyz": packed(linked.coordinates, "<f4"),
         "ratio": linked.ratio.tolist(),
@@ -85,7 +90,7 @@ def scene(run: Run, step: int | None = None) -> dict[str, Any]:
         "points": _points(linked),
         "machine": _machine(results.get("automaton")) if linked.machine_by else None,
         "connections": _connections(results.get("connections"), results.get("state_space"), linked),
-        "ablation": _ablation(results.get("ablate_units"), seen.subject.state_size),
+        "ablation": _ablation(results.get("ablation"), seen.subject.state_size),
         "loss": _loss(run),
         "views": saved_views.read(run.path),
         "scale": list(getattr(plotly.colors.sequential, SEQUENTIAL)),
@@ -162,10 +167,7 @@ def _changed(path: Path) -> int:
 def _look(path: Path, step: int, _stamp: str) -> Seen:
     run = load_run(path)
     subject = as_subject(run, step=step)
-    last = step == run.checkpoints[-1]
-    results = _results(run, USED if last else ("state_space", "bifurcations", "automaton"))
-    if not last:
-        results.pop("automaton", None)  # the machine of the last weights is none of these
+    results = _results(run, step)
     n_steps = subject.trials(1, 0).inputs.shape[1]
     n_trials = max(1, min(MOST_TRIALS, MOST_STATES // n_steps))
     try:
@@ -183,19 +185,22 @@ def _look(path: Path, step: int, _stamp: str) -> Seen:
     return Seen(subject, linked, results)
 
 
-def _results(run: Run, names: tuple[str, ...]) -> dict[str, Any]:
-    """Those that are kept and can be read; a damaged one costs its own card, which says so."""
+def _results(run: Run, step: int) -> dict[str, Any]:
+    """Those that are kept of the network as it is at this checkpoint, and can be read; the axes, and the points that
+    were followed through training, of the last one. A damaged one costs its own card, which says so."""
     found = {}
-    for name in names:
+    for name in USED:
         kept = run.shown(name)
         if kept is None or kept.reason is not None:
             continue
-        if kept.made is not None and kept.made.origin.interventions:
+        origin = None if kept.made is None else kept.made.origin
+        wanted = run.checkpoints[-1] if name in THROUGHOUT else step
+        # A result of an older version does not say what it is of: it is of the last checkpoint.
+        of = run.checkpoints[-1] if origin is None or origin.checkpoint is None else origin.checkpoint
+        if of != wanted or (origin is not None and origin.interventions):
             continue
-        try:
+        with contextlib.suppress(ValueError, OSError):
             found[name] = kept.load()
-        except (ValueError, OSError):
-            continue
     return found
 
 
@@ -208,6 +213,16 @@ def packed(values: Any, kind: str) -> dict[str, Any]:
 def encoded(value: dict[str, Any]) -> bytes:
     """As JSON, in which nothing that is not finite may stand."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _wanted(shown: Trials) -> np.ndarray:
+    """Targets; NaN where nothing is wanted."""
+    targets = np.array(shown.targets, np.float64)
+    if targets.ndim == 2:
+        targets = targets[..., None]
+    mask = np.asarray(shown.mask, bool)
+    targets[~(mask if mask.ndim == targets.ndim else np.broadcast_to(mask[..., None], targets.shape))] = np.nan
+    return targets
 
 
 def _labels(info: Any, n_trials: int) -> dict[str, Any]:
@@ -251,7 +266,7 @@ def _machine(machine: Acceptor | Predictor | Emitter | None) -> dict[str, Any] |
     places = layout(graph.edges, len(graph.nodes))
     return {
         "nodes": [
-            {"state": int(state), "text": node.text.replace("<br>", "\n"), "hover": node.hover, "colour": node.colour,
+            {"state": int(state), "text": f"{state}: {node.text}".replace("<br>", "\n"), "hover": node.hover,
              "x": float(place[0]), "y": float(place[1])}
             for state, node, place in zip(graph.shown, graph.nodes, places, strict=True)
         ],

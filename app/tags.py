@@ -19,6 +19,18 @@ def read(place: Path) -> tuple[str, ...]:
     return tuple(tag for tag in found if isinstance(tag, str)) if isinstance(found, list) else ()
 
 
+def change(place: Path, words: Iterable[str]) -> tuple[str, ...]:
+    """Add tags to those of a run; a word that begins with a minus takes one away. Returns those that it has then.
+
+    Raises:
+        ValueError: as `write` does.
+    """
+    words = [" ".join(word.split()) for word in words]
+    gone = {word[1:].strip() for word in words if word.startswith("-")}
+    added = [word for word in words if not word.startswith("-")]
+    return write(place, [tag for tag in (*read(place), *added) if tag not in gone])
+
+
 def write(place: Path, given: Iterable[str]) -> tuple[str, ...]:
     """Put these tags on a run, in place of others; returns them as they are kept.
 

@@ -58,7 +58,10 @@
         shared.base = base;
         const wanted = `${run} ${step}`;
         shared.wanted = wanted;
+        shared.unitData = shared.trialData = null;
+        shared.wantedStep = step;
         if (run !== shared.run) {
+            forget();
             stop();
             shared.selected = { ...NOTHING };
             shared.look = { ...LOOK, layers: [...LOOK.layers] };
@@ -72,7 +75,6 @@
             if (shared.wanted !== wanted) return;
             shared.run = run;
             shared.step = step;
-            shared.unitData = shared.trialData = null;
             shared.scene = opened(found);
             message(null);
             const view = new URLSearchParams(window.location.search).get("view");
@@ -90,10 +92,16 @@
             readTrial();
             tellControls();
         } catch (error) {
-            if (shared.wanted === wanted) { shared.scene = null; message(error.message); }
+            if (shared.wanted === wanted) { forget(); message(error.message); }
         } finally {
             clearTimeout(wait);
         }
+    }
+
+    // What is shown of another run must not be taken for this one's.
+    function forget() {
+        shared.run = shared.scene = shared.unitData = shared.trialData = null;
+        document.getElementById("views")?.classList.add("hidden");
     }
 
     function opened(found) {
@@ -144,6 +152,7 @@
 
     async function readUnit() {
         const { run, step, selected } = shared;
+        if (run === null) return;
         if (selected.unit === null) { shared.unitData = null; each("unit", null); return; }
         const found = await get(`_unit/${encodeURIComponent(run)}/${selected.unit}${query(step)}`).catch(report);
         if (!found || found.unit !== shared.selected.unit || run !== shared.run || step !== shared.step) return;
@@ -154,6 +163,7 @@
 
     async function readTrial() {
         const { run, step, selected } = shared;
+        if (run === null) return;
         const found = await get(`_trial/${encodeURIComponent(run)}/${selected.trial}${query(step)}`).catch(report);
         if (!found || found.trial !== shared.selected.trial || run !== shared.run || step !== shared.step) return;
         found.states = unpack(found.states);
@@ -162,8 +172,10 @@
         each("trial", found);
     }
 
+    // What one view could not get is said beside the views, which stay.
     function report(error) {
-        message(error.message);
+        const place = document.getElementById("space-note");
+        if (place) place.textContent = error.message;
         return null;
     }
 
@@ -319,7 +331,7 @@
     }
 
     window.rnnscope = {
-        shared, said, view, open, select, setLook, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
+        shared, said, forget, view, open, select, setLook, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
         ROLES, PALETTE, INK, SCALE, AXIS,
     };
 })();

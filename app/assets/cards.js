@@ -51,11 +51,15 @@
             document.querySelector(`.index-entry[href="#${heading.id}"]`)?.classList.toggle("hidden", none);
         }
         for (const card of inView) want(card);
+        // The browser looked for what the address points at before it was there.
+        if (other && window.location.hash) document.getElementById(decodeURIComponent(window.location.hash.slice(1)))?.scrollIntoView();
     }
 
     function empty(card) {
         delete card.dataset.wanted;
-        card.querySelector(".frame").style.visibility = "hidden";
+        const graph = card.querySelector(".frame");
+        graph.style.visibility = "hidden";
+        if (graph.data) window.Plotly.purge(graph);
         for (const part of [".about", ".summary", ".missing"]) card.querySelector(part).replaceChildren();
     }
 
@@ -103,9 +107,11 @@
 
     async function takeAway(card, kind) {
         const name = card.dataset.card, file = `${now.run.replaceAll("/", "-")}-${name}`;
+        const graph = card.querySelector(".frame");
+        if ((kind === "png" || kind === "svg") && (!graph.data || graph.classList.contains("hidden"))) return;
         if (kind === "png" || kind === "svg") {
             const size = { width: WIDTH, height: HEIGHT, scale: kind === "png" ? 2 : 1 };
-            await window.Plotly.downloadImage(card.querySelector(".frame"), { format: kind, filename: file, ...size });
+            await window.Plotly.downloadImage(graph, { format: kind, filename: file, ...size });
             return;
         }
         const answer = await fetch(`${R.shared.base}_figure/${encodeURIComponent(now.run)}/${name}.${kind}`);

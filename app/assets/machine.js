@@ -21,12 +21,14 @@
         const machine = scene.machine, frame = document.getElementById("machine-frame");
         frame.classList.toggle("hidden", !machine);
         document.getElementById("machine-none").classList.toggle("hidden", Boolean(machine));
-        document.getElementById("machine-note").textContent = machine ? machine.title.replaceAll("<br>", " ") : "";
+        const note = document.getElementById("machine-note");
+        note.textContent = machine ? "state: what it shows" : "";
+        note.title = machine ? machine.title.replaceAll("<br>", " ") : "";
         if (!machine) { drawn = null; return; }
         whenThere((cy) => {
             cy.elements().remove();
             cy.add(machine.nodes.map((node) => ({
-                group: "nodes", data: { id: `s${node.state}`, label: node.text, state: node.state, colour: R.PALETTE[node.colour % R.PALETTE.length], ink: node.colour % 8 === 7 || node.colour % 8 === 5 || node.colour % 8 === 4 ? "#1B2733" : "white", about: node.hover },
+                group: "nodes", data: { id: `s${node.state}`, label: node.text, state: node.state, colour: machine.nodes.length > R.PALETTE.length ? "#D5DEE6" : R.PALETTE[node.state % R.PALETTE.length], ink: machine.nodes.length > R.PALETTE.length || [4, 5, 7].includes(node.state % 8) ? "#1B2733" : "white", about: node.hover },
                 position: { x: node.x * SPREAD, y: -node.y * SPREAD }, classes: node.state === machine.initial ? "initial" : "",
             })));
             cy.add(machine.edges.map((edge, k) => ({

@@ -15,6 +15,8 @@
 
     clientside.shell = {
         page(pathname) {
+            const said = document.getElementById("view-link");
+            if (said) window.dash_clientside.set_props("view-note", { children: null });
             const start = base(), path = pathname || "/", rest = path.startsWith(start) ? path.slice(start.length) : "";
             const run = rest.startsWith("run/") ? decodeURIComponent(rest.slice(4)) : null;
             const page = run !== null ? "run" : rest === "train" ? "train" : "runs";
@@ -58,7 +60,7 @@
     clientside.dissect = {
         open(shown, start, cards) {
             R.cards.make(cards);
-            if (!shown || !shown.run) { R.shared.run = null; return none(); }
+            if (!shown || !shown.run) { R.forget(); return none(); }
             R.cards.show(shown);
             if (R.shared.run === shown.run && R.shared.stamp === shown.scene) return none();
             R.shared.stamp = shown.scene;
@@ -73,7 +75,9 @@
             const address = new URL(window.location);
             if (step === null) address.searchParams.delete("step"); else address.searchParams.set("step", step);
             address.searchParams.delete("view");
-            const moved = R.shared.run === shown.run && R.shared.step !== step;
+            // While one is being read, what was wanted last counts.
+            const before = R.shared.run === shown.run ? R.shared.step : R.shared.wantedStep;
+            const moved = R.shared.wanted !== undefined && before !== step;
             if (moved) {
                 window.history.replaceState(window.history.state, "", address);
                 R.open(shown.run, step, start);
@@ -114,8 +118,13 @@
     }
 
     document.addEventListener("keydown", (event) => {
-        const writing = event.target.closest("input, textarea, select, [contenteditable], [role=slider], [role=combobox]");
-        if (event.key === "Escape") { document.getElementById("help").close(); document.activeElement.blur(); if (onRun()) R.select({ point: null, unit: null, state: null }); return; }
+        const writing = event.target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable], [role=slider], [role=combobox]");
+        if (event.key === "Escape") {
+            const help = document.getElementById("help");
+            if (help.open) { help.close(); return; }
+            if (document.querySelector(".card.large")) return; // cards.js makes it small again
+        }
+        if (event.key === "Escape") { document.activeElement.blur(); if (onRun()) R.select({ point: null, unit: null, state: null }); return; }
         if (writing || event.ctrlKey || event.metaKey || event.altKey) return;
         const { selected } = R.shared, way = event.shiftKey ? 10 : 1;
         if (event.key === "?") { const help = document.getElementById("help"); if (help.open) help.close(); else help.showModal(); }

@@ -180,7 +180,7 @@
     function note({ title, classes }) {
         const where = document.getElementById("space-note");
         const swatches = classes && classes.length <= R.PALETTE.length
-            ? classes.map((name, k) => `<span class="swatch" style="--colour:${R.PALETTE[k]}"></span>`).map((dot, k) => [dot, classes[k]])
+            ? classes.map((name, k) => `<span class="swatch invert" style="--colour:${R.PALETTE[k]}"></span>`).map((dot, k) => [dot, classes[k]])
             : [];
         where.textContent = `colour: ${title}`;
         for (const [dot, name] of swatches) {
@@ -244,7 +244,7 @@
         let low = Infinity, high = -Infinity;
         for (const row of rows) { if (values[row] < low) low = values[row]; if (values[row] > high) high = values[row]; }
         const scale = scene.scale, last = scale.length - 1;
-        for (const row of rows) put(scale[Math.round((last * (values[row] - low)) / (high - low || 1)) || 0], row);
+        for (const row of rows) put(Number.isNaN(values[row]) ? "#BBBBBB" : scale[Math.round((last * (values[row] - low)) / (high - low || 1)) || 0], row);
         return found;
     }
 

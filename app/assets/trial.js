@@ -17,8 +17,9 @@
         const lines = (name, values, step) => {
             if (!values || !values.shape[2]) return;
             const width = Math.min(values.shape[2], FEW);
-            found.push({ name, traces: Array.from({ length: width }, (_, k) => ({
-                y: column(values, selected.trial, k), mode: "lines", name: values.shape[2] > 1 ? `${name} ${k}` : name,
+            const title = values.shape[2] > width ? `${name} 0–${width - 1} of ${values.shape[2]}` : name;
+            found.push({ name: title, traces: Array.from({ length: width }, (_, k) => ({
+                y: column(values, selected.trial, k).map((value) => (Number.isNaN(value) ? null : value)), mode: name === "target" ? "lines+markers" : "lines", marker: { size: 4 }, name: values.shape[2] > 1 ? `${name} ${k}` : name,
                 line: { color: R.PALETTE[k % R.PALETTE.length], width: 1.6, shape: step ? "hvh" : "linear" },
             })) });
         };
@@ -48,6 +49,8 @@
         });
     }
 
+    const sorted = () => (order === "ablation" && !shared.scene.ablation ? "number" : order);
+
     // Units sorted by where they are most active, by how they load on the first axis, or by number.
     function ordered(states, steps, n) {
         const key = Array.from({ length: n }, (_, k) => k);
@@ -74,7 +77,7 @@
         const z = rows.map((k) => Array.from({ length: steps }, (_, t) => found.states[t * n + k]));
         const trace = { type: "heatmap", z, colorscale: "RdBu", zmid: 0, colorbar: { thickness: 8, len: 0.9, tickfont: { size: 10 }, nticks: 4 },
             customdata: rows.map((k) => Array(steps).fill(k)), hovertemplate: "unit %{customdata}, step %{x}: %{z:.3g}<extra></extra>" };
-        const yaxis = { ...R.AXIS, title: { text: order === "number" ? "unit" : `units by ${order}`, standoff: 4 }, showticklabels: order === "number", nticks: 5, tickfont: { size: 10 } };
+        const yaxis = { ...R.AXIS, title: { text: sorted() === "number" ? "unit" : `units by ${order}`, standoff: 4 }, showticklabels: sorted() === "number", nticks: 5, tickfont: { size: 10 } };
         const xaxis = { ...R.AXIS, title: { text: "step", standoff: 4 }, range: [-0.5, steps - 0.5] };
         window.Plotly.react(unitsPlace(), [trace], R.layout({ xaxis, yaxis, margin: { l: 46, r: 6, t: 6, b: 34 }, dragmode: false, uirevision: shared.run }), R.config("units")).then((graph) => {
             onStep(graph, true);

@@ -43,9 +43,11 @@ def _result(run: Run, name: str) -> Result:
 
 
 def _summary(result: Result) -> str:
-    """Where it is a variant, which one comes first."""
-    label = result.made.label if result.made else ""
-    return f"With {label}: {result.summary()}" if label else result.summary()
+    """Where it is a variant, or of an earlier checkpoint, that comes first."""
+    made = result.made
+    label = made.label if made else ""
+    step = "" if made is None or made.origin.checkpoint is None else f"At step {made.origin.checkpoint}: "
+    return f"{step}{f'With {label}: ' if label else ''}{result.summary()}"
 
 
 def _not_run(run: Run, name: str) -> Missing:

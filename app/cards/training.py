@@ -15,6 +15,10 @@ def _figure(run: Run) -> "go.Figure":
 
 
 def _summary(run: Run) -> str:
+    if run.imported is not None:
+        return (
+            f"weights imported from {len(run.imported['files'])} files, up to step {run.record.get('steps_done', 0):,}"
+        )
     steps, seconds = run.record.get("steps_done", 0), run.record.get("seconds", 0.0)
     ends = {
         "training": "not finished",

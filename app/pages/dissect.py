@@ -86,8 +86,11 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
         Input("job-stamp", "data"),
         State("shown", "data"),
         State("url", "search"),
+        State("step-slider", "value"),
     )
-    def show(name: str | None, _polls: Any, _stamp: Any, before: Any, search: str | None) -> tuple[Any, ...]:
+    def show(
+        name: str | None, _polls: Any, _stamp: Any, before: Any, search: str | None, at: int | None
+    ) -> tuple[Any, ...]:
         """The run that the address names."""
         if name is None:
             return (*[no_update] * 7, None, True, *[no_update] * 3)
@@ -107,7 +110,10 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
             return (*[no_update] * 8, waits, *[no_update] * 3)
         slider: tuple[Any, ...] = (no_update,) * 3
         if before is None or (before["run"], before["steps"]) != (name, steps):
-            slider = (max(len(steps) - 1, 1), _asked(search, steps), [{"value": i} for i in range(len(steps))])
+            place = _asked(search, steps)
+            if before is not None and before["run"] == name and at is not None and at < len(before["steps"]) - 1:
+                place = steps.index(before["steps"][at])  # a checkpoint that came meanwhile moves nobody from another
+            slider = (max(len(steps) - 1, 1), place, [{"value": i} for i in range(len(steps))])
         return (*parts, None, "", shown, waits, *slider)
 
     @app.callback(
@@ -215,9 +221,13 @@ def _asked(search: str | None, steps: list[int]) -> int:
 
 
 def _head(name: str, run: Run) -> list[Any]:
-    what = f"{sizes(run.record['task'])} · {sizes(run.record['cell'], ('units', 'rank'))} · seed {run.seed}"
-    status = html.Span(run.status, className=f"status status-{run.status}", title=STATUS_WORDS.get(run.status, ""))
-    done = f"{run.record.get('steps_done', 0):,} steps, {run.record.get('seconds', 0):,.1f} s"
+    what = f"{sizes(run.record['task'])} · {sizes(run.record['cell'], ('units', 'rank'))}"
+    if run.imported is not None:
+        status = html.Span("imported", className="status", title="the weights are those of another program")
+        done = f"{len(run.imported['files'])} files, up to step {run.record.get('steps_done', 0):,}"
+    else:
+        status = html.Span(run.status, className=f"status status-{run.status}", title=STATUS_WORDS.get(run.status, ""))
+        done = f"seed {run.seed} · {run.record.get('steps_done', 0):,} steps, {run.record.get('seconds', 0):,.1f} s"
     return [html.H1(name), status, html.Span(f"{what} · {done}", className="what", title=what)]
 
 

@@ -42,13 +42,15 @@ def python(run: Run, card: str) -> str:
     analysis = _analysis(card)
     lines = ["import rnnscope as rs", "", f"run = rs.load_run({str(run.path)!r})"]
     if analysis is None:
-        return "\n".join([*lines, "rs.figures.training_figure(run).show()", ""])
+        return "\n".join(["from rnnscope.figures import training_figure", *lines, "training_figure(run).show()", ""])
     shown = run.shown(analysis)
     made = None if shown is None else shown.made
     last = max(run.checkpoints, default=None)
     given = {} if made is None else {name: made.settings[name] for name in made.changed if name in made.settings}
     if made is not None and made.origin.checkpoint not in (None, last):
         given = {"step": made.origin.checkpoint, **given}
+    if made is not None and made.origin.interventions:
+        given = {"interventions": list(made.origin.interventions), **given}
     settings = "".join(f", {name}={value!r}" for name, value in given.items())
     result = f"run.result({analysis!r}{settings})" if given else f"run[{analysis!r}]"
     lines += [f"result = {result}  # how it was made: result.made"]

@@ -40,17 +40,17 @@ _COLUMNS = [
     {"field": "name", "headerName": "Run", "minWidth": 130, "flex": 3, "cellRenderer": "RunLink", **_TEXT},
     {"field": "task", "headerName": "Task", "minWidth": 130, "flex": 3, "tooltipField": "task", **_TEXT},
     {"field": "cell", "headerName": "Cell", "minWidth": 110, "flex": 2, "tooltipField": "cell", **_TEXT},
-    {"field": "status", "headerName": "Status", "minWidth": 92, "flex": 1, "cellRenderer": "RunStatus", **_TEXT},
-    _number("score", "Score", "the metric that the task is judged by, on fresh trials", tooltipField="metric"),
-    _number("points", "Points (stable)", "fixed points that were found, and how many of them are stable",
-            valueFormatter={"function": _POINTS}, minWidth=112),
+    {"field": "status", "headerName": "Status", "minWidth": 104, "flex": 1, "cellRenderer": "RunStatus", **_TEXT},
+    _number("score", "Score", "the metric that the task is judged by, on fresh trials", ",.3~g", tooltipField="metric"),
+    _number("points", "Points", "fixed points that were found, and how many of them are stable",
+            valueFormatter={"function": _POINTS}, minWidth=84),
     _number("lambda_1", "λ₁ ± error", "largest Lyapunov exponent in nats per step, with its standard error",
             valueFormatter={"function": _LAMBDA}, minWidth=150),
-    _number("dimension", "Dimension", "participation ratio of the visited states", ",.3~g", minWidth=92),
+    _number("dimension", "Dim.", "participation ratio of the visited states", ",.3~g", minWidth=92),
     _number("machine_states", "Machine", "states of the automaton that was extracted", ",d", minWidth=76),
     _number("fidelity", "Fidelity", "share of words, of the kind with the least, after every prefix of which automaton "
             "and network agree", ".3~f"),
-    _number("seed", "Seed", "of everything random", ",d", minWidth=66),
+    _number("seed", "Seed", "of everything random", ",d", hide=True),
     _number("steps", "Steps", "training steps that were done", ",d", minWidth=76),
     {"field": "tags", "headerName": "Tags", "minWidth": 84, "flex": 1, **_TEXT},
     _number("seconds", "Seconds", "that training took", ",.1f", hide=True),
@@ -84,7 +84,7 @@ def layout(library: Library) -> html.Section:
                 **_SEARCH,
             ),
             html.Span(id="picked-runs-note", className="note"),
-            dmc.TextInput(id="tag-words", placeholder="tags, with commas", size="sm", className="tag-words"),
+            dmc.TextInput(id="tag-words", placeholder="tag, -tag", size="sm", className="tag-words"),
             dmc.Button("Tag picked", id="tag-button", variant="default", size="sm", disabled=True),
             dmc.Button("CSV", id="csv-button", variant="default", size="sm", n_clicks=0),
             dcc.Download(id="csv-file"),
@@ -194,11 +194,16 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
     )
     def tag(_: int, rows: list[dict[str, Any]] | None, given: str | None, token: str) -> Any:
         guard.check(token)
+        words = [word.strip() for word in (given or "").split(",") if word.strip()]
+        if not words:
+            return dmc.Alert(
+                "Write one or more tags first; -tag takes one away.", color="yellow", withCloseButton=True
+            ), ""
         try:
             for row in rows or []:
                 place = library.place(row["name"])
                 if place is not None:
-                    tags.write(place, (given or "").split(","))
+                    tags.change(place, words)
         except (ValueError, OSError) as error:
             return dmc.Alert(str(error), color="red", withCloseButton=True), no_update
         index.refresh()
@@ -215,10 +220,9 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
     def file(_: int, rows: Any, asked: dict[str, Any] | None, search: str | None) -> Any:
         """Those that are picked, or else all that the filters leave, in the order of the table."""
         model = asked or {}
-        found = index.page(
-            0, ALL, sort=model.get("sortModel") or (), filters=model.get("filterModel") or {}, search=search or ""
-        ).rows
         names = {row["name"] for row in rows} if isinstance(rows, list) and rows else None
+        left = {} if names else {"filters": model.get("filterModel") or {}, "search": search or ""}
+        found = index.page(0, ALL, sort=model.get("sortModel") or (), **left).rows
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS)
         writer.writeheader()

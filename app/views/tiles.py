@@ -10,6 +10,7 @@ from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.analyses.lyapunov import LyapunovSpectrum
 from rnnscope.analyses.state_space import StateSpace
 from rnnscope.app.views.words import headline
+from rnnscope.records.provenance import Made
 from rnnscope.records.runs import Run
 
 # How far a number can be trusted: proven or checked, an estimate with an error, not to be relied on.
@@ -56,11 +57,27 @@ def _tile(run: Run, analysis: str, label: str, make: Callable[[Any], Tile]) -> T
         result = shown.load()
     except (ValueError, OSError) as error:
         return Tile(label, "–", "cannot be read", "damaged", DOUBT, analysis, str(error))
-    return make(result)._replace(label=label, card=analysis, full=result.summary())
+    tile = make(result)._replace(label=label, card=analysis, full=result.summary())
+    apart = of_what_else(run, result.made)
+    return tile._replace(badge=apart, trust=DOUBT, full=f"{apart}: {tile.full}") if apart else tile
+
+
+def of_what_else(run: Run, made: Made | None) -> str:
+    """Of what a result is, if not of the run as it is at its end, under default settings; else ""."""
+    if made is None:
+        return ""
+    last = max(run.checkpoints, default=None)
+    step = made.origin.checkpoint
+    parts = [f"at step {step}"] if step is not None and step != last else []
+    parts += [f"under {', '.join(made.origin.interventions)}"] if made.origin.interventions else []
+    return ", ".join(parts)
 
 
 def _score(run: Run) -> Tile:
     metric, score = headline(run)
+    if run.imported is not None:
+        value = "–" if score is None else f"{score:.4g}"
+        return Tile("score", value, metric or "no metric", "imported weights", ESTIMATE, "training")
     badge, trust = {
         "learned": ("learned", SURE),
         "finished": ("not learned", DOUBT),
@@ -74,7 +91,9 @@ def _score(run: Run) -> Tile:
 def _points(found: FixedPoints) -> Tile:
     n, certified = len(found), int(found.certificates.certified.sum())
     stable = int((found.stable & found.smooth).sum())
-    note = f"{stable} stable, {n - stable} not" if n else "none found"
+    unsure = int((found.marginal | ~found.smooth).sum())
+    counts = [f"{stable} stable", f"{n - stable - unsure} not"] + [f"{unsure} undecided"] * bool(unsure)
+    note = ", ".join(counts) if n else "none found"
     if found.unseen is not None and found.unseen.complete:
         badge, trust = "all there are: proven", SURE
     elif n and certified == n:
@@ -87,14 +106,14 @@ def _points(found: FixedPoints) -> Tile:
 def _exponent(found: LyapunovSpectrum) -> Tile:
     value, error = float(found.exponents[0]), float(found.standard_error[0])
     ok = bool(found.converged[0])
-    note = f"± {error:.2g} nats per step"
+    note = f"± {error:.2g} nats/step"
     return Tile(
         "", f"{value:.4g}".replace("-", "−"), note, "converged" if ok else "not converged", SURE if ok else DOUBT
     )
 
 
 def _dimension(found: StateSpace) -> Tile:
-    note = f"{found.dimension_90} PCs hold 90 %"
+    note = f"{found.dimension_90} PC{'' if found.dimension_90 == 1 else 's'}: 90 %"
     return Tile("", f"{found.participation_ratio:.3g}", note, f"{found.trials.n_trials} trials", ESTIMATE)
 
 
@@ -105,7 +124,12 @@ def _machine(found: Acceptor | Predictor | Emitter) -> Tile:
     if isinstance(found, Acceptor):
         share = float(found.fidelity.words[found.fidelity.worst, 0])
         trust = DOUBT if "NOT" in head else ESTIMATE
-        said = "no difference found" if head == f"{n} {states}" else _short(head)
+        if head == f"{n} {states}":
+            said = "no difference found"
+        elif head.startswith("faithful") and "NOT" in head:
+            said = "NOT faithful on other words"
+        else:
+            said = _short(head)
         return Tile("", str(n), f"{states}, fidelity {share:.3g}", said, trust)
     return Tile("", str(n), states, _short(head), DOUBT if "NOT" in head else ESTIMATE)
 

@@ -367,6 +367,8 @@ def test_the_list_searches_sorts_tags_and_gives_a_file(page: Page, folder: Path,
     shown.locator("#tag-words").fill("good, seen")
     shown.locator("#tag-button:not([data-disabled])").click()
     shown.locator('.ag-cell[col-id="tags"]', has_text="good, seen").wait_for()
+    shown.locator("#tag-button").click()  # nothing is written there now: no tag is lost
+    shown.locator("#runs-message", has_text="first").wait_for()
     assert json.loads((folder / WHOLE / "tags.json").read_text()) == ["good", "seen"]
     with shown.expect_download() as waiting:
         shown.locator("#csv-button").click()

@@ -20,6 +20,7 @@ from rnnscope.app.cards import boards, cards, drawing
 from rnnscope.app.index import Index
 from rnnscope.app.library import Library
 from rnnscope.app.pages import files
+from rnnscope.app.views.tiles import tiles
 from rnnscope.cells import Vanilla
 from rnnscope.records import manifest
 from rnnscope.records.runs import Run, RunError
@@ -290,6 +291,49 @@ def test_a_scene_at_a_checkpoint_has_its_weights_on_the_same_axes(analysed: Path
     assert "no checkpoint at step 7" in _json(analysed, "/_scene/some?step=7")[1]["error"]
 
 
+def test_results_of_another_checkpoint_or_under_interventions_are_not_the_networks_own(
+    bare: Path, tmp_path: Path
+) -> None:
+    task, cell = Parity(2), Vanilla(6)
+    run = rs.train(task, cell, steps=40, name="odd", folder=tmp_path, progress=False, checkpoints=(0,))
+    quick = {name: rs.analyses.ANALYSES[name].quick for name in QUICK}
+    first = rs.as_subject(run, step=0)
+    for name in ("fixed_points", "lyapunov"):
+        run.save_result(rs.analyses.ANALYSES[name].verb(first, **quick[name]))
+    found = scene.scene(run)
+    assert found["step"] == 40
+    assert found["points"]["number"] == [], "points of step 0 beside the states of step 40"
+    assert len(scene.scene(run, 0)["points"]["number"]) == len(run.shown("fixed_points").load())
+    index = _index(tmp_path, tmp_path / "elsewhere")
+    [row] = index.page().rows
+    assert row["points"] is None
+    assert row["lambda_1"] is None
+    told = json.dumps([tile.to_plotly_json() for tile in tiles(run)], default=lambda part: part.to_plotly_json())
+    assert "at step 0" in told
+    assert "At step 0" in _json(tmp_path, "/_card/odd/lyapunov")[1]["summary"]
+
+
+def test_a_target_is_shown_where_it_is_wanted_and_shares_are_of_what_is_shown(analysed: Path) -> None:
+    trials = rs.as_subject(rs.load_run(analysed / "some")).trajectories(n_trials=128)
+    for path in ("/_scene/some", "/_scene/some?step=0"):
+        found = _json(analysed, path)[1]
+        wanted = ~np.isnan(_unpacked(found["targets"])).all(-1)
+        np.testing.assert_array_equal(wanted, np.asarray(trials.trials.mask).reshape(*wanted.shape, -1).any(-1))
+        states = _unpacked(found["xyz"])
+        step = None if path.endswith("some") else 0
+        visited = rs.as_subject(rs.load_run(analysed / "some"), step=step).trajectories(n_trials=128).visited
+        share = np.nanvar(states.reshape(-1, 3), axis=0) / visited.var(0).sum()
+        np.testing.assert_allclose(found["ratio"], share, rtol=1e-3, atol=1e-6)
+
+
+def test_the_ablation_of_every_unit_comes_along(analysed: Path, tmp_path: Path) -> None:
+    run = rs.load_run(shutil.copytree(analysed / "some", tmp_path / "some"))
+    analyse(run, ["ablation"], settings={"ablation": {"n_trials": 16}})
+    found = scene.scene(run)["ablation"]
+    np.testing.assert_allclose(_unpacked(found["change"]), run.shown("ablation").load().output_change, rtol=1e-5)
+    assert {*scene.USED} <= {*rs.analyses.ANALYSES}
+
+
 def test_a_run_without_results_has_a_scene(bare: Path) -> None:
     found = _json(bare, "/_scene/bare")[1]
     assert found["points"]["number"] == []
@@ -325,6 +369,7 @@ def test_views_are_kept_and_refused(bare: Path, tmp_path: Path) -> None:
     assert saved_views.read(place) == {}
     assert tags.write(place, [" good ", "", "good", "seen"]) == ("good", "seen")
     assert tags.read(place) == ("good", "seen")
+    assert tags.change(place, ["new", "-good"]) == ("seen", "new")
     with pytest.raises(ValueError, match="without commas"):
         tags.write(place, ["a,b"])
     with pytest.raises(ValueError, match="30 tags"):
@@ -387,6 +432,9 @@ def test_the_index_sorts_filters_and_pages(bare: Path, tmp_path: Path) -> None:
     assert index.page(filters={"name": text}).total == 10
     assert index.page(search="parity run-07").total == 1
     assert index.page(search="100%").total == 0
+    tags.write(folder / "run-03", ["Größe"])
+    index.refresh()
+    assert index.page(search="GRÖSSE").total == 1
     # What no column is called is no part of a query.
     attack = "name; DROP TABLE runs"
     assert index.page(sort=[{"colId": attack, "sort": "asc"}], filters={attack: text}).total == 25
@@ -409,7 +457,7 @@ def test_code_names_the_settings_of_what_is_shown(analysed: Path) -> None:
     made: dict[str, Any] = {}
     exec(files.python(run, "lyapunov").replace(".show()", ""), made)
     assert made["result"].made.key == run.shown("lyapunov").made.key
-    assert "training_figure" in files.python(run, "training")
+    exec(files.python(run, "training").replace(".show()", ""), {})
     with pytest.raises(files.NoFile, match="no figure nothing"):
         files.file(run, "nothing", "csv")
     with pytest.raises(files.NoFile, match="not as exe"):
