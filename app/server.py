@@ -53,7 +53,7 @@ def create_app(
     except ModuleNotFoundError as error:
         raise _what_to_install(error) from None
     guard = Guard(
-        **({} if token is None else {"token": token}),
+        token=secrets.token_urlsafe(32) if token is None else token,
         locked=token is not None,
         hosts=tuple(trusted_hosts),
         base_path=base_path,

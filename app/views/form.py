@@ -15,6 +15,8 @@ import dash_mantine_components as dmc
 from dash import html
 from pydantic import TypeAdapter
 
+from rnnscope.tasks.settings import Refused
+
 Look = Literal["switch", "choice", "number", "whole", "words", "matrix", "other"]
 # Between the names of a setting and of one inside it; Dash keeps dots for itself.
 INSIDE = "/"

@@ -91,7 +91,7 @@ def _asked(folder: Path, run: str, before: Any = None) -> Any:
     output = next(d["output"] for d in dependencies if "run-head.children" in d["output"])
     names = [part.rsplit(".", 1) for part in output.strip(".").split("...")]
     inputs = {"asked.data": run, "run-poll.n_intervals": 1, "job-stamp.data": None}
-    state = {"shown.data": before, "url.search": ""}
+    state = {"shown.data": before, "url.search": "", "step-slider.value": None}
 
     def listed(values: dict[str, Any]) -> list[dict[str, Any]]:
         parts = [(key.rsplit(".", 1), value) for key, value in values.items()]
