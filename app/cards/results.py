@@ -1,9 +1,11 @@
 """The cards of an analysis: one for each figure of its result."""
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 from rnnscope.app.cards.card import Card, Missing
+from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.runs import Run
 from rnnscope.registry import Analysis, Drawing
@@ -21,9 +23,9 @@ def _card(entry: Analysis, name: str, drawing: Drawing) -> Card:
         drawing.title,
         entry.group,
         lambda run: _file(run, entry.name),
-        drawing.draw,
-        read=lambda run: _result(run, entry.name),
-        summary=lambda result: _summary(result) if first else "",
+        lambda shown: drawing.draw(shown.result),
+        read=lambda run: _shown(run, entry.name),
+        summary=lambda shown: shown.summary() if first else "",
         absent=lambda run: _not_run(run, entry.name),
         remedy="delete it and redo the analysis",
         wide=entry.wide,
@@ -35,19 +37,37 @@ def _file(run: Run, name: str) -> Path | None:
     return None if shown is None or shown.reason is not None else shown.path
 
 
-def _result(run: Run, name: str) -> Result:
-    shown = run.shown(name)
-    if shown is None:
+def of_what_else(run: Run, made: Made | None) -> str:
+    """Of what a result is, if not of the run as it is at its end, under default settings; else ""."""
+    if made is None:
+        return ""
+    last = max(run.checkpoints, default=None)
+    step = made.origin.checkpoint
+    parts = [f"at step {step}"] if step is not None and step != last else []
+    parts += [f"under {', '.join(made.origin.interventions)}"] if made.origin.interventions else []
+    return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A result, and of what it is, if not of the run as it is at its end."""
+
+    result: Result
+    apart: str
+
+    def summary(self) -> str:
+        """Where it is a variant, or of something else, that comes first."""
+        label = self.result.made.label if self.result.made else ""
+        variant = f"With {label}: " if label else ""
+        return f"{f'Of the network {self.apart}. ' if self.apart else ''}{variant}{self.result.summary()}"
+
+
+def _shown(run: Run, name: str) -> _Shown:
+    kept = run.shown(name)
+    if kept is None:
         raise FileNotFoundError(f"{run.path} keeps no result of {name} any more")
-    return shown.load()
-
-
-def _summary(result: Result) -> str:
-    """Where it is a variant, or of an earlier checkpoint, that comes first."""
-    made = result.made
-    label = made.label if made else ""
-    step = "" if made is None or made.origin.checkpoint is None else f"At step {made.origin.checkpoint}: "
-    return f"{step}{f'With {label}: ' if label else ''}{result.summary()}"
+    result = kept.load()
+    return _Shown(result, of_what_else(run, result.made))
 
 
 def _not_run(run: Run, name: str) -> Missing:

@@ -9,8 +9,8 @@ from rnnscope.analyses.automata import Acceptor, Emitter, Predictor
 from rnnscope.analyses.fixed_points.search.result import FixedPoints
 from rnnscope.analyses.lyapunov import LyapunovSpectrum
 from rnnscope.analyses.state_space import StateSpace
+from rnnscope.app.cards.results import of_what_else
 from rnnscope.app.views.words import headline
-from rnnscope.records.provenance import Made
 from rnnscope.records.runs import Run
 
 # How far a number can be trusted: proven or checked, an estimate with an error, not to be relied on.
@@ -60,17 +60,6 @@ def _tile(run: Run, analysis: str, label: str, make: Callable[[Any], Tile]) -> T
     tile = make(result)._replace(label=label, card=analysis, full=result.summary())
     apart = of_what_else(run, result.made)
     return tile._replace(badge=apart, trust=DOUBT, full=f"{apart}: {tile.full}") if apart else tile
-
-
-def of_what_else(run: Run, made: Made | None) -> str:
-    """Of what a result is, if not of the run as it is at its end, under default settings; else ""."""
-    if made is None:
-        return ""
-    last = max(run.checkpoints, default=None)
-    step = made.origin.checkpoint
-    parts = [f"at step {step}"] if step is not None and step != last else []
-    parts += [f"under {', '.join(made.origin.interventions)}"] if made.origin.interventions else []
-    return ", ".join(parts)
 
 
 def _score(run: Run) -> Tile:

@@ -310,7 +310,7 @@ def test_results_of_another_checkpoint_or_under_interventions_are_not_the_networ
     assert row["lambda_1"] is None
     told = json.dumps([tile.to_plotly_json() for tile in tiles(run)], default=lambda part: part.to_plotly_json())
     assert "at step 0" in told
-    assert "At step 0" in _json(tmp_path, "/_card/odd/lyapunov")[1]["summary"]
+    assert "Of the network at step 0." in _json(tmp_path, "/_card/odd/lyapunov")[1]["summary"]
 
 
 def test_a_target_is_shown_where_it_is_wanted_and_shares_are_of_what_is_shown(analysed: Path) -> None:
