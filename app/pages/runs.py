@@ -47,7 +47,7 @@ _COLUMNS = [
     _number("lambda_1", "λ₁ ± error", "largest Lyapunov exponent in nats per step, with its standard error",
             valueFormatter={"function": _LAMBDA}, minWidth=150),
     _number("dimension", "Dim.", "participation ratio of the visited states", ",.3~g", minWidth=92),
-    _number("machine_states", "Machine", "states of the automaton that was extracted", ",d", minWidth=76),
+    _number("machine_states", "Machine", "states of the automaton that was extracted", ",d", minWidth=90),
     _number("fidelity", "Fidelity", "share of words, of the kind with the least, after every prefix of which automaton "
             "and network agree", ".3~f"),
     _number("seed", "Seed", "of everything random", ",d", hide=True),

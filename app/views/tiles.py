@@ -95,7 +95,7 @@ def _points(found: FixedPoints) -> Tile:
 def _exponent(found: LyapunovSpectrum) -> Tile:
     value, error = float(found.exponents[0]), float(found.standard_error[0])
     ok = bool(found.converged[0])
-    note = f"± {error:.2g} nats/step"
+    note = f"± {error:.2g}"
     return Tile(
         "", f"{value:.4g}".replace("-", "−"), note, "converged" if ok else "not converged", SURE if ok else DOUBT
     )
@@ -129,7 +129,7 @@ def _short(text: str) -> str:
 
 _OF: tuple[tuple[str, str, Callable[[Any], Tile]], ...] = (
     ("fixed_points", "fixed points", _points),
-    ("lyapunov", "λ₁", _exponent),
+    ("lyapunov", "λ₁, nats per step", _exponent),
     ("state_space", "dimension", _dimension),
     ("automaton", "automaton", _machine),
 )
