@@ -1,10 +1,13 @@
 """The explorer in a real browser, offline: its pages, what is selected in one view and seen in all, what is saved."""
 
 import base64
+import http.server
 import json
 import re
 import shutil
+import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -429,3 +432,31 @@ def test_a_run_that_is_deleted_meanwhile_is_told(browser: Any, bare: Path, tmp_p
 def test_cards_are_those_of_the_analyses() -> None:
     expected = [card for entry in ANALYSES.values() for card in entry.figures]
     assert {*cards()} == {*expected, "training"}
+
+
+def test_a_notebook_shows_it_in_a_frame(browser: Any, bare: Path) -> None:
+    explorer = rs.explore(bare / "bare")
+
+    class Notebook(http.server.BaseHTTPRequestHandler):
+        """A page of another port of this machine, as a notebook is."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(explorer._repr_html_().encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Notebook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.frame_locator("iframe").locator("#run-head h1", has_text="bare").wait_for()
+        page.close()
+        server.shutdown()
+    explorer.close()
+    with pytest.raises(OSError, match=r"refused|reset"):
+        urllib.request.urlopen(explorer.address, timeout=5)

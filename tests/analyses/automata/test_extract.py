@@ -87,7 +87,9 @@ def test_a_network_that_drifts_beyond_its_trained_length_is_shown_to():
     assert found.fidelity.prefixes[0, 1:] == pytest.approx([1.0, 0.947, 0.939], abs=0.01)  # uniform words
     assert found.fidelity.words_high[:, 3].min() < 0.5
     assert found.fidelity.drift.length is not None
-    assert all(50 <= length < 100 for length in found.fidelity.drift.lengths[1:3] if length is not None)
+    on_random_words = [length for length in found.fidelity.drift.lengths[1:3] if length is not None]
+    assert on_random_words, "it slips on words of 100 symbols"
+    assert all(50 <= length < 100 for length in on_random_words)
     assert 25 <= found.fidelity.drift.length < 40, (
         "on long runs, which only words of its language have, it slips before"
     )
