@@ -124,7 +124,7 @@
         if (!place) return;
         place.textContent = text || "";
         place.className = text ? (waiting ? "views-message waiting" : "views-message") : "hidden";
-        document.getElementById("views").classList.toggle("hidden", Boolean(text) && !waiting);
+        document.getElementById("views").classList.toggle("hidden", Boolean(text) && !(waiting && shared.scene));
     }
 
     function clamp() {

@@ -289,6 +289,29 @@ def test_a_slider_moves_all_views_through_training(page: Page) -> None:
     _wait(shown, "window.rnnscope.shared.scene?.step === 40")
 
 
+def test_while_a_run_is_read_nothing_of_another_is_shown_and_the_slider_counts(page: Page) -> None:
+    shown = page.open("/run/bare")
+    _views(shown)
+    held: list[Any] = []
+    shown.route("**/_scene/whole*", lambda route: held.append(route))
+    shown.locator("#nav-runs").click()
+    shown.locator("a.run-name", has_text=WHOLE).click()
+    shown.locator("#run-head h1", has_text=WHOLE).wait_for()
+    _wait(shown, "document.getElementById('views').classList.contains('hidden')")
+    while not held:
+        shown.wait_for_timeout(50)
+    shown.keyboard.press("ArrowDown")  # there is nothing to move in
+    assert shown.evaluate("window.rnnscope.shared.scene") is None
+    shown.evaluate("window.dash_clientside.set_props('step-slider', { value: 0 })")
+    while len(held) < 2:
+        shown.wait_for_timeout(50)
+    for route in held:
+        route.continue_()
+    _views(shown)
+    _wait(shown, "window.rnnscope.shared.scene?.step === 0")
+    assert shown.evaluate("window.rnnscope.shared.scene.run") == WHOLE
+
+
 def test_a_box_in_the_plane_says_what_was_caught(page: Page, tmp_path: Path) -> None:
     shown = page.open(f"/run/{WHOLE}?dims=2")
     _views(shown)
