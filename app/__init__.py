@@ -1,4 +1,4 @@
-"""The explorer: runs and what analyses found in them, on one page in the browser.
+"""The explorer: runs, what analyses found in them, and trainings, in the browser.
 
 It computes nothing itself: it reads runs and results, and draws the figures they give. It needs no network.
 """

@@ -114,7 +114,10 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
             if before is not None and before["run"] == name and at is not None and at < len(before["steps"]) - 1:
                 place = steps.index(before["steps"][at])  # a checkpoint that came meanwhile moves nobody from another
             slider = (max(len(steps) - 1, 1), place, [{"value": i} for i in range(len(steps))])
-        return (*parts, None, "", shown, waits, *slider)
+        head, found, button, *rest = parts
+        if button is not None and before is not None and before["run"] == name:
+            button = no_update  # it says how far its job is
+        return (head, found, button, *rest, None, "", shown, waits, *slider)
 
     @app.callback(
         Output("view-note", "children"),
@@ -233,10 +236,9 @@ def _head(name: str, run: Run) -> list[Any]:
 
 def _work(name: str, run: Run) -> Any:
     """The button that runs what was not run."""
-    absent = _not_run(run)
-    if not absent or not run.checkpoints or run.status == "training":
+    if not _not_run(run) or not run.checkpoints or run.status == "training":
         return None
-    return work.run_button(name, absent, f"Run {len(absent)} missing")
+    return work.run_button(name, [], "Run what is missing")
 
 
 def _not_run(run: Run) -> list[str]:

@@ -17,7 +17,7 @@ from rnnscope.app.library import Library
 from rnnscope.app.server import is_page
 from rnnscope.cli import main
 
-COMMAND = "import sys; import small_app; small_app.install(); from rnnscope.cli import main; main(sys.argv[1:])"
+COMMAND = "import sys; from rnnscope.cli import main; main(sys.argv[1:])"
 
 
 @pytest.fixture

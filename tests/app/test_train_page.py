@@ -27,10 +27,9 @@ from rnnscope.cells import CELLS
 from rnnscope.cli import main
 from rnnscope.tasks import TASKS, to_config
 
-SERVE = (
-    "import sys; import small_app; small_app.install(); from rnnscope.app import serve; "
-    "serve(*sys.argv[2:], port=int(sys.argv[1]))"
-)
+SERVE = "import sys; from rnnscope.app import serve; serve(*sys.argv[2:], port=int(sys.argv[1]))"
+# A page with two buttons of its own, and what the store of jobs says.
+BUTTONS = SERVE.replace("import sys; ", "import sys; import small_app; small_app.install(); ")
 
 
 @pytest.fixture
@@ -210,7 +209,7 @@ def test_what_is_wrong_is_said_at_the_field_before_anything_starts(browser, fold
 
 def test_an_analysis_is_run_from_the_page_of_its_run(browser, bare, folder, start_server):
     shutil.copytree(bare / "bare", folder / "bare run")
-    address, _ = start_server(SERVE, 0, folder)
+    address, _ = start_server(BUTTONS, 0, folder)
     page = Page(browser, address)
     shown = page.open("/run/bare%20run")
     one, every = shown.locator(".job-run").nth(0), shown.locator(".job-run").nth(1)
