@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"rnnscope.tasks": "tasks", "rnnscope.analyses": "analyses", "rnnscope.app": "app", "rnnscope": "rnnscope"}
-CORE = {"cells", "cli", "learning", "maps", "numerics", "records", "subjects"}
+CORE = {"cells", "cli", "figures", "learning", "maps", "numerics", "records", "subjects"}
 
 
 def files() -> dict[str, Path]:

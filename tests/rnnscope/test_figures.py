@@ -10,8 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from rnnscope import figures
-from rnnscope.figures import FORMATS, check_formats, new_figure, training_figure, write_figures
+from rnnscope.figures import FORMATS, check_formats, export, new_figure, training_figure, write_figures
 from rnnscope.tasks.task import Criterion
 
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<svg", "pdf": b"%PDF-", "html": b"<!doctype html>"}
@@ -25,7 +24,7 @@ def a_figure(title: str = "λ against τ") -> go.Figure:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    if figures.browser_path() is None:
+    if export.browser_path() is None:
         pytest.fail("these tests draw in Chromium, and none was found: apt-get install chromium, or set BROWSER_PATH")
     folder = tmp_path_factory.mktemp("figures") / "made" / "here"
     paths = write_figures({"first": a_figure(), "second": a_figure("two")}, folder, FORMATS, width=300, height=200)
@@ -95,21 +94,21 @@ def test_a_browser_that_does_not_start_is_told(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("format", ["png", "svg", "pdf"])
 def test_no_browser_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str):
-    monkeypatch.setattr(figures, "browser_path", lambda: None)
+    monkeypatch.setattr(export, "browser_path", lambda: None)
     with pytest.raises(ValueError, match=f"^{format} need Chromium or Chrome.*set BROWSER_PATH to it, or ask for html"):
         write_figures({"a": a_figure()}, tmp_path / "figures", ("html", format))
     assert not (tmp_path / "figures").exists()
 
 
 def test_html_needs_no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(figures, "browser_path", lambda: None)
+    monkeypatch.setattr(export, "browser_path", lambda: None)
     (path,) = write_figures({"a": a_figure()}, tmp_path, "html")
     assert path == tmp_path / "a.html"
     assert path.stat().st_size > 0
 
 
 def test_no_kaleido_is_told(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(figures.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"svg need kaleido: .*rnnscope\[figures\].*ask for html"):
         check_formats(["svg"])
     assert check_formats(["html"]) == ("html",)
@@ -131,8 +130,8 @@ def test_unknown_formats(tmp_path: Path, formats: tuple[str, ...] | str, told: s
 
 
 def test_no_figures_start_no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(figures, "_draw", lambda *_: pytest.fail("a browser was started for nothing"))
-    monkeypatch.setattr(figures, "browser_path", lambda: "/bin/chromium")
+    monkeypatch.setattr(export, "_draw", lambda *_: pytest.fail("a browser was started for nothing"))
+    monkeypatch.setattr(export, "browser_path", lambda: "/bin/chromium")
     assert write_figures({}, tmp_path) == []
 
 
@@ -142,12 +141,12 @@ def test_browser_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     browser.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("BROWSER_PATH", raising=False)
-    assert figures.browser_path() == str(browser)
+    assert export.browser_path() == str(browser)
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "missing"))
-    assert figures.browser_path() is None
+    assert export.browser_path() is None
     monkeypatch.delenv("BROWSER_PATH")
     browser.unlink()
-    assert figures.browser_path() is None
+    assert export.browser_path() is None
 
 
 # --- the training curve ------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-from rnnscope import figures
 from rnnscope.cli.figures import figures_of
 from rnnscope.figures import check_size, new_figure, write_figures
 
@@ -20,7 +19,7 @@ def test_a_size_that_cannot_be_drawn_is_refused_before_anything_is_read(run_cli,
 
 
 def test_sizes_at_the_bounds():
-    check_size(figures.LEAST, figures.MOST)
+    check_size(export.LEAST, export.MOST)
 
 
 @pytest.mark.parametrize(

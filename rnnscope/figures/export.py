@@ -1,8 +1,4 @@
-"""The look of figures, the training curve, and export to files.
-
-Colours are Okabe and Ito's, which stay apart for colour-blind readers. Greek letters are Unicode: MathJax would
-have to be fetched.
-"""
+"""Figures as files: PNG, SVG and PDF through one browser, HTML without."""
 
 import asyncio
 import importlib.util
@@ -11,99 +7,16 @@ import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 
 from rnnscope.records.files import write_atomically
 
-if TYPE_CHECKING:
-    from rnnscope.records.runs import Run
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-SEQUENTIAL = "Cividis"
-STABLE, UNSTABLE, NEUTRAL = COLOURS[0], COLOURS[1], "#7F7F7F"
 FORMATS = ("png", "svg", "pdf", "html")
 # The least and the greatest side in CSS pixels. Below, the margins leave no room for axes; above, a PNG of twice as
 # many pixels does not fit the canvas of a browser (16384). Plotly draws 0 and negative ones at sizes of its choice.
 LEAST, MOST = 200, 8000
-
-_AXIS = {
-    "showline": True,
-    "linecolor": "#333333",
-    "ticks": "outside",
-    "gridcolor": "#E6E6E6",
-    "zeroline": False,
-    "title": {"standoff": 10},
-}
-_SPACE = {"backgroundcolor": "white", "gridcolor": "#DDDDDD", "linecolor": "#333333", "zeroline": False}
-TEMPLATE = go.layout.Template(
-    layout={
-        "font": {"family": "Helvetica, Arial, sans-serif", "size": 14, "color": "#222222"},
-        "title": {"font": {"size": 16}, "x": 0.02, "xanchor": "left"},
-        "colorway": list(COLOURS),
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "xaxis": _AXIS,
-        "yaxis": _AXIS,
-        "scene": {"xaxis": _SPACE, "yaxis": _SPACE, "zaxis": _SPACE},
-        "margin": {"l": 80, "r": 25, "t": 55, "b": 60},
-        "legend": {"bgcolor": "rgba(255,255,255,0.8)"},
-    }
-)
-
-
-def new_figure(title: str, x: str | None = None, y: str | None = None) -> go.Figure:
-    """An empty figure in the house style; axis titles carry their units."""
-    figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": title}})
-    if x is not None:
-        figure.update_xaxes(title_text=x)
-    if y is not None:
-        figure.update_yaxes(title_text=y)
-    return figure
-
-
-def training_figure(run: "Run") -> go.Figure:
-    """Loss against training step, with the metrics of the task's criterion below."""
-    from plotly.subplots import make_subplots
-
-    history = run.history
-    metrics = [c for c in run.task.criterion if np.isfinite(history.get(c.metric, np.array([]))).any()]
-    rows = 1 + bool(metrics)
-    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    figure.update_layout(template=TEMPLATE, title={"text": f"Training of {run.name}"})
-    step, loss = history.get("step", np.array([])), history.get("loss", np.array([]))
-    figure.add_scatter(x=step, y=loss, mode="lines", name="loss", row=1, col=1, line={"color": COLOURS[0]})
-    seen_loss = loss[np.isfinite(loss)]
-    positive = bool(seen_loss.size > 0 and seen_loss.min() > 0)
-    figure.update_yaxes(title_text="loss (log scale)" if positive else "loss", row=1, col=1)
-    if positive:
-        # Over a small range every digit is a tick; over a larger one 1, 2 and 5 are enough.
-        ticks = "D2" if np.nanmax(loss) > 4 * np.nanmin(loss) else "D1"
-        figure.update_yaxes(type="log", dtick=ticks, tickformat="~g", row=1, col=1)
-    for index, criterion in enumerate(metrics):
-        colour = COLOURS[(index + 1) % len(COLOURS)]
-        values = history[criterion.metric]
-        seen = np.isfinite(values)
-        label = criterion.metric.replace("_", " ")
-        figure.add_scatter(
-            x=step[seen], y=values[seen], mode="lines+markers", name=label, row=2, col=1, line={"color": colour}
-        )
-        figure.add_scatter(
-            x=step[[0, -1]],
-            y=[criterion.threshold] * 2,
-            mode="lines",
-            name=f"wanted: {criterion.direction} {criterion.threshold:g}",
-            row=2,
-            col=1,
-            line={"color": colour, "dash": "dash", "width": 1.5},
-        )
-    if metrics:
-        title = metrics[0].metric.replace("_", " ") if len(metrics) == 1 else "metric"
-        figure.update_yaxes(title_text=title, row=2, col=1)
-    figure.update_xaxes(title_text="training step", row=rows, col=1)
-    return figure
 
 
 class CannotDraw(ValueError):

@@ -1,0 +1,18 @@
+"""Figures: their look, the course of a training, and export to files."""
+
+from rnnscope.figures.export import (
+    FORMATS,
+    CannotDraw,
+    browser_path,
+    check_formats,
+    check_size,
+    write_figures,
+)
+from rnnscope.figures.palette import COLOURS, NEUTRAL, SEQUENTIAL, STABLE, UNSTABLE
+from rnnscope.figures.style import TEMPLATE, new_figure
+from rnnscope.figures.training import training_figure
+
+__all__ = [
+    "COLOURS", "FORMATS", "NEUTRAL", "SEQUENTIAL", "STABLE", "TEMPLATE", "UNSTABLE", "CannotDraw", "browser_path",
+    "check_formats", "check_size", "new_figure", "training_figure", "write_figures",
+]  # fmt: skip
