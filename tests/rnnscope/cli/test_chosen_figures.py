@@ -5,7 +5,7 @@ import os
 import pytest
 
 from rnnscope.cli.figures import figures_of
-from rnnscope.figures import check_size, new_figure, write_figures
+from rnnscope.figures import check_size, export, new_figure, write_figures
 
 
 @pytest.mark.parametrize("option", ["--width", "--height"])
