@@ -145,6 +145,8 @@
 
     document.addEventListener("click", (event) => {
         const help = document.getElementById("help");
+        const one = event.target.closest(".run-one");
+        if (one) window.dash_clientside.set_props("job-ask", { data: { analysis: one.dataset.analysis, at: Date.now() } });
         if (event.target.id === "help-button") help.showModal();
         else if (event.target === help) help.close();
     });

@@ -44,7 +44,7 @@ def layout(_library: Library) -> html.Div:
                 [
                     html.Div(id="run-head", className="run-head"),
                     html.Nav(index, className="index"),
-                    html.Div(id="run-work", className="run-work"),
+                    work.controls(),
                 ],
                 className="run-bar",
             ),
@@ -71,7 +71,7 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
     @app.callback(
         Output("run-head", "children"),
         Output("tiles", "children"),
-        Output("run-work", "children"),
+        Output("run-missing", "className"),
         Output("absent", "children"),
         Output("run-settings", "children"),
         Output("notice", "children"),
@@ -96,15 +96,15 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
             return (*[no_update] * 7, None, True, *[no_update] * 3)
         run = library.find(name)
         if not isinstance(run, Run):
-            return (name, None, None, None, None, _nothing(name, run), "hidden", None, False, *[no_update] * 3)
+            return (name, None, "hidden", None, None, _nothing(name, run), "hidden", None, False, *[no_update] * 3)
         try:
             steps = run.checkpoints
             present = [card.name for card in cards().values() if card.file(run) is not None]
             shown = {"run": name, "steps": steps, "present": present, "stamps": stamps(run), "scene": scene.stamp(run)}
-            parts = _head(name, run), tiles(run), _work(name, run), _absent(run), _settings(run)
+            parts = _head(name, run), tiles(run), _work(run), _absent(run), _settings(run)
         except Exception as error:  # noqa: BLE001 - a run.json with anything in it costs its own view, not the page
             wrong = None if library.place(name) is None else unshowable(run.path, error)
-            return (name, None, None, None, None, _nothing(name, wrong), "hidden", None, False, *[no_update] * 3)
+            return (name, None, "hidden", None, None, _nothing(name, wrong), "hidden", None, False, *[no_update] * 3)
         waits = run.status != "training"
         if shown == before:  # nothing was written since
             return (*[no_update] * 8, waits, *[no_update] * 3)
@@ -114,10 +114,7 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
             if before is not None and before["run"] == name and at is not None and at < len(before["steps"]) - 1:
                 place = steps.index(before["steps"][at])  # a checkpoint that came meanwhile moves nobody from another
             slider = (max(len(steps) - 1, 1), place, [{"value": i} for i in range(len(steps))])
-        head, found, button, *rest = parts
-        if button is not None and before is not None and before["run"] == name:
-            button = no_update  # it says how far its job is
-        return (head, found, button, *rest, None, "", shown, waits, *slider)
+        return (*parts, None, "", shown, waits, *slider)
 
     @app.callback(
         Output("view-note", "children"),
@@ -234,11 +231,9 @@ def _head(name: str, run: Run) -> list[Any]:
     return [html.H1(name), status, html.Span(f"{what} · {done}", className="what", title=what)]
 
 
-def _work(name: str, run: Run) -> Any:
-    """The button that runs what was not run."""
-    if not _not_run(run) or not run.checkpoints or run.status == "training":
-        return None
-    return work.run_button(name, [], "Run what is missing")
+def _work(run: Run) -> str:
+    """The class of the button that runs what was not run, which is hidden where there is nothing to run."""
+    return "" if _not_run(run) and run.checkpoints and run.status != "training" else "hidden"
 
 
 def _not_run(run: Run) -> list[str]:
@@ -262,11 +257,10 @@ def _absent(run: Run) -> list[Any]:
     if missing:
         commands = shlex.join(["rnnscope", "analyze", str(run.path), "--missing"])
         titles = ", ".join(ANALYSES[name].title.lower() for name in missing)
-        parts.append(
-            html.Details(
-                [html.Summary(f"{len(missing)} not run yet: {titles}"), html.Pre(commands, className="command")]
-            )
-        )
+        can_run = bool(run.checkpoints) and run.status != "training"
+        lines = [html.Li([ANALYSES[name].title, work.run_one(name) if can_run else None]) for name in missing]
+        summary = html.Summary(f"{len(missing)} not run yet: {titles}")
+        parts.append(html.Details([summary, html.Ul(lines), html.Pre(commands, className="command")]))
     return parts
 
 

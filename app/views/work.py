@@ -1,12 +1,11 @@
 """Buttons that start analyses on a run's page, what they say meanwhile, and the clock that asks how jobs are.
 
-The shell holds `layout()` once. A button is `run_button(run, analyses, label)`, wherever it stands. The data of the
-store "job-stamp" change when a job of the run that the address names has ended, or has kept another result.
+The shell holds `layout()` once, a run's page `controls()`, and a button `run_one(analysis)` for each that is missing. The
+data of the store "job-stamp" change when a job of the run that the address names has ended, or has kept another result.
 """
 
 import os
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from urllib.parse import unquote
 import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update, set_props
 
-from rnnscope.analyses import ANALYSES
 from rnnscope.app.guard import Guard
 from rnnscope.app.job_files import KINDS, Kind, place_of
 from rnnscope.app.job_state import Job, jobs, look
@@ -31,6 +29,7 @@ def layout() -> html.Div:
     return html.Div(
         [
             dcc.Interval(id="job-poll", interval=_POLL, disabled=True),
+            dcc.Store(id="job-ask"),
             dcc.Store(id="job-kick"),
             dcc.Store(id="job-now"),
             dcc.Store(id="job-stamp"),
@@ -39,22 +38,22 @@ def layout() -> html.Div:
     )
 
 
-def run_button(name: str, analyses: Sequence[str], label: str) -> html.Div:
-    """A button that starts analyses on a run.
-
-    Args:
-        name: the run, as `Library` calls it.
-        analyses: their names; none for all that are missing. No two buttons of a page ask for the same of one run.
-        label: what stands on it.
-    """
-    named = {"run": name, "analyses": ",".join(analyses)}
+def controls() -> html.Div:
+    """The button that runs what was not run of the run that the address names, and what is said of its job. It stays in
+    place whatever becomes of the run: an answer that comes late finds it there."""
     return html.Div(
         [
-            dmc.Button(label, id={"type": "job-run", **named}, size="compact-sm", variant="light"),
-            html.Span(id={"type": "job-feedback", **named}, className="job-feedback", role="status"),
+            dmc.Button("Run what is missing", id="run-missing", size="compact-sm", variant="light", className="hidden"),
+            html.Span(id="run-feedback", className="job-feedback", role="status"),
         ],
+        id="run-work",
         className="job-run",
     )
+
+
+def run_one(analysis: str) -> html.Button:
+    """A button that runs one analysis of the run that the address names; the page's script tells `job-ask`."""
+    return html.Button("run", className="run-one", **{"data-analysis": analysis})  # type: ignore[arg-type]
 
 
 def register(app: Dash, library: Library, guard: Guard) -> None:
@@ -81,28 +80,29 @@ def register(app: Dash, library: Library, guard: Guard) -> None:
         return not working, no_update if now == was else now, no_update if fresh == stamp else fresh
 
     @app.callback(
-        Output({"type": "job-feedback", "run": ALL, "analyses": ALL}, "children"),
-        Output({"type": "job-run", "run": ALL, "analyses": ALL}, "disabled"),
-        Input({"type": "job-run", "run": ALL, "analyses": ALL}, "n_clicks"),
+        Output("run-feedback", "children"),
+        Output("run-missing", "disabled"),
+        Output("run-work", "className"),
+        Input("run-missing", "n_clicks"),
+        Input("job-ask", "data"),
         Input("job-now", "data"),
+        Input("asked", "data"),
         State("token", "data"),
     )
-    def press(_clicks: Any, _now: Any, token: str | None) -> tuple[list[Any], list[bool]]:
-        """Start what was asked for, and say how it is at every button."""
-        ids = [item["id"] for item in ctx.outputs_list[0]]
+    def press(_clicks: Any, one: Any, _now: Any, name: str | None, token: str | None) -> tuple[Any, bool, str]:
+        """Start what was asked for, and say how it is."""
         asked, wrong = ctx.triggered_id, ""
-        if isinstance(asked, dict) and asked["type"] == "job-run" and ctx.triggered[0]["value"]:
+        if name is None:
+            return None, False, "job-run"
+        if asked in ("run-missing", "job-ask") and ctx.triggered[0]["value"]:
             guard.check(token)
-            wrong = _start(library, asked["run"], asked["analyses"])
+            wrong = _start(library, name, None if asked == "run-missing" else [str(one["analysis"])])
             if not wrong:
                 set_props("job-kick", {"data": time.time()})
-        state = {name: _job_of(library, name) for name in {each["run"] for each in ids}}
-        said = [_feedback(state[each["run"]], each) for each in ids]
-        if wrong:
-            failed = html.Span(wrong, className="job-failed")
-            said = [failed if _same(each, asked) else other for each, other in zip(ids, said, strict=True)]
-        working = {name: job is not None and job.state == "running" for name, job in state.items()}
-        return said, [working[each["run"]] for each in ids]
+        job = _job_of(library, name)
+        working = job is not None and job.state == "running"
+        said = html.Span(wrong, className="job-failed") if wrong else _feedback(job)
+        return said, working, "job-run working" if working else "job-run"
 
     @app.callback(
         Output("job-kick", "data"),
@@ -128,17 +128,13 @@ def shown_run(app: Dash, pathname: str | None) -> str | None:
     return path.removeprefix("run/") if path.startswith("run/") else None
 
 
-def _same(one: dict[str, str], other: Any) -> bool:
-    return (one["run"], one["analyses"]) == (other["run"], other["analyses"])
-
-
-def _start(library: Library, name: str, analyses: str) -> str:
-    """Start analyses; what is wrong, or nothing."""
+def _start(library: Library, name: str, analyses: list[str] | None) -> str:
+    """Start analyses, all that are missing if None; what is wrong, or nothing."""
     place = library.place(name)
     if place is None:
         return f"there is no run {name} any more"
     try:
-        start_analyses(library, place, analyses.split(",") if analyses else None)
+        start_analyses(library, place, analyses)
     except (ValueError, OSError) as error:
         return str(error)
     return ""
@@ -149,26 +145,20 @@ def _job_of(library: Library, name: str) -> Job | None:
     return None if place is None else look(place, "analyses", name)
 
 
-def _feedback(job: Job | None, button: dict[str, str]) -> Any:
-    """What to say at a button: the whole at the one that was pressed, at others whether theirs is being done."""
+def _feedback(job: Job | None) -> Any:
+    """What to say of a job of analyses, at the button that starts them."""
     if job is None:
-        return None
-    own = ",".join(job.names) == button["analyses"]
-    if job.state == "running" and not own:
-        entry = ANALYSES.get(button["analyses"])
-        return "at work" if entry is not None and job.message == entry.title else None
-    if not own:
         return None
     if job.state != "running":
         words = {"done": f"{job.message} in {duration(job.seconds)}"}.get(job.state, f"{job.state}: {job.message}")
         return html.Span(job.message if job.state == "cancelled" else words, className=f"job-{job.state}")
     how_far = f"{job.message} ({job.done + 1} of {job.total})" if job.total > 1 else job.message
-    named = {"type": "job-cancel", "run": job.name, "kind": "analyses", "at": button["analyses"]}
     return [
         dmc.Loader(size="xs", className="job-spinner"),
         html.Span(f"{how_far}, {duration(job.seconds)}"),
-        dmc.Button("Cancel", id=named, size="compact-xs", variant="default"),
-    ]
+        dmc.Button("Cancel", id={"type": "job-cancel", "run": job.name, "kind": "analyses", "at": "run"},
+                   size="compact-xs", variant="default"),
+    ]  # fmt: skip
 
 
 def _stamp(library: Library, name: str) -> str | None:

@@ -16,6 +16,7 @@ import pytest
 from browsing import PATIENCE, Page
 
 import rnnscope as rs
+from rnnscope.analyses import ANALYSES
 from rnnscope.app.as_code import as_command, as_python
 from rnnscope.app.job_files import place_of, read_started
 from rnnscope.app.job_state import jobs, look
@@ -28,8 +29,6 @@ from rnnscope.cli import main
 from rnnscope.tasks import TASKS, to_config
 
 SERVE = "import sys; from rnnscope.app import serve; serve(*sys.argv[2:], port=int(sys.argv[1]))"
-# A page with two buttons of its own, and what the store of jobs says.
-BUTTONS = SERVE.replace("import sys; ", "import sys; import small_app; small_app.install(); ")
 
 
 @pytest.fixture
@@ -207,33 +206,32 @@ def test_what_is_wrong_is_said_at_the_field_before_anything_starts(browser, fold
     page.close()
 
 
-def test_an_analysis_is_run_from_the_page_of_its_run(browser, bare, folder, start_server):
+def test_analyses_are_run_from_the_page_of_their_run(browser, bare, folder, start_server):
     shutil.copytree(bare / "bare", folder / "bare run")
-    address, _ = start_server(BUTTONS, 0, folder)
+    address, _ = start_server(SERVE, 0, folder)
     page = Page(browser, address)
     shown = page.open("/run/bare%20run")
-    one, every = shown.locator(".job-run").nth(0), shown.locator(".job-run").nth(1)
-    shown.locator("#stamp-seen").filter(has_text="bare run|").wait_for()
-    before = shown.locator("#stamp-seen").inner_text()
-    one.get_by_role("button", name="Run").click()
-    one.locator(".job-feedback").filter(has_text="s").wait_for()
-    shown.locator(".job-run button[disabled]").first.wait_for()
-    one.locator(".job-done").wait_for()
-    assert "lyapunov" in [*rs.load_run(folder / "bare run").results, *rs.load_run(folder / "bare run").skipped]
-    shown.wait_for_function("was => document.getElementById('stamp-seen').innerText !== was", arg=before)
-    # All that is missing takes long: some of it, and then no more.
-    every.get_by_role("button", name="Run all missing").click()
-    every.locator(".job-feedback").filter(has_text=" of ").wait_for()
-    every.get_by_role("button", name="Cancel").click()
-    every.locator(".job-cancelled").wait_for()
-    every.locator("button:not([disabled])").filter(has_text="Run all missing").wait_for()
-    job = look(folder / "bare run", "analyses")
-    assert job is not None
-    assert job.state == "cancelled"
-    # What cannot be started says so at the button.
-    shutil.rmtree(folder / "bare run")
-    one.get_by_role("button", name="Run").click()
-    one.locator(".job-failed").filter(has_text="there is no run bare run any more").wait_for()
+    said, every = shown.locator("#run-feedback"), shown.locator("#run-missing")
+    shown.locator("#absent summary").filter(has_text="not run yet").click()
+    shown.locator(".run-one[data-analysis='lyapunov']").click()
+    said.locator(".job-done").wait_for()
+    run = rs.load_run(folder / "bare run")
+    assert [*run.results, *run.skipped] == ["lyapunov"]
+    # It is a tile and a card now, and missing no more.
+    shown.locator(".run-one[data-analysis='lyapunov']").wait_for(state="detached")
+    shown.locator("#tiles").filter(has_text="λ₁").wait_for()
+    assert shown.locator(".run-one").count() == len(ANALYSES) - 1
+    # All that is missing takes a while: some of it, and then no more.
+    every.click()
+    said.get_by_role("button", name="Cancel").click()
+    said.locator(".job-cancelled, .job-done").wait_for()
+    _until(lambda: getattr(look(folder / "bare run", "analyses"), "state", None) in ("cancelled", "done"))
+    shown.locator("#run-missing:not([disabled])").wait_for(state="attached")
+    # What cannot be started says so beside the button.
+    if every.is_visible():
+        shutil.rmtree(folder / "bare run")
+        every.click()
+        said.locator(".job-failed").filter(has_text="there is no run bare run any more").wait_for()
     page.close()
 
 
