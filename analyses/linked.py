@@ -31,6 +31,7 @@ class LinkedPoints:
     Attributes:
         number: of each, the same in every figure: its row in the result that they come from, or the branch that it
             is on.
+        states: where they are in state space.
         coordinates: on the three axes.
         role: the row of `ROLES`.
         n_unstable: unstable directions of each.
@@ -44,6 +45,7 @@ class LinkedPoints:
     """
 
     number: Integer[np.ndarray, " point"]
+    states: Float[np.ndarray, "point unit"]
     coordinates: Float[np.ndarray, "point axis"]
     role: Int64[np.ndarray, " point"]
     n_unstable: Integer[np.ndarray, " point"]
@@ -65,6 +67,8 @@ class Linked:
         trajectories: what was shown and visited.
         outputs: the readout after each step; no column without a readout.
         coordinates: of each state on three axes; NaN in padding.
+        axes: the axes.
+        middle: the state at which all coordinates are 0.
         ratio: share of the variance of the visited states along each axis.
         points: fixed points; none where none are known at this checkpoint.
         nearest: of each state the row in `points` of the nearest fixed point; -1 in padding, and without points.
@@ -76,6 +80,8 @@ class Linked:
     trajectories: Trajectories
     outputs: Float[np.ndarray, "trial time output"]
     coordinates: Float32[np.ndarray, "trial time axis"]
+    axes: Float[np.ndarray, "axis unit"]
+    middle: Float[np.ndarray, " unit"]
     ratio: Float[np.ndarray, " axis"]
     points: LinkedPoints
     nearest: Int64[np.ndarray, "trial time"]
@@ -130,19 +136,16 @@ def link_states(
         points = _of_branches(branches, subject.checkpoint, space.mean, axes)
     coordinates = ((found.states - space.mean) @ axes.T).astype(np.float32)
     coordinates[~found.valid] = np.nan
-    places = np.empty((0, subject.state_size))
-    if fixed_points is not None:
-        places = fixed_points.points
-    elif branches is not None and len(points):
-        places = branches.point[branches.value == subject.checkpoint]
     machine_state, machine_by, symbol = _machine_states(machine, subject, found)
     return Linked(
         found,
         np.zeros((*found.states.shape[:2], 0)) if subject.recording else subject.map.readout(found.states),
         coordinates,
+        axes,
+        space.mean,
         _share_along(found.states[found.valid], axes),
         points,
-        _nearest(found, places),
+        _nearest(found, points.states),
         machine_state,
         machine_by,
         symbol,
@@ -176,6 +179,7 @@ def _of_search(found: FixedPoints, linear: Linearisation | None, mean: np.ndarra
         directions[~np.repeat(unstable, 2, axis=1)] = np.nan
     return LinkedPoints(
         np.arange(len(found)),
+        found.points,
         (found.points - mean) @ axes.T,
         _roles(found.n_unstable, found.points.shape[1], found.smooth, found.marginal),
         found.n_unstable,
@@ -200,11 +204,12 @@ def _of_branches(
     if branches is None or not len(rows):
         nothing = np.zeros(0, np.int64)
         return LinkedPoints(
-            nothing, np.zeros((0, len(axes))), nothing, nothing, np.zeros((0, 0), complex), np.zeros((0, 0)),
-            np.zeros((0, 0, len(axes))), np.zeros(0, bool), source,
+            nothing, np.zeros((0, axes.shape[1])), np.zeros((0, len(axes))), nothing, nothing,
+            np.zeros((0, 0), complex), np.zeros((0, 0)), np.zeros((0, 0, len(axes))), np.zeros(0, bool), source,
         )  # fmt: skip
     return LinkedPoints(
         branches.branch[rows],
+        branches.point[rows],
         (branches.point[rows] - mean) @ axes.T,
         _roles(branches.n_unstable[rows], branches.point.shape[1], branches.smooth[rows]),
         branches.n_unstable[rows],

@@ -7,6 +7,7 @@ alone, and read again where these were changed. A thread keeps it up to date.
 import contextlib
 import hashlib
 import json
+import math
 import os
 import sqlite3
 import threading
@@ -24,7 +25,7 @@ from rnnscope.records import kept
 from rnnscope.records.result_files import HEADLINE, read_attributes
 from rnnscope.records.runs import Run
 
-VERSION = 1  # of the columns; another one is built anew
+VERSION = 2  # of the columns; another one is built anew
 UNREADABLE = "unreadable"
 # Which headline numbers are columns: analysis, its name for the number, the column.
 NUMBERS = (
@@ -37,11 +38,14 @@ NUMBERS = (
     ("automaton", "n_states", "machine_states"),
     ("automaton", "fidelity", "fidelity"),
 )
-TEXTS = ("name", "task", "cell", "status", "metric", "tags", "analyses")
-COUNTS = ("units", "seed", "score", "steps", "seconds", "modified", *(column for *_, column in NUMBERS))
+TEXTS = ("name", "task", "cell", "status", "metric", "tags", "analyses", "curve")
+COUNTS = ("units", "seed", "score", "loss", "steps", "seconds", "modified", *(column for *_, column in NUMBERS))
+SEARCHED = TEXTS[:-1]
 COLUMNS = (*TEXTS, *COUNTS)
 # Runs whose changes are written at once, and how long the thread rests between two looks at the folders.
 BATCH, REST = 200, 2.0
+# Points of the small curve of a training, and what is read of a longer history: its beginning is left out.
+CURVE, MOST_READ = 32, 2**19
 LARGEST = 1e300
 _COMPARE = {
     "equals": "= ?", "notEqual": "!= ?", "lessThan": "< ?", "lessThanOrEqual": "<= ?", "greaterThan": "> ?",
@@ -201,10 +205,33 @@ def row(name: str, place: Path) -> dict[str, Any]:
         }
     except Exception:  # noqa: BLE001 - a run.json with anything in it costs its own row; opening it says why
         return {"name": name, "status": UNREADABLE}
+    found.update(_course(place, found["status"] == "training"))
     for analysis in dict.fromkeys(entry for entry, *_ in NUMBERS):
         numbers = _numbers(run, analysis)
         found.update({column: numbers.get(key) for entry, key, column in NUMBERS if entry == analysis})
     return found
+
+
+def _course(place: Path, trains: bool) -> dict[str, Any]:
+    """The last loss, a short curve of it as JSON, and how far a training is that has not yet written so."""
+    try:
+        with (place / "history.csv").open("rb") as file:
+            names = file.readline().decode().strip().split(",")
+            size = os.fstat(file.fileno()).st_size
+            if size - file.tell() > MOST_READ:
+                file.seek(size - MOST_READ)
+                file.readline()
+            lines = file.read().decode().splitlines(keepends=True)
+        lines = [line for line in lines if line.endswith("\n")]  # a row that is being written is left for later
+        of = {name: names.index(name) for name in ("step", "loss")}
+        wanted = sorted({round(k * (len(lines) - 1) / (CURVE - 1)) for k in range(CURVE)}) if lines else []
+        rows = [lines[k].split(",") for k in wanted]
+        losses = [float(each[of["loss"]]) for each in rows]
+        curve = [loss if math.isfinite(loss) else None for loss in losses]
+        found: dict[str, Any] = {"loss": losses[-1], "curve": json.dumps(curve)} if len(curve) > 1 else {}
+        return {**found, "steps": int(float(rows[-1][of["step"]]))} if trains and rows else found
+    except (OSError, ValueError, IndexError):  # no history, or a damaged one, which opening the run says
+        return {}
 
 
 def _numbers(run: Run, analysis: str) -> Mapping[str, float | int]:
@@ -223,7 +250,7 @@ def _numbers(run: Run, analysis: str) -> Mapping[str, float | int]:
 def stamp(place: Path) -> str:
     """What changes where the run, its tags or its results were written anew."""
     found = []
-    for part in ("run.json", tags.FILE, kept.FOLDER):
+    for part in ("run.json", "history.csv", tags.FILE, kept.FOLDER):
         with contextlib.suppress(OSError):
             found.append(f"{(place / part).stat().st_mtime_ns:x}")
     with contextlib.suppress(OSError), os.scandir(place / kept.FOLDER) as entries:
@@ -239,8 +266,8 @@ def _where(filters: Mapping[str, Any], search: str) -> tuple[str, list[Any]]:
             parts.append(condition)
             given += values
     for word in search.split():
-        parts.append("(" + " OR ".join(f"folded({name}) LIKE ? ESCAPE '\\'" for name in TEXTS) + ")")
-        given += [f"%{_escaped(word.casefold())}%"] * len(TEXTS)
+        parts.append("(" + " OR ".join(f"folded({name}) LIKE ? ESCAPE '\\'" for name in SEARCHED) + ")")
+        given += [f"%{_escaped(word.casefold())}%"] * len(SEARCHED)
     return ("WHERE " + " AND ".join(parts) if parts else ""), given
 
 

@@ -165,5 +165,17 @@
         };
         return React.createElement("a", { href, onClick: follow, className: "run-name" }, props.value);
     };
+    // The course of a training in a line, which moves while it trains.
+    cells.LossCurve = (props) => {
+        if (!props.value) return null;
+        const losses = JSON.parse(props.value), wide = 64, high = 20;
+        const log = losses.every((v) => v === null || v > 0), at = losses.map((v) => (v === null ? null : log ? Math.log(v) : v));
+        const seen = at.filter((v) => v !== null), low = Math.min(...seen), span = Math.max(...seen) - low || 1;
+        const place = (v, k) => `${((k * wide) / Math.max(losses.length - 1, 1)).toFixed(1)},${(2 + ((high - 4) * (low + span - v)) / span).toFixed(1)}`;
+        const points = at.map((v, k) => (v === null ? null : place(v, k))).filter(Boolean).join(" ");
+        const last = props.data.loss === null ? "" : Number(props.data.loss).toPrecision(2);
+        return React.createElement("span", { className: `run-curve status-${props.data.status}`, role: "img", "aria-label": `loss ${last}` },
+            React.createElement("svg", { width: wide, height: high, viewBox: `0 0 ${wide} ${high}` }, React.createElement("polyline", { points })), last);
+    };
     cells.RunStatus = (props) => (props.value ? React.createElement("span", { className: `status status-${props.value}` }, props.value) : null);
 })();

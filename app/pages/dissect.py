@@ -10,7 +10,7 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from flask import Response, request
 
-from rnnscope.app import saved_views, scene
+from rnnscope.app import packs, saved_views, scene, seen
 from rnnscope.app.cards import boards, cards
 from rnnscope.app.cards.drawing import draw, stamps
 from rnnscope.app.library import Library, unshowable, words
@@ -100,7 +100,7 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
         try:
             steps = run.checkpoints
             present = [card.name for card in cards().values() if card.file(run) is not None]
-            shown = {"run": name, "steps": steps, "present": present, "stamps": stamps(run), "scene": scene.stamp(run)}
+            shown = {"run": name, "steps": steps, "present": present, "stamps": stamps(run), "scene": seen.stamp(run)}
             parts = _head(name, run), tiles(run), _work(run), _absent(run), _settings(run)
         except Exception as error:  # noqa: BLE001 - a run.json with anything in it costs its own view, not the page
             wrong = None if library.place(name) is None else unshowable(run.path, error)
@@ -169,7 +169,7 @@ def _serve(app: Dash, library: Library) -> None:
                 return _json({"error": str(run)}, 409)
             step = request.args.get("step", type=int)
             return _json(make(run, step), 200)
-        except (scene.NoScene, RunError) as error:
+        except (seen.NoScene, RunError) as error:
             return _json({"error": f"{str(error)[:1].upper()}{str(error)[1:]}."}, 409)
         except Exception as error:  # noqa: BLE001 - damaged files may raise anything, and cost only these views
             return _json({"error": f"The views of this run cannot be drawn: {words(error)}."}, 409)
@@ -187,6 +187,18 @@ def _serve(app: Dash, library: Library) -> None:
     @server.get(f"{prefix}_unit/<path:name>/<int:number>")
     def unit(name: str, number: int) -> Response:
         return answer(name, lambda run, step: scene.unit(run, step, number))
+
+    @server.get(f"{prefix}_beside/<path:name>")
+    def beside(name: str) -> Response:
+        return answer(name, scene.beside)
+
+    @server.get(f"{prefix}_growth/<path:name>/<int:number>")
+    def growth(name: str, number: int) -> Response:
+        return answer(name, lambda run, step: scene.growth(run, step, number))
+
+    @server.get(f"{prefix}_flow/<path:name>/<axes>/<through>")
+    def flow(name: str, axes: str, through: str) -> Response:
+        return answer(name, lambda run, step: scene.flow(run, step, axes, through))
 
     @server.get(f"{prefix}_card/<path:name>/<card>")
     def card_(name: str, card: str) -> Response:
@@ -210,7 +222,7 @@ def _serve(app: Dash, library: Library) -> None:
 
 
 def _json(value: dict[str, Any], status: int) -> Response:
-    return Response(scene.encoded(value), status, mimetype="application/json", headers={"Cache-Control": "no-store"})
+    return Response(packs.encoded(value), status, mimetype="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _asked(search: str | None, steps: list[int]) -> int:

@@ -42,6 +42,10 @@ _COLUMNS = [
     {"field": "cell", "headerName": "Cell", "minWidth": 110, "flex": 2, "tooltipField": "cell", **_TEXT},
     {"field": "status", "headerName": "Status", "minWidth": 104, "flex": 1, "cellRenderer": "RunStatus", **_TEXT},
     _number("score", "Score", "the metric that the task is judged by, on fresh trials", ",.3~g", tooltipField="metric"),
+    {"field": "curve", "headerName": "Training", "headerTooltip": "the loss over the steps that were logged, from its "
+     "least to its largest value, in logarithms where all are positive; the last value beside it",
+     "cellRenderer": "LossCurve", "sortable": False, "filter": False, "minWidth": 124, "flex": 1},
+    _number("loss", "Loss", "the last that was logged", ".3~g", hide=True),
     _number("points", "Points", "fixed points that were found, and how many of them are stable",
             valueFormatter={"function": _POINTS}, minWidth=84),
     _number("lambda_1", "λ₁ ± error", "largest Lyapunov exponent in nats per step, with its standard error",
@@ -224,7 +228,7 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
         left = {} if names else {"filters": model.get("filterModel") or {}, "search": search or ""}
         found = index.page(0, ALL, sort=model.get("sortModel") or (), **left).rows
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS)
+        writer = csv.DictWriter(text, [name for name in COLUMNS if name != "curve"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows({key: _harmless(value) for key, value in row.items()} for row in found
                          if names is None or row["name"] in names)  # fmt: skip

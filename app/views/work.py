@@ -1,7 +1,8 @@
 """Buttons that start analyses on a run's page, what they say meanwhile, and the clock that asks how jobs are.
 
-The shell holds `layout()` once, a run's page `controls()`, and a button `run_one(analysis)` for each that is missing. The
-data of the store "job-stamp" change when a job of the run that the address names has ended, or has kept another result.
+The shell holds `layout()` once, a run's page `controls()`, and a button `run_one(analysis)` for each that is missing.
+The data of the store "job-stamp" change when a job of the run that the address names has ended, or has kept another
+result.
 """
 
 import os

@@ -15,7 +15,8 @@ import pytest
 import rnnscope as rs
 from rnnscope.analyses import analyse
 from rnnscope.analyses.linked import link_states
-from rnnscope.app import create_app, library, saved_views, scene, serve, tags
+from rnnscope.analyses.state_space.correlation_time import correlation_time
+from rnnscope.app import create_app, library, saved_views, scene, seen, serve, tags
 from rnnscope.app.cards import boards, cards, drawing
 from rnnscope.app.index import Index
 from rnnscope.app.library import Library
@@ -331,7 +332,73 @@ def test_the_ablation_of_every_unit_comes_along(analysed: Path, tmp_path: Path) 
     analyse(run, ["ablation"], settings={"ablation": {"n_trials": 16}})
     found = scene.scene(run)["ablation"]
     np.testing.assert_allclose(_unpacked(found["change"]), run.shown("ablation").load().output_change, rtol=1e-5)
-    assert {*scene.USED} <= {*rs.analyses.ANALYSES}
+    assert {*seen.USED, *seen.BESIDE} <= {*rs.analyses.ANALYSES}
+
+
+def test_what_is_beside_the_states_is_what_the_results_say(analysed: Path, tmp_path: Path) -> None:
+    run = rs.load_run(shutil.copytree(analysed / "some", tmp_path / "some"))
+    analyse(run, ["basins"], settings={"basins": rs.analyses.ANALYSES["basins"].quick})
+    found = _json(tmp_path, "/_beside/some")[1]
+    basins, spectrum, space = (run.shown(name).load() for name in ("basins", "lyapunov", "state_space"))
+    np.testing.assert_allclose(
+        _unpacked(found["basins"]["xyz"]), (basins.starts.states - space.mean) @ space.components[:3].T, atol=1e-4
+    )
+    np.testing.assert_array_equal(_unpacked(found["basins"]["attractor"]), basins.starts.attractor)
+    points = run.shown("fixed_points").load().points
+    for number, attractor in zip(found["basins"]["number"], basins.attractors, strict=True):
+        near = np.linalg.norm(points - attractor, axis=1)
+        assert (number == -1 and near.min() > 1e-4) or near.argmin() == number
+    np.testing.assert_allclose(_unpacked(found["exponents"]["value"]), spectrum.exponents, rtol=1e-5)
+    np.testing.assert_allclose(_unpacked(found["exponents"]["error"]), spectrum.standard_error, rtol=1e-5)
+    before = _json(tmp_path, "/_beside/some?step=0")[1]
+    assert (before["basins"], before["exponents"]) == (None, None), "results of the last weights at the first"
+
+
+@pytest.mark.parametrize(("axes", "through"), [("12", "mean"), ("23", "point-0"), ("13", "state-4-2")])
+def test_a_flow_goes_where_the_network_goes(analysed: Path, axes: str, through: str) -> None:
+    run = rs.load_run(analysed / "some")
+    status, found = _json(analysed, f"/_flow/some/{axes}/{through}")
+    assert status == 200, found
+    subject, space = rs.as_subject(run), run.shown("state_space").load()
+    trials, points = subject.trajectories(n_trials=128), run.shown("fixed_points").load()
+    origin, held = {
+        "mean": (space.mean, [0.0]),
+        "point-0": (points.points[0], points.inputs[0]),
+        "state-4-2": (trials.states[4, 2], trials.inputs[4, 2]),
+    }[through]
+    np.testing.assert_allclose(found["input"], held)
+    pair = space.components[[int(axis) - 1 for axis in axes]]
+    np.testing.assert_allclose(found["rest"], space.components[:3] @ (origin - space.mean), atol=1e-9)
+    flow, at = _unpacked(found["flow"]), pair @ (origin - space.mean)
+    row, column = (int(each[0]) for each in np.nonzero(np.isfinite(flow[..., 0])))
+    state = origin + (np.array([found["x"][column], found["y"][row]]) - at) @ pair
+    step = subject.map.step(state, np.asarray(held)) - state
+    np.testing.assert_allclose(flow[row, column], pair @ step, atol=1e-5)
+    assert 0 <= found["outOfPlane"] <= 1
+
+
+@pytest.mark.parametrize("path", ["12/nowhere", "14/mean", "11/mean", "12/point-999", "12/state-9999-0", "12/state-0"])
+def test_a_plane_that_is_none_is_refused(analysed: Path, path: str) -> None:
+    status, found = _json(analysed, f"/_flow/some/{path}")
+    assert status == 409
+    assert "plane" in found["error"] or "no trial" in found["error"]
+
+
+def test_growth_along_a_trial_and_the_time_constant_of_a_unit(analysed: Path) -> None:
+    run = rs.load_run(analysed / "some")
+    subject = rs.as_subject(run)
+    trials = subject.trajectories(n_trials=128)
+    found = _json(analysed, "/_growth/some/3")[1]
+    along, window = _unpacked(found["along"]), found["window"]
+    states = np.concatenate([trials.initial[3][None], trials.states[3, trials.valid[3]]])
+    product = np.eye(subject.state_size)
+    for t in range(window):
+        product = subject.map.jacobian(states[t], trials.inputs[3, t]) @ product
+    assert np.isnan(along[: window - 1]).all()
+    assert along[window - 1] == pytest.approx(np.log(np.linalg.norm(product, 2)) / window, rel=1e-4)
+    constant = _json(analysed, "/_unit/some/2")[1]["timeConstant"]
+    expected = correlation_time(trials.states[..., 2], trials.valid)
+    assert constant.get("value") == pytest.approx(expected.value, nan_ok=True)
 
 
 def test_a_run_without_results_has_a_scene(bare: Path) -> None:
@@ -510,4 +577,27 @@ def test_the_cache_of_scenes_does_not_grow(analysed: Path) -> None:
     for _ in range(3):
         for step in run.checkpoints:
             scene.scene(run, step)
-    assert scene._look.cache_info().currsize <= 6
+    assert seen._look.cache_info().currsize <= 6
+
+
+def test_the_index_follows_a_training(bare: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    shutil.copytree(bare, folder)
+    place = folder / "bare"
+    record = json.loads((place / "run.json").read_text())
+    (place / "run.json").write_text(json.dumps({**record, "status": "training", "steps_done": 0}))
+    (place / "history.csv").write_text("step,seconds,loss\n10,.1,1.0\n20,.2,0.5\n")
+    index = _index(folder, tmp_path)
+    [row] = index.page().rows
+    assert (row["status"], row["steps"], row["loss"], json.loads(row["curve"])) == ("training", 20, 0.5, [1.0, 0.5])
+    lines = [f"{10 * k},{k / 10},{1 / k if k % 7 else 'nan'}" for k in range(1, 1001)]
+    (place / "history.csv").write_text("\n".join(["step,seconds,loss", *lines, ""]))
+    assert index.refresh() == 1
+    [row] = index.page().rows
+    curve = json.loads(row["curve"])
+    assert (row["steps"], row["loss"], len(curve), curve[0]) == (10_000, 1 / 1000, 32, 1.0)
+    assert None in curve, "a loss that is not finite is a gap"
+    # A row that is half written is left for the next look.
+    (place / "history.csv").write_text("step,seconds,loss\n10,.1,1.0\n20,.2,0.5\n30,.3,0.")
+    index.refresh()
+    assert index.page().rows[0]["loss"] == 0.5
