@@ -17,7 +17,8 @@
     const INK = "#1B2733";
     const SCALE = "Cividis";
     const NOTHING = { trial: 0, time: 0, point: null, unit: null, state: null };
-    const LOOK = { dims: "3", colour: "auto", trials: "all", layers: ["points", "lines"] };
+    const LOOK = { dims: "3", colour: "auto", trials: "all", plane: "12", flow: "off", layers: ["points", "lines"] };
+    const CHOICES = ["dims", "colour", "trials", "plane", "flow"];
     // A message that takes this long to come gets a spinner.
     const PATIENCE = 300;
 
@@ -198,7 +199,7 @@
             const value = Number.parseInt(given.get(name), 10);
             if (Number.isFinite(value) && value >= 0) shared.selected[name] = value;
         }
-        for (const name of ["dims", "colour", "trials"]) if (given.get(name)) shared.look[name] = given.get(name);
+        for (const name of CHOICES) if (given.get(name)) shared.look[name] = given.get(name);
         if (given.has("layers")) shared.look.layers = given.get("layers").split(".").filter(Boolean);
     }
 
@@ -207,7 +208,7 @@
         const { selected, look } = shared, found = {};
         if (shared.step !== null) found.step = String(shared.step);
         for (const name of Object.keys(NOTHING)) if (selected[name] !== NOTHING[name]) found[name] = String(selected[name]);
-        for (const name of ["dims", "colour", "trials"]) if (look[name] !== LOOK[name]) found[name] = look[name];
+        for (const name of CHOICES) if (look[name] !== LOOK[name]) found[name] = look[name];
         if (look.layers.join(".") !== LOOK.layers.join(".")) found.layers = look.layers.join(".");
         return found;
     }
@@ -239,6 +240,10 @@
         const set = window.dash_clientside.set_props, { look, scene } = shared;
         set("look-dims", { value: look.dims });
         set("look-trials", { value: look.trials });
+        set("look-flow", { value: look.flow });
+        const pairs = [[1, 2], [1, 3], [2, 3]].filter(([, b]) => b <= Math.max(scene.axes, 2));
+        if (!pairs.some((pair) => pair.join("") === look.plane)) look.plane = "12";
+        set("look-plane", { data: pairs.map(([a, b]) => ({ value: `${a}${b}`, label: `PC${a}, PC${b}` })), value: look.plane });
         set("look-layers", { value: look.layers });
         const options = colours(scene);
         if (!options.some((option) => option.value === look.colour)) look.colour = "auto";
@@ -331,7 +336,7 @@
     }
 
     window.rnnscope = {
-        shared, said, forget, view, open, select, setLook, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
+        shared, said, forget, view, each, get, query, report, open, select, setLook, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
         ROLES, PALETTE, INK, SCALE, AXIS,
     };
 })();

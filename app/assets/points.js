@@ -107,7 +107,14 @@
             });
         });
         const loss = scene.ablation ? `; without it the outputs change by ${scene.ablation.change[found.unit].toPrecision(2)} ± ${scene.ablation.error[found.unit].toPrecision(1)}` : "";
-        note.textContent = `unit ${found.unit}${loss}`;
+        note.textContent = `unit ${found.unit}${constant(found)}${loss}`;
+    }
+
+    // How long it remembers itself while the task drives it, and how fast it would decay alone.
+    function constant(found) {
+        const { value, error, longest } = found.timeConstant, own = found.from[found.unit];
+        const said = value === undefined ? `, autocorrelation above 1/e up to ${longest} steps` : `, time constant ${value.toPrecision(3)}${error === undefined ? "" : ` ± ${error.toPrecision(1)}`} steps (autocorrelation at 1/e)`;
+        return said + (own > 0 && own < 1 ? `, alone ${(-1 / Math.log(own)).toPrecision(2)}` : "");
     }
 
     R.view({
@@ -118,14 +125,23 @@
 
     // --- training -------------------------------------------------------------------------------------------------
 
-    R.view({ draw: (scene) => R.whenPlotly(() => {
+    let over = null; // the first exponent at checkpoints, where it is known
+
+    function drawLoss(scene) {
         const place = document.getElementById("view-loss"), { step, loss } = scene.loss, seen = loss.filter((v) => v !== null && v > 0);
         const log = seen.length > 0 && seen.length === loss.filter((v) => v !== null).length;
         const data = [{ type: "scatter", x: step, y: loss, mode: "lines", line: { color: "#0072B2", width: 1.4 }, hovertemplate: "step %{x}: %{y:.3g}<extra></extra>" },
             { type: "scatter", x: scene.steps, y: scene.steps.map(() => (log ? Math.min(...seen) : 0)), mode: "markers", hovertemplate: "checkpoint at step %{x}: click to look<extra></extra>",
                 marker: { symbol: "triangle-up", size: 9, color: scene.steps.map((s) => (s === scene.step ? "#D0021B" : "#9AA5B1")) } }];
-        window.Plotly.react(place, data, R.layout({ margin: { l: 52, r: 10, t: 6, b: 34 }, uirevision: shared.run, xaxis: { ...R.AXIS, title: { text: "training step", standoff: 4 } },
-            yaxis: { ...R.AXIS, type: log ? "log" : "linear", title: { text: "loss", standoff: 4 }, nticks: 4, tickfont: { size: 10 } } }), R.config("loss")).then((graph) => {
+        const more = {};
+        if (over) {
+            const finite = (values) => Array.from(values, (v) => (Number.isFinite(v) ? v : null));
+            data.push({ type: "scatter", x: over.step, y: finite(over.first), yaxis: "y2", mode: "lines+markers", marker: { size: 4, color: "#D55E00" }, line: { color: "#D55E00", width: 1.2, dash: "dot" },
+                error_y: { type: "data", array: finite(over.error).map((v) => (v === null ? null : 2 * v)), thickness: 1, width: 2, color: "#D55E00" }, hovertemplate: "λ₁ at step %{x}: %{y:.3f} ± %{error_y.array:.1g} (two standard errors)<extra></extra>" });
+            more.yaxis2 = { ...R.AXIS, gridcolor: "rgba(0,0,0,0)", overlaying: "y", side: "right", title: { text: "λ₁ (nats / step)", standoff: 4, font: { size: 11, color: "#D55E00" } }, tickmode: "auto", nticks: 4, tickfont: { size: 10 }, tickformat: ".2~f" };
+        }
+        window.Plotly.react(place, data, R.layout({ margin: { l: 52, r: over ? 66 : 10, t: 6, b: 34 }, uirevision: shared.run, xaxis: { ...R.AXIS, title: { text: "training step", standoff: 4 } },
+            yaxis: { ...R.AXIS, type: log ? "log" : "linear", title: { text: "loss", standoff: 4 }, nticks: 4, tickfont: { size: 10 } }, ...more }), R.config("loss")).then((graph) => {
             if (graph.rnnscopeListens) return;
             graph.rnnscopeListens = true;
             graph.on("plotly_click", (event) => {
@@ -133,5 +149,10 @@
                 window.dash_clientside.set_props("step-slider", { value: steps.indexOf(near) });
             });
         });
-    }) });
+    }
+
+    R.view({
+        draw: (scene) => { over = null; R.whenPlotly(() => drawLoss(scene)); },
+        beside: (found) => { over = found.overTraining; if (over) R.whenPlotly(() => drawLoss(shared.scene)); },
+    });
 })();

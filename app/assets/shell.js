@@ -84,9 +84,9 @@
             }
             return `training step ${shown.steps[Math.min(index, last)] ?? "–"}`;
         },
-        look(dims, colour, trials, layers) {
+        look(dims, colour, trials, layers, plane, flow) {
             const { look } = R.shared, change = {};
-            for (const [name, value] of Object.entries({ dims, trials })) if (value && value !== look[name]) change[name] = value;
+            for (const [name, value] of Object.entries({ dims, trials, plane, flow })) if (value && value !== look[name]) change[name] = value;
             if (R.shared.scene && colour && colour !== R.colour()) change.colour = colour;
             if (layers && layers.join(".") !== look.layers.join(".")) change.layers = layers;
             if (Object.keys(change).length) R.setLook(change);

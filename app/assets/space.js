@@ -10,6 +10,8 @@
     let traces = {}, painted = { rows: [], some: [], buckets: [] }, pointClicked = 0;
 
     const flat = () => shared.look.dims === "2" || shared.scene.axes < 3;
+    // The axes that are drawn: two in the plane, three in space.
+    const shownAxes = () => (flat() ? R.fields.axes().filter((k) => k < shared.scene.axes) : [0, 1, 2]);
 
     function colouring(scene) {
         const [name, number] = R.colour().split(":"), n = scene.trials * scene.time;
@@ -39,16 +41,16 @@
     }
 
     function coordinates(scene, rows, gap) {
-        const found = Array.from({ length: scene.axes }, () => []);
+        const chosen = shownAxes(), found = chosen.map(() => []);
         let before = null;
         for (const row of rows) {
             const trial = Math.floor(row / scene.time);
             if (gap && before !== null && trial !== before) found.forEach((axis) => axis.push(null));
             before = trial;
-            for (let k = 0; k < scene.axes; k++) {
-                const value = scene.xyz[row * scene.axes + k];
+            chosen.forEach((axis, k) => {
+                const value = scene.xyz[row * scene.axes + axis];
                 found[k].push(Number.isNaN(value) ? null : value);
-            }
+            });
         }
         return found;
     }
@@ -69,11 +71,10 @@
 
     function pointTraces(scene) {
         const points = scene.points, n = points.number.length, found = [];
-        const coordinate = (i) => Array.from({ length: scene.axes }, (_, k) => points.xyz[i * scene.axes + k]);
         for (const [role, look] of Object.entries(R.ROLES)) {
             const rows = Array.from({ length: n }, (_, i) => i).filter((i) => points.role[i] === role);
             if (!rows.length) continue;
-            const axes = Array.from({ length: scene.axes }, (_, k) => rows.map((i) => coordinate(i)[k]));
+            const axes = shownAxes().map((axis) => rows.map((i) => points.xyz[i * scene.axes + axis]));
             found.push(on(axes, {
                 name: `${role} (${rows.length})`, mode: flat() && n <= MOST_NUMBERS ? "markers+text" : "markers", showlegend: true,
                 marker: { color: look.colour, symbol: flat() ? look.flat : look.symbol, size: flat() ? 11 : 7, line: { color: "white", width: 1 } },
@@ -87,15 +88,15 @@
 
     // Unstable directions, both ways from each saddle, as long as a twelfth of the view.
     function directionTrace(scene) {
-        const points = scene.points, [n, each] = points.directions.shape, axes = Array.from({ length: scene.axes }, () => []);
+        const points = scene.points, [n, each] = points.directions.shape, chosen = shownAxes(), axes = chosen.map(() => []);
         const length = extent(scene) / 12;
         for (let i = 0; i < n; i++) {
             for (let d = 0; d < each; d++) {
-                const way = Array.from({ length: scene.axes }, (_, k) => points.directions[(i * each + d) * scene.axes + k]);
+                const way = chosen.map((axis) => points.directions[(i * each + d) * scene.axes + axis]);
                 const size = Math.hypot(...way);
                 if (!(size > 1e-9)) continue;
                 for (const sign of [-1, 1]) {
-                    axes.forEach((axis, k) => axis.push(points.xyz[i * scene.axes + k] + (sign * length * way[k]) / size));
+                    axes.forEach((axis, k) => axis.push(points.xyz[i * scene.axes + chosen[k]] + (sign * length * way[k]) / size));
                 }
                 axes.forEach((axis) => axis.push(null));
             }
@@ -104,9 +105,9 @@
     }
 
     function connectionTrace(scene) {
-        const paths = scene.connections.paths, [n, samples] = paths.shape, axes = Array.from({ length: scene.axes }, () => []);
+        const paths = scene.connections.paths, [n, samples] = paths.shape, chosen = shownAxes(), axes = chosen.map(() => []);
         for (let i = 0; i < n; i++) {
-            for (let s = 0; s < samples; s++) axes.forEach((axis, k) => axis.push(paths[(i * samples + s) * paths.shape[2] + k]));
+            for (let s = 0; s < samples; s++) axes.forEach((axis, k) => axis.push(paths[(i * samples + s) * paths.shape[2] + chosen[k]]));
             axes.forEach((axis) => axis.push(null));
         }
         return on(axes, { mode: "lines", line: { color: "#444444", width: flat() ? 1 : 2.5, dash: flat() ? "dot" : "solid" }, hoverinfo: "skip" });
@@ -144,20 +145,21 @@
             const some = painted.some.flatMap((i) => ofTrial(scene, i)), all = colours(colour);
             if (some.length) add("lines", on(coordinates(scene, some, true), { mode: "lines", line: { color: FAINT, width: 1.5 }, hoverinfo: "skip" }));
             add("states", on(coordinates(scene, rows), {
-                mode: "markers", marker: { ...all, color: rows.map((row) => all.color[row]), size: 1.8, opacity: 0.4 },
+                mode: "markers", marker: { ...all, color: rows.map((row) => all.color[row]), size: 1.8, opacity: R.fields.shown() ? 0.1 : 0.4 },
                 hovertemplate: "trial %{customdata[0]}, step %{customdata[1]}<extra></extra>",
                 customdata: rows.map((row) => [Math.floor(row / scene.time), row % scene.time]),
             }));
         }
+        if (!flat()) R.fields.traces().forEach((trace, k) => add(`field ${k}`, trace));
         if (layers.has("connections") && scene.connections) add("connections", connectionTrace(scene));
         if (layers.has("directions") && scene.points.directions.shape[1]) add("directions", directionTrace(scene));
         if (layers.has("points")) for (const trace of pointTraces(scene)) add(trace.name, trace);
         const title = (k) => `PC${k + 1} (${(100 * scene.ratio[k]).toFixed(0)} %)`;
         const legend = { x: 0, y: 1, bgcolor: "rgba(255,255,255,0.7)", itemsizing: "constant", font: { size: 11 } };
         // What was zoomed or turned stays, as long as it is the same kind of view.
-        const kept = { uirevision: `${shared.run} ${flat()}` };
+        const kept = { uirevision: `${shared.run} ${flat() ? shared.look.plane : "space"}` }, [a, b] = shownAxes();
         const shape = flat()
-            ? { xaxis: { ...R.AXIS, title: { text: title(0), standoff: 6 } }, yaxis: { ...R.AXIS, title: { text: scene.axes > 1 ? title(1) : "", standoff: 4 }, scaleanchor: "x" }, dragmode: "pan" }
+            ? { xaxis: { ...R.AXIS, title: { text: title(a), standoff: 6 } }, yaxis: { ...R.AXIS, title: { text: b === undefined ? "" : title(b), standoff: 4 }, scaleanchor: "x" }, dragmode: "pan" }
             : { scene: { ...space(title), annotations: numbers(scene, layers), uirevision: kept.uirevision }, margin: { l: 0, r: 0, t: 0, b: 0 } };
         window.Plotly.react(place(), data, R.layout({ ...kept, ...shape, showlegend: layers.has("points") && scene.points.number.length > 0, legend }), {
             ...R.config("state-space"), modeBarButtonsToRemove: ["resetCameraLastSave3d", "hoverClosest3d"], scrollZoom: true,
@@ -187,11 +189,16 @@
             where.insertAdjacentHTML("beforeend", dot);
             where.append(name);
         }
+        const said = R.fields.words().join("; "), words = document.getElementById("field-words");
+        words.textContent = words.title = said;
+        words.classList.toggle("hidden", !said);
     }
 
     function listen(graph) {
         if (graph.rnnscopeListens) return;
         graph.rnnscopeListens = true;
+        // More or fewer words below leave it another height.
+        new ResizeObserver(() => { if (graph.offsetParent && graph.data) window.Plotly.Plots.resize(graph); }).observe(graph);
         graph.on("plotly_click", (event) => {
             const data = event.points[0].customdata;
             if (!data) return;
@@ -231,7 +238,7 @@
             if (value < low[k]) low[k] = value;
             if (value > high[k]) high[k] = value;
         });
-        return low.map((value, k) => [value, high[k]]);
+        return shownAxes().map((k) => [low[k], high[k]]);
     }
 
     // Rows by colour: changing the colour of the pen costs more than a point.
@@ -252,8 +259,9 @@
         const { xaxis, yaxis } = graph._fullLayout || {};
         if (!xaxis || !yaxis) return null;
         const x0 = xaxis._offset + xaxis.l2p(0), y0 = yaxis._offset + yaxis.l2p(0), scene = shared.scene;
-        const dx = xaxis.l2p(1) - xaxis.l2p(0), dy = yaxis.l2p(1) - yaxis.l2p(0), n = scene.axes, xyz = scene.xyz;
-        return { x: (row) => x0 + dx * xyz[row * n], y: (row) => y0 + dy * (n > 1 ? xyz[row * n + 1] : 0), xaxis, yaxis };
+        const dx = xaxis.l2p(1) - xaxis.l2p(0), dy = yaxis.l2p(1) - yaxis.l2p(0), n = scene.axes, xyz = scene.xyz, [a, b] = shownAxes();
+        const px = (value) => x0 + dx * value, py = (value) => y0 + dy * value;
+        return { px, py, x: (row) => px(xyz[row * n + a]), y: (row) => py(b === undefined ? 0 : xyz[row * n + b]), xaxis, yaxis };
     }
 
     function backdrop() {
@@ -264,17 +272,19 @@
         pen.beginPath();
         pen.rect(at.xaxis._offset, at.yaxis._offset, at.xaxis._length, at.yaxis._length);
         pen.clip();
+        R.fields.below(pen, at, scene.axes);
         pen.strokeStyle = FAINT;
         pen.lineWidth = 0.8;
         pen.beginPath();
         for (const trial of painted.some) ofTrial(scene, trial).forEach((row, k) => (k ? pen.lineTo(at.x(row), at.y(row)) : pen.moveTo(at.x(row), at.y(row))));
         pen.stroke();
         const size = painted.rows.length > 2e4 ? 2 : 3.4;
-        pen.globalAlpha = 0.6;
+        pen.globalAlpha = R.fields.shown() ? 0.15 : 0.6;
         for (const [colour, rows] of painted.buckets) {
             pen.fillStyle = colour;
             for (const row of rows) pen.fillRect(at.x(row) - size / 2, at.y(row) - size / 2, size, size);
         }
+        R.fields.above(pen, at);
         pen.restore();
     }
 
@@ -323,7 +333,7 @@
 
     // Whether a state lies in a box or a lasso.
     function within(event) {
-        const scene = shared.scene, n = scene.axes, x = (row) => scene.xyz[row * n], y = (row) => (n > 1 ? scene.xyz[row * n + 1] : 0);
+        const scene = shared.scene, n = scene.axes, [a, b] = shownAxes(), x = (row) => scene.xyz[row * n + a], y = (row) => (b === undefined ? 0 : scene.xyz[row * n + b]);
         if (event.range) {
             const [[x0, x1], [y0, y1]] = [event.range.x, event.range.y].map((pair) => [Math.min(...pair), Math.max(...pair)]);
             return (row) => x(row) >= x0 && x(row) <= x1 && y(row) >= y0 && y(row) <= y1;
@@ -349,7 +359,8 @@
         if (flat()) {
             const { xaxis, yaxis } = full;
             if (!xaxis || !yaxis) return null;
-            return (x, y) => [xaxis._offset + xaxis.l2p(x), yaxis._offset + yaxis.l2p(y)];
+            const [a, b] = shownAxes();
+            return (...at) => [xaxis._offset + xaxis.l2p(at[a]), yaxis._offset + yaxis.l2p(b === undefined ? 0 : at[b])];
         }
         const scene = full.scene && full.scene._scene, camera = scene && scene.glplot && scene.glplot.cameraParams;
         if (!camera) return null;
@@ -411,6 +422,7 @@
         else overlay();
     }
 
+    window.rnnscope.redrawSpace = () => { if (shared.scene) R.whenPlotly(draw); };
     R.view({
         draw: () => R.whenPlotly(draw),
         look: () => R.whenPlotly(draw),

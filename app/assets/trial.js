@@ -109,13 +109,16 @@
 
     function cursor(graph) {
         const full = graph._fullLayout;
-        if (!full || !full.xaxis) return;
-        const at = line(graph, "time-cursor"), x = full.xaxis.l2p(shared.selected.time);
-        at.style.left = `${full.xaxis._offset + x}px`;
-        at.style.top = `${full._size.t}px`;
-        at.style.height = `${full._size.h}px`;
-        at.style.display = x < 0 || x > full.xaxis._length ? "none" : "";
+        if (full && full.xaxis) R.cursorLine(graph, full.xaxis, full._size);
     }
+
+    window.rnnscope.cursorLine = (graph, axis, size) => {
+        const at = line(graph, "time-cursor"), x = axis.l2p(shared.selected.time);
+        at.style.left = `${axis._offset + x}px`;
+        at.style.top = `${size.t}px`;
+        at.style.height = `${size.h}px`;
+        at.style.display = x < 0 || x > axis._length ? "none" : "";
+    };
 
     function chosenUnit(graph) {
         const full = graph._fullLayout, row = rows.indexOf(shared.selected.unit);

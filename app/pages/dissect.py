@@ -146,7 +146,8 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
         "step", ("step-note", "children"), [Input("step-slider", "value"), shown, base], prevent_initial_call=True
     )
     controls = [Input(f"look-{name}", prop) for name, prop in
-                (("dims", "value"), ("colour", "value"), ("trials", "value"), ("layers", "value"))]  # fmt: skip
+                (("dims", "value"), ("colour", "value"), ("trials", "value"), ("layers", "value"), ("plane", "value"),
+                 ("flow", "value"))]  # fmt: skip
     clientside("look", ("space-note", "title"), controls, prevent_initial_call=True)
     clientside("time", ("time-slider", "name"), [Input("time-slider", "value")], prevent_initial_call=True)
     clientside("trial", ("trial-number", "name"), [Input("trial-number", "value")], prevent_initial_call=True)

@@ -33,6 +33,13 @@ _LAYERS = (
     ("directions", "unstable directions"),
     ("connections", "connections"),
     ("lines", "lines"),
+    ("basins", "basins"),
+)
+_FLOWS = (
+    ("off", "no flow"),
+    ("mean", "flow through the mean"),
+    ("point", "flow through the selected point"),
+    ("state", "flow through the cursor"),
 )
 
 
@@ -42,7 +49,7 @@ def view() -> html.Div:
         [
             html.Div(id="views-message", className="hidden", role="status"),
             html.Div(
-                [_space(), _machine(), _trial(), _units(), _eigenvalues(), _unit(), _loss()],
+                [_space(), _machine(), _trial(), _units(), _eigenvalues(), _unit(), _loss(), _exponents()],
                 id="views",
                 className="views",
             ),
@@ -73,6 +80,10 @@ def _space() -> html.Section:
                                  data=[{"value": "all", "label": "all trials"}, {"value": "one", "label": "one"}]),
             dmc.Select(id="look-colour", data=[{"value": "time", "label": "time"}], value="time", size="xs",
                        allowDeselect=False, className="look-colour", **_said("what colours the states")),
+            dmc.Select(id="look-plane", data=[{"value": "12", "label": "PC1, PC2"}], value="12", size="xs",
+                       allowDeselect=False, className="look-plane", **_said("axes of the plane")),
+            dmc.Select(id="look-flow", data=[{"value": value, "label": label} for value, label in _FLOWS], value="off",
+                       size="xs", allowDeselect=False, className="look-flow", **_said("flow in a plane")),
             dmc.ChipGroup([dmc.Chip(label, value=value, size="xs") for value, label in _LAYERS], id="look-layers",
                           multiple=True, value=["points", "lines"]),
         ],
@@ -87,7 +98,12 @@ def _space() -> html.Section:
         ],
         className="controls keep",
     )
-    parts = [controls, body, html.Div(id="space-note", className="note under")]
+    parts = [
+        controls,
+        body,
+        html.Div(id="field-words", className="note field-words hidden", role="status"),
+        html.Div(id="space-note", className="note under"),
+    ]
     return _frame("space", "State space", parts, note="view-note", controls=keep)
 
 
@@ -156,6 +172,11 @@ def _eigenvalues() -> html.Section:
 def _unit() -> html.Section:
     body = html.Div(id="view-unit", className="figure invert hidden")
     return _frame("unit", "One unit", body, note="unit-note")
+
+
+def _exponents() -> html.Section:
+    body = html.Div(id="view-exponents", className="figure invert")
+    return _frame("exponents", "Exponents", body, note="exponents-note")
 
 
 def _loss() -> html.Section:

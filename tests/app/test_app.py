@@ -238,6 +238,57 @@ def test_states_of_the_automaton_light_up_and_follow_the_trial(page: Page) -> No
     _wait(shown, "window.rnnscope.shared.selected.time === 0")
 
 
+INK = """() => { const c = document.querySelector('#view-space .backdrop');
+const at = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+let sum = 0; for (let i = 3; i < at.length; i += 4) sum += at[i]; return sum; }"""
+
+
+def test_flow_and_basins_lie_around_the_states_and_follow_the_selection(page: Page, folder: Path) -> None:
+    basins = rs.load_run(folder / WHOLE).shown("basins").load()
+    shown = page.open(f"/run/{WHOLE}?dims=2&layers=")
+    _views(shown)
+    words, empty = shown.locator("#field-words"), shown.evaluate(INK)
+    shown.locator("#look-layers label, .mantine-Chip-label", has_text="basins").click()
+    words.filter(has_text=f"basins of {len(basins.starts):,} starts, {basins.starts.drawn_from}").wait_for()
+    assert shown.evaluate(INK) > empty, "the starts are drawn"
+    # A plane through a point goes where the point is; without one it says what to do.
+    shown.locator("#look-flow").click()
+    shown.get_by_role("option", name="flow through the selected point").click()
+    words.filter(has_text="select a point").wait_for()
+    before, number = shown.evaluate(INK), shown.evaluate("window.rnnscope.shared.scene.points.number[0]")
+    shown.evaluate(f"window.rnnscope.select({{ point: {number} }})")
+    words.filter(has_text="% of the squared steps lead out of this plane").wait_for()
+    _wait(shown, f"({INK})() !== {before}")
+    shown.wait_for_url("**flow=point**")
+    # Through the cursor it goes along with it, in another plane and in space as well.
+    shown.goto(f"{page.address}/run/{WHOLE}?flow=state&plane=13&time=1&trial=2")
+    _views(shown)
+    words.filter(has_text="flow along PC1 and PC3").wait_for()
+    with shown.expect_request("**/_flow/whole/13/state-2-2*"):
+        shown.keyboard.press("ArrowRight")
+
+
+def test_exponents_and_growth_follow_the_trial(page: Page, folder: Path) -> None:
+    spectrum = rs.load_run(folder / WHOLE).shown("lyapunov").load()
+    shown = page.open(f"/run/{WHOLE}?trial=1")
+    _views(shown)
+    _wait(shown, "document.getElementById('view-exponents').data?.length === 2")
+    drawn = shown.evaluate("Array.from(document.getElementById('view-exponents').data[0].y)")
+    assert drawn == pytest.approx(spectrum.exponents.tolist(), rel=1e-4)
+    shown.locator("#view-exponents").scroll_into_view_if_needed()
+    place = shown.evaluate(
+        """() => { const g = document.getElementById('view-exponents'), f = g._fullLayout, y = g.data[1].y;
+        const t = y.findLastIndex(v => v !== null), box = g.getBoundingClientRect();
+        return [box.left + f.xaxis2._offset + f.xaxis2.l2p(t), box.top + f.yaxis2._offset + f.yaxis2.l2p(y[t]), t]; }"""
+    )
+    shown.mouse.move(*place[:2])
+    shown.mouse.click(*place[:2])
+    _wait(shown, f"window.rnnscope.shared.selected.time === {place[2]}")
+    shown.locator("#view-units").scroll_into_view_if_needed()
+    shown.evaluate("window.rnnscope.select({ unit: 2 })")
+    shown.locator("#unit-note", has_text="autocorrelation").wait_for()
+
+
 def test_it_plays_by_key_and_stops_at_the_end(page: Page) -> None:
     shown = page.open(f"/run/{WHOLE}")
     _views(shown)
