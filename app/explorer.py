@@ -29,6 +29,7 @@ PAGE = """<!DOCTYPE html>
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <title>{%title%}</title>
         <link rel="icon" type="image/svg+xml" href="LOGO">
+        <script src="FIRST"></script>
         {%css%}
     </head>
     <body>
@@ -36,6 +37,9 @@ PAGE = """<!DOCTYPE html>
         <footer>{%config%}{%scripts%}{%renderer%}</footer>
     </body>
 </html>"""
+
+# The script that asks for the numbers of a run: before Dash's own, which take half a second to be there.
+ASSETS, STATE = Path(__file__).parent / "assets", "a_state.js"
 
 PAGES = {"runs": runs, "run": dissect, "train": train}
 
@@ -54,12 +58,13 @@ def build(library: Library, guard: "Guard", base_path: str = "/") -> Dash:
     """The app over folders of runs; `base_path` is where a proxy shows it."""
     app = Dash(
         "rnnscope.app",
-        assets_folder=str(Path(__file__).parent / "assets"),
+        assets_folder=str(ASSETS),
         title="rnnscope explorer",
         update_title=None,  # type: ignore[arg-type]
         requests_pathname_prefix=base_path,
         routes_pathname_prefix="/",
-        index_string=PAGE.replace("LOGO", f"{base_path}assets/logo.svg"),
+        index_string=PAGE.replace("LOGO", f"{base_path}assets/logo.svg").replace("FIRST", _first(base_path)),
+        assets_ignore=f"^{STATE}$",
         serve_locally=True,
         suppress_callback_exceptions=True,  # pages that come later have callbacks from the beginning
         enable_mcp=False,
@@ -85,6 +90,11 @@ def build(library: Library, guard: "Guard", base_path: str = "/") -> Dash:
         page.register(app, library, guard)
     work.register(app, library, guard)
     return app
+
+
+def _first(base_path: str) -> str:
+    """Its address, another one for every version of it."""
+    return f"{base_path}assets/{STATE}?m={(ASSETS / STATE).stat().st_mtime}"
 
 
 def _make_when_shown(app: Dash, name: str, page: ModuleType, library: Library) -> None:

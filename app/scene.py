@@ -9,7 +9,7 @@ from rnnscope.analyses.linked import Linked
 from rnnscope.analyses.lyapunov.sliding import TooLarge, sliding_exponents
 from rnnscope.analyses.state_space.flow_field import flow_field
 from rnnscope.app import packs, saved_views
-from rnnscope.app.seen import BESIDE, NoScene, look, results_of
+from rnnscope.app.seen import BESIDE, NoScene, look, results_of, stamp
 from rnnscope.figures import SEQUENTIAL
 from rnnscope.records.runs import Run
 from rnnscope.subjects.not_applicable import NotApplicable
@@ -30,6 +30,7 @@ def scene(run: Run, step: int | None = None) -> dict[str, Any]:
     shown = trials.trials
     return {
         "run": run.name,
+        "stamp": stamp(run),
         "step": seen.subject.checkpoint,
         "steps": run.checkpoints,
         "units": seen.subject.state_size,

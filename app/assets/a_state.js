@@ -1,5 +1,7 @@
 // What all linked views of a run share: its numbers, what is selected, and the address that says so.
 //
+// The page loads it before all else, so that the numbers are on their way while Dash's own scripts are read.
+//
 // A view registers with rnnscope.view({draw, mark}). `draw(scene)` is called for new numbers, `mark(selected, changed)`
 // for another selection, and redraws only what depends on it; so a selection needs no answer from the server.
 (function () {
@@ -22,8 +24,13 @@
     // A message that takes this long to come gets a spinner.
     const PATIENCE = 300;
 
+    // Where the explorer is, as a proxy may show it: this file lies in a folder of its own there.
+    const HERE = new URL("..", document.currentScript.src).pathname;
+    // From so many states on, a browser without a graphics card shows the plane first: in space it takes seconds.
+    const MANY = 20000;
+
     const shared = {
-        base: "/", run: null, step: null, scene: null, selected: { ...NOTHING }, look: { ...LOOK }, picked: [],
+        base: HERE, run: null, step: null, scene: null, selected: { ...NOTHING }, look: { ...LOOK }, picked: [],
         views: [], told: {}, unitData: null, trialData: null, playing: null,
     };
 
@@ -40,11 +47,10 @@
 
     // One view that fails must not silence the others; the console says which.
     function each(name, ...given) {
-        for (const one of shared.views) {
-            if (!one[name]) continue;
-            try { one[name](...given); } catch (error) { console.error(error); }
-        }
+        for (const one of shared.views) if (one[name]) safely(() => one[name](...given));
     }
+
+    function safely(then) { try { then(); } catch (error) { console.error(error); } }
 
     async function get(path) {
         const answer = await fetch(shared.base + path, { credentials: "same-origin" });
@@ -67,12 +73,12 @@
             shared.selected = { ...NOTHING };
             shared.look = { ...LOOK, layers: [...LOOK.layers] };
             shared.picked = [];
-            shared.viewed = false;
+            shared.viewed = shared.dimsSaid = false;
             read(new URLSearchParams(window.location.search));
         }
         const wait = setTimeout(() => message("Reading the run", true), PATIENCE);
         try {
-            const found = await get(`_scene/${encodeURIComponent(run)}${query(step)}`);
+            const found = (await foreseen(run, step)) || (await get(`_scene/${encodeURIComponent(run)}${query(step)}`));
             if (shared.wanted !== wanted) return;
             shared.run = run;
             shared.step = step;
@@ -87,16 +93,64 @@
                     window.dash_clientside.set_props("step-slider", { value: shared.scene.steps.indexOf(at) });
                 }
             }
+            if (!shared.dimsSaid && shared.scene.trials * shared.scene.time > MANY && withoutCard()) shared.look.dims = "2";
             clamp();
-            each("draw", shared.scene);
+            drawAll();
             if (shared.selected.unit !== null) readUnit();
-            readTrial();
             tellControls();
         } catch (error) {
-            if (shared.wanted === wanted) { forget(); message(error.message); }
+            if (shared.wanted === wanted) { forget(); message(error.message); window.rnnscope.cards.release(); }
         } finally {
             clearTimeout(wait);
         }
+    }
+
+    // The states first; what is smaller, and the cards, when the browser has shown them.
+    function drawAll() {
+        const { scene, wanted } = shared;
+        const some = (first) => (one) => Boolean(one.first) === first && one.draw;
+        const draw = (views) => { for (const one of views) safely(() => one.draw(scene)); };
+        draw(shared.views.filter(some(true)));
+        whenPlotly(() => afterFrame(() => {
+            if (shared.wanted !== wanted || shared.scene !== scene) return;
+            draw(shared.views.filter(some(false)));
+            readTrial();
+            window.rnnscope.cards.release();
+        }));
+    }
+
+    // Once the browser has shown what was drawn; a page in the background shows nothing.
+    function afterFrame(then) {
+        if (document.hidden) setTimeout(then, 30);
+        else requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(then, 0)));
+    }
+
+    // The numbers of the run that the address names are asked for before Dash is there to say which it is.
+    let early = null;
+    function foresee() {
+        const rest = window.location.pathname.startsWith(HERE) ? window.location.pathname.slice(HERE.length) : "";
+        if (!rest.startsWith("run/")) return;
+        whenPlotly(() => {});
+        const run = decodeURIComponent(rest.slice(4)), asked = new URLSearchParams(window.location.search).get("step");
+        const step = asked === null ? null : Number(asked), path = `_scene/${encodeURIComponent(run)}${query(step)}`;
+        early = { run, step, answer: get(`${path}${step === null ? "?" : "&"}early=1`).catch(() => null) };
+    }
+
+    async function foreseen(run, step) {
+        const asked = early;
+        early = null;
+        if (!asked || asked.run !== run || asked.step !== step) return null;
+        const found = await asked.answer;
+        return found && !found.error && found.stamp === shared.stamp ? found : null;
+    }
+
+    let card = null;
+    function withoutCard() {
+        if (card !== null) return !card;
+        const gl = document.createElement("canvas").getContext("webgl"), about = gl && gl.getExtension("WEBGL_debug_renderer_info");
+        card = Boolean(about) && !/swiftshader|llvmpipe|software/i.test(gl.getParameter(about.UNMASKED_RENDERER_WEBGL));
+        gl?.getExtension("WEBGL_lose_context")?.loseContext();
+        return !card;
     }
 
     // What is shown of another run must not be taken for this one's.
@@ -200,6 +254,7 @@
             if (Number.isFinite(value) && value >= 0) shared.selected[name] = value;
         }
         for (const name of CHOICES) if (given.get(name)) shared.look[name] = given.get(name);
+        if (given.get("dims")) shared.dimsSaid = true;
         if (given.has("layers")) shared.look.layers = given.get("layers").split(".").filter(Boolean);
     }
 
@@ -274,7 +329,7 @@
         return found;
     }
 
-    view({ draw: () => tellLook() });
+    view({ first: true, draw: () => tellLook() });
 
     // --- playing --------------------------------------------------------------------------------------------------
 
@@ -307,10 +362,16 @@
 
     // --- drawing --------------------------------------------------------------------------------------------------
 
-    // Plotly comes with Dash's graphs, when the first of them is there.
+    let plotly = null;
     function whenPlotly(then) {
-        if (window.Plotly) then();
-        else setTimeout(() => whenPlotly(then), 40);
+        if (window.Plotly) { then(); return; }
+        plotly = plotly || new Promise((done) => {
+            const script = document.createElement("script");
+            script.src = `${HERE}_dash-component-suites/plotly/package_data/plotly.min.js`;
+            script.onload = done;
+            document.head.append(script);
+        });
+        plotly.then(then);
     }
 
     const FONT = { family: "Inter, Helvetica, Arial, 'Liberation Sans', sans-serif", size: 12, color: INK };
@@ -339,4 +400,5 @@
         shared, said, forget, view, each, get, query, report, open, select, setLook, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
         ROLES, PALETTE, INK, SCALE, AXIS,
     };
+    foresee();
 })();

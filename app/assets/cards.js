@@ -7,7 +7,7 @@
     const WIDTH = 900, HEIGHT = 620, PATIENCE = 300;
     const CONFIG = { displaylogo: false, responsive: true, displayModeBar: "hover", showSendToCloud: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage"] };
     const inView = new Set();
-    let now = { run: null, stamps: {}, present: new Set() };
+    let now = { run: null, stamps: {}, present: new Set() }, held = true;
 
     function element(name, attributes, ...inside) {
         const made = document.createElement(name);
@@ -40,6 +40,7 @@
     // Cards of which there is something, and the headings above them.
     function show(shown) {
         const other = now.run !== shown.run;
+        if (other) held = true; // the linked views come first
         now = { run: shown.run, stamps: shown.stamps, present: new Set(shown.present) };
         for (const card of document.querySelectorAll("[data-card]")) {
             card.classList.toggle("hidden", !now.present.has(card.dataset.card));
@@ -50,10 +51,14 @@
             board.parentElement.classList.toggle("hidden", none);
             document.querySelector(`.index-entry[href="#${heading.id}"]`)?.classList.toggle("hidden", none);
         }
-        for (const card of inView) want(card);
+        look();
         // The browser looked for what the address points at before it was there.
         if (other && window.location.hash) document.getElementById(decodeURIComponent(window.location.hash.slice(1)))?.scrollIntoView();
     }
+
+    function look() { if (!held) for (const card of inView) want(card); }
+
+    function release() { held = false; look(); }
 
     function empty(card) {
         delete card.dataset.wanted;
@@ -99,7 +104,7 @@
 
     const seen = new IntersectionObserver((entries) => {
         for (const entry of entries) {
-            if (entry.isIntersecting) { inView.add(entry.target); want(entry.target); } else inView.delete(entry.target);
+            if (entry.isIntersecting) { inView.add(entry.target); if (!held) want(entry.target); } else inView.delete(entry.target);
         }
     }, { rootMargin: "300px" });
 
@@ -141,5 +146,5 @@
         if (event.key === "Escape" && large) enlarge(large);
     });
 
-    R.cards = { make, show };
+    R.cards = { make, show, release };
 })();

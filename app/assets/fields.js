@@ -179,8 +179,9 @@
     const anything = () => Boolean(basins() || current());
 
     R.fields = { axes, below, above, traces, words, shown: anything };
+    R.view({ first: true, draw: () => { beside = null; } });
     R.view({
-        draw: () => { beside = null; readBeside(); soon(); },
+        draw: () => { readBeside(); soon(); },
         look: soon,
         mark: (_, changed) => {
             const { flow: where } = shared.look;

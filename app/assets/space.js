@@ -424,6 +424,7 @@
 
     window.rnnscope.redrawSpace = () => { if (shared.scene) R.whenPlotly(draw); };
     R.view({
+        first: true,
         draw: () => R.whenPlotly(draw),
         look: () => R.whenPlotly(draw),
         unit: () => { if (R.colour() === "unit") R.whenPlotly(draw); },

@@ -163,17 +163,19 @@ def _serve(app: Dash, library: Library) -> None:
 
     def answer(name: str, make: Any) -> Response:
         run = library.find(name)
+        # What is asked for before the page knows the run is no error of the page where there is none.
+        wrong = 200 if "early" in request.args else 409
         try:
             if run is None:
-                return _json({"error": f"There is no run named {name} any more."}, 404)
+                return _json({"error": f"There is no run named {name} any more."}, 404 if wrong == 409 else 200)
             if isinstance(run, RunError):
-                return _json({"error": str(run)}, 409)
+                return _json({"error": str(run)}, wrong)
             step = request.args.get("step", type=int)
             return _json(make(run, step), 200)
         except (seen.NoScene, RunError) as error:
-            return _json({"error": f"{str(error)[:1].upper()}{str(error)[1:]}."}, 409)
+            return _json({"error": f"{str(error)[:1].upper()}{str(error)[1:]}."}, wrong)
         except Exception as error:  # noqa: BLE001 - damaged files may raise anything, and cost only these views
-            return _json({"error": f"The views of this run cannot be drawn: {words(error)}."}, 409)
+            return _json({"error": f"The views of this run cannot be drawn: {words(error)}."}, wrong)
 
     server, prefix = app.server, app.config.routes_pathname_prefix
 

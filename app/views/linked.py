@@ -54,8 +54,6 @@ def view() -> html.Div:
                 className="views",
             ),
             _picked(),
-            # Plotly comes to the page with this one, before a card is drawn.
-            html.Div(dcc.Graph(id="plotly-first", figure={"data": [], "layout": {}}), className="aside"),
         ]
     )
 
