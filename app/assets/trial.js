@@ -3,6 +3,7 @@
     "use strict";
     const R = window.rnnscope, shared = R.shared;
     const FEW = 8; // channels drawn as lines; more are a picture
+    const SHORT = 150; // steps up to which every target has a dot: thousands of dots take longer than all else
     let order = "number", rows = [];
     const trialPlace = () => document.getElementById("view-trial"), unitsPlace = () => document.getElementById("view-units");
 
@@ -19,7 +20,7 @@
             const width = Math.min(values.shape[2], FEW);
             const title = values.shape[2] > width ? `${name} 0–${width - 1} of ${values.shape[2]}` : name;
             found.push({ name: title, traces: Array.from({ length: width }, (_, k) => ({
-                y: column(values, selected.trial, k).map((value) => (Number.isNaN(value) ? null : value)), mode: name === "target" ? "lines+markers" : "lines", marker: { size: 4 }, name: values.shape[2] > 1 ? `${name} ${k}` : name,
+                y: column(values, selected.trial, k).map((value) => (Number.isNaN(value) ? null : value)), mode: name === "target" && dotted(column(values, selected.trial, k)) ? "lines+markers" : "lines", marker: { size: 4 }, name: values.shape[2] > 1 ? `${name} ${k}` : name,
                 line: { color: R.PALETTE[k % R.PALETTE.length], width: 1.6, shape: step ? "hvh" : "linear" },
             })) });
         };
@@ -32,6 +33,12 @@
         lines("target", scene.targets, true);
         lines("output", scene.outputs, false);
         return found;
+    }
+
+    // A target between two steps without one is no line: only its dot shows it.
+    function dotted(values) {
+        const there = (value) => value !== undefined && !Number.isNaN(value);
+        return values.length <= SHORT || values.some((value, t) => there(value) && !there(values[t - 1]) && !there(values[t + 1]));
     }
 
     function drawTrial() {
