@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote, unquote
 
 from rnnscope.app.library import Library
 from rnnscope.app.processes import lives, this_boot
@@ -132,13 +133,18 @@ def register(root: Path, place: Path, kind: Kind) -> None:
     """Note in a root that there is a job to look at."""
     with suppress(OSError):  # where nothing can be written there, the job is on the page of its run alone
         (root / _REGISTRY).mkdir(exist_ok=True)
-        (root / _REGISTRY / f"{place.name}.{kind}").touch()
+        _note(root, place, kind).touch()
 
 
 def unregister(root: Path, place: Path, kind: Kind) -> None:
     """Take that note away."""
     with suppress(OSError):
-        (root / _REGISTRY / f"{place.name}.{kind}").unlink()
+        _note(root, place, kind).unlink()
+
+
+def _note(root: Path, place: Path, kind: Kind) -> Path:
+    """A run in a folder of the root has its whole way in the name of the note."""
+    return root / _REGISTRY / f"{quote(place.relative_to(root).as_posix(), safe=' ')}.{kind}"
 
 
 def registered(library: Library) -> Iterator[tuple[float, str, Path, Kind]]:
@@ -151,7 +157,8 @@ def registered(library: Library) -> Iterator[tuple[float, str, Path, Kind]]:
             continue
         with suppress(OSError):
             for entry in os.scandir(root / _REGISTRY):
-                name, _, kind = entry.name.rpartition(".")
+                noted, _, kind = entry.name.rpartition(".")
+                name = unquote(noted)
                 for known in KINDS:
                     if kind == known:
                         shown = name if len(library.roots) == 1 else f"{root_name}/{name}"

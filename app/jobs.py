@@ -257,4 +257,4 @@ def _start(
 
 def _root(library: Library, place: Path) -> Path | None:
     """The root that holds a run; None for a run that was given by itself, beside which nothing is written."""
-    return next((root for root in library.roots.values() if root == place.parent), None)
+    return next((root for root in library.roots.values() if root != place and root in place.parents), None)

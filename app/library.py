@@ -4,7 +4,8 @@ A name comes out of an address that anybody may write, so it is looked up among 
 joined to a path. Nothing here raises over one bad run: it comes back as a message.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,16 @@ import xarray as _  # noqa: F401 - here, because plotly takes up pandas half-imp
 
 from rnnscope.records.runs import Run, RunError, load_run
 
+DEPTH = 4  # of folders within a folder in which runs are looked for
+
 
 @dataclass(frozen=True)
 class Library:
     """Folders of runs, and runs.
 
     Attributes:
-        roots: name -> folder. Runs of a folder are called "name/run", and "run" alone where there is one folder.
+        roots: name -> folder. Runs of a folder are called "name/run", and "run" alone where there is one folder; those
+            of folders within it, as sweeps make them, "sweep/run".
     """
 
     roots: dict[str, Path]
@@ -47,14 +51,13 @@ class Library:
                 found[name] = root
                 continue
             with suppress(OSError):  # a folder that was taken away meanwhile has no runs
-                inside = sorted(file.parent for file in root.glob("*/run.json"))
                 prefix = "" if len(self.roots) == 1 else f"{name}/"
-                found.update({prefix + place.name: place for place in inside})
+                found.update({prefix + place.relative_to(root).as_posix(): place for place in sorted(_runs(root))})
         return found
 
     def place(self, name: str) -> Path | None:
         """The folder of the run of this name; None where there is none. No name can lead out of the roots: what is
-        joined to one is a single name, of a folder that holds a run."""
+        joined to one are names of folders, none of them a dot or two, of which the last alone holds a run."""
         for root_name, root in self.roots.items():
             if (root / "run.json").exists():
                 if name == root_name:
@@ -63,9 +66,12 @@ class Library:
             inside = name if len(self.roots) == 1 else name.removeprefix(f"{root_name}/")
             if len(self.roots) > 1 and inside == name:
                 continue
-            plain = inside not in ("", ".", "..") and not set(inside) & {"/", "\\", "\0"}
+            parts = inside.split("/")
+            plain = len(parts) <= DEPTH and not any(part[:1] in ("", ".") or set(part) & {"\\", "\0"} for part in parts)
             if plain and (root / inside / "run.json").exists():
-                return root / inside
+                above = [root.joinpath(*parts[:k]) for k in range(1, len(parts))]
+                closed = any(folder.is_symlink() or (folder / "run.json").exists() for folder in above)
+                return None if closed else root / inside
         return None
 
     def find(self, name: str) -> Run | RunError | None:
@@ -86,6 +92,19 @@ class Library:
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.roots.values()))
+
+
+def _runs(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
+    """The runs in a folder and in those within it; not those within a run."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.is_dir():
+                continue
+            place = Path(entry.path)
+            if (place / "run.json").exists():
+                yield place
+            elif depth > 1 and not entry.is_symlink():  # a link may lead back to where one is
+                yield from _runs(place, depth - 1)
 
 
 def read(place: Path) -> Run | RunError:

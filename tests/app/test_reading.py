@@ -41,8 +41,8 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _copy(folder: Path, to: Path, name: str = "bare") -> Path:
-    return Path(shutil.copytree(folder / name, to / name))
+def _copy(folder: Path, to: Path, name: str = "bare", to_name: str | None = None) -> Path:
+    return Path(shutil.copytree(folder / name, to / (to_name or name)))
 
 
 # --- the library ---------------------------------------------------------------------------------------------------
@@ -69,6 +69,30 @@ def test_folders_with_the_same_name_are_told_apart(bare: Path, tmp_path: Path) -
     assert found.folder_for_new() == tmp_path / "a/runs"
     with pytest.raises(ValueError, match="only runs were given"):
         Library.of([tmp_path / "a/runs/bare"]).folder_for_new()
+
+
+def test_runs_of_folders_within_are_found_and_nothing_within_a_run(bare: Path, tmp_path: Path) -> None:
+    for name in ("sweep/a", "sweep/deep/b", "one/two/three/four/five", ".hidden", "plain"):
+        _copy(bare, tmp_path / "runs" / Path(name).parent, to_name=Path(name).name)
+    _copy(bare, tmp_path / "runs/plain", to_name="inner")
+    (tmp_path / "runs/loop").symlink_to(tmp_path / "runs")
+    found = Library.of([tmp_path / "runs"])
+    expected = {"sweep/a", "sweep/deep/b", "plain"}
+    assert {*found.places()} == expected
+    assert all(found.place(name) == place for name, place in found.places().items())
+    for name in (
+        "one/two/three/four/five",
+        ".hidden",
+        "plain/inner",
+        "sweep",
+        "sweep/../plain",
+        "sweep//a",
+        "/sweep/a",
+        "loop/plain",
+    ):
+        assert found.place(name) is None, name
+    status, scene_ = _json(tmp_path / "runs", "/_scene/sweep/a")
+    assert (status, scene_["run"]) == (200, "a")
 
 
 def test_what_cannot_be_read_is_a_message(tmp_path: Path) -> None:
