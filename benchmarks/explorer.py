@@ -1,5 +1,5 @@
 """How fast the explorer is: the first figure of 100,000 states, a selection, a list of 10,000 runs, many browsers at
-once, and whether the server's memory grows. `python benchmarks/explorer.py [first select list crowd memory]`."""
+once, and whether the server's memory grows. `python benchmarks/explorer.py [first select list crowd pages memory]`."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def served(folder: Path) -> tuple[str, subprocess.Popen[str]]:
 
 def trained(folder: Path) -> None:
     """A flip-flop whose 128 trials of 781 steps are 100,000 states, and a small one."""
-    for name, length, steps in (("large", 781, 40), ("small", 64, 300)):
+    for name, length, steps in (("large", 781, 40), ("small", 64, 300), ("other", 40, 100)):
         run = rs.train(rs.tasks.FlipFlop(3, length=length), rs.cells.Vanilla(32), steps=steps, name=name, folder=folder,
                        progress=False, checkpoints=(0, steps // 2))  # fmt: skip
         analyses.analyse(run, ["fixed_points", "linearisation", "state_space", "automaton"])
@@ -108,6 +108,48 @@ def crowd(address: str) -> tuple[int, int, int]:
     return counts[0], counts[1], counts[2]
 
 
+SETTLED = """() => { const { scene, trialData, unitData, selected } = window.rnnscope.shared;
+return scene && trialData && unitData && trialData.trial === selected.trial && unitData.unit === selected.unit
+    ? [scene.run, selected.trial, selected.unit, trialData.states.length / scene.units] : null; }"""
+
+
+def pages(address: str, browser: Any) -> tuple[int, int, list[str]]:
+    """(views that were reached, of them those of another run or trial than was asked for; what went wrong) in 20
+    windows that share nothing, each on a run, for a minute: trials, units, checkpoints, and cards."""
+    wrong: list[str] = []
+    opened = []
+    for k in range(BROWSERS):
+        page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        page.set_default_timeout(300_000)
+        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("response", lambda r: wrong.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        run = ("small", "other")[k % 2]
+        page.goto(f"{address}/run/{run}?dims=2&trial={k}")
+        opened.append((page, run, {"small": 64, "other": 40}[run]))
+    for page, *_ in opened:
+        page.locator("#view-space .overlay").wait_for(state="attached")
+    seen = crossed = turn = 0
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        wanted = [{"trial": (k + turn) % 60, "unit": (k + turn) % 32} for k in range(BROWSERS)]
+        for (page, *_), change in zip(opened, wanted, strict=True):
+            page.evaluate("(change) => window.rnnscope.select(change)", change)
+            if turn % 5 == 4:
+                page.keyboard.press("[" if turn % 2 else "]")
+            if turn % 7 == 3:
+                page.evaluate("window.scrollBy(0, 1500)")
+        for (page, run, length), change in zip(opened, wanted, strict=True):
+            while (found := page.evaluate(SETTLED)) is None:
+                page.wait_for_timeout(20)
+            crossed += found != [run, change["trial"], change["unit"], length]
+            seen += 1
+        turn += 1
+    for page, *_ in opened:
+        page.context.close()
+    return seen, crossed, wrong
+
+
 def resident(process: subprocess.Popen[str]) -> float:
     """Memory of a process in MB (Linux)."""
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
@@ -158,6 +200,9 @@ def main(wanted: set[str]) -> None:
             if "crowd" in wanted:
                 answers, errors, crossed = crowd(address)
                 print(f"{BROWSERS} clients: {answers:,} answers, {errors} errors, {crossed} of another run")
+            if "pages" in wanted:
+                seen, crossed, wrong = pages(address, browser)
+                print(f"{BROWSERS} windows: {seen:,} views, {crossed} of another run, {len(wrong)} errors {wrong[:3]}")
             if "memory" in wanted:
                 for run in ("large", "small"):
                     urllib.request.urlopen(f"{address}/_scene/{run}").read()
@@ -173,4 +218,4 @@ def main(wanted: set[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(set(sys.argv[1:]) or {"first", "select", "list", "crowd", "memory"})
+    main(set(sys.argv[1:]) or {"first", "select", "list", "crowd", "pages", "memory"})
