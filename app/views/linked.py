@@ -199,9 +199,5 @@ def _picked() -> html.Section:
         ],
         className="view-head",
     )
-    columns = ("trial", "step", "nearest point", "machine state", "PC1", "PC2", "PC3")
-    table = html.Table(
-        [html.Thead(html.Tr([html.Th(name) for name in columns])), html.Tbody(id="picked-rows")],
-        className="picked-table",
-    )
+    table = html.Table([html.Thead(html.Tr(id="picked-names")), html.Tbody(id="picked-rows")], className="picked-table")
     return html.Section([head, html.Div(table, className="picked-frame")], id="picked", className="panel hidden")

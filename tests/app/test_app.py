@@ -383,8 +383,11 @@ def test_a_box_in_the_plane_says_what_was_caught(page: Page, tmp_path: Path) -> 
     assert waiting.value.suggested_filename == f"{WHOLE}-all_of_it.csv"
     waiting.value.save_as(tmp_path / "picked.csv")
     rows = (tmp_path / "picked.csv").read_text().splitlines()
-    assert rows[0].startswith("trial,step,nearest_point,machine_state,pc1")
+    labels = shown.evaluate("Object.keys(window.rnnscope.shared.scene.labels)")
+    header = ["trial", "step", "nearest_point", "machine_state", *labels, "pc1", "pc2", "pc3"]
+    assert rows[0].split(",") == header
     assert len(rows) == 1 + total
+    assert shown.locator("#picked-names th").count() == len(header)
     shown.locator("#picked-rows tr").nth(3).click()
     cells = rows[4].split(",")
     assert [_selected(shown)[name] for name in ("trial", "time")] == [int(cells[0]), int(cells[1])]

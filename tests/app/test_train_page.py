@@ -130,6 +130,13 @@ def test_a_training_goes_on_while_the_explorer_is_down_and_old_pages_start_nothi
     shown = page.open("/train")
     job = shown.locator(".job[data-run='long'][data-state='running']")
     job.wait_for()
+    # The list shows how its loss goes, and how far it is.
+    listed = Page(browser, address)
+    rows = listed.open("/")
+    rows.locator(".run-curve.status-training polyline").wait_for(state="attached")
+    points = rows.locator(".run-curve polyline").get_attribute("points")
+    _until(lambda: rows.locator(".run-curve polyline").get_attribute("points") != points)
+    listed.close()
     # The page that was opened before has the token of the start before.
     _fill_plain(old, "name", "second")
     old.locator("#train-python").filter(has_text="name='second'").wait_for(state="attached")
