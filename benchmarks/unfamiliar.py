@@ -1,7 +1,7 @@
 """Automata of networks that nobody here tuned on: exact where the network is, never called faithful where they are not.
 
     python benchmarks/unfamiliar_networks.py FOLDER
-    python benchmarks/unfamiliar.py FOLDER tuning|judged [--raw RAW] [--seeds 5] [--only 3 17]
+    python benchmarks/unfamiliar.py FOLDER tuning|judged|longer [--raw RAW] [--seeds 5] [--only 3 17]
 
 The networks are asked without their task: symbols are one-hot, everything else is to be found. A network is "without
 an error" where it is right at every prefix of 1,700 words of 60 symbols (100,000 letters; a third uniform, a third
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from unfamiliar_networks import KINDS, Words, load
+from unfamiliar_networks import KINDS, LONGER, N_LONGER, Words, load
 
 from rnnscope.analyses import Acceptor, extract_automaton
 from rnnscope.analyses.automata.deciding.choice import agreement
@@ -119,7 +119,7 @@ def table(rows: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="of the networks")
-    parser.add_argument("half", choices=("tuning", "judged"), nargs="?", default="tuning")
+    parser.add_argument("half", choices=("tuning", "judged", "longer"), nargs="?", default="tuning")
     parser.add_argument("--raw", type=Path, help="a line for each network; those that are there are not done again")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", type=int, nargs="*", help="numbers")
@@ -127,7 +127,8 @@ def main() -> None:
     if given.folder is None:
         print("name the folder that unfamiliar_networks.py has filled")
         return
-    numbers = given.only or range(given.half == "judged", sum(KINDS.values()), 2)
+    halves = {"tuning": range(0, LONGER, 2), "judged": range(1, LONGER, 2), "longer": range(LONGER, LONGER + N_LONGER)}
+    numbers = given.only or halves[given.half]
     old = given.raw.read_text().splitlines() if given.raw and given.raw.exists() else []
     rows = {row["number"]: row for row in map(json.loads, old)}
     for number in numbers:
