@@ -42,15 +42,21 @@ def _warning(n_states: int, fidelity: Fidelity, doubts: Doubts, out_of_budget: b
 
 
 def _exceptions(fidelity: Fidelity, doubts: Doubts) -> list[str]:
-    """On how many words of the worst kind it errs; or that it errs rarely, or on long words only; empty where nothing
-    that was read shows it to err."""
+    """On how many words of the worst kind it errs; or that it errs rarely, or on long words only, and on how many of
+    the longest if these are many; empty where nothing that was read shows it to err."""
     right, worst = fidelity.words, fidelity.worst
     if right[worst, 0] < LEAST_AGREEMENT:
         return [f"wrong on {percent(1 - right[worst, 0])} of {_kind(fidelity, worst)}"]
+    of_long = np.where(np.isnan(right[:, -1]), 1, right[:, -1])
+    row = int(of_long.argmin())
+    long = f"wrong on {percent(1 - of_long[row])} of {_kind(fidelity, row)} of {fidelity.lengths[-1]} symbols"
+    many = [long] if of_long[row] < LEAST_AGREEMENT else []
     if _errs(fidelity, doubts):
-        return ["with rare exceptions"]
+        return (
+            [f"with rare exceptions up to {fidelity.lengths[0]} symbols", *many] if many else ["with rare exceptions"]
+        )
     if np.nanmin(right) < 1 or doubts.wrong.any():
-        return [f"with exceptions past {fidelity.lengths[0]} symbols"]
+        return many or [f"with exceptions past {fidelity.lengths[0]} symbols"]
     return []
 
 

@@ -190,6 +190,23 @@ def test_what_is_no_certificate_does_not_read_like_one():
         assert found.summary().startswith(begins), f"{changed}: {found.summary()}"
 
 
+def test_many_errors_on_long_words_are_not_called_rare():
+    found = extract_automaton(compile_machine(tomita_machine(4)), alphabet=np.eye(2), n_test_words=100)
+    right, near = found.fidelity.words, found.fidelity.distributions.index("near-language")
+    assert found.summary().startswith("4 states"), found.summary()
+    for short, long, begins in (
+        (1.0, 0.91, f"wrong on 9 % of near-language words of {found.fidelity.lengths[-1]} symbols: 4 states"),
+        (0.99, 0.91, "with rare exceptions up to 40 symbols, wrong on 9 % of near-language words of "),
+        (0.99, 0.99, "with rare exceptions: 4 states"),
+        (1.0, 0.99, "with exceptions past 40 symbols: 4 states"),
+        (0.97, 0.91, "wrong on 3 % of near-language words: 4 states"),
+    ):
+        words = right.copy()
+        words[near, 0], words[near, 1:] = short, long
+        changed = replace(found, fidelity=replace(found.fidelity, words=words))
+        assert changed.summary().startswith(begins), (short, long, changed.summary()[:120])
+
+
 def test_the_pac_statement_is_the_exact_bound_of_words_that_never_fail():
     found = extract_automaton(compile_machine(tomita_machine(4)), alphabet=np.eye(2), n_test_words=100)
     pac = found.fidelity.pac
