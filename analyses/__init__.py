@@ -63,6 +63,7 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_over_training,
     lyapunov_spectrum,
 )
+from rnnscope.analyses.noise import NoiseOrChaos, noise_or_chaos
 from rnnscope.analyses.plan import Plan, Planned, plan
 from rnnscope.analyses.redo import redo
 from rnnscope.analyses.state_space import (
@@ -120,6 +121,7 @@ __all__ = [
     "MachineStates",
     "MarginalManifolds",
     "MinimalUnits",
+    "NoiseOrChaos",
     "NotApplicable",
     "Patching",
     "Plan",
@@ -162,6 +164,7 @@ __all__ = [
     "machine_states",
     "marginal_manifolds",
     "minimal_units",
+    "noise_or_chaos",
     "patch_states",
     "plan",
     "project_chunks",

@@ -65,6 +65,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "cycles": analyses.find_cycles(network, n_starts=16, periods=2),
         "bifurcations": analyses.follow_fixed_points(network, inputs=np.array([[0.0], [0.5]]), n_starts=16),
         "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
+        "noise_or_chaos": analyses.noise_or_chaos(network, noise=0.1, n_steps=60, n_pairs=2),
         "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),

@@ -155,7 +155,7 @@ def orbits_of(
             f"(time, {state_map.input_size}) or (start, time, {state_map.input_size})"
         )
     if source is not None:
-        streams = [_stream(_unpadded(source, rng), total) for _ in range(n_starts)]
+        streams = [stream(unpadded(source, rng), total) for _ in range(n_starts)]
         shown = _checked_inputs(np.stack(streams), state_map.input_size, total)
     if begin is None and source is not None:
         begin = state_map.initial_states(n_starts, rng)
@@ -221,7 +221,7 @@ def _checked_inputs(inputs: ArrayLike, input_size: int, total: int) -> np.ndarra
     return shown[..., :total, :]
 
 
-def _unpadded(source: Task | Trials, rng: np.random.Generator) -> Iterator[Float[np.ndarray, "time input"]]:
+def unpadded(source: Task | Trials, rng: np.random.Generator) -> Iterator[Float[np.ndarray, "time input"]]:
     """Trials without end and without padding: new ones of a task, or those given, in another order each time."""
     while True:
         trials = source if isinstance(source, Trials) else source.sample(8, rng)
@@ -232,7 +232,7 @@ def _unpadded(source: Task | Trials, rng: np.random.Generator) -> Iterator[Float
             yield trials.inputs[i, : int(length[i])].astype(np.float64)
 
 
-def _stream(trials: Iterator[Float[np.ndarray, "time input"]], total: int) -> Float[np.ndarray, "time input"]:
+def stream(trials: Iterator[Float[np.ndarray, "time input"]], total: int) -> Float[np.ndarray, "time input"]:
     """Whole trials one after another."""
     parts, have = [], 0
     while have < total:
