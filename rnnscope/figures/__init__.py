@@ -9,10 +9,12 @@ from rnnscope.figures.export import (
     write_figures,
 )
 from rnnscope.figures.palette import COLOURS, NEUTRAL, SEQUENTIAL, STABLE, UNSTABLE
-from rnnscope.figures.style import TEMPLATE, new_figure
+from rnnscope.figures.style import PAPER, SCREEN, SLIDES, Style, styled
+from rnnscope.figures.template import TEMPLATE, new_figure
 from rnnscope.figures.training import training_figure
 
 __all__ = [
-    "COLOURS", "FORMATS", "NEUTRAL", "SEQUENTIAL", "STABLE", "TEMPLATE", "UNSTABLE", "CannotDraw", "browser_path",
-    "check_formats", "check_size", "new_figure", "training_figure", "write_figures",
+    "COLOURS", "FORMATS", "NEUTRAL", "PAPER", "SCREEN", "SEQUENTIAL", "SLIDES", "STABLE", "TEMPLATE", "UNSTABLE",
+    "CannotDraw", "Style", "browser_path", "check_formats", "check_size", "new_figure", "styled", "training_figure",
+    "write_figures",
 ]  # fmt: skip
