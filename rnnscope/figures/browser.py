@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+# What is called with the name of each figure that is drawn, and format -> content.
+Taken = Callable[[str, dict[str, bytes]], None]
 # CSS pixels: 96 to an inch of 25.4 mm.
 _PER_INCH = 96
 # What is drawn by WebGL (3-D scenes, scattergl) is pixels in SVG and PDF too: there 600 to the inch, as journals ask
@@ -44,7 +46,7 @@ class CannotDraw(ValueError):
 
 
 def draw_sheets(
-    browser: str, sheets: Iterable[tuple[str, Sheet]], take: Callable[[str, dict[str, bytes]], None], *, tabs: int = 1
+    browser: str, sheets: Iterable[tuple[str, Sheet]], take: Taken, *, tabs: int = 1
 ) -> None:
     """Draw figures, and hand over each as soon as it is there.
 
@@ -66,7 +68,7 @@ def draw_sheets(
 
 
 async def _draw_all(
-    path: str, sheets: Iterator[tuple[str, Sheet]], take: Callable[[str, dict[str, bytes]], None], tabs: int
+    path: str, sheets: Iterator[tuple[str, Sheet]], take: Taken, tabs: int
 ) -> None:
     from choreographer import Browser
     from choreographer.errors import BrowserFailedError

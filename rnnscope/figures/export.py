@@ -118,7 +118,7 @@ def write_figures(
         write_atomically(folder / PLOTLY_FILE, plotly_script().encode())
 
     def put(name: str, contents: Mapping[str, bytes]) -> None:
-        paths = [folder / f"{name}.{format}" for format in formats if format in contents]
+        paths = [folder / f"{name}.{f}" for f in formats if f in contents]
         for path in paths:
             write_atomically(path, contents[path.suffix[1:]])
         written.extend(paths)
