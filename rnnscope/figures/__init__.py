@@ -9,10 +9,12 @@ from rnnscope.figures.export import (
     write_figures,
 )
 from rnnscope.figures.palette import COLOURS, NEUTRAL, SEQUENTIAL, STABLE, UNSTABLE
+from rnnscope.figures.sentences import mark_as_saying_little, says_little, sentence_figure
 from rnnscope.figures.style import TEMPLATE, new_figure
 from rnnscope.figures.training import training_figure
 
 __all__ = [
     "COLOURS", "FORMATS", "NEUTRAL", "SEQUENTIAL", "STABLE", "TEMPLATE", "UNSTABLE", "CannotDraw", "browser_path",
-    "check_formats", "check_size", "new_figure", "training_figure", "write_figures",
+    "check_formats", "check_size", "mark_as_saying_little", "new_figure", "says_little", "sentence_figure",
+    "training_figure", "write_figures",
 ]  # fmt: skip
