@@ -144,6 +144,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     quick={"n_trials": 16},
     states_alone=True,
     cost=Cost("light", "trials x steps x units^2", _cost),
+    marks="time",
 )
 def project_states(
     subject: Subject,

@@ -49,6 +49,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=FIXED_POINTS,
     quick={"n_starts": 16},
     cost=Cost("light", "starts x inputs x (units^2 x steps of a start + units^3)", _cost),
+    marks="point",
 )
 def find_fixed_points(
     subject: Subject,
