@@ -45,9 +45,7 @@ class CannotDraw(ValueError):
     """The browser that PNG, SVG and PDF need is not there, or does not run; HTML needs none."""
 
 
-def draw_sheets(
-    browser: str, sheets: Iterable[tuple[str, Sheet]], take: Taken, *, tabs: int = 1
-) -> None:
+def draw_sheets(browser: str, sheets: Iterable[tuple[str, Sheet]], take: Taken, *, tabs: int = 1) -> None:
     """Draw figures, and hand over each as soon as it is there.
 
     The next sheet is asked for when a page of the browser is free, so that no more figures than pages are held. The
@@ -67,9 +65,7 @@ def draw_sheets(
         thread.submit(asyncio.run, _draw_all(browser, iter(sheets), take, tabs)).result()
 
 
-async def _draw_all(
-    path: str, sheets: Iterator[tuple[str, Sheet]], take: Taken, tabs: int
-) -> None:
+async def _draw_all(path: str, sheets: Iterator[tuple[str, Sheet]], take: Taken, tabs: int) -> None:
     from choreographer import Browser
     from choreographer.errors import BrowserFailedError
 

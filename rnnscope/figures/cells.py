@@ -11,6 +11,14 @@ _LEGEND = {"x": 1.02, "y": 1.0, "xanchor": "left", "yanchor": "auto"}
 # The kinds of axes of which a figure may have several, by the key in the layout: what traces call them, and whether
 # their place is one domain or two.
 _SUBPLOTS = ("scene", "polar", "ternary", "smith", "geo", "map")
+_ON = {
+    "scatterpolar": "polar", "scatterpolargl": "polar", "barpolar": "polar", "scatterternary": "ternary",
+    "scattersmith": "smith", "scattergeo": "geo", "choropleth": "geo", "scattermap": "map", "choroplethmap": "map",
+    "densitymap": "map",
+}  # fmt: skip
+_WITH_A_DOMAIN = (
+    "pie", "sunburst", "treemap", "icicle", "sankey", "table", "indicator", "parcoords", "parcats", "funnelarea"
+)  # fmt: skip
 # How wide a letter is on average, in its size, and what stands before the text of a legend, in pixels: both a little
 # more than measured, as room that is too large is better than text that is cut.
 _LETTER, _SYMBOL = 0.56, 45.0
@@ -75,7 +83,7 @@ def place_of(layout: dict[str, Any], data: list[dict[str, Any]], box: Box, page:
 def margins(layout: dict[str, Any], data: list[dict[str, Any]]) -> dict[str, float]:
     """The margins that a figure will have, in pixels: those it asks for, and room for a legend and a colour bar to the
     right, as plotly adds it by itself in a figure that stands alone."""
-    asked = layout.get("margin") or {}
+    asked = {**(_of_template(layout).get("margin") or {}), **(layout.get("margin") or {})}
     room = {side: float(asked.get(side, normal)) for side, normal in _MARGIN.items()}
     if asked.get("autoexpand", True):
         beside = [_beside_legend(layout, data), *(_beside_bar(bar, layout) for bar in colour_bars(layout, data))]
@@ -105,7 +113,9 @@ def _beside_bar(bar: dict[str, Any], layout: dict[str, Any]) -> float:
     title = (bar.get("title") or {}).get("text") or ""
     beside = (bar.get("title") or {}).get("side") == "right"
     labels = [str(text) for text in bar.get("ticktext") or ["−0.00"]]
-    return bar.get("thickness", 30) + 15 + max(_text_width(labels, size), 0 if beside else _text_width([title], size) / 2)
+    return (
+        bar.get("thickness", 30) + 15 + max(_text_width(labels, size), 0 if beside else _text_width([title], size) / 2)
+    )
 
 
 def _text_width(texts: list[str], size: float) -> float:
@@ -115,9 +125,11 @@ def _text_width(texts: list[str], size: float) -> float:
 
 def font_size(layout: dict[str, Any]) -> float:
     """Of the text of a figure, in pixels."""
-    own = (layout.get("font") or {}).get("size")
-    styled = (((layout.get("template") or {}).get("layout") or {}).get("font") or {}).get("size")
-    return float(own or styled or 12)
+    return float((layout.get("font") or {}).get("size") or (_of_template(layout).get("font") or {}).get("size") or 12)
+
+
+def _of_template(layout: dict[str, Any]) -> dict[str, Any]:
+    return (layout.get("template") or {}).get("layout") or {}
 
 
 def colour_bars(layout: dict[str, Any], data: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -149,7 +161,9 @@ class Numbers:
         return kind if self._taken[kind] == 1 else f"{kind}{self._taken[kind]}"
 
 
-def moved(spec: dict[str, Any], place: Place, numbers: Numbers, name: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def moved(
+    spec: dict[str, Any], place: Place, numbers: Numbers, name: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The traces and the layout of a figure, moved to a place on a page and renamed.
 
     Args:
@@ -201,20 +215,23 @@ def _new_names(data: list[dict[str, Any]], layout: dict[str, Any], numbers: Numb
     for trace in data:
         old.update(_subplot_of(trace))
         old.update([trace["coloraxis"]] if trace.get("coloraxis") else [])
-    used = {"x", "y"} & old
-    if not used <= {name for trace in data for name in _subplot_of(trace)} and not _refers_to_axes(layout):
-        old -= used - {name for trace in data for name in _subplot_of(trace)}
+    drawn_on = {name for trace in data for name in _subplot_of(trace)}
+    cartesian = {name for name in old if name[0] in "xy"}
+    if not (cartesian & drawn_on or _marked_axes(layout)):
+        # Nothing is drawn on them: alone, plotly leaves them out too, or shows an empty pair.
+        old -= cartesian
+    elif cartesian:
+        old |= {"x", "y"} if not all(any(name[0] == kind for name in cartesian) for kind in "xy") else set()
     order = sorted(old, key=lambda name: (re.sub(r"\d+$", "", name), int(re.sub(r"\D", "", name) or 1)))
     names = {name: numbers.new(re.sub(r"\d+$", "", name)) for name in order}
     return {**names, "legend": numbers.new("legend")}
 
 
-def _refers_to_axes(layout: dict[str, Any]) -> bool:
-    """Whether marks stand in coordinates of axes that no trace may have."""
+def _marked_axes(layout: dict[str, Any]) -> bool:
+    """Whether marks stand in coordinates of axes, on which there may be no trace."""
     marks = [mark for part in ("annotations", "shapes", "images") for mark in layout.get(part) or ()]
-    if any(str(mark.get(key, "x")).split(" ")[0] not in ("paper", "container") for mark in marks for key in ("xref", "yref")):
-        return True
-    return not any(name.startswith(_SUBPLOTS) for name in layout)
+    refs = [str(mark.get(key) or "x") for mark in marks for key in ("xref", "yref")]
+    return any(ref not in ("paper", "container") for ref in refs)
 
 
 def _subplot_of(trace: dict[str, Any]) -> tuple[str, ...]:
@@ -222,11 +239,10 @@ def _subplot_of(trace: dict[str, Any]) -> tuple[str, ...]:
     kind = trace.get("type") or "scatter"
     if kind in ("scatter3d", "surface", "mesh3d", "cone", "streamtube", "volume", "isosurface"):
         return (trace.get("scene") or "scene",)
-    for ending in ("polar", "ternary", "smith", "geo", "map"):
-        if kind.endswith(ending):
-            key = "geo" if ending == "geo" else "subplot"
-            return (trace.get(key) or ending,)
-    if kind in ("pie", "sunburst", "treemap", "icicle", "sankey", "table", "indicator", "parcoords", "parcats", "funnelarea"):
+    if kind in _ON:
+        key = "geo" if _ON[kind] == "geo" else "subplot"
+        return (trace.get(key) or _ON[kind],)
+    if kind in _WITH_A_DOMAIN:
         return ()
     return (trace.get("xaxis") or "x", trace.get("yaxis") or "y")
 
@@ -256,6 +272,10 @@ def _moved_axis(axis: dict[str, Any], kind: str, place: Place, names: dict[str, 
     for key in ("anchor", "overlaying", "matches", "scaleanchor"):
         if axis.get(key) in names:
             axis[key] = names[axis[key]]
+    # Plotly's own choice is the first axis of the whole page.
+    crossing = re.compile(r"y\d*" if kind == "x" else r"x\d*")
+    others = [new for old, new in names.items() if crossing.fullmatch(old)]
+    axis.setdefault("anchor", others[0] if others else "free")
     if axis.get("position") is not None:
         axis["position"] = (place.up if kind == "x" else place.across)(axis["position"])
     return axis
