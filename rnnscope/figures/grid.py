@@ -287,8 +287,8 @@ def _agree(own: dict[str, Any], page: dict[str, Any], name: str) -> None:
     for key in _OF_THE_PAGE:
         if own.get(key) is not None and page.setdefault(key, own[key]) != own[key]:
             raise ValueError(
-                f"panel {name} has {key} {own[key]!r} and another panel {page[key]!r}, and plotly knows one for a whole "
-                "figure: draw them apart"
+                f"panel {name} has {key} {own[key]!r} and another panel {page[key]!r}, and plotly knows one for a "
+                "whole figure: draw them apart"
             )
 
 
