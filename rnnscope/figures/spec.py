@@ -286,7 +286,7 @@ def _panel(plain: Any) -> Any:
         _PANEL.validate_python(table)
     except ValidationError as error:
         raise ValueError(
-            "a panel is the name of a drawing, or {draw = '...', run = '...', options = {...}}, or '' for an empty one: "
+            "a panel is a drawing's name, {draw = '...', run = '...', options = {...}}, or '' for an empty one: "
             f"{one_line(error)}"
         ) from None
     (name, *others) = drawings_like(table["draw"])
