@@ -1,6 +1,8 @@
 """A figure as a page of HTML that asks nobody for anything."""
 
+import base64
 import functools
+import gzip
 import html
 import json
 from typing import Any, Literal
@@ -47,6 +49,12 @@ def plotly_script() -> str:
     from plotly.offline import get_plotlyjs
 
     return get_plotlyjs()
+
+
+@functools.cache
+def packed_plotly() -> str:
+    """plotly.js, gzipped, as base64: a third of its size; always the same text."""
+    return base64.b64encode(gzip.compress(plotly_script().encode(), mtime=0)).decode()
 
 
 def _script(plotly: Any) -> str:
