@@ -50,13 +50,16 @@ def entries(data: list[dict[str, Any]], layout: dict[str, Any]) -> list[Entry]:
     return found
 
 
-def lay_out_key(found: list[Entry], page: tuple[float, float], size: float, square: bool) -> Key | None:
+def lay_out_key(
+    found: list[Entry], page: tuple[float, float], size: float, free: tuple[float, float], *, square: bool
+) -> Key | None:
     """The legend where it leaves most room for the panels.
 
     Args:
         found: the entries.
         page: width and height in pixels.
         size: of the text, in pixels.
+        free: width and height without what else surrounds panels.
         square: whether the panel has equal scales, so that its shorter side counts.
     """
     if not found:
@@ -67,7 +70,7 @@ def lay_out_key(found: list[Entry], page: tuple[float, float], size: float, squa
         return below
 
     def room(key: Key) -> float:
-        wide, high = (width, height - key.height) if key.below else (width - key.width, height)
+        wide, high = (free[0], free[1] - key.height) if key.below else (free[0] - key.width, free[1])
         # Ticks and titles take about five letters of the width and four of the height.
         wide, high = wide - 5 * size, high - 4 * size
         return min(wide, high) ** 2 if square else wide * high
@@ -152,11 +155,10 @@ def _drawn_sign(trace: dict[str, Any], left: float, middle: float, size: float) 
         edge = marker.get("line") or {}
         look = {
             "symbol": _one(marker.get("symbol"), "circle"), "color": _one(marker.get("color"), _GREY),
-            "size": min(max(_one(marker.get("size"), 6.0), 0.35 * size), 0.85 * size),
+            "size": min(max(_one(marker.get("size"), 6.0), 0.5 * size), 0.85 * size),
             "line": {"color": _one(edge.get("color"), "#444444"), "width": _one(edge.get("width"), 0)},
-            "opacity": _one(marker.get("opacity"), 1.0),
         }  # fmt: skip
-        drawn.append({**centre, "mode": "markers", "marker": look, **opacity})
+        drawn.append({**centre, "mode": "markers", "marker": look})
     return drawn
 
 

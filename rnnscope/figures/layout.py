@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnscope.figures.keys import Key, entries, key_traces, lay_out_key
-from rnnscope.figures.scaling import Page, scale
+from rnnscope.figures.scaling import DRAWN_FONT, DRAWN_SIDE, Page, scale
 from rnnscope.figures.text import text_height, text_width, wrap
 from rnnscope.figures.ticks import ticks, values_of
 
@@ -20,7 +20,7 @@ _KEY_AXIS = "90"  # beyond any panel's
 _TICK_LENGTH = 0.35  # sizes of the font
 _ROUND = 4  # digits to which edges of panels agree
 _LEAST_SHARE = 0.25  # of the page, that panels keep whatever surrounds them
-_SMALL = 600  # pixels of width under which a 3-D scene is seen from farther away, so that its titles are inside
+_SMALL = 600  # pixels of width under which the axes of a 3-D scene have fewer ticks
 
 
 @dataclass
@@ -75,8 +75,12 @@ def lay_out(figure: go.Figure, page: Page, *, title: bool) -> go.Figure:
     heading = _heading(layout, page) if title else ""
     layout["title"] = _title(heading, page)
     square = len(panels) == 1 and (panels[0].scene or "scaleanchor" in str(layout.get(panels[0].y)))
-    key = lay_out_key(entries(data, layout), (page.width, page.height), page.size(12), square)
+    bars = sum(len(p.bars) for p in panels)
+    room = (page.width - 6 * page.font * bars, page.height)
+    key = lay_out_key(entries(data, layout), (page.width, page.height), page.size(12), room, square=square)
     across, along = _solve(panels, data, layout, page, key, text_height(heading, 1.1 * page.font))
+    for panel in panels:
+        _fit_cells(panel, data, (_length(across, panel.across), _length(along, panel.along)))
     _place(panels, layout, page, across, along)
     layout["showlegend"] = False
     if key is not None:
@@ -97,9 +101,6 @@ def _fonts(layout: dict[str, Any], page: Page) -> None:
             for letter in "xyz":
                 _axis_fonts(axis.setdefault(f"{letter}axis", {}), page)
                 axis[f"{letter}axis"]["nticks"] = 4 if page.width < _SMALL else 6
-            if page.width < _SMALL:
-                eye = axis.setdefault("camera", {}).setdefault("eye", {"x": 1.5, "y": 1.5, "z": 0.9})
-                axis["camera"]["eye"] = {letter: 1.15 * value for letter, value in eye.items()}
 
 
 def _axis_fonts(axis: dict[str, Any], page: Page) -> None:
@@ -379,6 +380,7 @@ def _place(panels: list[Panel], layout: dict[str, Any], page: Page, across: Trac
         low, high = along.at(panel.along[0]) / page.height, along.at(panel.along[1]) / page.height
         if panel.scene:
             layout[panel.x]["domain"] = {"x": [left, right], "y": [low, high]}
+            _step_back(layout[panel.x], (right - left) * page.width, (high - low) * page.height, page)
         else:
             layout[panel.x]["domain"], layout[panel.y]["domain"] = [left, right], [low, high]
         if panel.title:
@@ -396,6 +398,28 @@ def _place(panels: list[Panel], layout: dict[str, Any], page: Page, across: Trac
                 for name in (letter, f"{letter}0", f"{letter}1"):
                     if name in note:
                         note[name] = track.at(note[name]) / length
+
+
+def _step_back(scene: dict[str, Any], width: float, height: float, page: Page) -> None:
+    """See a scene from so far that the titles of its axes, which grow beside it, are inside."""
+    shorter = min(width, height)
+    # As drawn, a scene of 620 px had room for text of 14 px; a narrow one is cut at its sides.
+    farther = (1 + 2.2 * (page.font / shorter - DRAWN_FONT / DRAWN_SIDE)) * max(1.0, height / width)
+    eye = scene.get("camera", {}).get("eye", {"x": 1.5, "y": 1.5, "z": 0.9})
+    scene["camera"] = {**scene.get("camera", {}), "eye": {letter: farther * value for letter, value in eye.items()}}
+
+
+def _fit_cells(panel: Panel, data: list[dict[str, Any]], size: tuple[float, float]) -> None:
+    """Leave out what is written into the cells of a heatmap where it is wider or higher than they are."""
+    for trace in data:
+        if trace.get("type") != "heatmap" or not trace.get("texttemplate") or not _on(trace, (panel.x, panel.y)):
+            continue
+        rows, columns = _shape(trace["z"])
+        words = [str(w) for row in _rows(trace.get("text", ())) for w in values_of(row)] or ["0.00"]
+        font = trace.get("textfont", {}).get("size", size[1])
+        wide, high = max(text_width(w, font) for w in words), max(text_height(w, font) for w in words)
+        if wide > size[0] / max(columns, 1) or 0.85 * high > size[1] / max(rows, 1):
+            trace["texttemplate"] = ""
 
 
 def _key_on_page(key: Key, layout: dict[str, Any], page: Page) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 # The size of text in figures as they are drawn, in CSS pixels (template.py).
 DRAWN_FONT = 14.0
+DRAWN_SIDE = 550.0  # the shorter side of a 3-D scene, as drawn
 # Text that is drawn smaller than the rest never gets smaller than this share of it: print has to be read.
 _LEAST_TEXT = 0.8
 # Widths and sizes that plotly takes where a figure names none.
