@@ -1,63 +1,444 @@
-"""A figure laid out anew for a page of another size."""
+"""A figure laid out anew for a page: its panels, their ticks and titles, its colour bars and its legend.
 
-from dataclasses import dataclass
+Every element has its place on the page, in pixels, so that nothing depends on what is measured while it is drawn: plotly's
+margins are zero, and the axes' domains are what is left when the labels, titles, colour bars and the legend have theirs.
+"""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
-# The size of text in figures as they are drawn, in CSS pixels (template.py).
-DRAWN_FONT = 14.0
+from rnnscope.figures.keys import Key, entries, key_traces, lay_out_key
+from rnnscope.figures.scaling import DRAWN_FONT, DRAWN_SIDE, Page, scale
+from rnnscope.figures.text import text_height, text_width, wrap
+from rnnscope.figures.ticks import ticks, values_of
+
+_KEY_AXIS = "90"  # beyond any panel's
+_TICK_LENGTH = 0.35  # sizes of the font
+_ROUND = 4  # digits to which edges of panels agree
+_LEAST_SHARE = 0.25  # of the page, that panels keep whatever surrounds them
+_SMALL = 600  # pixels of width under which the axes of a 3-D scene have fewer ticks
+
+
+@dataclass
+class Panel:
+    """Axes, or a scene, and the room that they need around them, in pixels.
+
+    Attributes:
+        x, y: the names of the axes in the layout; of a scene, both its own.
+        across, along: its share of the page as it was drawn, from left to right and from bottom to top.
+        title: its title, an annotation.
+        bars: colour bars, and what they belong to.
+        left, right, top, bottom: the room around it.
+    """
+
+    x: str
+    y: str
+    across: tuple[float, float]
+    along: tuple[float, float]
+    title: dict[str, Any] | None = None
+    bars: list[dict[str, Any]] = field(default_factory=list)
+    left: float = 0.0
+    right: float = 0.0
+    top: float = 0.0
+    bottom: float = 0.0
+
+    @property
+    def scene(self) -> bool:
+        return self.x.startswith("scene")
 
 
 @dataclass(frozen=True)
-class Page:
-    """What a figure is laid out for: sides and text in CSS pixels, and factors of lines and markers."""
+class Track:
+    """Where edges of panels were, and where they are now, in pixels."""
 
-    width: int
-    height: int
-    font: float
-    lines: float
-    markers: float
+    was: tuple[float, ...]
+    now: tuple[float, ...]
 
-    @property
-    def text(self) -> float:
-        """What sizes of text as drawn are multiplied by."""
-        return self.font / DRAWN_FONT
+    def at(self, edge: float) -> float:
+        return float(np.interp(edge, self.was, self.now))
 
 
 def lay_out(figure: go.Figure, page: Page, *, title: bool) -> go.Figure:
     """A new figure for the page, with its title or without."""
     spec: dict[str, Any] = figure.to_dict()
-    _scale(spec["data"], page)
-    layout = spec["layout"]
-    template = layout.pop("template", None)
-    _scale(layout, page)
-    laid = go.Figure({"data": spec["data"], "layout": {**layout, "template": template}})
-    laid.update_layout(width=page.width, height=page.height, font={"size": page.font}, autosize=False)
-    if not title:
-        laid.update_layout(title={"text": ""})
-    margin = {side: (laid.layout.margin[side] or normal) * page.text for side, normal in MARGIN.items()}
-    laid.update_layout(margin=margin)
-    return laid
+    template = spec["layout"].pop("template", None)
+    scale(spec, page)
+    layout, data = spec["layout"], spec["data"]
+    _fonts(layout, page)
+    for unwanted in ("height", "width", "autosize", "updatemenus", "sliders"):
+        layout.pop(unwanted, None)
+    panels = _panels(data, layout)
+    heading = _heading(layout, page) if title else ""
+    layout["title"] = _title(heading, page)
+    square = len(panels) == 1 and (panels[0].scene or "scaleanchor" in str(layout.get(panels[0].y)))
+    bars = sum(len(p.bars) for p in panels)
+    room = (page.width - 6 * page.font * bars, page.height)
+    key = lay_out_key(entries(data, layout), (page.width, page.height), page.size(12), room, square=square)
+    across, along = _solve(panels, data, layout, page, key, text_height(heading, 1.1 * page.font))
+    for panel in panels:
+        _fit_cells(panel, data, (_length(across, panel.across), _length(along, panel.along)))
+    _place(panels, layout, page, across, along)
+    layout["showlegend"] = False
+    if key is not None:
+        data += _key_on_page(key, layout, page)
+    layout |= {"width": page.width, "height": page.height, "autosize": False}
+    layout["margin"] = {"l": 0, "r": 0, "t": 0, "b": 0, "pad": 0, "autoexpand": False}
+    return go.Figure({"data": data, "layout": {**layout, "template": template}})
 
 
-MARGIN = {"l": 80.0, "r": 25.0, "t": 55.0, "b": 60.0}
+def _fonts(layout: dict[str, Any], page: Page) -> None:
+    """Sizes that plotly derives from the font's are written down: titles of axes are as large as the text."""
+    layout["font"] = {**layout.get("font", {}), "size": page.font}
+    for name, axis in layout.items():
+        if name.startswith(("xaxis", "yaxis")):
+            _axis_fonts(axis, page)
+            axis["automargin"] = False
+        if name.startswith("scene"):
+            for letter in "xyz":
+                _axis_fonts(axis.setdefault(f"{letter}axis", {}), page)
+                axis[f"{letter}axis"]["nticks"] = 4 if page.width < _SMALL else 6
 
 
-def _scale(part: Any, page: Page, key: str = "") -> None:
-    """Scale what has a size, wherever it stands in the figure."""
-    if isinstance(part, list):
-        for each in part:
-            _scale(each, page, key)
-    if not isinstance(part, dict):
-        return
-    for name, value in part.items():
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if name == "size" and key.endswith("font"):
-                part[name] = value * page.text
-            elif name == "size" and key == "marker":
-                part[name] = value * page.markers
-            elif name == "width" and key in ("line", "marker.line", "contours"):
-                part[name] = value * page.lines
+def _axis_fonts(axis: dict[str, Any], page: Page) -> None:
+    words = axis.get("title") or {}
+    words = {"text": words} if isinstance(words, str) else words
+    axis["title"] = {**words, "font": {**words.get("font", {}), "size": page.font}}
+    axis["tickfont"] = {**axis.get("tickfont", {}), "size": page.size(axis.get("tickfont", {}).get("size", 0) and 11 or 12)}
+    axis["ticklen"] = _TICK_LENGTH * page.font
+
+
+def _heading(layout: dict[str, Any], page: Page) -> str:
+    text = (layout.get("title") or {}).get("text") or ""
+    return wrap(text, 1.1 * page.font, 0.96 * page.width)
+
+
+def _title(heading: str, page: Page) -> dict[str, Any]:
+    font = {"size": 1.1 * page.font}
+    place = {"x": 0.02, "xanchor": "left", "yref": "container", "y": 1 - 0.3 * page.font / page.height, "yanchor": "top"}
+    return {"text": heading, "font": font, **place, "automargin": False}
+
+
+def _panels(data: list[dict[str, Any]], layout: dict[str, Any]) -> list[Panel]:
+    """The panels of a figure, with their titles and colour bars."""
+    pairs: dict[tuple[str, str], None] = {}
+    scenes = dict.fromkeys(name for name in layout if name.startswith("scene"))
+    for trace in data:
+        if "scene" in trace or trace.get("type") in ("scatter3d", "cone", "surface", "mesh3d"):
+            scenes[trace.get("scene", "scene")] = None
         else:
-            _scale(value, page, name)
+            pairs[_axis_name(trace.get("xaxis", "x")), _axis_name(trace.get("yaxis", "y"))] = None
+    for name, axis in layout.items():
+        if name.startswith("xaxis"):
+            pairs.setdefault((name, _axis_name(axis.get("anchor", "y"))), None)
+    if scenes:
+        pairs = {pair: None for pair in pairs if pair[0] in layout or any(_on(t, pair) for t in data)}
+    found = []
+    for x, y in pairs:
+        for name in (x, y):
+            layout.setdefault(name, {})
+        across = tuple(layout[x].get("domain") or (0.0, 1.0))
+        along = tuple(layout[layout[y].get("overlaying") and _axis_name(layout[y]["overlaying"]) or y].get("domain") or (0.0, 1.0))
+        found.append(Panel(x, y, _rounded(across), _rounded(along)))
+    for name in scenes:
+        domain = layout.setdefault(name, {}).get("domain", {})
+        found.append(Panel(name, name, _rounded(domain.get("x", (0, 1))), _rounded(domain.get("y", (0, 1)))))
+    for panel in found:
+        panel.title = _title_of(panel, layout)
+    for trace in data:
+        bar = _colour_bar(trace, layout)
+        panel = next((p for p in found if _on(trace, (p.x, p.y))), None)
+        if bar is not None and panel is not None:
+            panel.bars.append({"bar": bar, "ticks": _bar_words(trace, bar)})
+    return found
+
+
+def _rounded(ends: Any) -> tuple[float, float]:
+    return round(float(ends[0]), _ROUND), round(float(ends[1]), _ROUND)
+
+
+def _axis_name(short: str) -> str:
+    """Of "x2", "xaxis2"."""
+    return f"{short[0]}axis{short[1:]}"
+
+
+def _on(trace: dict[str, Any], pair: tuple[str, str]) -> bool:
+    if "scene" in trace or trace.get("type") in ("scatter3d", "cone", "surface", "mesh3d"):
+        return trace.get("scene", "scene") == pair[0]
+    return (_axis_name(trace.get("xaxis", "x")), _axis_name(trace.get("yaxis", "y"))) == pair
+
+
+def _title_of(panel: Panel, layout: dict[str, Any]) -> dict[str, Any] | None:
+    """The annotation that stands above the middle of a panel."""
+    middle, top = sum(panel.across) / 2, panel.along[1]
+    for note in layout.get("annotations", ()):
+        above = note.get("xref") == note.get("yref") == "paper" and note.get("yanchor") == "bottom"
+        if above and abs(note["x"] - middle) < 0.01 and abs(note["y"] - top) < 0.01:  # noqa: PLR2004
+            return note
+    return None
+
+
+def _colour_bar(trace: dict[str, Any], layout: dict[str, Any]) -> dict[str, Any] | None:
+    """The colour bar of a trace, made where plotly would show one; None if it has none."""
+    for part in (trace, trace.get("marker") or {}, trace.get("line") or {}):
+        if part.get("coloraxis"):
+            axis = layout.setdefault(part["coloraxis"], {})
+            return None if axis.get("showscale") is False or axis.get("placed") else axis.setdefault("colorbar", {})
+    kind = trace.get("type", "scatter")
+    if kind in ("heatmap", "contour", "surface", "cone") and trace.get("showscale", True):
+        return trace.setdefault("colorbar", {})
+    marker = trace.get("marker") or {}
+    if marker.get("colorbar") and marker.get("showscale", True):
+        return marker["colorbar"]
+    return None
+
+
+def _bar_words(trace: dict[str, Any], bar: dict[str, Any]) -> list[str]:
+    words = values_of(bar.get("ticktext"))
+    if not words and "z" in trace:
+        numbers = np.array([v for row in _rows(trace["z"]) for v in values_of(row) if isinstance(v, (int, float))])
+        ends = [float(numbers.min()), float(numbers.max())] if numbers.size and np.isfinite(numbers).all() else [0.0, 0.25]
+        words = [f"{v:.2g}".replace("-", "−") for v in ends]
+    return [str(w) for w in words] or ["−0.25"]
+
+
+def _rows(values: Any) -> Any:
+    return [values] if isinstance(values, dict) else values
+
+
+def _solve(
+    panels: list[Panel], data: list[dict[str, Any]], layout: dict[str, Any], page: Page, key: Key | None, heading: float
+) -> tuple[Track, Track]:
+    """Where the edges of panels come to lie, after their ticks and titles were fitted to their sizes."""
+    pad = 0.4 * page.font
+    right = key.width if key is not None and not key.below else pad
+    bottom = key.height if key is not None and key.below else pad
+    top = (heading + 0.5 * page.font) if heading else pad
+    written = {p.x: layout[p.x].get("title", {}).get("text", "") for p in panels if not p.scene}
+    written |= {p.y: layout[p.y].get("title", {}).get("text", "") for p in panels if not p.scene}
+    titles = {id(p): p.title["text"] for p in panels if p.title}
+    across = along = Track((0.0, 1.0), (0.0, 1.0))
+    for _ in range(4):  # room and what is fitted to it settle in two or three rounds
+        across = _track(
+            [p.across for p in panels], [(p.left, p.right) for p in panels], page.width, pad, right, page.font
+        )
+        along = _track(
+            [p.along for p in panels], [(p.bottom, p.top) for p in panels], page.height, bottom, top, page.font
+        )
+        for panel in panels:
+            size = (_length(across, panel.across), _length(along, panel.along))
+            panel.left = panel.right = panel.top = panel.bottom = 0.0
+            if not panel.scene:
+                _fit(panel, data, layout, page, size, written)
+            panel.top += _fit_title(panel, titles, page, size[0])
+            panel.right += _fit_bars(panel, page, size[1])
+    return across, along
+
+
+def _length(track: Track, ends: tuple[float, float]) -> float:
+    return track.at(ends[1]) - track.at(ends[0])
+
+
+def _track(
+    spans: list[tuple[float, float]],
+    needs: list[tuple[float, float]],
+    length: float,
+    before: float,
+    after: float,
+    font: float,
+) -> Track:
+    """Spread panels over a length: needs are kept, and what is left is shared as it was before."""
+    starts, ends = {a for a, _ in spans}, {b for _, b in spans}
+    edges = sorted(starts | ends)
+    need_at = {e: max([n[0] for s, n in zip(spans, needs, strict=True) if s[0] == e], default=0.0) for e in edges}
+    need_to = {e: max([n[1] for s, n in zip(spans, needs, strict=True) if s[1] == e], default=0.0) for e in edges}
+    gaps = [a in ends and a not in starts and b in starts for a, b in pairwise(edges)]
+    fixed = [need_to[a] + need_at[b] + 0.6 * font if gap else 0.0 for (a, b), gap in zip(pairwise(edges), gaps, strict=True)]
+    first, last = before + need_at[edges[0]], after + need_to[edges[-1]]
+    free = max(length - first - last - sum(fixed), _LEAST_SHARE * length)
+    whole = sum(b - a for (a, b), gap in zip(pairwise(edges), gaps, strict=True) if not gap) or 1.0
+    now = [min(first, (1 - _LEAST_SHARE) * length)]
+    for (a, b), gap, room in zip(pairwise(edges), gaps, fixed, strict=True):
+        now.append(now[-1] + (room if gap else free * (b - a) / whole))
+    return Track(tuple(edges), tuple(min(v, length) for v in now))
+
+
+def _fit(
+    panel: Panel,
+    data: list[dict[str, Any]],
+    layout: dict[str, Any],
+    page: Page,
+    size: tuple[float, float],
+    written: dict[str, str],
+) -> None:
+    """Fit ticks and titles of its axes to the panel, and note the room that they need."""
+    for letter, name, length in (("x", panel.x, size[0]), ("y", panel.y, size[1])):
+        axis = layout[name]
+        if axis.get("visible") is False:
+            continue
+        drawn = _drawn_on(name, letter, data)
+        found = ticks(axis, letter, drawn, length, axis["tickfont"]["size"])
+        _set(axis, found.settings)
+        room = 0.0
+        if axis.get("showticklabels") is not False:
+            room = found.along + axis["ticklen"] + 0.35 * page.font
+        elif axis.get("ticks") != "":
+            room = axis["ticklen"]
+        text = wrap(written[name], page.font, max(length * 1.05, 6 * page.font)) if written[name] else ""
+        if text:
+            axis["title"] |= {"text": text, "standoff": 0.3 * page.font}
+            room += text_height(text, page.font) + 0.25 * page.font
+        if letter == "x":
+            panel.bottom = room
+            # The label at the end of an axis reaches over it by half.
+            panel.right = max(panel.right, 0.6 * page.font)
+        elif axis.get("side") == "right":
+            panel.right = room
+        else:
+            panel.left = room
+            panel.top = max(panel.top, 0.5 * axis["tickfont"]["size"])
+    for note in layout.get("annotations", ()):
+        if note.get("yref") == f"y{panel.y[5:]} domain" and note.get("y", 0) >= 1 and note.get("yanchor") == "bottom":
+            panel.top = max(panel.top, text_height(note["text"], note["font"]["size"]) + 0.3 * page.font)
+
+
+def _set(axis: dict[str, Any], settings: dict[str, Any]) -> None:
+    for name, value in settings.items():
+        if value is None:
+            axis.pop(name, None)
+        else:
+            axis[name] = value
+
+
+def _drawn_on(name: str, letter: str, data: list[dict[str, Any]]) -> list[Any]:
+    """The values that traces have on an axis; of a heatmap without them, the places of its cells."""
+    found: list[Any] = []
+    for trace in data:
+        if "scene" in trace or _axis_name(trace.get(f"{letter}axis", letter)) != name:
+            continue
+        values = values_of(trace.get(letter))
+        if not values and "z" in trace:
+            shape = _shape(trace["z"])
+            values = [-0.5, shape[letter == "x"] - 0.5]
+        elif not values and letter == "x" and "y" in trace:
+            values = list(range(len(values_of(trace["y"]))))
+        found += values
+        error = trace.get(f"error_{letter}") or {}
+        if error.get("array") is not None:
+            for value, by in zip(values, values_of(error["array"]), strict=False):
+                if isinstance(value, (int, float)) and isinstance(by, (int, float)):
+                    found += [value - by, value + by]
+        if trace.get("type") == "bar" and trace.get("orientation", "v") == ("v" if letter == "y" else "h"):
+            found.append(0.0)
+    return found
+
+
+def _shape(z: Any) -> tuple[int, int]:
+    if isinstance(z, dict):
+        rows, columns = (int(part) for part in str(z["shape"]).split(","))
+        return rows, columns
+    return len(z), len(values_of(z[0])) if len(z) else 0
+
+
+def _fit_title(panel: Panel, titles: dict[int, str], page: Page, width: float) -> float:
+    if panel.title is None:
+        return 0.0
+    size = panel.title["font"]["size"]
+    panel.title["text"] = wrap(titles[id(panel)], size, width + 0.7 * panel.left)
+    return text_height(panel.title["text"], size) + 0.3 * page.font
+
+
+def _fit_bars(panel: Panel, page: Page, height: float) -> float:
+    """Size the colour bars of a panel; the room they take."""
+    room = 0.0
+    for each in panel.bars:
+        bar = each["bar"]
+        words = bar.get("title") or {}
+        words = {"text": words} if isinstance(words, str) else words
+        each.setdefault("written", (words.get("text") or "").replace("<br>", " "))
+        text = wrap(each["written"], page.font, max(height, 4 * page.font))
+        bar["title"] = {**words, "text": text, "side": "right", "font": {"size": page.font}}
+        bar |= {"thickness": 0.8 * page.font, "ticklen": 0.3 * page.font, "xpad": 0, "ypad": 0, "outlinewidth": 0}
+        size = page.size(12)
+        bar["tickfont"] = {**bar.get("tickfont", {}), "size": size}
+        if bar.get("tickvals") is None:
+            bar["nticks"] = max(2, min(6, int(height / (2.2 * size))))
+        each["from"] = room + 0.6 * page.font
+        wide = max(text_width(w, size) for w in each["ticks"])
+        room = each["from"] + 1.3 * page.font + wide + (text_height(text, page.font) + 0.4 * page.font if text else 0)
+    return room
+
+
+def _place(panels: list[Panel], layout: dict[str, Any], page: Page, across: Track, along: Track) -> None:
+    """Write the places of all panels, their titles and colour bars, and of what stood elsewhere on the page."""
+    own = [id(p.title) for p in panels if p.title]
+    for panel in panels:
+        left, right = across.at(panel.across[0]) / page.width, across.at(panel.across[1]) / page.width
+        low, high = along.at(panel.along[0]) / page.height, along.at(panel.along[1]) / page.height
+        if panel.scene:
+            layout[panel.x]["domain"] = {"x": [left, right], "y": [low, high]}
+            _step_back(layout[panel.x], (right - left) * page.width, (high - low) * page.height, page)
+        else:
+            layout[panel.x]["domain"], layout[panel.y]["domain"] = [left, right], [low, high]
+        if panel.title:
+            panel.title |= {"x": (left + right) / 2, "y": high + 0.3 * page.font / page.height}
+        for each in panel.bars:
+            each["bar"] |= {
+                "x": right + each["from"] / page.width, "xanchor": "left", "y": (low + high) / 2, "yanchor": "middle",
+                "len": (high - low), "lenmode": "fraction",
+            }  # fmt: skip
+    for note in [*layout.get("annotations", ()), *layout.get("shapes", ()), *layout.get("images", ())]:
+        if id(note) in own:
+            continue
+        for letter, track, length in (("x", across, page.width), ("y", along, page.height)):
+            if note.get(f"{letter}ref") == "paper":
+                for name in (letter, f"{letter}0", f"{letter}1"):
+                    if name in note:
+                        note[name] = track.at(note[name]) / length
+
+
+def _step_back(scene: dict[str, Any], width: float, height: float, page: Page) -> None:
+    """See a scene from so far that the titles of its axes, which grow beside it, are inside."""
+    shorter = min(width, height)
+    # As drawn, a scene of 620 px had room for text of 14 px; a narrow one is cut at its sides.
+    farther = (1 + 2.2 * (page.font / shorter - DRAWN_FONT / DRAWN_SIDE)) * max(1.0, height / width)
+    eye = scene.get("camera", {}).get("eye", {"x": 1.5, "y": 1.5, "z": 0.9})
+    scene["camera"] = {**scene.get("camera", {}), "eye": {letter: farther * value for letter, value in eye.items()}}
+
+
+def _fit_cells(panel: Panel, data: list[dict[str, Any]], size: tuple[float, float]) -> None:
+    """Leave out what is written into the cells of a heatmap where it is wider or higher than they are."""
+    for trace in data:
+        if trace.get("type") != "heatmap" or not trace.get("texttemplate") or not _on(trace, (panel.x, panel.y)):
+            continue
+        rows, columns = _shape(trace["z"])
+        words = [str(w) for row in _rows(trace.get("text", ())) for w in values_of(row)] or ["0.00"]
+        font = trace.get("textfont", {}).get("size", size[1])
+        wide, high = max(text_width(w, font) for w in words), max(text_height(w, font) for w in words)
+        if wide > size[0] / max(columns, 1) or 0.85 * high > size[1] / max(rows, 1):
+            trace["texttemplate"] = ""
+
+
+def _key_on_page(key: Key, layout: dict[str, Any], page: Page) -> list[dict[str, Any]]:
+    """Axes for the legend, in pixels, and the traces that draw it there."""
+    if key.below:
+        left, top = 0.0, key.height
+    else:
+        left, top = page.width - key.width, page.height - max(0.0, (page.height - key.height) / 2)
+    wide, high = min(key.width, page.width), min(key.height, page.height)
+    bare = {"visible": False, "fixedrange": True, "automargin": False}
+    layout[f"xaxis{_KEY_AXIS}"] = {
+        **bare, "domain": [left / page.width, (left + wide) / page.width], "range": [0, wide],
+        "anchor": f"y{_KEY_AXIS}",
+    }  # fmt: skip
+    layout[f"yaxis{_KEY_AXIS}"] = {
+        **bare, "domain": [max(0.0, (top - high) / page.height), min(1.0, top / page.height)], "range": [-high, 0],
+        "anchor": f"x{_KEY_AXIS}",
+    }  # fmt: skip
+    colour = layout.get("font", {}).get("color", "#222222")
+    return key_traces(key, (f"x{_KEY_AXIS}", f"y{_KEY_AXIS}"), page.size(12), colour)
+
+

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import plotly.graph_objects as go
 
-from rnnscope.figures.layout import Page, lay_out
+from rnnscope.figures.layout import lay_out
 from rnnscope.figures.lengths import PIXELS_PER_MM, PIXELS_PER_POINT, millimetres
+from rnnscope.figures.scaling import Page
 
 
 @dataclass(frozen=True)
