@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rnnscope.drawing import Drawing, own_drawing
+from rnnscope.drawing_options import Dims, Rows, chosen_rows
 from rnnscope.figures import mark_as_saying_little, new_figure, says_little, sentence_figure
-from rnnscope.figures.options import Dims, Rows, chosen_rows
 from rnnscope.question import checked
 from rnnscope.registry import ANALYSES
 

@@ -41,3 +41,33 @@ def chosen_rows(given: "int | Sequence[int] | None", n: int, what: str) -> Int64
     if len(np.unique(rows)) < len(rows):
         raise ValueError(f"{what} names a row twice, got {rows.tolist()}: name each once")
     return rows
+
+
+def chosen_axes(
+    dims: "int | None", components: "int | Sequence[int] | None", n: int, most: int = 3
+) -> Int64[np.ndarray, " axis"]:
+    """The components that become the axes of a figure.
+
+    Args:
+        dims: how many axes; None for as many as there are, at most `most`.
+        components: which components, counted from 0; the first ones if None.
+        n: how many components the result holds.
+        most: axes where nobody says how many.
+
+    Raises:
+        ValueError: the result holds fewer, or as many components were not named as there are axes.
+
+    Example:
+        >>> chosen_axes(2, None, 5).tolist(), chosen_axes(None, [0, 3], 5).tolist()
+        ([0, 1], [0, 3])
+    """
+    if components is None:
+        dims = min(most, n) if dims is None else dims
+        if dims > n:
+            raise ValueError(f"dims={dims} needs {dims} components, and the result holds {n}: leave dims out")
+        return np.arange(dims)
+    rows = chosen_rows(components, n, "components")
+    if len(rows) not in (2, 3) or (dims is not None and len(rows) != dims):
+        wanted = "two or three" if dims is None else f"{dims}, as dims says,"
+        raise ValueError(f"components must name {wanted} components to be axes, got {rows.tolist()}")
+    return rows
