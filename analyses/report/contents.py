@@ -196,10 +196,10 @@ def _python(run: Run, entry: Analysis, made: Made | None) -> str:
 def _facts(run: Run) -> dict[str, str]:
     record = run.record
     try:
-        task, wanted = _words(record["task"], TASKS), ", ".join(map(str, run.task.criterion))
+        task, wanted = _words(record["task"]), ", ".join(map(str, run.task.criterion))
     except ValueError as error:  # arrays of the task may be lost
         task, wanted = record["task"]["kind"], f"not known ({' '.join(str(error).split())})"
-    facts = {"task": task, "cell": _words(record["cell"], CELLS)}
+    facts = {"task": task, "cell": _words(record["cell"])}
     if run.imported is not None:
         return {**facts, "weights": f"imported from {', '.join(map(str, run.imported['files'].values()))}"}
     metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in run.metrics.items())
@@ -211,8 +211,8 @@ def _facts(run: Run) -> dict[str, str]:
     }
 
 
-def _words(config: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
-    settings = ", ".join(f"{name}={_short(value)}" for name, value in _changes(config, kinds).items())
+def _words(config: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{name}={_short(value)}" for name, value in config.items() if name != "kind")
     return f"{config['kind']}({settings})"
 
 

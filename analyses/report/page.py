@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from rnnscope.analyses.report.contents import OfRun, Section, Shown
 from rnnscope.analyses.report.tiles import Tile
 from rnnscope.figures.page import figure_json, in_script, packed_plotly
+from rnnscope.figures.style import style, styled
 from rnnscope.version import __version__
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+# As wide as the page's column, in CSS pixels, as report.css has it.
+_STYLE = style("screen", 898, 540)
 # No request may leave the page. plotly.js compiles its shaders' wrappers, which is what unsafe-eval is for.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -131,7 +134,7 @@ def _shown(shown: Shown, section: Section, drawn: list[str]) -> str:
 
 def _figure(figure: "go.Figure", drawn: list[str]) -> str:
     """The place of a figure, which the script fills when it comes into view."""
-    drawn.append(figure_json(figure))
+    drawn.append(figure_json(styled(figure, _STYLE)))
     words = html.escape(str(figure.layout.title.text or "").replace("<br>", " "))
     return f'<figure data-figure="{len(drawn) - 1}" aria-label="{words}" role="img"></figure>'
 

@@ -176,6 +176,8 @@ def moved(
     names = _new_names(data, layout, numbers)
     for trace in data:
         _rename_trace(trace, names, name)
+        if layout.get("showlegend") is False:
+            trace["showlegend"] = False
         if isinstance(trace.get("domain"), dict):
             trace["domain"] = {
                 "x": [place.across(u) for u in trace["domain"].get("x", (0, 1))],
@@ -199,7 +201,8 @@ def moved(
                 "y": [place.up(v) for v in domain.get("y", (0, 1))],
             }
             found[new] = inner
-    found[names["legend"]] = _moved_legend(layout.get("legend") or {}, place)
+    if layout.get("showlegend") is not False:
+        found[names["legend"]] = _moved_legend(layout.get("legend") or {}, place)
     for part in ("annotations", "shapes", "images"):
         found[part] = [_moved_mark(dict(mark), part, place, names) for mark in layout.get(part) or ()]
     return data, found

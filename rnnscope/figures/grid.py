@@ -1,25 +1,26 @@
 """One figure of many: panels in rows and columns, with letters, in one style."""
 
 import math
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
-from rnnscope.figures.cells import Box, Numbers, moved, place_of, shows_in_legend
+from rnnscope.figures.cells import Box, Numbers, moved, place_of
+from rnnscope.figures.keys import Entry, Key, entries, key_traces, lay_out_key
 from rnnscope.figures.lengths import PIXELS_PER_MM, PIXELS_PER_POINT
 from rnnscope.figures.style import Style, styled
 from rnnscope.figures.style import style as style_of
+from rnnscope.figures.text import wrap
 from rnnscope.registry import ANALYSES, COMPARISONS
 
 # What holds for the whole page, so that panels cannot differ in it.
 _OF_THE_PAGE = ("barmode", "bargap", "bargroupgap", "barnorm", "boxmode", "violinmode", "histogrammode")
 # The gap between panels and the size of letters, in sizes of the text.
 _GAP, _LETTER = 1.0, 1.3
-# A row of a shared legend, and the symbol and the average letter in it, in sizes of the text.
-_ROW, _SYMBOL, _WIDTH = 1.7, 6.0, 0.6
+# Text of a legend, in sizes of the text: as `styled` has it in a figure that stands alone.
+_KEY = 12 / 14
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def figure_grid(
     wide, high = page.width_mm * PIXELS_PER_MM, page.height_mm * PIXELS_PER_MM
     names = _letters(letters, sum(1 for _ in _figures(panels)))
     common = _shared_entries(panels) if shared_legend else []
-    strip = _strip(common, wide, text)
+    key = _key(common, wide, text)
+    strip = key.height if key else 0.0
     whole = Box(0.0, strip, wide, high - strip)
     cells = _cells(panels, whole, _GAP * text, widths, heights, names)
     return _drawn(cells, page, (wide, high), text, common, shared_camera)
@@ -212,14 +214,12 @@ def _drawn(
     page: Style,
     size: tuple[float, float],
     text: float,
-    common: list[str],
+    common: list[Entry],
     shared_camera: bool,
 ) -> go.Figure:
     numbers, data, layout = Numbers(), [], {"annotations": [], "shapes": [], "images": []}
-    if common:
-        numbers.new("legend")  # the first is the shared one
     for number, cell in enumerate(cells):
-        spec, box = _laid_out(cell, page, text)
+        spec, box = _laid_out(cell, page, text, keyless=bool(common))
         _agree(spec["layout"], layout, cell.letter or f"number {number + 1}")
         place = place_of(spec["layout"], spec["data"], box, size)
         layout.setdefault("template", spec["layout"].get("template"))
@@ -231,7 +231,7 @@ def _drawn(
         layout.update(found)
         data += traces
     if common:
-        _share_legend(data, layout, common, text, size)
+        data += _shared_key(data, layout, common, text, size, numbers)
     if shared_camera:
         _share_camera(layout)
     figure = go.Figure({"data": data, "layout": layout})
@@ -242,7 +242,7 @@ def _drawn(
     )
 
 
-def _laid_out(cell: _Cell, page: Style, text: float) -> tuple[dict[str, Any], Box]:
+def _laid_out(cell: _Cell, page: Style, text: float, *, keyless: bool) -> tuple[dict[str, Any], Box]:
     """The figure as plain values, in the style and for the room of its cell, and that room: below the letter."""
     title = _title_lines(cell, page, text)
     head = (_LETTER + 0.2 + 1.4 * max(0, len(title) - 1)) * text if cell.letter or title else 0.0
@@ -256,7 +256,8 @@ def _laid_out(cell: _Cell, page: Style, text: float) -> tuple[dict[str, Any], Bo
         page.marker_scale,
         title=False,  # it becomes text of the cell
     )
-    spec = styled(cell.figure, size).to_dict()
+    figure = go.Figure(cell.figure).update_layout(showlegend=False) if keyless else cell.figure
+    spec = styled(figure, size).to_dict()
     spec["layout"]["title"] = {"text": "<br>".join(title)}
     return spec, box
 
@@ -267,7 +268,7 @@ def _title_lines(cell: _Cell, page: Style, text: float) -> list[str]:
     if "<" in title.replace("<br>", ""):
         return title.split("<br>")
     room = cell.box.width - (2 * text if cell.letter else 0)
-    return textwrap.wrap(title.replace("<br>", " "), max(8, int(room / (_WIDTH * text))))
+    return wrap(title.replace("<br>", " "), text, room).split("<br>") if title else []
 
 
 def _title(layout: dict[str, Any], cell: tuple[float, float, float, float], text: float, of: _Cell) -> list[Any]:
@@ -292,45 +293,58 @@ def _agree(own: dict[str, Any], page: dict[str, Any], name: str) -> None:
             )
 
 
-def _shared_entries(panels: list[list[Any]]) -> list[str]:
-    """The names in the legends of all panels, each once."""
-    found: list[str] = []
+def _shared_entries(panels: list[list[Any]]) -> list[Entry]:
+    """The entries of the legends of all panels, each name once.
+
+    Raises:
+        ValueError: a name that has two looks.
+    """
+    found: dict[str, Entry] = {}
     for figure in _figures(panels):
         spec = figure.to_dict()
-        found += [str(t["name"]) for t in spec["data"] if shows_in_legend(t, spec["layout"])]
-    return list(dict.fromkeys(found))
+        for entry in entries(spec["data"], spec["layout"]):
+            before = found.setdefault(entry.name, entry)
+            if _look(before) != _look(entry):
+                raise ValueError(
+                    f"{entry.name!r} looks like {_look(before)} in one panel and like {_look(entry)} in another: they "
+                    "cannot share a legend; give each its own, or draw them alike"
+                )
+    return list(found.values())
 
 
-def _strip(names: list[str], wide: float, text: float) -> float:
-    """How high the shared legend is, in pixels."""
-    if not names:
-        return 0.0
-    longest = max(map(len, names)) * _WIDTH * text + _SYMBOL * text
-    columns = max(1, math.floor(wide / longest))
-    return (math.ceil(len(names) / columns) * _ROW + 0.5) * text
+def _look(entry: Entry) -> tuple[Any, ...]:
+    """What tells an entry from others, where all its points have it: colour, dash, symbol."""
+    found = []
+    for trace in entry.signs:
+        line, marker = trace.get("line") or {}, trace.get("marker") or {}
+        looks = (line.get("color"), line.get("dash"), marker.get("color"), marker.get("symbol"))
+        found += [look for look in looks if isinstance(look, str)]
+    return tuple(found)
 
 
-def _share_legend(
-    data: list[dict[str, Any]], layout: dict[str, Any], names: list[str], text: float, size: tuple[float, float]
-) -> None:
-    seen: set[str] = set()
-    for trace in data:
-        name = str(trace.get("name") or "")
-        shown = name in names and trace.get("showlegend") is not False
-        trace["legend"] = "legend"
-        trace["legendgroup"] = name
-        trace["showlegend"] = shown and name not in seen
-        seen.update([name] if shown else [])
-        trace.pop("legendgrouptitle", None)
-    for key in [key for key in layout if key.startswith("legend")]:
-        del layout[key]
-    longest = max(map(len, names)) * _WIDTH * text + 2 * text
-    layout["legend"] = {
-        "orientation": "h", "x": 0.5, "xanchor": "center", "y": 0.0, "yanchor": "bottom", "xref": "paper",
-        "yref": "paper", "entrywidth": longest, "entrywidthmode": "pixels", "font": {"size": text},
-        "tracegroupgap": 0, "bgcolor": "rgba(0,0,0,0)",
-    }  # fmt: skip
-    layout["showlegend"] = True
+def _key(shared: list[Entry], wide: float, text: float) -> Key | None:
+    """The shared legend in rows as wide as the page: a page as low as this has no room beside its panels."""
+    return lay_out_key(shared, (wide, 1.0), _KEY * text, (wide, 1.0), square=False)
+
+
+def _shared_key(
+    data: list[dict[str, Any]],
+    layout: dict[str, Any],
+    shared: list[Entry],
+    text: float,
+    size: tuple[float, float],
+    numbers: Numbers,
+) -> list[dict[str, Any]]:
+    """The traces of the shared legend, below all panels, on axes in pixels."""
+    styled_signs = {str(trace.get("name")): trace for trace in reversed(data) if trace.get("name")}
+    drawn = [Entry(entry.name, (styled_signs[entry.name],) if entry.signs else ()) for entry in shared]
+    key = _key(drawn, size[0], text)
+    assert key is not None
+    x, y = numbers.new("x"), numbers.new("y")
+    bare = {"visible": False, "fixedrange": True, "automargin": False}
+    layout[f"xaxis{x[1:]}"] = {**bare, "domain": [0, 1], "range": [0, size[0]], "anchor": y}
+    layout[f"yaxis{y[1:]}"] = {**bare, "domain": [0, key.height / size[1]], "range": [-key.height, 0], "anchor": x}
+    return key_traces(key, (x, y), _KEY * text, "#222222")
 
 
 def _share_camera(layout: dict[str, Any]) -> None:
