@@ -4,6 +4,7 @@ Every element has its place on the page, in pixels, so that nothing depends on w
 margins are zero, and the axes' domains are what is left when the labels, titles, colour bars and the legend have theirs.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -11,11 +12,17 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from rnnscope.figures.keys import Key, entries, key_traces, lay_out_key
+from rnnscope.figures.keys import Entry, Key, entries, key_traces, lay_out_key
+from rnnscope.figures.labels import Frame, fit_labels, frame
+from rnnscope.figures.lengths import PIXELS_PER_POINT
 from rnnscope.figures.scaling import DRAWN_FONT, DRAWN_SIDE, Page, scale
 from rnnscope.figures.text import text_height, text_width, wrap
 from rnnscope.figures.ticks import ticks, values_of
 
+# What the legend says where labels inside panels had no room.
+LEFT_OUT = "labels left out for want of room: {}"
+_MANY = 100
+LEAST_PIXELS = 5 * PIXELS_PER_POINT  # the size of text below which journals take none
 _KEY_AXIS = "90"  # beyond any panel's
 _TICK_LENGTH = 0.35  # sizes of the font
 _ROUND = 4  # digits to which edges of panels agree
@@ -73,21 +80,75 @@ def lay_out(figure: go.Figure, page: Page, *, title: bool) -> go.Figure:
         layout.pop(unwanted, None)
     panels = _panels(data, layout)
     heading = _heading(layout, page) if title else ""
-    layout["title"] = _title(heading, page)
+    layout.pop("title", None)
     square = len(panels) == 1 and (panels[0].scene or "scaleanchor" in str(layout.get(panels[0].y)))
     bars = sum(len(p.bars) for p in panels)
     room = (page.width - 6 * page.font * bars, page.height)
-    key = lay_out_key(entries(data, layout), (page.width, page.height), page.size(12), room, square=square)
-    across, along = _solve(panels, data, layout, page, key, text_height(heading, 1.1 * page.font))
-    for panel in panels:
-        _fit_cells(panel, data, (_length(across, panel.across), _length(along, panel.along)))
-    _place(panels, layout, page, across, along)
+    shown = entries(data, layout)
+    high = text_height(heading, 1.1 * page.font)
+    # Once without a line that says what was left out, and once more with it where something was.
+    for note in ((), (Entry(LEFT_OUT.format(_MANY), ()),)):
+        tried, drawn, arranged = deepcopy((data, layout, panels))
+        key = lay_out_key([*shown, *note], (page.width, page.height), page.size(12), room, square=square)
+        left_out = _fill(arranged, tried, drawn, page, *_solve(arranged, tried, drawn, page, key, high))
+        if not left_out:
+            break
+        key = lay_out_key([*shown, Entry(LEFT_OUT.format(left_out), ())], (page.width, page.height), page.size(12), room, square=square)
+    data, layout = tried, drawn
     layout["showlegend"] = False
+    if heading:
+        layout["annotations"] = [*layout.get("annotations", ()), _title(heading, page)]
     if key is not None:
         data += _key_on_page(key, layout, page)
     layout |= {"width": page.width, "height": page.height, "autosize": False}
     layout["margin"] = {"l": 0, "r": 0, "t": 0, "b": 0, "pad": 0, "autoexpand": False}
     return go.Figure({"data": data, "layout": {**layout, "template": template}})
+
+
+def _fill(
+    panels: list[Panel], data: list[dict[str, Any]], layout: dict[str, Any], page: Page, across: Track, along: Track
+) -> int:
+    """Write all places, and fit what is written inside panels; how many labels had no room."""
+    frames = {}
+    for panel in panels:
+        if panel.scene:
+            continue
+        _fit_cells(panel, data, (_length(across, panel.across), _length(along, panel.along)))
+        pair = _short(panel.x), _short(panel.y)
+        frames[pair] = _frame(panel, data, layout, across, along)
+        if _labelled(pair, data, layout):
+            _settle(layout[panel.x], frames[pair].x)
+            _settle(layout[panel.y], frames[pair].y)
+    _place(panels, layout, page, across, along)
+    for trace in data:
+        if "text" in trace.get("mode", ""):
+            trace["textfont"] = {**trace.get("textfont", {}), "size": trace.get("textfont", {}).get("size", page.font)}
+    return fit_labels(data, layout, frames, (0.0, 0.0, page.width, page.height), LEAST_PIXELS)
+
+
+def _labelled(pair: tuple[str, str], data: list[dict[str, Any]], layout: dict[str, Any]) -> bool:
+    """Whether something is written at data of these axes."""
+    texts = ("text" in t.get("mode", "") and (t.get("xaxis", "x"), t.get("yaxis", "y")) == pair for t in data)
+    notes = ((n.get("xref", "x"), n.get("yref", "y")) == pair for n in layout.get("annotations", ()))
+    return any(texts) or any(notes)
+
+
+def _settle(axis: dict[str, Any], ends: tuple[float, float]) -> None:
+    """Write down the range for which labels are placed: plotly's own depends on the sizes of markers."""
+    if axis.get("range") is None and axis.get("type") != "category" and ends[0] != ends[1]:
+        axis["range"] = list(ends)
+        axis.pop("autorange", None)
+
+
+def _short(name: str) -> str:
+    """Of "xaxis2", "x2"."""
+    return name.replace("axis", "")
+
+
+def _frame(panel: Panel, data: list[dict[str, Any]], layout: dict[str, Any], across: Track, along: Track) -> Frame:
+    box = (across.at(panel.across[0]), along.at(panel.along[0]), across.at(panel.across[1]), along.at(panel.along[1]))
+    drawn = _drawn_on(panel.x, "x", data), _drawn_on(panel.y, "y", data)
+    return frame((layout[panel.x], layout[panel.y]), drawn, box)
 
 
 def _fonts(layout: dict[str, Any], page: Page) -> None:
@@ -117,9 +178,11 @@ def _heading(layout: dict[str, Any], page: Page) -> str:
 
 
 def _title(heading: str, page: Page) -> dict[str, Any]:
+    """The title as a note: plotly puts the first of several lines of a title above the page."""
     font = {"size": 1.1 * page.font}
-    place = {"x": 0.02, "xanchor": "left", "yref": "container", "y": 1 - 0.3 * page.font / page.height, "yanchor": "top"}
-    return {"text": heading, "font": font, **place, "automargin": False}
+    place = {"x": 0, "xref": "paper", "xanchor": "left", "xshift": 0.6 * page.font}
+    place |= {"y": 1, "yref": "paper", "yanchor": "top", "yshift": -0.2 * page.font}
+    return {"text": heading, "font": font, "showarrow": False, "align": "left", **place}
 
 
 def _panels(data: list[dict[str, Any]], layout: dict[str, Any]) -> list[Panel]:
@@ -230,9 +293,11 @@ def _solve(
         )
         for panel in panels:
             size = (_length(across, panel.across), _length(along, panel.along))
+            beside = (panel.left, panel.right)
             panel.left = panel.right = panel.top = panel.bottom = 0.0
             if not panel.scene:
-                _fit(panel, data, layout, page, size, written)
+                seen = _frame(panel, data, layout, across, along).box
+                _fit(panel, data, layout, page, size, (seen[2] - seen[0], seen[3] - seen[1]), beside, written)
             panel.top += _fit_title(panel, titles, page, size[0])
             panel.right += _fit_bars(panel, page, size[1])
     return across, along
@@ -272,22 +337,28 @@ def _fit(
     layout: dict[str, Any],
     page: Page,
     size: tuple[float, float],
+    seen: tuple[float, float],
+    beside: tuple[float, float],
     written: dict[str, str],
 ) -> None:
-    """Fit ticks and titles of its axes to the panel, and note the room that they need."""
-    for letter, name, length in (("x", panel.x, size[0]), ("y", panel.y, size[1])):
+    """Fit ticks and titles of its axes to the panel, of which equal scales may leave less to be seen, and note the room
+    that they need."""
+    for letter, name, length, part in (("x", panel.x, size[0], seen[0]), ("y", panel.y, size[1], seen[1])):
         axis = layout[name]
         if axis.get("visible") is False:
             continue
         drawn = _drawn_on(name, letter, data)
-        found = ticks(axis, letter, drawn, length, axis["tickfont"]["size"])
+        found = ticks(axis, letter, drawn, part, axis["tickfont"]["size"])
         _set(axis, found.settings)
         room = 0.0
         if axis.get("showticklabels") is not False:
             room = found.along + axis["ticklen"] + 0.35 * page.font
         elif axis.get("ticks") != "":
             room = axis["ticklen"]
-        text = wrap(written[name], page.font, max(length * 1.05, 6 * page.font)) if written[name] else ""
+        room_for = min(length, part * 1.2)
+        if letter == "x":  # centred, it may reach over the axis as far as ticks and colour bars do on both sides
+            room_for = length + 2 * min(beside)
+        text = wrap(written[name], page.font, max(room_for, 4 * page.font)) if written[name] else ""
         if text:
             axis["title"] |= {"text": text, "standoff": 0.3 * page.font}
             room += text_height(text, page.font) + 0.25 * page.font
@@ -390,9 +461,13 @@ def _place(panels: list[Panel], layout: dict[str, Any], page: Page, across: Trac
                 "x": right + each["from"] / page.width, "xanchor": "left", "y": (low + high) / 2, "yanchor": "middle",
                 "len": (high - low), "lenmode": "fraction",
             }  # fmt: skip
+    alone = panels[0] if len(panels) == 1 and not panels[0].scene else None
     for note in [*layout.get("annotations", ()), *layout.get("shapes", ()), *layout.get("images", ())]:
         if id(note) in own:
             continue
+        if alone and note.get("xref") == note.get("yref") == "paper" and 0 <= note.get("x", 2) <= 1 and 0 <= note["y"] <= 1:
+            # Tied to the axes, which equal scales may make smaller than their part of the page.
+            note |= {"xref": f"{_short(alone.x)} domain", "yref": f"{_short(alone.y)} domain"}
         for letter, track, length in (("x", across, page.width), ("y", along, page.height)):
             if note.get(f"{letter}ref") == "paper":
                 for name in (letter, f"{letter}0", f"{letter}1"):

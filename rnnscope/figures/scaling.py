@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from rnnscope.figures.ticks import values_of
+
 # The size of text in figures as they are drawn, in CSS pixels (template.py).
 DRAWN_FONT = 14.0
 DRAWN_SIDE = 550.0  # the shorter side of a 3-D scene, as drawn
@@ -10,6 +12,7 @@ DRAWN_SIDE = 550.0  # the shorter side of a 3-D scene, as drawn
 _LEAST_TEXT = 0.8
 # Widths and sizes that plotly takes where a figure names none.
 _LINE, _MARKER = 2.0, 6.0
+_LEAST_MARKER = 2.0  # CSS pixels: half a millimetre, and the least that can be told apart by colour
 
 
 @dataclass(frozen=True)
@@ -78,22 +81,19 @@ def _scale(part: Any, page: Page, key: str) -> None:
         if name == "size" and key.endswith("font"):
             part[name] = page.size(value) if isinstance(value, (int, float)) else value
         elif name == "size" and key == "marker":
-            part[name] = _times(value, page.markers)
+            part[name] = _times(value, page.markers, _LEAST_MARKER)
         elif name == "width" and key == "line":
             part[name] = _times(value, page.lines)
         else:
             _scale(value, page, name)
 
 
-def _times(value: Any, factor: float) -> Any:
+def _times(value: Any, factor: float, least: float = 0.0) -> Any:
+    """The value, or each of the values, times the factor; not below `least` unless it was."""
+    if isinstance(value, dict) and "bdata" in value or hasattr(value, "dtype"):
+        value = values_of(value)
     if isinstance(value, (list, tuple)):
-        return [_times(v, factor) for v in value]
+        return [_times(v, factor, least) for v in value]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value * factor
-    if hasattr(value, "dtype"):
-        return value * factor
-    if isinstance(value, dict) and "bdata" in value:
-        from rnnscope.figures.ticks import values_of
-
-        return [v * factor for v in values_of(value)]
+        return max(value * factor, min(value, least))
     return value

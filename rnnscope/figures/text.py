@@ -52,5 +52,5 @@ def _width(line: str, size: float) -> float:
         _ASCII[ord(c) - 32] if 32 <= ord(c) < 127 else _OTHERS.get(c, _UNKNOWN)  # noqa: PLR2004
         for c in plain
     )
-    bold = 1.1 if "<b>" in line else 1.0
+    bold = 1.15 if "<b>" in line else 1.0
     return total * size * bold / 1000

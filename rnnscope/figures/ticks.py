@@ -63,7 +63,7 @@ def ticks(axis: dict[str, Any], letter: str, drawn: list[Any], length: float, si
     for n in range(_MOST_TICKS, 1, -1):
         words = _numbers(low, high, n)
         wide = max(text_width(w, size) for w in words)
-        each = wide + 0.8 * size if letter == "x" else 2 * size
+        each = wide + size if letter == "x" else 2 * size
         if n == 2 or (len(words) * each <= length * (1 + 1 / max(len(words) - 1, 1))):  # noqa: PLR2004
             break
     dtick = axis.get("dtick")
@@ -86,7 +86,7 @@ def _named(
         return Ticks(max(text_width(w, size) for w in words[::step]), settings)
     widest = max(text_width(w, size) for w in words)
     wrapped = [wrap(w, size, apart - 0.5 * size) for w in words]
-    if widest + 0.4 * size > apart and max(text_width(w, size) for w in wrapped) <= apart - 0.2 * size:
+    if widest + 0.4 * size > apart and max(text_width(w, size) for w in wrapped) <= apart - 0.5 * size:
         words, widest = wrapped, max(text_width(w, size) for w in wrapped)
     step = max(1, math.ceil((widest + 0.5 * size) / apart)) if apart > 0 else 1
     if step > 1 and not (len(words) > _MOST_NAMES and all(len(w) <= 4 for w in words)):  # noqa: PLR2004
