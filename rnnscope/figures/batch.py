@@ -13,9 +13,8 @@ import plotly
 from rnnscope.figures.export import check_formats, write_figures
 from rnnscope.figures.grid import figure_grid
 from rnnscope.figures.sentences import says_little
-from rnnscope.figures.spec import TRAINING, Entry, Panel, Spec, all_drawings, analysis_of, panels_in
+from rnnscope.figures.spec import OF_RUNS, Entry, Panel, Spec, all_drawings, analysis_of, panels_in
 from rnnscope.figures.style import styled
-from rnnscope.figures.training import training_figure
 from rnnscope.records.files import write_atomically
 from rnnscope.records.query import rows_where
 from rnnscope.records.runs import Run
@@ -252,8 +251,8 @@ def _figure(each: Planned) -> "go.Figure":
 
 def _drawing(name: str, options: Mapping[str, Any], run: Run) -> "go.Figure":
     drawing = all_drawings()[name]
-    if drawing is None:
-        return training_figure(run)
+    if name in OF_RUNS:
+        return drawing.draw(run, **options)
     shown = run.shown(analysis_of(name))
     assert shown is not None  # it was there when it was planned
     return drawing.draw(shown.load(), **options)
@@ -275,7 +274,7 @@ def _of_entry(entry: Entry, runs: Mapping[str, Run]) -> Iterator[Planned]:
         for drawing in entry.draw:
             if drawing in named:
                 _check_kept(drawing, run)
-            elif drawing != TRAINING and not _has(drawing, run):
+            elif drawing not in OF_RUNS and not _has(drawing, run):
                 continue
             yield _planned(entry, run, drawing, ())
 
@@ -309,7 +308,7 @@ def _has(drawing: str, run: Run) -> bool:
 
 
 def _check_kept(drawing: str, run: Run) -> None:
-    if drawing == TRAINING or _has(drawing, run):
+    if drawing in OF_RUNS or _has(drawing, run):
         return
     analysis = analysis_of(drawing)
     shown = run.shown(analysis)
@@ -340,8 +339,8 @@ def _planned(entry: Entry, run: Run, drawing: str, panels: tuple[tuple[Panel, Ru
 
 
 def _digest_of(drawing: str, run: Run) -> str:
-    if drawing == TRAINING:
-        files = [run.path / "run.json", run.path / "history.csv"]
+    if drawing in OF_RUNS:  # digests.json has those of the weights too
+        files = [run.path / name for name in ("run.json", "history.csv", "digests.json")]
         return _digest(b"".join(file.read_bytes() for file in files if file.exists()))
     shown = run.shown(analysis_of(drawing))
     assert shown is not None

@@ -53,11 +53,16 @@ class Place:
 
     def across(self, u: float) -> float:
         """Where a share of the cell's plot area lies on the page, from left to right."""
-        return self.x + u * self.width
+        return _rounded(self.x + u * self.width)
 
     def up(self, v: float) -> float:
         """The same from bottom to top."""
-        return self.y + v * self.height
+        return _rounded(self.y + v * self.height)
+
+
+def _rounded(share: float) -> float:
+    """A share without what sums leave behind: -4e-17 is no place on a page."""
+    return round(share, 9) + 0.0
 
 
 def place_of(layout: dict[str, Any], data: list[dict[str, Any]], box: Box, page: tuple[float, float]) -> Place:

@@ -8,7 +8,7 @@ formats = ["pdf", "html"]
 name = "{run}-{figure}"                 # of the file
 runs = ["flip*"]                        # names of runs, with * and ?; all if left out
 where = "`fixed_points.n_stable` > 2"   # of these, those for which this holds in rs.table
-draw = ["lyapunov", "fixed_points*"]    # names of drawings, with * and ?, or "training"
+draw = ["lyapunov", "fixed_points*"]    # names of drawings, with * and ?; "task" and "training" too
 options = {dims = 2}
 
 [[figure]]                              # several panels in one figure
@@ -37,11 +37,17 @@ from rnnscope.drawing import Drawing
 from rnnscope.figures.export import FORMATS
 from rnnscope.figures.style import Style
 from rnnscope.figures.style import style as style_of
+from rnnscope.figures.task import task_figure
+from rnnscope.figures.training import training_figure
 from rnnscope.records import kinds
 from rnnscope.registry import ANALYSES
 from rnnscope.tasks.settings import one_line
 
-TRAINING = "training"
+# What is drawn of the run itself. Both are described as drawings are, and take a run in place of a result.
+OF_RUNS = {
+    "training": Drawing("training", "Training", training_figure),
+    "task": Drawing("task", "A trial of the task", task_figure),
+}
 # What a name of a file may say of its run and figure.
 PLACES = ("run", "figure", "task", "cell", "seed")
 _LOOK = ("style", "width", "height", "font_size", "scale", "formats", "plotly")
@@ -106,7 +112,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Panel:
-    """One drawing: its name in files, or "training"; the run, if it is not that of the figure; and its options."""
+    """One drawing: its name in files; the run, if it is not that of the figure; and its options."""
 
     draw: str
     run: str | None = None
@@ -223,19 +229,6 @@ def _entry(own: Mapping[str, Any], table: Mapping[str, Any], where: str) -> Entr
     )
 
 
-def drawing(name: str) -> Drawing | None:
-    """A drawing by its name in files; None for the training, which is drawn of the run.
-
-    Raises:
-        ValueError: there is none.
-    """
-    known = all_drawings()
-    if name not in known:
-        (found,) = drawings_like(name)
-        return known[found]
-    return known[name]
-
-
 def drawings_like(pattern: str) -> list[str]:
     """The names of the drawings that a pattern with * and ? fits.
 
@@ -248,12 +241,12 @@ def drawings_like(pattern: str) -> list[str]:
     return found
 
 
-def all_drawings() -> dict[str, Drawing | None]:
-    """All drawings of all analyses, by their names in files, and "training"."""
+def all_drawings() -> dict[str, Drawing]:
+    """All drawings of all analyses, by their names in files, and those of the runs themselves."""
     if not ANALYSES:
         kinds.fill()
     drawn = {name: drawing for entry in ANALYSES.values() for name, drawing in entry.figures.items()}
-    return {TRAINING: None, **drawn}
+    return {**OF_RUNS, **drawn}
 
 
 def analysis_of(name: str) -> str:
@@ -262,11 +255,7 @@ def analysis_of(name: str) -> str:
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    found = drawing(name)
-    if found is not None:
-        found.question.check(options)
-    elif options:
-        raise ValueError(f"the course of a training has no options, got {', '.join(options)}")
+    all_drawings()[name].question.check(options)
 
 
 def _rows(rows: Sequence[Any]) -> list[Any]:
