@@ -158,6 +158,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=LOCAL_LINEAR,
     quick={"n_trials": 2},
     cost=Cost("heavy", "trials x steps x units^3", _cost),
+    marks="time",
 )
 def linearise_along(
     subject: Subject,

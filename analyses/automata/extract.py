@@ -52,11 +52,12 @@ TEST_WORDS = 200
     group=AUTOMATA,
     quick={"n_words": 8, "length": 8, "n_test_words": 8, "test_lengths": (), "budget": 200, "compare": False},
     drawings=(
-        Drawing("states", "Automaton in state space", lambda found: found.figure(layout="states")),
+        Drawing("states", "Automaton in state space", lambda found: found.figure(layout="states"), "machine_state"),
         Drawing("trust", "How far to trust the automaton", lambda found: found.trust_figure()),
     ),
     wide=True,
     cost=Cost("heavy", "words x their length x units^2, and of what emits or predicts the models compared", expected),
+    marks="machine_state",
 )
 def extract_automaton(
     subject: Subject,

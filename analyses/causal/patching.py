@@ -104,6 +104,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     quick={"n_trials": 16, "n_pairs": 4, "n_times": 4},
     wide=True,
     cost=Cost("heavy", "pairs x steps^2 x units x units^2", _cost),
+    marks="time",
 )
 def patch_states(
     subject: Subject,

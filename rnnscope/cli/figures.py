@@ -12,20 +12,33 @@ from rnnscope.cli.lines import one_line, say
 from rnnscope.cli.settings import (
     Formats,
     Overwrite,
-    Runs,
     check_folder,
     known_names,
     load_runs,
     settings_file,
     split_commas,
 )
+from rnnscope.cli.spec import draw_spec
 
+RunsOfSpec = Annotated[
+    list[Path] | None, typer.Argument(help="Run folders, as `rnnscope train` makes them.", metavar="RUN...")
+]
 _TRAINING = "training"
 
 
 def figures(
-    runs: Runs,
-    out: Annotated[Path, typer.Option(help="The folder for the figures; it must be new or empty.")] = Path("figures"),
+    runs: RunsOfSpec = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file that says which figures to draw of which runs; RUN... replaces its runs."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder for the figures; it must be new or empty, but for those of a --spec.",
+            show_default="figures",
+        ),
+    ] = None,
     format_: Formats = None,
     overwrite: Overwrite = False,
     only: Annotated[
@@ -36,6 +49,12 @@ def figures(
     ] = None,
     width: Annotated[int, typer.Option(help="In CSS pixels, from 200 to 8000; HTML fills its window.")] = 900,
     height: Annotated[int, typer.Option(help="In CSS pixels, from 200 to 8000; HTML fills its window.")] = 620,
+    plotly: Annotated[
+        str, typer.Option(help="Of HTML: inline (plotly.js in every page) or shared (once, in the folder).")
+    ] = "inline",
+    jobs: Annotated[int, typer.Option(min=1, help="How many figures the browser draws at once.")] = 1,
+    all_: Annotated[bool, typer.Option("--all", help="Draw also what says no more than a sentence.")] = False,
+    again: Annotated[bool, typer.Option(help="With --spec: draw also what is there, made from the same.")] = False,
     config: Annotated[Path | None, settings_file()] = None,
 ) -> None:
     """Draw the figures of one or many runs: the course of the training, and all figures of every result that is kept.
@@ -43,9 +62,24 @@ def figures(
     `rnnscope figures runs/* --out figures --format png,svg,pdf,html`
 
     `rnnscope figures runs/* --only lyapunov --only automaton-states --width 600`
-    """
-    from rnnscope.figures import check_formats, check_size, write_figures
 
+    `rnnscope figures --spec figures.toml --only "figure-*" --jobs 2` draws what the file asks for: many runs, panels
+    with letters, sizes in millimetres (docs in `rnnscope/figures/spec.py`). What is there already, made from the same
+    results, is not drawn again.
+    """
+    if spec is not None:
+        _check_alone(format_=format_, width=width, height=height, plotly=plotly, overwrite=overwrite)
+        names = None if only is None else split_commas(only)
+        return draw_spec(spec, runs or [], out, names, jobs=jobs, everything=all_, again=again)
+    if not runs:
+        raise ValueError("no runs: name folders as `rnnscope train` makes them, or a file with --spec")
+    if again:
+        raise ValueError("--again belongs to --spec; without it, --overwrite writes into a folder that holds files")
+    from rnnscope.figures import check_formats, check_size, says_little, write_figures
+    from rnnscope.figures.page import check_plotly
+
+    out = out or Path("figures")
+    check_plotly(plotly)
     formats = check_formats(["png"] if format_ is None else split_commas(format_))
     check_size(width, height)
     wanted = None if only is None else _wanted(split_commas(only))
@@ -58,16 +92,33 @@ def figures(
         if not found and not wrong:
             say(f"{label}: nothing to draw of {', '.join(only or [])}")
         for name, figure in found.items():
+            sentence = "" if all_ else says_little(figure)
+            if sentence:
+                say(f"left out: {label}-{name}: {sentence} (--all draws it)")
+                continue
             file = f"{label}-{name}".replace("/", "-")
             if file in drawn:
                 raise ValueError(f"two runs would both be drawn as {file}: rename one, or draw them apart")
             drawn[file] = figure
     if not drawn and not damaged:
         raise ValueError(f"nothing to draw: rnnscope analyze {' '.join(map(str, runs))} makes the results")
-    written = write_figures(drawn, out, formats, width=width, height=height)
+    written = write_figures(
+        drawn, out, formats, width=width, height=height, plotly="shared" if plotly == "shared" else "inline", tabs=jobs
+    )
     say(f"{len(written)} files in {out}")
     if damaged:
         raise ValueError(f"{len(damaged)} could not be drawn: {'; '.join(damaged)}")
+
+
+def _check_alone(**given: Any) -> None:
+    """With --spec, the file says how figures are drawn."""
+    usual = {"format_": None, "width": 900, "height": 620, "plotly": "inline", "overwrite": False}
+    for name, value in given.items():
+        if value != usual[name]:
+            option = name.strip("_")
+            raise ValueError(
+                f"--{option} and --spec: the file says so, for all figures or for each; leave one of the two"
+            )
 
 
 def figures_of(run: rs.Run, wanted: set[str] | None = None) -> tuple[dict[str, Any], list[str]]:

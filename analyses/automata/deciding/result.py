@@ -20,6 +20,7 @@ from rnnscope.analyses.automata.figures.graph import Graph
 from rnnscope.analyses.automata.figures.states import states_figure
 from rnnscope.analyses.automata.figures.trust import agreement_figure, front_figure
 from rnnscope.analyses.automata.placement import Placement
+from rnnscope.question import checked
 from rnnscope.records import schema1
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -161,6 +162,7 @@ class Acceptor(Result):
         most visited."""
         return acceptor_graph(self.machine(), self.symbols, self.occupancy, self.fidelity)
 
+    @checked
     def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
         """The machine as a graph; of more than 40 states the most visited. With the layout "states" the network's own
         states on two principal axes, with the points that keep them and the transitions as trajectories."""

@@ -13,6 +13,7 @@ from rnnscope.analyses.automata.figures.graph import Graph
 from rnnscope.analyses.automata.figures.states import states_figure
 from rnnscope.analyses.automata.placement import Placement
 from rnnscope.analyses.automata.wording import plural_states
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.tasks import HMM
@@ -79,6 +80,7 @@ class Emitter(Result):
         most visited."""
         return emitter_graph(self.transition_probabilities, self.emission, self.symbols, self.occupancy)
 
+    @checked
     def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
         """The model as a graph; of more than 40 states the most visited. With the layout "states" the network's own
         states on two principal axes, with the points that keep them and the transitions as trajectories."""

@@ -19,6 +19,7 @@ from rnnscope.analyses.automata.predicting.parts import (
     TrueProcess,
 )
 from rnnscope.analyses.automata.wording import plural_states
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.tasks.machine import Machine
@@ -105,6 +106,7 @@ class Predictor(Result):
         most visited."""
         return predictor_graph(self.machine(), self.symbols, self.occupancy)
 
+    @checked
     def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
         """The automaton as a graph; of more than 12 states the recurrent ones, at most 40. With the layout "states" the
         network's own states on two principal axes, with the points that keep them and the transitions as

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.continuation.parts import Along, Branches, Events, Searches
 from rnnscope.numerics import linalg
+from rnnscope.question import Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -198,7 +199,8 @@ class BifurcationDiagram(Result):
             said.append(f"{count} {name}{several} {link}{', '.join(places)}{spread}")
         return "; ".join(said) or "no event"
 
-    def figure(self, *, unit: int | None = None, output: int | None = None) -> "go.Figure":
+    @checked
+    def figure(self, *, unit: Whole | None = None, output: Whole | None = None) -> "go.Figure":
         """The bifurcation diagram: fixed points against the axis, in one coordinate.
 
         Args:

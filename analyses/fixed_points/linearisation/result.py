@@ -8,6 +8,7 @@ from jaxtyping import Bool, Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.linearisation.parts import Coupling, Eigenvectors, Growth
 from rnnscope.analyses.fixed_points.search.stability import frequencies, time_constants
+from rnnscope.question import Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -99,7 +100,8 @@ class Linearisation(Result):
             parts.append(f"the Jacobian is not finite at {(~finite).sum()}")
         return "; ".join([*parts, f"largest q {self.q.max():.1g}"])
 
-    def figure(self, point: int | None = None) -> "go.Figure":
+    @checked
+    def figure(self, *, point: Whole | None = None) -> "go.Figure":
         """Spectrum, time constants, and the alignment of the leading modes with inputs and readout.
 
         Args:
