@@ -15,7 +15,7 @@ _SHIFTS = sorted(product((0.0, -0.55, 0.55, -1.05, 1.05), (0.0, -0.7, 0.7, -1.3,
 # A label is a name of something that is drawn: past so many of its heights nobody sees of what.
 _FARTHEST = 2.2
 # Where more labels than this share have no room, all are left out: the rest would look as if the others had none.
-_MOST_LEFT_OUT = 0.5
+_MOST_LEFT_OUT = 0.25
 _INK = 0.8  # of the height of a line, that letters cover
 
 
