@@ -14,6 +14,8 @@ def percent(share: float, digits: int = 0) -> str:
         ('72 %', '3.4 %', '0 %', '99.99 %', '100 %')
     """
     value = 100 * share
+    if 0 < abs(value) < 0.01:
+        return "0 %" if abs(value) < 1e-9 else "< 0.01 %"
     if 0 < abs(value) < 10:
         return f"{value:.2g} %"
     if digits == 0 and 99.5 <= value < 100:

@@ -83,7 +83,7 @@ def add_directions(
     figure.add_trace(
         go.Cone(
             **dict(zip("xyz", middle.T, strict=True)), **dict(zip("uvw", along.T, strict=True)), sizemode="raw",
-            sizeref=0.03 * extent, anchor="cm", colorscale=[[0, colour], [1, colour]], showscale=False,
+            sizeref=0.022 * extent, anchor="cm", colorscale=[[0, colour], [1, colour]], showscale=False,
             hoverinfo="skip", **options,
         )
     )  # fmt: skip

@@ -93,7 +93,7 @@ def add_points(
         written[np.flatnonzero(shown)[apart(places[shown])]] = True
     kind = go.Scatter3d if dims == 3 else go.Scatter
     for i, (name, members, look) in enumerate(classes):
-        rows = np.flatnonzero(members & shown)
+        rows = np.flatnonzero(members & shown).tolist()
         note = "" if notes is None or not notes[i] else f", {notes[i]}"
         line = {"width": 2 if dims == 3 else 1.5, "color": "#222222"}
         if look.symbol.endswith("-open"):
@@ -119,7 +119,7 @@ def add_points(
 def apart(places: Float[np.ndarray, "point axis"]) -> Bool[np.ndarray, " point"]:
     """Which of some points can have a number beside them that lies on no other: each in turn, where there is room.
     Three axes are looked at as a figure first shows them."""
-    finite = np.isfinite(places).all(1)
+    finite = np.asarray(np.isfinite(places).all(1))
     if not finite.any():
         return finite
     low, high = places[finite].min(0), places[finite].max(0)
