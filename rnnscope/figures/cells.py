@@ -183,10 +183,11 @@ def moved(
         _rename_trace(trace, names, name)
         if layout.get("showlegend") is False:
             trace["showlegend"] = False
-        if isinstance(trace.get("domain"), dict):
+        if trace.get("type") in _WITH_A_DOMAIN:
+            domain = trace.get("domain") or {}
             trace["domain"] = {
-                "x": [place.across(u) for u in trace["domain"].get("x", (0, 1))],
-                "y": [place.up(v) for v in trace["domain"].get("y", (0, 1))],
+                "x": [place.across(u) for u in domain.get("x", (0, 1))],
+                "y": [place.up(v) for v in domain.get("y", (0, 1))],
             }
     for bar in colour_bars(layout, data):
         _move_bar(bar, place)
@@ -197,7 +198,7 @@ def moved(
             axis = dict(layout.get(old[0] + "axis" + old[1:]) or {})
             found[new[0] + "axis" + new[1:]] = _moved_axis(axis, kind, place, names)
         elif kind == "coloraxis":
-            found[new] = layout[old]
+            found[new] = layout.get(old) or {}
         elif kind != "legend":
             inner = dict(layout.get(old) or {})
             domain = inner.get("domain") or {}

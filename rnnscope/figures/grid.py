@@ -31,15 +31,15 @@ class _Cell:
 
 
 def figure_grid(
-    rows: Sequence[Sequence[Any]],
+    rows: Iterable[Iterable[Any]],
     *,
     letters: bool | Sequence[str] = False,
     style: Style | str = "screen",
-    widths: Sequence[float] | None = None,
-    heights: Sequence[float] | None = None,
-    width: str | float | None = None,
-    height: str | float | None = None,
-    font_size: str | float | None = None,
+    widths: Sequence[float | int] | None = None,
+    heights: Sequence[float | int] | None = None,
+    width: str | float | int | None = None,
+    height: str | float | int | None = None,
+    font_size: str | float | int | None = None,
     shared_legend: bool = False,
     shared_camera: bool = False,
 ) -> go.Figure:
@@ -143,9 +143,9 @@ def _figures(panels: Any) -> Iterable[go.Figure]:
 def _page_style(
     panels: list[list[Any]],
     style: Style | str,
-    width: str | float | None,
-    height: str | float | None,
-    font_size: str | float | None,
+    width: str | float | int | None,
+    height: str | float | int | None,
+    font_size: str | float | int | None,
 ) -> Style:
     """The style of the whole page. Without a height, cells have the ratio of sides of the style."""
     found = style_of(style, width, None, font_size) if isinstance(style, str) else style
@@ -171,8 +171,8 @@ def _cells(
     panels: list[list[Any]],
     box: Box,
     gap: float,
-    widths: Sequence[float] | None,
-    heights: Sequence[float] | None,
+    widths: Sequence[float | int] | None,
+    heights: Sequence[float | int] | None,
     letters: list[str],
 ) -> list[_Cell]:
     """Where each figure goes, row by row from the top."""
@@ -196,7 +196,7 @@ def _cells(
 
 
 def _shares(
-    sizes: Sequence[float] | None, n: int, whole: float, gap: float, what: str, of: str
+    sizes: Sequence[float | int] | None, n: int, whole: float, gap: float, what: str, of: str
 ) -> list[tuple[float, float]]:
     """(begin, size) in pixels of each row or column."""
     sizes = [1.0] * n if sizes is None else list(sizes)

@@ -5,6 +5,8 @@ import plotly.graph_objects as go
 import pytest
 from plotly.subplots import make_subplots
 
+import rnnscope as rs
+from rnnscope import analyses
 from rnnscope.figures import Style, new_figure
 from rnnscope.figures.cells import Box, Numbers, Place, moved, place_of
 from rnnscope.figures.grid import figure_grid
@@ -19,8 +21,8 @@ def put(figure: go.Figure, place: Place = PLACE, numbers: Numbers | None = None)
     return go.Figure({"data": data, "layout": layout})
 
 
-def line(title: str = "", **look: object) -> go.Figure:
-    figure = new_figure(title, "x", "y")
+def line(title: str = "", barmode: str | None = None, **look: object) -> go.Figure:
+    figure = new_figure(title, "x", "y").update_layout(barmode=barmode)
     return figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name=title or "line", **look)
 
 
@@ -113,7 +115,7 @@ def test_a_second_axis_over_the_first():
 
 def test_the_plot_area_is_what_the_margins_leave():
     figure = go.Figure(go.Scatter(x=[0], y=[0]), layout={"margin": {"l": 20, "r": 30, "t": 10, "b": 40}}).to_dict()
-    place = place_of(figure["layout"], figure["data"], Box(100, 50, 250, 150), (1000, 500))
+    place = place_of(figure["layout"], figure["data"], Box(100.0, 50.0, 250.0, 150.0), (1000.0, 500.0))
     assert (place.x, place.y, place.width, place.height) == pytest.approx((0.12, 0.18, 0.2, 0.2))
     assert place.cell == pytest.approx((0.1, 0.1, 0.25, 0.3))
 
@@ -196,8 +198,10 @@ def test_a_shared_camera():
     assert apart.layout.scene.camera.eye.x != apart.layout.scene2.camera.eye.x
 
 
-def test_results_and_their_drawings(of_analyses):
-    found = of_analyses["fixed_points"]
+def test_results_and_their_drawings():
+    four = rs.FunctionMap(lambda h: np.tanh(2 * h), state_size=2, domain=(-1, 1))
+    found = analyses.find_fixed_points(four, n_starts=64)
+    assert len(found) == 9
     figure = figure_grid([[found, (found, "places"), (found, "fixed_points-places", {"dims": 2})]], width="1200px")
     assert figure.data
     with pytest.raises(ValueError, match=r"fixed_points has no drawing 'placse'; it has fixed_points, fixed_points-pl"):
@@ -227,11 +231,12 @@ def test_panels_are_as_they_were():
         ([[line()]], {"heights": [1, 2]}, "1 rows and 2 heights"),
         ([[line()]], {"letters": ["A", "B"]}, "1 panels and 2 letters"),
         ([[line()]], {"style": "poster"}, "unknown style 'poster'"),
-        ([[line(), go.Figure(layout={"barmode": "stack"}), go.Figure(layout={"barmode": "group"})]], {}, "draw them apart"),
+        ([[line(barmode="stack"), line(barmode="group")]], {}, "draw them apart"),
         ([[line("a", line_color="red"), line("a", line_color="blue")]], {"shared_legend": True}, "cannot share a legend"),
     ],
 )
-def test_what_makes_no_grid_is_refused(rows, options, told):
+def test_what_makes_no_grid_is_refused(rows, options, told, monkeypatch):
+    monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)  # users have no check of annotations
     for each in rows if isinstance(rows, list) else ():
         for panel in each if isinstance(each, list) else ():
             if isinstance(panel, go.Figure):
