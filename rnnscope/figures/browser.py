@@ -152,7 +152,25 @@ async def _printed(tab: Any, sheet: Sheet) -> bytes:
     if "error" in answer:
         raise CannotDraw(f"the browser does not print ({answer['error'].get('message', '')}): ask for svg")
     content = base64.b64decode(answer["result"]["data"])
-    return _DATE.sub(lambda date: b" " * len(date[0]), content)
+    points = (sheet.width * 72 / _PER_INCH, sheet.height * 72 / _PER_INCH)
+    return trimmed(_DATE.sub(lambda date: b" " * len(date[0]), content), points)
+
+
+def trimmed(pdf: bytes, points: tuple[float, float]) -> bytes:
+    """The PDF with a page of exactly this width and height in points: browsers round them up, to the right and below.
+    No byte moves, as the file lists where its parts begin."""
+
+    def box(found: re.Match[bytes]) -> bytes:
+        whole, high = found[0], float(found[2])
+        for digits in (3, 2, 1):
+            numbers = (0, high - points[1], points[0], high)
+            words = " ".join(f"{number:.{digits}f}".rstrip("0").rstrip(".") for number in numbers)
+            exact = f"/MediaBox [{words}]".encode()
+            if len(exact) <= len(whole):
+                return exact + b" " * (len(whole) - len(exact))
+        return whole
+
+    return re.sub(rb"/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]", box, pdf)
 
 
 async def _evaluate(tab: Any, expression: str) -> dict[str, Any]:

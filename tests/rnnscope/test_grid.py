@@ -109,7 +109,11 @@ def test_a_second_axis_over_the_first():
     numbers = Numbers()
     put(line(), numbers=numbers)
     found = put(figure, numbers=numbers)
-    assert (found.layout.yaxis3.overlaying, found.layout.yaxis3.anchor, found.layout.yaxis3.side) == ("y2", "x2", "right")
+    assert (found.layout.yaxis3.overlaying, found.layout.yaxis3.anchor, found.layout.yaxis3.side) == (
+        "y2",
+        "x2",
+        "right",
+    )
     assert found.layout.yaxis3.domain is None, "it has that of the axis below it"
 
 
@@ -137,7 +141,9 @@ def corners(figure: go.Figure) -> np.ndarray:
 def test_panels_stand_in_rows_and_columns():
     panels = [line(f"line {k}") for k in range(4)]
     figure = figure_grid([panels[:2], panels[2:]], style="paper", width="180mm", height="120mm")
-    assert (figure.layout.width, figure.layout.height) == pytest.approx((180 * PIXELS_PER_MM, 120 * PIXELS_PER_MM), abs=1)
+    assert (figure.layout.width, figure.layout.height) == pytest.approx(
+        (180 * PIXELS_PER_MM, 120 * PIXELS_PER_MM), abs=1
+    )
     (a, b, c, d) = corners(figure)
     assert a[1] < b[0]
     assert c[1] < d[0]  # left of
@@ -232,7 +238,11 @@ def test_panels_are_as_they_were():
         ([[line()]], {"letters": ["A", "B"]}, "1 panels and 2 letters"),
         ([[line()]], {"style": "poster"}, "unknown style 'poster'"),
         ([[line(barmode="stack"), line(barmode="group")]], {}, "draw them apart"),
-        ([[line("a", line_color="red"), line("a", line_color="blue")]], {"shared_legend": True}, "cannot share a legend"),
+        (
+            [[line("a", line_color="red"), line("a", line_color="blue")]],
+            {"shared_legend": True},
+            "cannot share a legend",
+        ),
     ],
 )
 def test_what_makes_no_grid_is_refused(rows, options, told, monkeypatch):
