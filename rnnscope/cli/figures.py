@@ -1,8 +1,11 @@
 """rnnscope figures."""
 
+import difflib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, no_type_check
 
 import typer
 
@@ -14,6 +17,7 @@ from rnnscope.cli.settings import (
     Overwrite,
     Runs,
     check_folder,
+    given_settings,
     known_names,
     load_runs,
     settings_file,
@@ -23,7 +27,9 @@ from rnnscope.cli.settings import (
 _TRAINING = "training"
 
 
+@no_type_check  # what typer hands over is no typer.Context, though it wants the annotation
 def figures(
+    context: typer.Context,
     runs: Runs,
     out: Annotated[Path, typer.Option(help="The folder for the figures; it must be new or empty.")] = Path("figures"),
     format_: Formats = None,
@@ -36,24 +42,40 @@ def figures(
     ] = None,
     width: Annotated[int, typer.Option(help="In CSS pixels, from 200 to 8000; HTML fills its window.")] = 900,
     height: Annotated[int, typer.Option(help="In CSS pixels, from 200 to 8000; HTML fills its window.")] = 620,
-    config: Annotated[Path | None, settings_file()] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="OPTION=VALUE",
+            help="An option of the chosen figures that have it, such as dims=2 (repeatable). VALUE is JSON or text.",
+        ),
+    ] = None,
+    config: Annotated[Path | None, settings_file(["options"])] = None,
 ) -> None:
     """Draw the figures of one or many runs: the course of the training, and all figures of every result that is kept.
 
     `rnnscope figures runs/* --out figures --format png,svg,pdf,html`
 
     `rnnscope figures runs/* --only lyapunov --only automaton-states --width 600`
+
+    `rnnscope figures runs/a --only state_space --set dims=2 --set colour=time`
     """
     from rnnscope.figures import check_formats, check_size, write_figures
 
     formats = check_formats(["png"] if format_ is None else split_commas(format_))
     check_size(width, height)
     wanted = None if only is None else _wanted(split_commas(only))
+    for pair in set_ or []:
+        if not pair.partition("=")[1]:
+            raise ValueError(f"--set {pair}: write OPTION=VALUE, such as dims=2")
+    given = given_settings(context, [f"options.{pair}" for pair in set_ or []], ["options"])
+    options = drawing_options(given["options"], wanted)
     check_folder(out, overwrite)
     drawn: dict[str, Any] = {}
     damaged: list[str] = []
     for label, run in load_runs(runs).items():
-        found, wrong = figures_of(run, wanted)
+        found, wrong = figures_of(run, wanted, options)
         damaged += wrong
         if not found and not wrong:
             say(f"{label}: nothing to draw of {', '.join(only or [])}")
@@ -70,15 +92,63 @@ def figures(
         raise ValueError(f"{len(damaged)} could not be drawn: {'; '.join(damaged)}")
 
 
-def figures_of(run: rs.Run, wanted: set[str] | None = None) -> tuple[dict[str, Any], list[str]]:
-    """(the figures of a run by name, what is wrong with those that cannot be drawn); of these names alone, if given."""
-    from rnnscope.figures import training_figure
+def drawing_options(given: Mapping[str, Any], wanted: set[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Figure -> its options among those given; each is for all of the chosen figures that have it.
+
+    Args:
+        given: option -> value, as JSON or a settings file has it.
+        wanted: names of figures; None for all.
+
+    Raises:
+        ValueError: an option that none of them has, or that is refused.
+    """
+    drawings = [
+        (name, drawing)
+        for entry in ANALYSES.values()
+        for name, drawing in entry.figures.items()
+        if wanted is None or name in wanted
+    ]
+    known = sorted({option for _, drawing in drawings for option in drawing.question.settings})
+    found: dict[str, dict[str, Any]] = {}
+    for option, value in given.items():
+        taking = [(name, drawing) for name, drawing in drawings if option in drawing.question.settings]
+        if not taking:
+            close = difflib.get_close_matches(option, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            those = "no figure" if wanted is None else f"none of {', '.join(sorted(wanted))}"
+            raise ValueError(f"--set {option}: {those} has this option; {hint}known: {', '.join(known) or 'none'}")
+        # What an option may be differs between figures: one that takes the value is enough.
+        refused = []
+        for name, drawing in taking:
+            try:
+                read = drawing.question.read({option: value})
+            except ValueError as error:
+                refused.append(error)
+            else:
+                found.setdefault(name, {}).update(read)
+        if len(refused) == len(taking):
+            raise ValueError(f"--set {option}: {refused[0]}")
+    return found
+
+
+def figures_of(
+    run: rs.Run, wanted: set[str] | None = None, options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> tuple[dict[str, Any], list[str]]:
+    """(the figures of a run by name, what is wrong with those that cannot be drawn); of these names alone, if given.
+    Each says of which run it is.
+
+    Args:
+        run: whose results are drawn.
+        wanted: names of figures; None for all.
+        options: figure -> its options.
+    """
+    from rnnscope.figures import name_run, training_figure
 
     found: dict[str, Any] = {}
     damaged: list[str] = []
     if wanted is None or _TRAINING in wanted:
         try:
-            found[_TRAINING] = training_figure(run)
+            found[_TRAINING] = name_run(training_figure(run), run.name)
         except ValueError as error:
             damaged.append(one_line(error))
     for kept in [kept for kept in run.kept() if kept.reason is None and kept.analysis in ANALYSES]:
@@ -95,7 +165,8 @@ def figures_of(run: rs.Run, wanted: set[str] | None = None) -> tuple[dict[str, A
             result = kept.load()
             for name, drawing in drawings.items():
                 with suppress(NotApplicable):
-                    found[f"{name}{variant}"] = drawing.draw(result)
+                    figure = drawing.draw(result, **options.get(name, {}))
+                    found[f"{name}{variant}"] = name_run(figure, run.name)
         except ValueError as error:
             damaged.append(one_line(error))
     return found, damaged

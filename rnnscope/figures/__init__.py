@@ -8,6 +8,7 @@ from rnnscope.figures.export import (
     check_size,
     write_figures,
 )
+from rnnscope.figures.naming import name_run
 from rnnscope.figures.palette import COLOURS, NEUTRAL, SEQUENTIAL, STABLE, UNSTABLE
 from rnnscope.figures.sentences import mark_as_saying_little, says_little, sentence_figure
 from rnnscope.figures.style import TEMPLATE, new_figure
@@ -15,6 +16,6 @@ from rnnscope.figures.training import training_figure
 
 __all__ = [
     "COLOURS", "FORMATS", "NEUTRAL", "SEQUENTIAL", "STABLE", "TEMPLATE", "UNSTABLE", "CannotDraw", "browser_path",
-    "check_formats", "check_size", "mark_as_saying_little", "new_figure", "says_little", "sentence_figure",
+    "check_formats", "check_size", "mark_as_saying_little", "name_run", "new_figure", "says_little", "sentence_figure",
     "training_figure", "write_figures",
 ]  # fmt: skip
