@@ -1,8 +1,11 @@
 """rnnscope figures."""
 
+import difflib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, no_type_check
 
 import typer
 
@@ -13,6 +16,7 @@ from rnnscope.cli.settings import (
     Formats,
     Overwrite,
     check_folder,
+    given_settings,
     known_names,
     load_runs,
     settings_file,
@@ -26,7 +30,9 @@ RunsOfSpec = Annotated[
 _TRAINING = "training"
 
 
+@no_type_check  # what typer hands over is no typer.Context, though it wants the annotation
 def figures(
+    context: typer.Context,
     runs: RunsOfSpec = None,
     spec: Annotated[
         Path | None,
@@ -55,7 +61,16 @@ def figures(
     jobs: Annotated[int, typer.Option(min=1, help="How many figures the browser draws at once.")] = 1,
     all_: Annotated[bool, typer.Option("--all", help="Draw also what says no more than a sentence.")] = False,
     again: Annotated[bool, typer.Option(help="With --spec: draw also what is there, made from the same.")] = False,
-    config: Annotated[Path | None, settings_file()] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="OPTION=VALUE",
+            help="An option of the chosen figures that have it, such as dims=2 (repeatable). VALUE is JSON or text.",
+        ),
+    ] = None,
+    config: Annotated[Path | None, settings_file(["options"])] = None,
 ) -> None:
     """Draw the figures of one or many runs: the course of the training, and all figures of every result that is kept.
 
@@ -63,12 +78,14 @@ def figures(
 
     `rnnscope figures runs/* --only lyapunov --only automaton-states --width 600`
 
+    `rnnscope figures runs/a --only state_space --set dims=2 --set colour=time`
+
     `rnnscope figures --spec figures.toml --only "figure-*" --jobs 2` draws what the file asks for: many runs, panels
     with letters, sizes in millimetres (docs in `rnnscope/figures/spec.py`). What is there already, made from the same
     results, is not drawn again.
     """
     if spec is not None:
-        _check_alone(format_=format_, width=width, height=height, plotly=plotly, overwrite=overwrite)
+        _check_alone(format_=format_, width=width, height=height, plotly=plotly, overwrite=overwrite, set_=set_)
         names = None if only is None else split_commas(only)
         return draw_spec(spec, runs or [], out, names, jobs=jobs, everything=all_, again=again)
     if not runs:
@@ -83,11 +100,17 @@ def figures(
     formats = check_formats(["png"] if format_ is None else split_commas(format_))
     check_size(width, height)
     wanted = None if only is None else _wanted(split_commas(only))
+    for pair in set_ or []:
+        if not pair.partition("=")[1]:
+            raise ValueError(f"--set {pair}: write OPTION=VALUE, such as dims=2")
+    given = given_settings(context, [f"options.{pair}" for pair in set_ or []], ["options"])
+    options = drawing_options(given["options"], wanted)
     check_folder(out, overwrite)
     drawn: dict[str, Any] = {}
     damaged: list[str] = []
+    left_out = 0
     for label, run in load_runs(runs).items():
-        found, wrong = figures_of(run, wanted)
+        found, wrong = figures_of(run, wanted, options)
         damaged += wrong
         if not found and not wrong:
             say(f"{label}: nothing to draw of {', '.join(only or [])}")
@@ -95,12 +118,13 @@ def figures(
             sentence = "" if all_ else says_little(figure)
             if sentence:
                 say(f"left out: {label}-{name}: {sentence} (--all draws it)")
+                left_out += 1
                 continue
             file = f"{label}-{name}".replace("/", "-")
             if file in drawn:
                 raise ValueError(f"two runs would both be drawn as {file}: rename one, or draw them apart")
             drawn[file] = figure
-    if not drawn and not damaged:
+    if not drawn and not damaged and not left_out:
         raise ValueError(f"nothing to draw: rnnscope analyze {' '.join(map(str, runs))} makes the results")
     written = write_figures(
         drawn, out, formats, width=width, height=height, plotly="shared" if plotly == "shared" else "inline", tabs=jobs
@@ -112,24 +136,70 @@ def figures(
 
 def _check_alone(**given: Any) -> None:
     """With --spec, the file says how figures are drawn."""
-    usual = {"format_": None, "width": 900, "height": 620, "plotly": "inline", "overwrite": False}
+    usual = {"format_": None, "width": 900, "height": 620, "plotly": "inline", "overwrite": False, "set_": None}
     for name, value in given.items():
         if value != usual[name]:
             option = name.strip("_")
-            raise ValueError(
-                f"--{option} and --spec: the file says so, for all figures or for each; leave one of the two"
-            )
+            raise ValueError(f"--{option} and --spec: the file says so, for all figures or each; leave one of the two")
 
 
-def figures_of(run: rs.Run, wanted: set[str] | None = None) -> tuple[dict[str, Any], list[str]]:
-    """(the figures of a run by name, what is wrong with those that cannot be drawn); of these names alone, if given."""
-    from rnnscope.figures import training_figure
+def drawing_options(given: Mapping[str, Any], wanted: set[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Figure -> its options among those given; each is for all of the chosen figures that have it.
+
+    Args:
+        given: option -> value, as JSON or a settings file has it.
+        wanted: names of figures; None for all.
+
+    Raises:
+        ValueError: an option that none of them has, or that is refused.
+    """
+    drawings = [
+        (name, drawing)
+        for entry in ANALYSES.values()
+        for name, drawing in entry.figures.items()
+        if wanted is None or name in wanted
+    ]
+    known = sorted({option for _, drawing in drawings for option in drawing.question.settings})
+    found: dict[str, dict[str, Any]] = {}
+    for option, value in given.items():
+        taking = [(name, drawing) for name, drawing in drawings if option in drawing.question.settings]
+        if not taking:
+            close = difflib.get_close_matches(option, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            those = "no figure" if wanted is None else f"none of {', '.join(sorted(wanted))}"
+            raise ValueError(f"--set {option}: {those} has this option; {hint}known: {', '.join(known) or 'none'}")
+        # What an option may be differs between figures: one that takes the value is enough.
+        refused = []
+        for name, drawing in taking:
+            try:
+                read = drawing.question.read({option: value})
+            except ValueError as error:
+                refused.append(error)
+            else:
+                found.setdefault(name, {}).update(read)
+        if len(refused) == len(taking):
+            raise ValueError(f"--set {option}: {refused[0]}")
+    return found
+
+
+def figures_of(
+    run: rs.Run, wanted: set[str] | None = None, options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> tuple[dict[str, Any], list[str]]:
+    """(the figures of a run by name, what is wrong with those that cannot be drawn); of these names alone, if given.
+    Each says of which run it is.
+
+    Args:
+        run: whose results are drawn.
+        wanted: names of figures; None for all.
+        options: figure -> its options.
+    """
+    from rnnscope.figures import name_run, training_figure
 
     found: dict[str, Any] = {}
     damaged: list[str] = []
     if wanted is None or _TRAINING in wanted:
         try:
-            found[_TRAINING] = training_figure(run)
+            found[_TRAINING] = name_run(training_figure(run), run.name)
         except ValueError as error:
             damaged.append(one_line(error))
     for kept in [kept for kept in run.kept() if kept.reason is None and kept.analysis in ANALYSES]:
@@ -146,7 +216,8 @@ def figures_of(run: rs.Run, wanted: set[str] | None = None) -> tuple[dict[str, A
             result = kept.load()
             for name, drawing in drawings.items():
                 with suppress(NotApplicable):
-                    found[f"{name}{variant}"] = drawing.draw(result)
+                    figure = drawing.draw(result, **options.get(name, {}))
+                    found[f"{name}{variant}"] = name_run(figure, run.name)
         except ValueError as error:
             damaged.append(one_line(error))
     return found, damaged

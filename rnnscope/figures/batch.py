@@ -12,6 +12,7 @@ import plotly
 
 from rnnscope.figures.export import check_formats, write_figures
 from rnnscope.figures.grid import figure_grid
+from rnnscope.figures.naming import name_run
 from rnnscope.figures.sentences import says_little
 from rnnscope.figures.spec import OF_RUNS, Entry, Panel, Spec, all_drawings, analysis_of, panels_in
 from rnnscope.figures.style import styled
@@ -203,7 +204,8 @@ class _State:
             if sentence:
                 self.leave_out(each, sentence)
                 continue
-            yield name, figure if each.panels else styled(figure, each.entry.look.style)
+            named = name_run(figure, each.run.name)
+            yield name, named if each.panels else styled(named, each.entry.look.style)
 
     def leave_out(self, each: Planned, why: str) -> None:
         self.left_out[each.name] = why

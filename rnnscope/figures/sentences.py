@@ -31,7 +31,8 @@ def sentence_figure(title: str, sentence: str) -> go.Figure:
 
 def mark_as_saying_little(figure: go.Figure, sentence: str) -> go.Figure:
     """Write into a figure's metadata that a sentence says as much as what it draws."""
-    return figure.update_layout(meta={"says_little": " ".join(sentence.split())})
+    meta = figure.layout.meta if isinstance(figure.layout.meta, dict) else {}
+    return figure.update_layout(meta={**meta, "says_little": " ".join(sentence.split())})
 
 
 def says_little(figure: go.Figure) -> str:

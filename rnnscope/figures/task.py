@@ -79,6 +79,7 @@ def task_figure(run: "Run", *, trial: Whole = 0, trials: Count = 8, seed: Seed =
             if known:
                 line(row, wanted[:, k], "wanted", "#222222", "dash", 1.5)
             line(row, outputs[:, k], f"output {k}" if several else "output", COLOURS[k if several else 0], "solid", 2.0)
-        figure.update_yaxes(title_text=f"channel {members[0]}" if paired else "class" if is_class else "output", row=row, col=1)
+        answer = f"channel {members[0]}" if paired else "class" if is_class else "output"
+        figure.update_yaxes(title_text=answer, row=row, col=1)
     figure.update_xaxes(title_text="time (steps)", row=rows, col=1)
     return figure

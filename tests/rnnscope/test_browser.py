@@ -75,7 +75,7 @@ def test_text_that_would_end_the_script(tmp_path):
     assert "alert(1)" in page
     assert "<script>alert" not in page
     assert (tmp_path / "plotly.min.js").exists()
-    with pytest.raises(ValueError, match="plotly is 'inline' .* or 'shared'"):
+    with pytest.raises(ValueError, match=r"plotly is 'inline' .* or 'shared'"):
         write_figures({"a": figure}, tmp_path, "html", plotly="cdn")  # type: ignore[arg-type]
 
 

@@ -24,8 +24,8 @@ LOOKS = {
 
 def agreement_figure(fidelity: Fidelity, counting: Counting | None, lowest: float = 0.0) -> "go.Figure":
     """Share of words after whose first n symbols machine and network agree, with its 95 % interval; beside it, of a
-    network that counts, the number of states that n equal symbols need, and agreement on words nested to a depth. Shares are drawn from `lowest` to 1.
-    """
+    network that counts, the number of states that n equal symbols need, and agreement on words nested to a depth.
+    Shares are drawn from `lowest` to 1."""
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
@@ -36,7 +36,6 @@ def agreement_figure(fidelity: Fidelity, counting: Counting | None, lowest: floa
     figure = make_subplots(rows=1, cols=1 if by_depth is None else 3, horizontal_spacing=0.09)
     title = "Agreement of machine and network (bands: 95 %, each length by itself)"
     figure.update_layout(template=TEMPLATE, title={"text": title})
-    first = {"row": 1, "col": 1}
     for row, (name, curve) in enumerate(zip(fidelity.distributions, drift.agreement, strict=True)):
         counts = _words_at(fidelity, row)
         if counts is not None:
