@@ -204,8 +204,10 @@ class _State:
             if sentence:
                 self.leave_out(each, sentence)
                 continue
-            named = name_run(figure, each.run.name)
-            yield name, named if each.panels else styled(named, each.entry.look.style)
+            if each.panels:  # panels may be of several runs, and have no title above all
+                yield name, figure.update_layout(meta={"runs": sorted({run.name for _, run in each.panels})})
+            else:
+                yield name, styled(name_run(figure, each.run.name), each.entry.look.style)
 
     def leave_out(self, each: Planned, why: str) -> None:
         self.left_out[each.name] = why
