@@ -1,7 +1,7 @@
 """Figures in batch: how many a second, with one page of the browser and with several, and how much memory they take.
 
-`python benchmarks/figures.py RUN... [--figures 200] [--formats svg,html]` draws the figures of the runs' results over and
-over until there are so many, once for each number of pages, and prints a table. Memory is that of the browser's
+`python benchmarks/figures.py RUN... [--figures 200] [--formats svg,html]` draws the figures of the runs' results over
+and over until there are so many, once for each number of pages, and prints a table. Memory is that of the browser's
 processes together (the proportional set size, which counts shared pages once), after a quarter, half and all of them.
 """
 

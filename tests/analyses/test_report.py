@@ -91,7 +91,7 @@ def test_training_again_gives_the_same_run(runs, tmp_path, monkeypatch):
     said = contents(runs[0])
     monkeypatch.chdir(tmp_path)
     scope: dict = {}
-    exec(said.python, scope)  # noqa: S102 - it is what the test is of
+    exec(said.python, scope)
     again = rs.load_run("runs/one-again")
     assert again.history["loss"].tolist() == runs[0].history["loss"].tolist()
     from rnnscope.cli import main
@@ -109,7 +109,7 @@ def test_training_again_gives_the_same_run(runs, tmp_path, monkeypatch):
 def test_asking_again_gives_the_same_result(runs):
     for section in contents(runs[0]).sections:
         scope = {"rs": rs, "run": runs[0]}
-        exec(section.python, scope)  # noqa: S102
+        exec(section.python, scope)
         assert scope["result"].made.key == runs[0].shown(section.analysis).made.key
         if section.analysis == "fixed_points":
             assert section.command.endswith("--only fixed_points --set fixed_points.n_starts=16")
@@ -124,7 +124,7 @@ def test_a_notebook_runs_as_it_stands(runs, tmp_path, monkeypatch):
     assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
     assert all(cell["outputs"] == [] for cell in notebook["cells"] if cell["cell_type"] == "code")
     monkeypatch.chdir(path.parent)
-    exec("\n".join(code), {})  # noqa: S102
+    exec("\n".join(code), {})
 
 
 def test_a_damaged_result_is_said(tmp_path):
