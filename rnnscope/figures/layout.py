@@ -1,7 +1,8 @@
 """A figure laid out anew for a page: its panels, their ticks and titles, its colour bars and its legend.
 
-Every element has its place on the page, in pixels, so that nothing depends on what is measured while it is drawn: plotly's
-margins are zero, and the axes' domains are what is left when the labels, titles, colour bars and the legend have theirs.
+Every element has its place on the page, in pixels, so that nothing depends on what is measured while it is drawn:
+plotly's margins are zero, and the axes' domains are what is left when the labels, titles, colour bars and the legend
+have theirs.
 """
 
 from copy import deepcopy
@@ -25,6 +26,7 @@ _MANY = 100
 LEAST_PIXELS = 5 * PIXELS_PER_POINT  # the size of text below which journals take none
 _KEY_AXIS = "90"  # beyond any panel's
 _TICK_LENGTH = 0.35  # sizes of the font
+_TICK_FONT = 12.0  # of tick labels and legends, where other text has 14
 _ROUND = 4  # digits to which edges of panels agree
 _LEAST_SHARE = 0.25  # of the page, that panels keep whatever surrounds them
 _SMALL = 600  # pixels of width under which the axes of a 3-D scene have fewer ticks
@@ -89,11 +91,17 @@ def lay_out(figure: go.Figure, page: Page, *, title: bool) -> go.Figure:
     # Once without a line that says what was left out, and once more with it where something was.
     for note in ((), (Entry(LEFT_OUT.format(_MANY), ()),)):
         tried, drawn, arranged = deepcopy((data, layout, panels))
-        key = lay_out_key([*shown, *note], (page.width, page.height), page.size(12), room, square=square)
+        key = lay_out_key([*shown, *note], (page.width, page.height), page.size(_TICK_FONT), room, square=square)
         left_out = _fill(arranged, tried, drawn, page, *_solve(arranged, tried, drawn, page, key, high))
         if not left_out:
             break
-        key = lay_out_key([*shown, Entry(LEFT_OUT.format(left_out), ())], (page.width, page.height), page.size(12), room, square=square)
+        key = lay_out_key(
+            [*shown, Entry(LEFT_OUT.format(left_out), ())],
+            (page.width, page.height),
+            page.size(_TICK_FONT),
+            room,
+            square=square,
+        )
     data, layout = tried, drawn
     layout["showlegend"] = False
     if heading:
@@ -165,10 +173,10 @@ def _fonts(layout: dict[str, Any], page: Page) -> None:
 
 
 def _axis_fonts(axis: dict[str, Any], page: Page) -> None:
-    words = axis.get("title") or {}
-    words = {"text": words} if isinstance(words, str) else words
+    given: Any = axis.get("title") or {}
+    words: dict[str, Any] = {"text": given} if isinstance(given, str) else given
     axis["title"] = {**words, "font": {**words.get("font", {}), "size": page.font}}
-    axis["tickfont"] = {**axis.get("tickfont", {}), "size": page.size(axis.get("tickfont", {}).get("size", 0) and 11 or 12)}
+    axis["tickfont"] = {**axis.get("tickfont", {}), "size": page.size(_TICK_FONT)}
     axis["ticklen"] = _TICK_LENGTH * page.font
 
 
@@ -204,7 +212,10 @@ def _panels(data: list[dict[str, Any]], layout: dict[str, Any]) -> list[Panel]:
         for name in (x, y):
             layout.setdefault(name, {})
         across = tuple(layout[x].get("domain") or (0.0, 1.0))
-        along = tuple(layout[layout[y].get("overlaying") and _axis_name(layout[y]["overlaying"]) or y].get("domain") or (0.0, 1.0))
+        along = tuple(
+            layout[(layout[y].get("overlaying") and _axis_name(layout[y]["overlaying"])) or y].get("domain")
+            or (0.0, 1.0)
+        )
         found.append(Panel(x, y, _rounded(across), _rounded(along)))
     for name in scenes:
         domain = layout.setdefault(name, {}).get("domain", {})
@@ -239,7 +250,7 @@ def _title_of(panel: Panel, layout: dict[str, Any]) -> dict[str, Any] | None:
     middle, top = sum(panel.across) / 2, panel.along[1]
     for note in layout.get("annotations", ()):
         above = note.get("xref") == note.get("yref") == "paper" and note.get("yanchor") == "bottom"
-        if above and abs(note["x"] - middle) < 0.01 and abs(note["y"] - top) < 0.01:  # noqa: PLR2004
+        if above and abs(note["x"] - middle) < 0.01 and abs(note["y"] - top) < 0.01:
             return note
     return None
 
@@ -263,7 +274,9 @@ def _bar_words(trace: dict[str, Any], bar: dict[str, Any]) -> list[str]:
     words = values_of(bar.get("ticktext"))
     if not words and "z" in trace:
         numbers = np.array([v for row in _rows(trace["z"]) for v in values_of(row) if isinstance(v, (int, float))])
-        ends = [float(numbers.min()), float(numbers.max())] if numbers.size and np.isfinite(numbers).all() else [0.0, 0.25]
+        ends = (
+            [float(numbers.min()), float(numbers.max())] if numbers.size and np.isfinite(numbers).all() else [0.0, 0.25]
+        )
         words = [f"{v:.2g}".replace("-", "−") for v in ends]
     return [str(w) for w in words] or ["−0.25"]
 
@@ -321,7 +334,9 @@ def _track(
     need_at = {e: max([n[0] for s, n in zip(spans, needs, strict=True) if s[0] == e], default=0.0) for e in edges}
     need_to = {e: max([n[1] for s, n in zip(spans, needs, strict=True) if s[1] == e], default=0.0) for e in edges}
     gaps = [a in ends and a not in starts and b in starts for a, b in pairwise(edges)]
-    fixed = [need_to[a] + need_at[b] + 0.6 * font if gap else 0.0 for (a, b), gap in zip(pairwise(edges), gaps, strict=True)]
+    fixed = [
+        need_to[a] + need_at[b] + 0.6 * font if gap else 0.0 for (a, b), gap in zip(pairwise(edges), gaps, strict=True)
+    ]
     first, last = before + need_at[edges[0]], after + need_to[edges[-1]]
     free = max(length - first - last - sum(fixed), _LEAST_SHARE * length)
     whole = sum(b - a for (a, b), gap in zip(pairwise(edges), gaps, strict=True) if not gap) or 1.0
@@ -433,7 +448,7 @@ def _fit_bars(panel: Panel, page: Page, height: float) -> float:
         text = wrap(each["written"], page.font, max(height, 4 * page.font))
         bar["title"] = {**words, "text": text, "side": "right", "font": {"size": page.font}}
         bar |= {"thickness": 0.8 * page.font, "ticklen": 0.3 * page.font, "xpad": 0, "ypad": 0, "outlinewidth": 0}
-        size = page.size(12)
+        size = page.size(_TICK_FONT)
         bar["tickfont"] = {**bar.get("tickfont", {}), "size": size}
         if bar.get("tickvals") is None:
             bar["nticks"] = max(2, min(6, int(height / (2.2 * size))))
@@ -465,7 +480,12 @@ def _place(panels: list[Panel], layout: dict[str, Any], page: Page, across: Trac
     for note in [*layout.get("annotations", ()), *layout.get("shapes", ()), *layout.get("images", ())]:
         if id(note) in own:
             continue
-        if alone and note.get("xref") == note.get("yref") == "paper" and 0 <= note.get("x", 2) <= 1 and 0 <= note["y"] <= 1:
+        if (
+            alone
+            and note.get("xref") == note.get("yref") == "paper"
+            and 0 <= note.get("x", 2) <= 1
+            and 0 <= note["y"] <= 1
+        ):
             # Tied to the axes, which equal scales may make smaller than their part of the page.
             note |= {"xref": f"{_short(alone.x)} domain", "yref": f"{_short(alone.y)} domain"}
         for letter, track, length in (("x", across, page.width), ("y", along, page.height)):
@@ -514,6 +534,4 @@ def _key_on_page(key: Key, layout: dict[str, Any], page: Page) -> list[dict[str,
         "anchor": f"x{_KEY_AXIS}",
     }  # fmt: skip
     colour = layout.get("font", {}).get("color", "#222222")
-    return key_traces(key, (f"x{_KEY_AXIS}", f"y{_KEY_AXIS}"), page.size(12), colour)
-
-
+    return key_traces(key, (f"x{_KEY_AXIS}", f"y{_KEY_AXIS}"), page.size(_TICK_FONT), colour)
