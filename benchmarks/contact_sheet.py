@@ -79,12 +79,12 @@ async def ask(tab: Any, expression: str) -> Any:
 
 
 def in_pages(figures: dict[str, go.Figure], style: Style, folder: Path) -> list[Any]:
-    names, size = list(figures), ON_PAGE[style.name]
-    parts = [names[i : i + size] for i in range(0, len(names), size)]
-    return [
-        (folder / f"{style.name}-{k + 1}.png", COLUMNS[style.name], {n: styled(figures[n], style) for n in part}, 1.5 if style is PAPER else 1)
-        for k, part in enumerate(parts)
-    ]  # fmt: skip
+    names, size, scale = list(figures), ON_PAGE[style.name], 1.5 if style == PAPER else 1.0
+    pages = []
+    for begin in range(0, len(names), size):
+        drawn = {name: styled(figures[name], style) for name in names[begin : begin + size]}
+        pages.append((folder / f"{style.name}-{begin // size + 1}.png", COLUMNS[style.name], drawn, scale))
+    return pages
 
 
 def one_of_each(figures: dict[str, go.Figure]) -> dict[str, go.Figure]:

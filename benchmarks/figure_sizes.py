@@ -1,8 +1,8 @@
 """Which drawings cannot be read at which width: text that is cut, that overlaps, or that a legend covers.
 
-`python benchmarks/figure_sizes.py RUN... [--each]` draws every figure of every result that the runs keep, unstyled and in
-its style, at 85, 120 and 180 mm and on the screen, measures the text in a browser, and prints a table: how many figures
-have something cut, overlapping or covered, of how many; --each names them. It needs kaleido and Chromium.
+`python benchmarks/figure_sizes.py RUN... [--each]` draws every figure of every result that the runs keep, unstyled
+and in its style, at 85, 120 and 180 mm and on the screen, measures the text in a browser, and prints a table: how many
+figures have something cut, overlapping or covered, of how many; --each names them. It needs Chromium.
 """
 
 import argparse
@@ -67,7 +67,10 @@ def main() -> None:
     parser.add_argument("--only", help="one of the sizes")
     given = parser.parse_args()
     figures = {name: figure for folder in given.runs for name, figure in drawings(folder)}
-    print("| size | style | figures | cut | overlapping | under the legend | data under the legend | any of the first three | draw and measure |")
+    print(
+        "| size | style | figures | cut | overlapping | under the legend | data under the legend | any of the first "
+        "three | draw and measure |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for size, wanted in STYLES.items():
         if given.only and size != given.only:

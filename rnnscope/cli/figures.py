@@ -53,8 +53,17 @@ def figures(
             help="An analysis, for all its figures; a figure, such as automaton-states; or training. Repeatable."
         ),
     ] = None,
-    width: Annotated[int, typer.Option(help="In CSS pixels, from 200 to 8000; HTML fills its window.")] = 900,
-    height: Annotated[int, typer.Option(help="In CSS pixels, from 200 to 8000; HTML fills its window.")] = 620,
+    style: Annotated[
+        str, typer.Option(help="screen (900 x 620 px), paper (85 x 60 mm, 7 pt, no title) or slides (254 x 143 mm).")
+    ] = "screen",
+    width: Annotated[
+        str | None,
+        typer.Option(help="As 85mm, 8.5cm, 3.3in, or in CSS pixels, from 200 to 8000; HTML fills its window."),
+    ] = None,
+    height: Annotated[
+        str | None, typer.Option(help="As --width. Of the two alone, one takes the other's style along.")
+    ] = None,
+    font_size: Annotated[str | None, typer.Option(help="In points, from 4 to 72; by the style if not given.")] = None,
     plotly: Annotated[
         str, typer.Option(help="Of HTML: inline (plotly.js in every page) or shared (once, in the folder).")
     ] = "inline",
@@ -80,25 +89,41 @@ def figures(
 
     `rnnscope figures runs/a --only state_space --set dims=2 --set colour=time`
 
+    `rnnscope figures runs/* --format pdf --style paper --width 85mm --height 60mm --font-size 7` draws for a column of
+    a journal; what cannot be read at that size is named.
+
     `rnnscope figures --spec figures.toml --only "figure-*" --jobs 2` draws what the file asks for: many runs, panels
     with letters, sizes in millimetres (docs in `rnnscope/figures/spec.py`). What is there already, made from the same
     results, is not drawn again.
     """
     if spec is not None:
-        _check_alone(format_=format_, width=width, height=height, plotly=plotly, overwrite=overwrite, set_=set_)
+        _check_alone(
+            format_=format_,
+            style=style,
+            width=width,
+            height=height,
+            font_size=font_size,
+            plotly=plotly,
+            overwrite=overwrite,
+            set_=set_,
+        )
         names = None if only is None else split_commas(only)
         return draw_spec(spec, runs or [], out, names, jobs=jobs, everything=all_, again=again)
     if not runs:
         raise ValueError("no runs: name folders as `rnnscope train` makes them, or a file with --spec")
     if again:
         raise ValueError("--again belongs to --spec; without it, --overwrite writes into a folder that holds files")
-    from rnnscope.figures import check_formats, check_size, says_little, write_figures
+    from rnnscope.figures import SCREEN, check_formats, check_size, says_little, write_figures
     from rnnscope.figures.page import check_plotly
+    from rnnscope.figures.style import style as style_of
 
     out = out or Path("figures")
     check_plotly(plotly)
     formats = check_formats(["png"] if format_ is None else split_commas(format_))
-    check_size(width, height)
+    look = style_of(style, width, height, font_size)
+    if width is None and height is not None:
+        check_size(SCREEN.width, look.height)  # so that an error names what was given
+    check_size(look.width, look.height)
     wanted = None if only is None else _wanted(split_commas(only))
     for pair in set_ or []:
         if not pair.partition("=")[1]:
@@ -127,19 +152,45 @@ def figures(
     if not drawn and not damaged and not left_out:
         raise ValueError(f"nothing to draw: rnnscope analyze {' '.join(map(str, runs))} makes the results")
     written = write_figures(
-        drawn, out, formats, width=width, height=height, plotly="shared" if plotly == "shared" else "inline", tabs=jobs
+        drawn, out, formats, style=look, plotly="shared" if plotly == "shared" else "inline", tabs=jobs
     )
     say(f"{len(written)} files in {out}")
+    if formats != ("html",) and look != SCREEN:
+        _warn_of_text(drawn, look)
     if damaged:
         raise ValueError(f"{len(damaged)} could not be drawn: {'; '.join(damaged)}")
 
 
+def _warn_of_text(figures: dict[str, Any], look: Any) -> None:
+    """Name the figures with text that cannot be read at this size."""
+    from rnnscope.figures import styled
+    from rnnscope.figures.measure import measure_figures
+
+    for name, seen in measure_figures({name: styled(figure, look) for name, figure in figures.items()}).items():
+        said = []
+        if seen.cut:
+            said.append(f"cut off: {', '.join(map(repr, seen.cut[:3]))}")
+        if seen.overlapping:
+            said.append(f"one over the other: {', '.join(f'{a!r} and {b!r}' for a, b in seen.overlapping[:3])}")
+        if said:
+            say(f"{name} has text that cannot be read at this size ({'; '.join(said)}): make it larger")
+
+
 def _check_alone(**given: Any) -> None:
     """With --spec, the file says how figures are drawn."""
-    usual = {"format_": None, "width": 900, "height": 620, "plotly": "inline", "overwrite": False, "set_": None}
+    usual = {
+        "format_": None,
+        "style": "screen",
+        "width": None,
+        "height": None,
+        "font_size": None,
+        "plotly": "inline",
+        "overwrite": False,
+        "set_": None,
+    }
     for name, value in given.items():
         if value != usual[name]:
-            option = name.strip("_")
+            option = name.strip("_").replace("_", "-")
             raise ValueError(f"--{option} and --spec: the file says so, for all figures or each; leave one of the two")
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from rnnscope.figures.browser import CannotDraw, Sheet, draw_sheets
 from rnnscope.figures.page import PLOTLY_FILE, Plotly, check_plotly, html_page, plotly_script
+from rnnscope.figures.style import Style, styled
 from rnnscope.records.files import write_atomically
 
 FORMATS = ("png", "svg", "pdf", "html")
@@ -78,6 +79,7 @@ def write_figures(
     *,
     width: int | None = None,
     height: int | None = None,
+    style: Style | None = None,
     scale: float = 2.0,
     plotly: Plotly = "inline",
     tabs: int = 1,
@@ -95,6 +97,8 @@ def write_figures(
         formats: "png", "svg", "pdf", "html" (needs no network).
         width, height: in CSS pixels, from 200 to 8000; None takes each figure's own size, or 900 x 620. `scale`
             multiplies the pixels of a PNG.
+        style: the size and the layout of PNG, SVG and PDF, in place of `width` and `height`; HTML stays as it was
+            drawn, fills its window, and keeps a legend that can be clicked.
         plotly: of HTML, "inline" has plotly.js in every page, which then stands alone; "shared" has it once in the
             folder.
         tabs: how many figures the browser draws at once.
@@ -109,6 +113,10 @@ def write_figures(
     """
     formats = check_formats(formats)
     check_plotly(plotly)
+    if style is not None:
+        if width is not None or height is not None:
+            raise ValueError("a style has its own width and height: leave out width= and height=, or style=")
+        width, height = style.width, style.height
     check_size(WIDTH if width is None else width, HEIGHT if height is None else height)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,12 +136,13 @@ def write_figures(
     pages: dict[str, bytes] = {}
 
     def sheets() -> Iterator[tuple[str, Sheet]]:
-        for name, figure in figures.items() if isinstance(figures, Mapping) else figures:
+        pairs: Iterable[tuple[str, go.Figure]] = figures.items() if isinstance(figures, Mapping) else figures  # type: ignore[assignment]
+        for name, figure in pairs:
             size = (width or figure.layout.width or WIDTH, height or figure.layout.height or HEIGHT)
             if "html" in formats:
                 pages[name] = html_page(figure, name, plotly).encode()
             if drawn:
-                yield name, Sheet(figure, drawn, *size, scale)
+                yield name, Sheet(figure if style is None else styled(figure, style), drawn, *size, scale)
             else:
                 put(name, {"html": pages.pop(name)})
 

@@ -100,7 +100,8 @@ def _panel(panel: Any) -> Any:
         return panel
     if isinstance(panel, list):
         return [[_panel(each) for each in row] for row in _checked(panel)]
-    result, drawing, options = (*panel, None, None)[:3] if isinstance(panel, tuple) and panel else (panel, None, None)
+    parts: tuple[Any, ...] = panel if isinstance(panel, tuple) and panel else (panel,)
+    result, drawing, options = (*parts, None, None)[:3]
     if isinstance(panel, tuple) and len(panel) > 3:
         raise TypeError(f"a panel is (result, drawing, options), got {len(panel)} parts")
     made = getattr(result, "made", None)

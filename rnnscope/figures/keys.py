@@ -88,10 +88,10 @@ def _below(found: list[Entry], width: float, size: float) -> Key:
     room = width - 2 * size
     named = [Entry(wrap(e.name, size, room - _sign(size)), e.signs) for e in found]
     wide = [text_width(e.name, size) + (_sign(size) if e.signs else 0) + 1.2 * size for e in named]
-    for n in range(len(named), 0, -1):
-        columns = [max(wide[c::n]) for c in range(n)]
-        if sum(columns) - 1.2 * size <= room or n == 1:
-            break
+    n = len(named)
+    while n > 1 and sum(max(wide[c::n]) for c in range(n)) - 1.2 * size > room:
+        n -= 1
+    columns = [max(wide[c::n]) for c in range(n)]
     placed, top = [], 0.3 * size
     for begin in range(0, len(named), n):
         row = named[begin : begin + n]
@@ -139,8 +139,16 @@ def _drawn_sign(trace: dict[str, Any], left: float, middle: float, size: float) 
     ends = {"x": [left, left + 1.6 * size], "y": [middle, middle]}
     centre = {"x": [left + 0.8 * size], "y": [middle]}
     if kind in _AREAS:
-        edge = {"width": _one((marker.get("line") or {}).get("width"), 0), "color": _one((marker.get("line") or {}).get("color"), _GREY)}
-        look = {"symbol": "square", "size": 0.85 * size, "color": _one(marker.get("color") or line.get("color"), _GREY), "line": edge}
+        edge = {
+            "width": _one((marker.get("line") or {}).get("width"), 0),
+            "color": _one((marker.get("line") or {}).get("color"), _GREY),
+        }
+        look = {
+            "symbol": "square",
+            "size": 0.85 * size,
+            "color": _one(marker.get("color") or line.get("color"), _GREY),
+            "line": edge,
+        }
         look["opacity"] = _one(marker.get("opacity"), 1.0)
         return [{**centre, "mode": "markers", "marker": look, **opacity}]
     if trace.get("fill") not in (None, "none") and "markers" not in mode:

@@ -11,7 +11,9 @@ from rnnscope.figures.ticks import axis_range, values_of
 Box = tuple[float, float, float, float]  # left, bottom, right, top, in pixels from the lower left corner
 
 # Places tried around where a label was drawn, in its own widths and heights; the nearest first.
-_SHIFTS = sorted(product((0.0, -0.55, 0.55, -1.05, 1.05), (0.0, -0.7, 0.7, -1.3, 1.3)), key=lambda s: 3 * abs(s[0]) + abs(s[1]))
+_SHIFTS = sorted(
+    product((0.0, -0.55, 0.55, -1.05, 1.05), (0.0, -0.7, 0.7, -1.3, 1.3)), key=lambda s: 3 * abs(s[0]) + abs(s[1])
+)
 # A label is a name of something that is drawn: past so many of its heights nobody sees of what.
 _FARTHEST = 2.2
 # Where more labels than this share have no room, all are left out: the rest would look as if the others had none.
@@ -52,9 +54,7 @@ class Frame:
         return begin + (value - low) / (high - low) * (end - begin) if high != low else (begin + end) / 2
 
 
-def frame(
-    axes: tuple[dict[str, Any], dict[str, Any]], drawn: tuple[list[Any], list[Any]], box: Box
-) -> Frame:
+def frame(axes: tuple[dict[str, Any], dict[str, Any]], drawn: tuple[list[Any], list[Any]], box: Box) -> Frame:
     """Where axes lie in the box that they were given: equal scales leave a part of it empty, or show more."""
     x_axis, y_axis = axes
     ends, names = [], []
@@ -123,8 +123,10 @@ def _place_note(
         return True
     size, given = note["font"]["size"], note["text"]
     wide = text_width(given, size)
+    anchors = note.get("xanchor", "auto"), note.get("yanchor", "auto"), _paper_share(note)
+    box = _box(given, size, at, *anchors)
     for text in dict.fromkeys([given, wrap(given, size, wide / 2 + size), wrap(given, size, wide / 3 + size)]):
-        box = _box(text, size, at, note.get("xanchor", "auto"), note.get("yanchor", "auto"), _paper_share(note))
+        box = _box(text, size, at, *anchors)
         for right, up in _SHIFTS:
             dx, dy = right * (box[2] - box[0]), up * (box[3] - box[1])
             if math.hypot(dx, dy) > _FARTHEST * size and not must:
@@ -153,7 +155,7 @@ def _spot(note: dict[str, Any], frames: dict[tuple[str, str], Frame], page: Box)
     found = []
     names = [note.get("xref", "x"), note.get("yref", "y")]
     for k, (letter, name) in enumerate(zip("xy", names, strict=True)):
-        value = note.get(letter)
+        value: Any = note.get(letter)
         if name == "paper":
             found.append(page[k] + value * (page[k + 2] - page[k]))
             continue
@@ -169,13 +171,22 @@ def _spot(note: dict[str, Any], frames: dict[tuple[str, str], Frame], page: Box)
 
 
 def _box(
-    text: str, size: float, at: tuple[float, float], xanchor: str, yanchor: str, share: tuple[float | None, float | None]
+    text: str,
+    size: float,
+    at: tuple[float, float],
+    xanchor: str,
+    yanchor: str,
+    share: tuple[float | None, float | None],
 ) -> Box:
     wide, high = text_width(text, size) + 2, text_height(text, size) * _INK
     if xanchor == "auto":
-        xanchor = "center" if share[0] is None or 1 / 3 <= share[0] <= 2 / 3 else "left" if share[0] < 1 / 3 else "right"
+        xanchor = (
+            "center" if share[0] is None or 1 / 3 <= share[0] <= 2 / 3 else "left" if share[0] < 1 / 3 else "right"
+        )
     if yanchor == "auto":
-        yanchor = "middle" if share[1] is None or 1 / 3 <= share[1] <= 2 / 3 else "bottom" if share[1] < 1 / 3 else "top"
+        yanchor = (
+            "middle" if share[1] is None or 1 / 3 <= share[1] <= 2 / 3 else "bottom" if share[1] < 1 / 3 else "top"
+        )
     left = at[0] - wide * {"left": 0.0, "center": 0.5, "right": 1.0}[xanchor]
     low = at[1] - high * {"bottom": 0.0, "middle": 0.5, "top": 1.0}[yanchor]
     return left, low, left + wide, low + high
@@ -210,7 +221,9 @@ def _place_texts(trace: dict[str, Any], frames: dict[tuple[str, str], Frame], ta
         if not word or spot[0] is None or spot[1] is None:
             continue
         middle = places[i] == "middle center"
-        for place in [places[i]] if middle else dict.fromkeys([places[i], "bottom center", "middle right", "middle left"]):
+        for place in (
+            [places[i]] if middle else dict.fromkeys([places[i], "bottom center", "middle right", "middle left"])
+        ):
             up, side = place.split(" ")
             anchor = {"right": "left", "left": "right", "center": "center"}[side]
             off = {"top": 0.3 * size, "bottom": -0.3 * size, "middle": 0.0}[up]
@@ -269,4 +282,7 @@ def _fit_circles(
             words = [wrap(w, size, across) for w in words]
         widest = max((max(text_width(w, size), text_height(w, size)) for w in words), default=0)
         trace["text"] = words
-        trace["textfont"] = {**trace["textfont"], "size": max(least, size * min(1.0, across / widest if widest else 1.0))}
+        trace["textfont"] = {
+            **trace["textfont"],
+            "size": max(least, size * min(1.0, across / widest if widest else 1.0)),
+        }

@@ -1,11 +1,12 @@
 """A figure laid out anew for a page: its panels, their ticks and titles, its colour bars and its legend.
 
-Every element has its place on the page, in pixels, so that nothing depends on what is measured while it is drawn: plotly's
-margins are zero, and the axes' domains are what is left when the labels, titles, colour bars and the legend have theirs.
+Every element has its place on the page, in pixels, so that nothing depends on what is measured while it is drawn:
+plotly's margins are zero, and the axes' domains are what is left when the labels, titles, colour bars and the legend
+have theirs.
 """
 
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ import plotly.graph_objects as go
 from rnnscope.figures.keys import Entry, Key, entries, key_traces, lay_out_key
 from rnnscope.figures.labels import Frame, fit_labels, frame
 from rnnscope.figures.lengths import PIXELS_PER_POINT
+from rnnscope.figures.panels import Panel, drawn_on, is_on, panels_of, rows_of, shape_of, short_name
 from rnnscope.figures.scaling import DRAWN_FONT, DRAWN_SIDE, Page, scale
 from rnnscope.figures.text import text_height, text_width, wrap
 from rnnscope.figures.ticks import ticks, values_of
@@ -25,37 +27,9 @@ _MANY = 100
 LEAST_PIXELS = 5 * PIXELS_PER_POINT  # the size of text below which journals take none
 _KEY_AXIS = "90"  # beyond any panel's
 _TICK_LENGTH = 0.35  # sizes of the font
-_ROUND = 4  # digits to which edges of panels agree
+_TICK_FONT = 12.0  # of tick labels and legends, where other text has 14
 _LEAST_SHARE = 0.25  # of the page, that panels keep whatever surrounds them
 _SMALL = 600  # pixels of width under which the axes of a 3-D scene have fewer ticks
-
-
-@dataclass
-class Panel:
-    """Axes, or a scene, and the room that they need around them, in pixels.
-
-    Attributes:
-        x, y: the names of the axes in the layout; of a scene, both its own.
-        across, along: its share of the page as it was drawn, from left to right and from bottom to top.
-        title: its title, an annotation.
-        bars: colour bars, and what they belong to.
-        left, right, top, bottom: the room around it.
-    """
-
-    x: str
-    y: str
-    across: tuple[float, float]
-    along: tuple[float, float]
-    title: dict[str, Any] | None = None
-    bars: list[dict[str, Any]] = field(default_factory=list)
-    left: float = 0.0
-    right: float = 0.0
-    top: float = 0.0
-    bottom: float = 0.0
-
-    @property
-    def scene(self) -> bool:
-        return self.x.startswith("scene")
 
 
 @dataclass(frozen=True)
@@ -78,7 +52,7 @@ def lay_out(figure: go.Figure, page: Page, *, title: bool) -> go.Figure:
     _fonts(layout, page)
     for unwanted in ("height", "width", "autosize", "updatemenus", "sliders"):
         layout.pop(unwanted, None)
-    panels = _panels(data, layout)
+    panels = panels_of(data, layout)
     heading = _heading(layout, page) if title else ""
     layout.pop("title", None)
     square = len(panels) == 1 and (panels[0].scene or "scaleanchor" in str(layout.get(panels[0].y)))
@@ -89,11 +63,17 @@ def lay_out(figure: go.Figure, page: Page, *, title: bool) -> go.Figure:
     # Once without a line that says what was left out, and once more with it where something was.
     for note in ((), (Entry(LEFT_OUT.format(_MANY), ()),)):
         tried, drawn, arranged = deepcopy((data, layout, panels))
-        key = lay_out_key([*shown, *note], (page.width, page.height), page.size(12), room, square=square)
+        key = lay_out_key([*shown, *note], (page.width, page.height), page.size(_TICK_FONT), room, square=square)
         left_out = _fill(arranged, tried, drawn, page, *_solve(arranged, tried, drawn, page, key, high))
         if not left_out:
             break
-        key = lay_out_key([*shown, Entry(LEFT_OUT.format(left_out), ())], (page.width, page.height), page.size(12), room, square=square)
+        key = lay_out_key(
+            [*shown, Entry(LEFT_OUT.format(left_out), ())],
+            (page.width, page.height),
+            page.size(_TICK_FONT),
+            room,
+            square=square,
+        )
     data, layout = tried, drawn
     layout["showlegend"] = False
     if heading:
@@ -114,7 +94,7 @@ def _fill(
         if panel.scene:
             continue
         _fit_cells(panel, data, (_length(across, panel.across), _length(along, panel.along)))
-        pair = _short(panel.x), _short(panel.y)
+        pair = short_name(panel.x), short_name(panel.y)
         frames[pair] = _frame(panel, data, layout, across, along)
         if _labelled(pair, data, layout):
             _settle(layout[panel.x], frames[pair].x)
@@ -140,14 +120,9 @@ def _settle(axis: dict[str, Any], ends: tuple[float, float]) -> None:
         axis.pop("autorange", None)
 
 
-def _short(name: str) -> str:
-    """Of "xaxis2", "x2"."""
-    return name.replace("axis", "")
-
-
 def _frame(panel: Panel, data: list[dict[str, Any]], layout: dict[str, Any], across: Track, along: Track) -> Frame:
     box = (across.at(panel.across[0]), along.at(panel.along[0]), across.at(panel.across[1]), along.at(panel.along[1]))
-    drawn = _drawn_on(panel.x, "x", data), _drawn_on(panel.y, "y", data)
+    drawn = drawn_on(panel.x, "x", data), drawn_on(panel.y, "y", data)
     return frame((layout[panel.x], layout[panel.y]), drawn, box)
 
 
@@ -165,10 +140,10 @@ def _fonts(layout: dict[str, Any], page: Page) -> None:
 
 
 def _axis_fonts(axis: dict[str, Any], page: Page) -> None:
-    words = axis.get("title") or {}
-    words = {"text": words} if isinstance(words, str) else words
+    given: Any = axis.get("title") or {}
+    words: dict[str, Any] = {"text": given} if isinstance(given, str) else given
     axis["title"] = {**words, "font": {**words.get("font", {}), "size": page.font}}
-    axis["tickfont"] = {**axis.get("tickfont", {}), "size": page.size(axis.get("tickfont", {}).get("size", 0) and 11 or 12)}
+    axis["tickfont"] = {**axis.get("tickfont", {}), "size": page.size(_TICK_FONT)}
     axis["ticklen"] = _TICK_LENGTH * page.font
 
 
@@ -183,93 +158,6 @@ def _title(heading: str, page: Page) -> dict[str, Any]:
     place = {"x": 0, "xref": "paper", "xanchor": "left", "xshift": 0.6 * page.font}
     place |= {"y": 1, "yref": "paper", "yanchor": "top", "yshift": -0.2 * page.font}
     return {"text": heading, "font": font, "showarrow": False, "align": "left", **place}
-
-
-def _panels(data: list[dict[str, Any]], layout: dict[str, Any]) -> list[Panel]:
-    """The panels of a figure, with their titles and colour bars."""
-    pairs: dict[tuple[str, str], None] = {}
-    scenes = dict.fromkeys(name for name in layout if name.startswith("scene"))
-    for trace in data:
-        if "scene" in trace or trace.get("type") in ("scatter3d", "cone", "surface", "mesh3d"):
-            scenes[trace.get("scene", "scene")] = None
-        else:
-            pairs[_axis_name(trace.get("xaxis", "x")), _axis_name(trace.get("yaxis", "y"))] = None
-    for name, axis in layout.items():
-        if name.startswith("xaxis"):
-            pairs.setdefault((name, _axis_name(axis.get("anchor", "y"))), None)
-    if scenes:
-        pairs = {pair: None for pair in pairs if pair[0] in layout or any(_on(t, pair) for t in data)}
-    found = []
-    for x, y in pairs:
-        for name in (x, y):
-            layout.setdefault(name, {})
-        across = tuple(layout[x].get("domain") or (0.0, 1.0))
-        along = tuple(layout[layout[y].get("overlaying") and _axis_name(layout[y]["overlaying"]) or y].get("domain") or (0.0, 1.0))
-        found.append(Panel(x, y, _rounded(across), _rounded(along)))
-    for name in scenes:
-        domain = layout.setdefault(name, {}).get("domain", {})
-        found.append(Panel(name, name, _rounded(domain.get("x", (0, 1))), _rounded(domain.get("y", (0, 1)))))
-    for panel in found:
-        panel.title = _title_of(panel, layout)
-    for trace in data:
-        bar = _colour_bar(trace, layout)
-        panel = next((p for p in found if _on(trace, (p.x, p.y))), None)
-        if bar is not None and panel is not None:
-            panel.bars.append({"bar": bar, "ticks": _bar_words(trace, bar)})
-    return found
-
-
-def _rounded(ends: Any) -> tuple[float, float]:
-    return round(float(ends[0]), _ROUND), round(float(ends[1]), _ROUND)
-
-
-def _axis_name(short: str) -> str:
-    """Of "x2", "xaxis2"."""
-    return f"{short[0]}axis{short[1:]}"
-
-
-def _on(trace: dict[str, Any], pair: tuple[str, str]) -> bool:
-    if "scene" in trace or trace.get("type") in ("scatter3d", "cone", "surface", "mesh3d"):
-        return trace.get("scene", "scene") == pair[0]
-    return (_axis_name(trace.get("xaxis", "x")), _axis_name(trace.get("yaxis", "y"))) == pair
-
-
-def _title_of(panel: Panel, layout: dict[str, Any]) -> dict[str, Any] | None:
-    """The annotation that stands above the middle of a panel."""
-    middle, top = sum(panel.across) / 2, panel.along[1]
-    for note in layout.get("annotations", ()):
-        above = note.get("xref") == note.get("yref") == "paper" and note.get("yanchor") == "bottom"
-        if above and abs(note["x"] - middle) < 0.01 and abs(note["y"] - top) < 0.01:  # noqa: PLR2004
-            return note
-    return None
-
-
-def _colour_bar(trace: dict[str, Any], layout: dict[str, Any]) -> dict[str, Any] | None:
-    """The colour bar of a trace, made where plotly would show one; None if it has none."""
-    for part in (trace, trace.get("marker") or {}, trace.get("line") or {}):
-        if part.get("coloraxis"):
-            axis = layout.setdefault(part["coloraxis"], {})
-            return None if axis.get("showscale") is False or axis.get("placed") else axis.setdefault("colorbar", {})
-    kind = trace.get("type", "scatter")
-    if kind in ("heatmap", "contour", "surface", "cone") and trace.get("showscale", True):
-        return trace.setdefault("colorbar", {})
-    marker = trace.get("marker") or {}
-    if marker.get("colorbar") and marker.get("showscale", True):
-        return marker["colorbar"]
-    return None
-
-
-def _bar_words(trace: dict[str, Any], bar: dict[str, Any]) -> list[str]:
-    words = values_of(bar.get("ticktext"))
-    if not words and "z" in trace:
-        numbers = np.array([v for row in _rows(trace["z"]) for v in values_of(row) if isinstance(v, (int, float))])
-        ends = [float(numbers.min()), float(numbers.max())] if numbers.size and np.isfinite(numbers).all() else [0.0, 0.25]
-        words = [f"{v:.2g}".replace("-", "−") for v in ends]
-    return [str(w) for w in words] or ["−0.25"]
-
-
-def _rows(values: Any) -> Any:
-    return [values] if isinstance(values, dict) else values
 
 
 def _solve(
@@ -321,7 +209,9 @@ def _track(
     need_at = {e: max([n[0] for s, n in zip(spans, needs, strict=True) if s[0] == e], default=0.0) for e in edges}
     need_to = {e: max([n[1] for s, n in zip(spans, needs, strict=True) if s[1] == e], default=0.0) for e in edges}
     gaps = [a in ends and a not in starts and b in starts for a, b in pairwise(edges)]
-    fixed = [need_to[a] + need_at[b] + 0.6 * font if gap else 0.0 for (a, b), gap in zip(pairwise(edges), gaps, strict=True)]
+    fixed = [
+        need_to[a] + need_at[b] + 0.6 * font if gap else 0.0 for (a, b), gap in zip(pairwise(edges), gaps, strict=True)
+    ]
     first, last = before + need_at[edges[0]], after + need_to[edges[-1]]
     free = max(length - first - last - sum(fixed), _LEAST_SHARE * length)
     whole = sum(b - a for (a, b), gap in zip(pairwise(edges), gaps, strict=True) if not gap) or 1.0
@@ -347,7 +237,7 @@ def _fit(
         axis = layout[name]
         if axis.get("visible") is False:
             continue
-        drawn = _drawn_on(name, letter, data)
+        drawn = drawn_on(name, letter, data)
         found = ticks(axis, letter, drawn, part, axis["tickfont"]["size"])
         _set(axis, found.settings)
         room = 0.0
@@ -384,36 +274,6 @@ def _set(axis: dict[str, Any], settings: dict[str, Any]) -> None:
             axis[name] = value
 
 
-def _drawn_on(name: str, letter: str, data: list[dict[str, Any]]) -> list[Any]:
-    """The values that traces have on an axis; of a heatmap without them, the places of its cells."""
-    found: list[Any] = []
-    for trace in data:
-        if "scene" in trace or _axis_name(trace.get(f"{letter}axis", letter)) != name:
-            continue
-        values = values_of(trace.get(letter))
-        if not values and "z" in trace:
-            shape = _shape(trace["z"])
-            values = [-0.5, shape[letter == "x"] - 0.5]
-        elif not values and letter == "x" and "y" in trace:
-            values = list(range(len(values_of(trace["y"]))))
-        found += values
-        error = trace.get(f"error_{letter}") or {}
-        if error.get("array") is not None:
-            for value, by in zip(values, values_of(error["array"]), strict=False):
-                if isinstance(value, (int, float)) and isinstance(by, (int, float)):
-                    found += [value - by, value + by]
-        if trace.get("type") == "bar" and trace.get("orientation", "v") == ("v" if letter == "y" else "h"):
-            found.append(0.0)
-    return found
-
-
-def _shape(z: Any) -> tuple[int, int]:
-    if isinstance(z, dict):
-        rows, columns = (int(part) for part in str(z["shape"]).split(","))
-        return rows, columns
-    return len(z), len(values_of(z[0])) if len(z) else 0
-
-
 def _fit_title(panel: Panel, titles: dict[int, str], page: Page, width: float) -> float:
     if panel.title is None:
         return 0.0
@@ -433,7 +293,7 @@ def _fit_bars(panel: Panel, page: Page, height: float) -> float:
         text = wrap(each["written"], page.font, max(height, 4 * page.font))
         bar["title"] = {**words, "text": text, "side": "right", "font": {"size": page.font}}
         bar |= {"thickness": 0.8 * page.font, "ticklen": 0.3 * page.font, "xpad": 0, "ypad": 0, "outlinewidth": 0}
-        size = page.size(12)
+        size = page.size(_TICK_FONT)
         bar["tickfont"] = {**bar.get("tickfont", {}), "size": size}
         if bar.get("tickvals") is None:
             bar["nticks"] = max(2, min(6, int(height / (2.2 * size))))
@@ -465,9 +325,14 @@ def _place(panels: list[Panel], layout: dict[str, Any], page: Page, across: Trac
     for note in [*layout.get("annotations", ()), *layout.get("shapes", ()), *layout.get("images", ())]:
         if id(note) in own:
             continue
-        if alone and note.get("xref") == note.get("yref") == "paper" and 0 <= note.get("x", 2) <= 1 and 0 <= note["y"] <= 1:
+        if (
+            alone
+            and note.get("xref") == note.get("yref") == "paper"
+            and 0 <= note.get("x", 2) <= 1
+            and 0 <= note["y"] <= 1
+        ):
             # Tied to the axes, which equal scales may make smaller than their part of the page.
-            note |= {"xref": f"{_short(alone.x)} domain", "yref": f"{_short(alone.y)} domain"}
+            note |= {"xref": f"{short_name(alone.x)} domain", "yref": f"{short_name(alone.y)} domain"}
         for letter, track, length in (("x", across, page.width), ("y", along, page.height)):
             if note.get(f"{letter}ref") == "paper":
                 for name in (letter, f"{letter}0", f"{letter}1"):
@@ -487,10 +352,10 @@ def _step_back(scene: dict[str, Any], width: float, height: float, page: Page) -
 def _fit_cells(panel: Panel, data: list[dict[str, Any]], size: tuple[float, float]) -> None:
     """Leave out what is written into the cells of a heatmap where it is wider or higher than they are."""
     for trace in data:
-        if trace.get("type") != "heatmap" or not trace.get("texttemplate") or not _on(trace, (panel.x, panel.y)):
+        if trace.get("type") != "heatmap" or not trace.get("texttemplate") or not is_on(trace, (panel.x, panel.y)):
             continue
-        rows, columns = _shape(trace["z"])
-        words = [str(w) for row in _rows(trace.get("text", ())) for w in values_of(row)] or ["0.00"]
+        rows, columns = shape_of(trace["z"])
+        words = [str(w) for row in rows_of(trace.get("text", ())) for w in values_of(row)] or ["0.00"]
         font = trace.get("textfont", {}).get("size", size[1])
         wide, high = max(text_width(w, font) for w in words), max(text_height(w, font) for w in words)
         if wide > size[0] / max(columns, 1) or 0.85 * high > size[1] / max(rows, 1):
@@ -514,6 +379,4 @@ def _key_on_page(key: Key, layout: dict[str, Any], page: Page) -> list[dict[str,
         "anchor": f"x{_KEY_AXIS}",
     }  # fmt: skip
     colour = layout.get("font", {}).get("color", "#222222")
-    return key_traces(key, (f"x{_KEY_AXIS}", f"y{_KEY_AXIS}"), page.size(12), colour)
-
-
+    return key_traces(key, (f"x{_KEY_AXIS}", f"y{_KEY_AXIS}"), page.size(_TICK_FONT), colour)

@@ -80,7 +80,9 @@ async def _measure(figures: Mapping[str, go.Figure], size: dict[str, int]) -> di
                 for name, figure in figures.items():
                     found[name] = await _measured(tab, figure, size)
         except BrowserFailedError as error:
-            raise CannotDraw(f"{browser_path()} did not start as a browser: set BROWSER_PATH to one that runs") from error
+            raise CannotDraw(
+                f"{browser_path()} did not start as a browser: set BROWSER_PATH to one that runs"
+            ) from error
     return found
 
 

@@ -90,7 +90,7 @@ def _scale(part: Any, page: Page, key: str) -> None:
 
 def _times(value: Any, factor: float, least: float = 0.0) -> Any:
     """The value, or each of the values, times the factor; not below `least` unless it was."""
-    if isinstance(value, dict) and "bdata" in value or hasattr(value, "dtype"):
+    if (isinstance(value, dict) and "bdata" in value) or hasattr(value, "dtype"):
         value = values_of(value)
     if isinstance(value, (list, tuple)):
         return [_times(v, factor, least) for v in value]

@@ -270,7 +270,7 @@ def _panel(plain: Any) -> Any:
         return _rows(plain)
     if plain == "":
         return None
-    table = {"draw": plain} if isinstance(plain, str) else plain
+    table: dict[str, Any] = {"draw": plain} if isinstance(plain, str) else plain
     try:
         _PANEL.validate_python(table)
     except ValidationError as error:

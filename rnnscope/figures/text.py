@@ -1,7 +1,7 @@
 """How wide text is, and where it breaks.
 
-Widths are those of DejaVu Sans, which browsers of most Linux machines take for Helvetica and Arial; these are narrower, so
-that text measured so fits with them as well.
+Widths are those of DejaVu Sans, which browsers of many Linux machines take for Helvetica and Arial; these are narrower,
+so that text measured so fits with them as well.
 """
 
 import re
@@ -21,7 +21,7 @@ LINE = 1.3  # the height of a line, in sizes of the font: plotly's own
 
 
 def text_width(text: str, size: float) -> float:
-    """The width of the longest line, in the units of `size`. Tags count for nothing; `<sub>` is as large as the rest."""
+    """The width of the longest line, in the units of `size`. Tags count for nothing; `<sub>` counts in full."""
     return max(_width(line, size) for line in text.split("<br>"))
 
 
@@ -48,9 +48,6 @@ def wrap(text: str, size: float, room: float) -> str:
 
 def _width(line: str, size: float) -> float:
     plain = _TAG.sub("", line)
-    total = sum(
-        _ASCII[ord(c) - 32] if 32 <= ord(c) < 127 else _OTHERS.get(c, _UNKNOWN)  # noqa: PLR2004
-        for c in plain
-    )
+    total = sum(_ASCII[ord(c) - 32] if 32 <= ord(c) < 127 else _OTHERS.get(c, _UNKNOWN) for c in plain)
     bold = 1.15 if "<b>" in line else 1.0
     return total * size * bold / 1000

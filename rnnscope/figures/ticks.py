@@ -3,6 +3,7 @@
 import base64
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,12 +61,7 @@ def ticks(axis: dict[str, Any], letter: str, drawn: list[Any], length: float, si
     low, high = _range(axis, drawn)
     if axis.get("type") == "log":
         return _decades(axis, letter, (low, high), length, size)
-    for n in range(_MOST_TICKS, 1, -1):
-        words = _numbers(low, high, n)
-        wide = max(text_width(w, size) for w in words)
-        each = wide + size if letter == "x" else 2 * size
-        if n == 2 or (len(words) * each <= length * (1 + 1 / max(len(words) - 1, 1))):  # noqa: PLR2004
-            break
+    n, wide = _fitting(low, high, letter, length, size)
     dtick = axis.get("dtick")
     settings = {"nticks": n, "tickangle": 0} | ({"dtick": None} if dtick is not None else {})
     # Ticks of whole numbers stay whole where there is room for few.
@@ -74,9 +70,19 @@ def ticks(axis: dict[str, Any], letter: str, drawn: list[Any], length: float, si
     return Ticks(wide if letter == "y" else size, settings)
 
 
-def _named(
-    at: list[Any], words: list[str], letter: str, length: float, size: float, share: float
-) -> Ticks:
+def _fitting(low: float, high: float, letter: str, length: float, size: float) -> tuple[int, float]:
+    """How many ticks of numbers have room, two at least, and how wide the widest of these is."""
+    n = _MOST_TICKS
+    while True:
+        words = _numbers(low, high, n)
+        wide = max(text_width(w, size) for w in words)
+        each = wide + size if letter == "x" else 2 * size
+        if n == 2 or len(words) * each <= length * (1 + 1 / max(len(words) - 1, 1)):
+            return n, wide
+        n -= 1
+
+
+def _named(at: list[Any], words: list[str], letter: str, length: float, size: float, share: float) -> Ticks:
     """Words at places that lie `share` of the axis apart."""
     apart = length * share
     settings: dict[str, Any] = {"tickmode": "array", "tickangle": 0}
@@ -89,7 +95,7 @@ def _named(
     if widest + 0.4 * size > apart and max(text_width(w, size) for w in wrapped) <= apart - 0.5 * size:
         words, widest = wrapped, max(text_width(w, size) for w in wrapped)
     step = max(1, math.ceil((widest + 0.5 * size) / apart)) if apart > 0 else 1
-    if step > 1 and not (len(words) > _MOST_NAMES and all(len(w) <= 4 for w in words)):  # noqa: PLR2004
+    if step > 1 and not (len(words) > _MOST_NAMES and all(len(w) <= 4 for w in words)):
         step = max(1, math.ceil(1.15 * size / apart))
         settings |= {"tickangle": -90, "tickvals": at[::step], "ticktext": words[::step]}
         return Ticks(widest, settings)
@@ -104,7 +110,7 @@ def _decades(axis: dict[str, Any], letter: str, ends: tuple[float, float], lengt
     words = [f"{10.0**k:g}" if plain else "10−00" for k in inside] or ["0.00"]
     wide = max(text_width(w, size) for w in words)
     room = max(2, int(length / (wide + 0.8 * size if letter == "x" else 2 * size)))
-    if len(inside) >= 2:  # noqa: PLR2004
+    if len(inside) >= 2:
         settings = {"dtick": max(1, math.ceil(span / room)), "tickangle": 0}
     else:
         settings = {"dtick": None, "nticks": min(room, 4), "tickangle": 0}
@@ -114,10 +120,10 @@ def _decades(axis: dict[str, Any], letter: str, ends: tuple[float, float], lengt
 
 def _share_between(at: list[Any], axis: dict[str, Any], drawn: list[Any]) -> float:
     """The least distance of neighbouring ticks, as a share of the axis."""
-    if len(at) < 2 or not all(isinstance(v, (int, float)) for v in at):  # noqa: PLR2004
+    if len(at) < 2 or not all(isinstance(v, (int, float)) for v in at):
         return 1 / max(len(at), 1)
     low, high = _range(axis, drawn)
-    apart = min(abs(b - a) for a, b in zip(at, at[1:], strict=False))
+    apart = min(abs(b - a) for a, b in pairwise(at))
     return min(1.0, apart / (high - low)) if high > low else 1.0
 
 
@@ -171,5 +177,5 @@ def _numbers(low: float, high: float, n: int) -> list[str]:
 def _number(value: Any, digits: int) -> str:
     if not isinstance(value, (int, float)):
         return str(value)
-    text = f"{value:.{digits}f}" if digits or abs(value) < 1e5 else f"{value:.3g}"  # noqa: PLR2004
+    text = f"{value:.{digits}f}" if digits or abs(value) < 1e5 else f"{value:.3g}"
     return text.replace("-", "−")
