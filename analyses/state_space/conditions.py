@@ -216,7 +216,7 @@ def condition_styles(conditions: Conditions) -> list[dict[str, str]]:
     rest = rest.reshape(-1)
     alone = rest.max(initial=0) == 0
     dashes = [
-        series_look(row[0]).dash if alone else DASHES[k % len(DASHES)] for row, k in zip(labels, rest, strict=True)
+        series_look(int(row[0])).dash if alone else DASHES[k % len(DASHES)] for row, k in zip(labels, rest, strict=True)
     ]
     return [{"color": colours[row[0]], "dash": dash} for row, dash in zip(labels, dashes, strict=True)]
 

@@ -1,7 +1,7 @@
 """How far a machine can be trusted, drawn: agreement against length, and against depth where the network counts; and
 what it was chosen from."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -59,7 +59,7 @@ def agreement_figure(fidelity: Fidelity, counting: Counting | None, lowest: floa
             xanchor="left" if left else "right",
         )  # fmt: skip
     figure.update_xaxes(title_text="symbols read", row=1, col=1)
-    share = {"range": [lowest - 0.02 * (1 - lowest), 1 + 0.02 * (1 - lowest)]}
+    share: dict[str, Any] = {"range": [lowest - 0.02 * (1 - lowest), 1 + 0.02 * (1 - lowest)]}
     figure.update_yaxes(title_text="share of words that agree", **share, row=1, col=1)
     if counting is not None and by_depth is not None:
         grown, stack, tally = counting.growth, counting.stack, counting.table or counting.tally
