@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import plotly.graph_objects as go
 
@@ -136,7 +137,7 @@ def write_figures(
     pages: dict[str, bytes] = {}
 
     def sheets() -> Iterator[tuple[str, Sheet]]:
-        pairs: Iterable[tuple[str, go.Figure]] = figures.items() if isinstance(figures, Mapping) else figures  # type: ignore[assignment]
+        pairs = cast(Iterable[tuple[str, go.Figure]], figures.items() if isinstance(figures, Mapping) else figures)
         for name, figure in pairs:
             size = (width or figure.layout.width or WIDTH, height or figure.layout.height or HEIGHT)
             if "html" in formats:

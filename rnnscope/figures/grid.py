@@ -101,7 +101,8 @@ def _panel(panel: Any) -> Any:
     if isinstance(panel, list):
         return [[_panel(each) for each in row] for row in _checked(panel)]
     parts: tuple[Any, ...] = panel if isinstance(panel, tuple) and panel else (panel,)
-    result, drawing, options = (*parts, None, None)[:3]
+    result: Any = parts[0]
+    drawing, options = (*parts[1:], None, None)[:2]
     if isinstance(panel, tuple) and len(panel) > 3:
         raise TypeError(f"a panel is (result, drawing, options), got {len(panel)} parts")
     made = getattr(result, "made", None)
