@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Complex, Float, Int64
 
 from rnnscope.analyses.fixed_points.search.stability import count_unstable
 from rnnscope.analyses.headings import LOCAL_LINEAR
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
-from rnnscope.question import Count, Level, Seed, TrialInputs
+from rnnscope.question import Count, Level, Seed, TrialInputs, Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.registry import analysis
@@ -135,9 +136,26 @@ class LinearisationAlong(Result):
         moved = self.jump[:, 1:][self.valid[:, 1:]]
         return float(np.median(moved)) if moved.size else 0.0
 
-    def figure(self) -> "go.Figure":
-        """The first trial: moduli of up to eight eigenvalues, and the gain of inputs, over time."""
-        return _figure(self)
+    @checked
+    def figure(self, *, trials: Whole = 0, components: Rows | None = None, input: Rows | None = None) -> "go.Figure":
+        """One trial: moduli of up to eight eigenvalues, and the gain of inputs, over time.
+
+        Args:
+            trials: which trial.
+            components: which eigenvalues, in the order in which they are followed, counted from 0; None for the first
+                eight.
+            input: which input channels, counted from 0; None for all of up to three, and of more for the three largest
+                gains in any direction.
+
+        Raises:
+            ValueError: there is no such trial, eigenvalue or channel.
+        """
+        chosen_rows(trials, len(self.valid), "trials")
+        known = self.eigenvalues.shape[2]
+        first = tuple(range(min(SHOWN_EIGENVALUES, known)))
+        followed = chosen_rows(first if components is None else components, known, "components")
+        channels = None if input is None else chosen_rows(input, self.channel_gain.shape[2], "input")
+        return _figure(self, trials, followed, channels)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -158,6 +176,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=LOCAL_LINEAR,
     quick={"n_trials": 2},
     cost=Cost("heavy", "trials x steps x units^3", _cost),
+    marks="time",
 )
 def linearise_along(
     subject: Subject,
@@ -274,21 +293,26 @@ def _match(values: np.ndarray, valid: np.ndarray) -> Float[np.ndarray, "trial ti
     return jump
 
 
-def _figure(found: LinearisationAlong) -> "go.Figure":
+def _figure(
+    found: LinearisationAlong, trial: int, followed: Int64[np.ndarray, " followed"], channels: np.ndarray | None
+) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+    from rnnscope.figures.palette import series_look
 
     rows = 2 if found.input_gain.shape[2] else 1
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.1)
-    figure.update_layout(template=TEMPLATE, title={"text": f"Linearised along a trial ({len(found.valid)} analysed)"})
-    length = int(found.valid[0].sum())
+    figure.update_layout(
+        template=TEMPLATE, title={"text": f"Linearised along trial {trial} ({len(found.valid)} analysed)"}
+    )
+    length = int(found.valid[trial].sum())
     time = np.arange(length)
-    moduli = np.abs(found.eigenvalues[0, :length])
+    moduli = np.abs(found.eigenvalues[trial, :length][:, followed])
     one = {"color": NEUTRAL, "width": 1.5, "dash": "dot"}
     figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=1, y1=1, line=one, row=1, col=1)
     lines = {"x": time, "mode": "lines", "row": 1, "col": 1}
-    n = min(SHOWN_EIGENVALUES, moduli.shape[1])
+    n = moduli.shape[1]
     for k in range(n):
         figure.add_scatter(
             y=moduli[:, k],
@@ -299,22 +323,24 @@ def _figure(found: LinearisationAlong) -> "go.Figure":
             **lines,
         )
     figure.add_scatter(
-        y=found.stretch[0, :length],
+        y=found.stretch[trial, :length],
         line={"color": "black", "width": 1.8, "dash": "dash"},
         name="largest stretch",
         **lines,
     )
     figure.update_yaxes(title_text="factor per step", rangemode="tozero", row=1, col=1)
     if rows == 2:
-        few = found.channel_gain.shape[2] <= 3
-        shown = found.channel_gain if few else found.input_gain[..., :3]
-        for k, colour in zip(range(min(3, shown.shape[2])), COLOURS[1:], strict=False):
+        few = channels is not None or found.channel_gain.shape[2] <= 3
+        channels = np.arange(found.channel_gain.shape[2]) if channels is None else channels
+        shown = found.channel_gain[trial][:, channels] if few else found.input_gain[trial, :, :3]
+        for k in range(shown.shape[1]):
+            look = series_look(k + 1)
             figure.add_scatter(
                 x=time,
-                y=shown[0, :length, k],
+                y=shown[:length, k],
                 mode="lines",
-                line={"color": colour, "width": 2, "dash": ("solid", "dash", "dot")[k]},
-                name=f"input channel {k}" if few else f"input, singular value {k + 1}",
+                line={"color": look.colour, "width": 2, "dash": look.dash},
+                name=f"input channel {channels[k]}" if few else f"input, singular value {k + 1}",
                 row=2,
                 col=1,
             )

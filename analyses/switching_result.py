@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Integer
 
+from rnnscope.drawing_options import Rows, chosen_rows
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 SHOWN_TRIALS, SHOWN_POINTS = 20, 12
+LEAST_STRAIGHT = -1.0  # of a lower R² the axis bends below 0
 
 
 @dataclass(frozen=True)
@@ -138,15 +141,30 @@ class SwitchingLinear(Result):
             f"({one_map.r2_multi_step:.3f})"
         )
 
-    def figure(self) -> "go.Figure":
-        """Which fixed point each step of up to 20 trials goes to, and how well each predicts."""
-        return _figure(self)
+    @checked
+    def figure(self, *, trials: Rows | None = None) -> "go.Figure":
+        """Which fixed point each step of up to 20 trials goes to, and how well each predicts. Where an R² is below -1
+        the part of the axis below 0 is drawn narrower the lower it goes, so that nothing is cut.
+
+        Args:
+            trials: which trials; None for the first 20.
+
+        Raises:
+            ValueError: there is no such trial.
+        """
+        first = tuple(range(min(SHOWN_TRIALS, len(self.assigned))))
+        return _figure(self, chosen_rows(first if trials is None else trials, len(self.assigned), "trials"))
 
 
-def _figure(found: SwitchingLinear) -> "go.Figure":
+def _height(r2: np.ndarray, bent: bool) -> np.ndarray:
+    """Where an R² stands on the axis: itself, or below 0 as r / (1 + |r|), which is never below -1."""
+    return np.where(r2 < 0, r2 / (1 + np.abs(np.minimum(r2, 0))), r2) if bent else np.asarray(r2)
+
+
+def _figure(found: SwitchingLinear, trials: Int64[np.ndarray, " drawn"]) -> "go.Figure":
     from plotly.subplots import make_subplots
 
-    from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+    from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE, mark_as_saying_little
 
     points, one_map = found.points, found.one_map
     used = np.argsort(-points.occupancy, kind="stable")[: int((points.occupancy > 0).sum())]
@@ -155,11 +173,11 @@ def _figure(found: SwitchingLinear) -> "go.Figure":
         cols=2,
         column_widths=[0.5, 0.5],
         horizontal_spacing=0.12,
-        subplot_titles=["fixed point of each step", "R² of the change (solid) and over segments (pale)"],
+        subplot_titles=["fixed point of each step", "R² of the change (solid), over segments (hatched)"],
     )
     figure.update_layout(template=TEMPLATE, title={"text": "Trials as switching linear systems"})
     figure.update_annotations(font_size=13)
-    shown = found.assigned[:SHOWN_TRIALS]
+    shown = found.assigned[trials]
     # One colour each for the points that are used most, grey for all others; padding stays blank.
     rank = np.full(len(points.states), len(named))
     rank[named] = np.arange(len(named))
@@ -167,6 +185,7 @@ def _figure(found: SwitchingLinear) -> "go.Figure":
     edges = np.repeat(np.linspace(0, 1, len(palette) + 1), 2)[1:-1]
     figure.add_heatmap(
         z=np.where(shown >= 0, rank[shown], np.nan),
+        y=[str(trial) for trial in trials],
         zmin=-0.5,
         zmax=len(palette) - 0.5,
         colorscale=list(zip(edges, np.repeat(palette, 2), strict=True)),
@@ -177,18 +196,26 @@ def _figure(found: SwitchingLinear) -> "go.Figure":
         col=1,
     )
     figure.update_xaxes(title_text="time (steps)", showgrid=False, col=1)
-    figure.update_yaxes(title_text="trial", showgrid=False, autorange="reversed", col=1)
+    figure.update_yaxes(title_text="trial", showgrid=False, autorange="reversed", type="category", nticks=8, col=1)
     bars = used[:SHOWN_POINTS]
     names = [f"{k}" for k in bars]
+    levels = [found.r2_change, found.r2_multi_step, one_map.r2_change, one_map.r2_multi_step]
+    every = np.array([*points.r2_change[bars], *points.r2_multi_step[bars], *levels])
+    lowest = float(every[np.isfinite(every)].min(initial=0.0))
+    bent = lowest < LEAST_STRAIGHT
     for name, values, opacity in (
         ("change in one step", points.r2_change, 1.0),
         ("states over segments", points.r2_multi_step, 0.45),
     ):
         figure.add_bar(
             x=names,
-            y=np.maximum(values[bars], -1),
+            y=_height(values[bars], bent),
             name=name,
-            marker={"color": [palette[rank[k]] for k in bars], "opacity": opacity},
+            marker={
+                "color": [palette[rank[k]] for k in bars],
+                "opacity": opacity,
+                "pattern": {"shape": "" if opacity == 1 else "/", "fgcolor": "#FFFFFF", "size": 6},
+            },
             customdata=np.stack([values[bars], points.occupancy[bars], points.dwell[bars]], 1),
             hovertemplate="point %{x}: R² %{customdata[0]:.3f}<br>%{customdata[1]:.1%} of steps, "
             "%{customdata[2]:.1f} steps at a time<extra></extra>",
@@ -203,15 +230,20 @@ def _figure(found: SwitchingLinear) -> "go.Figure":
         ("one linear map, over segments", one_map.r2_multi_step, {"color": "#999999", "dash": "dot"}),
     ):
         line = {**style, "width": 2}
-        label = f"{name}: {value:.2f}" if value > -10 else f"{name}: below −10"
-        height = max(value, -1)
+        label = f"{name}: {value:.3g}".replace("-", "−")
+        height = float(_height(np.array([value]), bent)[0])
         figure.add_shape(type="line", x0=0, x1=1, xref="x domain", y0=height, y1=height, line=line, row=1, col=2)
         figure.add_scatter(x=[None], y=[None], mode="lines", line=line, name=label, row=1, col=2)
     several = f" ({len(bars)} of {len(used)} in use)" if len(used) > len(bars) else ""
     figure.update_xaxes(title_text=f"fixed point{several}", type="category", showgrid=False, col=2)
-    lowest = min(0.0, float(np.nanmin([points.r2_change[bars], points.r2_multi_step[bars]])), found.r2_multi_step)
-    lowest = min(lowest, found.r2_change, one_map.r2_change, one_map.r2_multi_step)
-    figure.update_yaxes(title_text="R²", range=[max(lowest, -1) * 1.05, 1.05], col=2)
+    if bent:
+        ticks = [tick for tick in (-1000, -100, -10, -3, -1, 0, 0.5, 1) if tick >= 0 or tick >= 3 * lowest]
+        heights, texts = _height(np.array(ticks, float), bent), [f"{tick:g}".replace("-", "−") for tick in ticks]
+        figure.update_yaxes(tickmode="array", tickvals=heights, ticktext=texts, col=2)
+    bottom = float(_height(np.array([lowest]), bent)[0])
+    figure.update_yaxes(title_text="R²" + (", narrower below 0" if bent else ""), range=[bottom * 1.05, 1.05], col=2)
+    if len(used) == 1:
+        mark_as_saying_little(figure, f"Every step goes to one fixed point. {found.summary()}.")
     figure.update_layout(
         barmode="group",
         legend={"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"},

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnscope.analyses.report.tiles import headline
 from rnnscope.app import tags
 from rnnscope.app.library import Library
-from rnnscope.app.views.words import headline, sizes
+from rnnscope.app.views.words import sizes
 from rnnscope.records import kept
 from rnnscope.records.result_files import HEADLINE, read_attributes
 from rnnscope.records.runs import Run

@@ -28,7 +28,9 @@ from rnnscope.version import __version__
 
 if TYPE_CHECKING:
     from rnnscope import analyses
+    from rnnscope.analyses.report import report
     from rnnscope.app.notebook import explore
+    from rnnscope.figures.grid import figure_grid
     from rnnscope.records.table import table
 
 # What declares the analyses is loaded when a run opens its first result.
@@ -59,6 +61,7 @@ __all__ = [
     "default_training",
     "evaluate",
     "explore",
+    "figure_grid",
     "find_state",
     "from_states",
     "import_run",
@@ -66,6 +69,7 @@ __all__ = [
     "list_runs",
     "load_run",
     "preset",
+    "report",
     "simulate",
     "table",
     "tasks",
@@ -80,6 +84,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("rnnscope.analyses")
     if name == "explore":
         return importlib.import_module("rnnscope.app.notebook").explore
+    if name == "figure_grid":
+        return importlib.import_module("rnnscope.figures.grid").figure_grid
+    if name == "report":
+        return importlib.import_module("rnnscope.analyses.report").report
     if name == "table":
         return importlib.import_module("rnnscope.records.table").table
     raise AttributeError(f"module 'rnnscope' has no attribute {name!r}")

@@ -10,8 +10,8 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from functools import cache, partial, wraps
+from typing import Annotated, Any, Literal, NamedTuple, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
@@ -30,6 +30,9 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from rnnscope.records.provenance import recorded
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _WRONG_TYPE = "wrong_type"
 
@@ -94,8 +97,10 @@ class Question:
     @classmethod
     def of(cls, function: Callable[..., Any], name: str) -> "Question":
         """Of a function's keyword-only arguments."""
-        hints = typing.get_type_hints(function, include_extras=True)
         arguments = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        # Of these alone: what a function returns may be of a module that is not imported, such as a figure.
+        asked = types.SimpleNamespace(__annotations__={p.name: p.annotation for p in arguments})
+        hints = typing.get_type_hints(asked, inspect.unwrap(function).__globals__, include_extras=True)
         settings = {
             p.name: Setting(p.name, p.default, *_told(hints[p.name]), _has_axes(hints[p.name])) for p in arguments
         }
@@ -143,6 +148,8 @@ class Question:
     def _check_known(self, given: Mapping[str, Any], kind: type[Exception]) -> None:
         for name in given:
             if name not in self.settings:
+                if not self.settings:
+                    raise kind(f"unknown setting {self.name}.{name}: {self.name} takes none")
                 close = difflib.get_close_matches(name, self.settings, n=1)
                 hint = f"did you mean {close[0]}? " if close else ""
                 raise kind(f"unknown setting {self.name}.{name}; {hint}known: {', '.join(self.settings)}")
@@ -159,6 +166,29 @@ class Question:
             return ValueError(f"{prefix}{name} must be {' or '.join(dict.fromkeys(bounds))}, got {_shown(value)}")
         kind = ValueError if any(item["type"] == "literal_error" for item in own) else TypeError
         return kind(f"{prefix}{name} must be {self.settings[name].words}, got {_shown(value)}")
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Have a function's keyword-only settings checked whenever it is called, as those of a verb are.
+
+    Raises:
+        TypeError, ValueError: from the call, if a setting is refused.
+
+    Example:
+        >>> @checked
+        ... def power(base, *, exponent: Count = 2):
+        ...     return base**exponent
+        >>> power(3, exponent=0)
+        Traceback (most recent call last):
+        ValueError: exponent must be at least 1, got 0
+    """
+    question = cache(lambda: Question.of(function, function.__qualname__))
+
+    @wraps(function)
+    def call(*given: P.args, **settings: P.kwargs) -> R:
+        return function(*given, **{**settings, **question().check(settings)})
+
+    return call
 
 
 # --- from annotations ------------------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_args, get_type_hints
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar, get_args, get_type_hints
 
 from rnnscope.cost import Cost
+from rnnscope.drawing import Drawing, Mark, own_drawing
 from rnnscope.question import Question
 from rnnscope.records import kinds
 from rnnscope.records.provenance import Made, recorded
@@ -23,25 +24,8 @@ from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject, as_subject
 from rnnscope.version import __version__
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Drawing(NamedTuple):
-    """One figure of a result.
-
-    Attributes:
-        name: tells it from the others of the analysis; part of the name of its card and file.
-        title: for people.
-        draw: result -> figure; raises NotApplicable for a result that has none of this kind.
-    """
-
-    name: str
-    title: str
-    draw: Callable[[Any], "go.Figure"]
 
 
 class Uses(NamedTuple):
@@ -74,6 +58,7 @@ class Analysis:
         cost: what it takes; None where that is not known.
         states_alone: whether it looks at states alone, and so takes recorded ones, and those of a network under
             interventions at some steps.
+        marks: the dimension whose rows the points of its `figure` are; see `Drawing`.
     """
 
     name: str
@@ -88,6 +73,7 @@ class Analysis:
     wide: bool = False
     cost: Cost | None = None
     states_alone: bool = False
+    marks: Mark | None = None
 
     def __repr__(self) -> str:
         return f"Analysis {self.name}: {self.verb.__name__}(system, {', '.join(self.question.settings)})"
@@ -95,7 +81,7 @@ class Analysis:
     @property
     def figures(self) -> dict[str, Drawing]:
         """All that there is to draw of a result, by the names of files and cards: {name}, and {name}-{drawing}."""
-        first = Drawing(self.name, self.title, lambda result: result.figure())
+        first = own_drawing(self.name, self.title, self.results, self.marks)
         return {self.name: first, **{f"{self.name}-{drawing.name}": drawing for drawing in self.drawings}}
 
     def on(
@@ -155,6 +141,7 @@ def analysis(
     wide: bool = False,
     cost: Cost | None = None,
     states_alone: bool = False,
+    marks: Mark | None = None,
 ) -> Callable[[Callable[Concatenate[Subject, P], R]], Callable[Concatenate[Any, P], R]]:
     """Declare a function to be an analysis; see `Analysis` for the arguments.
 
@@ -175,7 +162,9 @@ def analysis(
 
         _print_as(verb, printed_signature(function, "system"))
         results = _results_of(function)
-        entry = Analysis(name, title, group, verb, results, question, uses, quick, drawings, wide, cost, states_alone)
+        entry = Analysis(
+            name, title, group, verb, results, question, uses, quick, drawings, wide, cost, states_alone, marks
+        )
         _declare(_DECLARED, entry)
         return verb
 

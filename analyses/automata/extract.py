@@ -8,10 +8,10 @@ samples is no proof of equivalence, and is never called one here.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.automata.cost import (
@@ -41,9 +41,23 @@ from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
 from rnnscope.tasks import Process, Task
 
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 CANDIDATES = (8, 32, 128, 256)  # clusters
 PREDICTOR_STATES, MOST_STATES = 32, 200
 TEST_WORDS = 200
+
+
+def _trust_figure(
+    found: Acceptor | Predictor | Emitter, *, lowest: Annotated[float, Ge(0), Lt(1)] = 0.0
+) -> "go.Figure":
+    """The figure of trust; `lowest` is where the axis of an acceptor's shares begins."""
+    if isinstance(found, Acceptor):
+        return found.trust_figure(lowest=lowest)
+    if lowest:
+        raise ValueError(f"lowest is for machines that accept words, whose agreement is a share; got {lowest:g}")
+    return found.trust_figure()
 
 
 @analysis(
@@ -52,11 +66,12 @@ TEST_WORDS = 200
     group=AUTOMATA,
     quick={"n_words": 8, "length": 8, "n_test_words": 8, "test_lengths": (), "budget": 200, "compare": False},
     drawings=(
-        Drawing("states", "Automaton in state space", lambda found: found.figure(layout="states")),
-        Drawing("trust", "How far to trust the automaton", lambda found: found.trust_figure()),
+        Drawing("states", "Automaton in state space", lambda found: found.figure(layout="states"), "machine_state"),
+        Drawing("trust", "How far to trust the automaton", _trust_figure),
     ),
     wide=True,
     cost=Cost("heavy", "words x their length x units^2, and of what emits or predicts the models compared", expected),
+    marks="machine_state",
 )
 def extract_automaton(
     subject: Subject,

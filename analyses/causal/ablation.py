@@ -36,6 +36,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=CAUSES,
     quick={"n_trials": 16},
     cost=Cost("heavy", "groups x (1 + controls) x trials x steps x units^2", _cost),
+    marks="unit",
 )
 def ablate_units(
     subject: Subject,

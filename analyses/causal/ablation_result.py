@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from rnnscope.drawing_options import Rows, chosen_rows
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 # Names under the bars of a figure; more stand at every second, third, ... bar.
 MOST_NAMES = 24
+# Bars are so many standard errors to either side: of normal errors 95 %.
+SHOWN_ERRORS = 2
 
 
 @dataclass(frozen=True)
@@ -150,18 +154,27 @@ class Ablation(Result):
             parts.append(f"of {self.points.intact} fixed points found, fewer are found without {lost} of them")
         return "; ".join(parts)
 
-    def figure(self) -> "go.Figure":
-        """The change of the outputs, and of the score, without each group, largest first; controls beside it."""
-        return _figure(self)
+    @checked
+    def figure(self, *, units: Rows | None = None) -> "go.Figure":
+        """The change of the outputs, and of the score, without each group, largest first; controls beside it. Bars are
+        two standard errors to either side.
+
+        Args:
+            units: which groups, as rows of the result; None for all.
+
+        Raises:
+            ValueError: there is no such group.
+        """
+        return _figure(self, chosen_rows(units, len(self.groups), "units"))
 
 
-def _figure(found: Ablation) -> "go.Figure":
+def _figure(found: Ablation, chosen: Int64[np.ndarray, " chosen"]) -> "go.Figure":
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
 
-    order = np.argsort(-found.output_change, kind="stable")
+    order = chosen[np.argsort(-found.output_change[chosen], kind="stable")]
     names, at = [found.groups[i] for i in order], np.arange(len(order))
     rows: list[tuple[str, np.ndarray, np.ndarray | None, float | None]] = [
         ("change<br>of outputs", found.output_change, found.output_change_error, None)
@@ -175,8 +188,9 @@ def _figure(found: Ablation) -> "go.Figure":
     for row, (title, values, error, intact) in enumerate(rows, 1):
         bars = go.Bar(x=at, y=values[order], marker_color=COLOURS[0], showlegend=False, customdata=names)
         bars.hovertemplate = "%{customdata}: %{y:.3g}<extra></extra>"
-        if error is not None and np.isfinite(error).all():
-            bars.error_y = {"type": "data", "array": error[order], "thickness": 1, "width": 0}
+        if error is not None and np.isfinite(error[order]).any():
+            spread = SHOWN_ERRORS * np.nan_to_num(error[order])
+            bars.error_y = {"type": "data", "array": spread, "thickness": 1, "width": 0, "color": "#222222"}
         figure.add_trace(bars, row=row, col=1)
         if intact is not None:
             ends, line = [-0.5, len(at) - 0.5], {"color": NEUTRAL, "dash": "dash"}
@@ -194,5 +208,6 @@ def _figure(found: Ablation) -> "go.Figure":
     figure.update_xaxes(title="unit, by its effect" if one else "", row=len(rows), col=1)
     legend = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
     title = "Without each unit" if one else "Without each group"
+    title += " (bars: ± 2 standard errors)"
     figure.update_layout(template=TEMPLATE, title=title, legend=legend, height=150 + 150 * len(rows))
     return figure

@@ -173,6 +173,7 @@ class LeastPushes(Result):
     def figure(self) -> "go.Figure":
         """The length of each push, at the step after which it is made; of given states, one after another."""
         from rnnscope.figures import COLOURS, new_figure
+        from rnnscope.figures.palette import series_look
 
         at_times = bool((self.time >= 0).all())
         x = self.time if at_times else self.trial
@@ -181,7 +182,8 @@ class LeastPushes(Result):
         for code, name in enumerate(STATUS[:NOT_FOUND]):
             here = self.status == code
             if here.any():
-                marker = {"color": COLOURS[code], "size": 6, "opacity": 0.6}
+                look = series_look(code)
+                marker = {"color": look.colour, "symbol": look.symbol, "size": 7, "opacity": 0.6}
                 told = [
                     f"trial {trial}: from point {self.listed[own]} to {self.listed[to]}"
                     for trial, own, to in zip(self.trial[here], self.own[here], self.target[here], strict=True)

@@ -60,9 +60,12 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=CAUSES,
     uses={"automaton": Uses("automaton", unless=("n_words",))},
     quick={"n_words": 8, "n_pairs": 4, "n_learn": 32, "n_random": 2, "n_descent": 2, "n_restarts": 0, "length": 8},
-    drawings=(Drawing("transitions", "Transitions as causes", lambda found: found.transitions_figure()),),
+    drawings=(
+        Drawing("transitions", "Transitions as causes", lambda found: found.transitions_figure(), "machine_state"),
+    ),
     wide=True,
     cost=Cost("heavy", "pairs of the machine's states x words x steps x units^2", _cost),
+    marks="machine_state",
 )
 def machine_states(
     subject: Subject,

@@ -12,7 +12,8 @@ from rnnscope.analyses.headings import CAUSES
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
-from rnnscope.question import Count, Seed, TrialInputs, Whole
+from rnnscope.drawing_options import Rows, chosen_rows
+from rnnscope.question import Count, Seed, TrialInputs, Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.registry import analysis
@@ -84,9 +85,17 @@ class Patching(Result):
         far = f"moves the output by {most:.2f} ± {error:.2f} of the distance of different trials"
         return f"{len(self.pairs)} trials, given their own state {self.lag} steps on; {where} {far}; {whole}"
 
-    def figure(self) -> "go.Figure":
-        """The effect at each step and place, and of the whole state."""
-        return _figure(self)
+    @checked
+    def figure(self, *, units: Rows | None = None) -> "go.Figure":
+        """The effect at each step and place, and of the whole state, with bars of two standard errors to either side.
+
+        Args:
+            units: which places, as rows of `places`; None for all.
+
+        Raises:
+            ValueError: there is no such place.
+        """
+        return _figure(self, chosen_rows(units, len(self.places), "units"))
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -104,6 +113,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     quick={"n_trials": 16, "n_pairs": 4, "n_times": 4},
     wide=True,
     cost=Cost("heavy", "pairs x steps^2 x units x units^2", _cost),
+    marks="time",
 )
 def patch_states(
     subject: Subject,
@@ -255,7 +265,7 @@ def _pairs(
     return able[rng.permutation(len(able))[:n_pairs]].astype(np.int64)
 
 
-def _figure(found: Patching) -> "go.Figure":
+def _figure(found: Patching, chosen: Int64[np.ndarray, " chosen"]) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, SEQUENTIAL, TEMPLATE
@@ -263,15 +273,16 @@ def _figure(found: Patching) -> "go.Figure":
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.06)
     top = float(max(found.effect.max(), 1e-9))
     bar = {"title": {"text": "effect"}, "len": 0.68, "y": 1, "yanchor": "top"}
-    heat = {"x": found.times, "y": list(found.places), "z": found.effect.T, "colorscale": SEQUENTIAL, "colorbar": bar}
+    places = [found.places[row] for row in chosen]
+    heat = {"x": found.times, "y": places, "z": found.effect[:, chosen].T, "colorscale": SEQUENTIAL, "colorbar": bar}
     figure.add_heatmap(**heat, zmin=min(0.0, float(found.effect.min())), zmax=top, row=1, col=1)
     figure.update_yaxes(type="category", title="unit" if found.places[0][0] != "P" else "component", row=1, col=1)
-    if len(found.places) > 12:
+    if len(places) > 12:
         figure.update_yaxes(nticks=12, row=1, col=1)
-    error = {"type": "data", "array": np.where(np.isfinite(found.whole_error), found.whole_error, 0), "width": 0}
+    error = {"type": "data", "array": 2 * np.nan_to_num(found.whole_error), "width": 0}
     line = {"color": COLOURS[0], "width": 2}
     figure.add_scatter(x=found.times, y=found.whole, error_y=error, line=line, row=2, col=1, showlegend=False)
     figure.update_yaxes(title="whole<br>state", rangemode="tozero", row=2, col=1)
     figure.update_xaxes(title="step of the patch", row=2, col=1)
-    figure.update_layout(template=TEMPLATE, title="What a patch decides", height=520)
+    figure.update_layout(template=TEMPLATE, title="What a patch decides (bars: ± 2 standard errors)", height=520)
     return figure

@@ -6,10 +6,10 @@ window to window (Grassberger, Badii & Politi, J. Stat. Phys. 51, 1988).
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Int64, Integer
 
 from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import Frame, check_jacobian, limits_of
@@ -17,9 +17,10 @@ from rnnscope.analyses.lyapunov.orbits import rate_unit
 from rnnscope.analyses.lyapunov.recorded import Labels, labels_of, record, stretches
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
-from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole
+from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.registry import analysis
@@ -145,9 +146,23 @@ class FiniteTimeExponents(Result):
         ]
         return "; ".join(part for part in parts if part)
 
-    def figure(self) -> "go.Figure":
-        """The distribution of the first exponent, for each label; with several windows, how it goes through a trial."""
-        return _figure(self)
+    @checked
+    def figure(
+        self, *, colour: Literal["label", "none"] = "label", trials: Rows | None = None, components: Whole = 0
+    ) -> "go.Figure":
+        """The distribution of an exponent, for each label; with several windows, how it goes through a trial.
+
+        Args:
+            colour: by label, or all trials together.
+            trials: which trials; None for all.
+            components: which exponent, counted from 0.
+
+        Raises:
+            ValueError: there is no such trial or exponent.
+        """
+        rows = chosen_rows(trials, len(self.exponents), "trials")
+        chosen_rows(components, self.exponents.shape[2], "components")
+        return _figure(self, rows, components, colour == "none")
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -343,33 +358,38 @@ def _all(
     return logs, agree
 
 
-def _figure(found: FiniteTimeExponents) -> "go.Figure":
+def _figure(found: FiniteTimeExponents, rows: Int64[np.ndarray, " chosen"], which: int, together: bool) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+    from rnnscope.figures.palette import series_look
+    from rnnscope.figures.paths import add_band
 
-    there, unit = found.known, rate_unit(found.dt)
+    there, unit, symbol = found.known[rows], rate_unit(found.dt), f"λ<sub>{which + 1}</sub>"
     through = found.exponents.shape[1] > 1
     figure = make_subplots(rows=1, cols=1 + through, horizontal_spacing=0.13)
-    lengths = np.unique(found.length[there])
+    lengths = np.unique(found.length[rows][there])
     over = "" if not len(lengths) else f" over {lengths[0]}" + ("" if len(lengths) == 1 else f" to {lengths[-1]}")
-    figure.update_layout(template=TEMPLATE, title={"text": f"Finite-time exponent λ₁{over} steps"})
-    figure.update_xaxes(title_text=f"λ₁ ({unit})", row=1, col=1)
+    figure.update_layout(template=TEMPLATE, title={"text": f"Finite-time exponent {symbol}{over} steps"})
+    figure.update_xaxes(title_text=f"{symbol} ({unit})", row=1, col=1)
     figure.update_yaxes(title_text="share of windows", rangemode="tozero", row=1, col=1)
-    if not np.isfinite(found.exponents[there]).any():
+    exponents, labels = found.exponents[rows][..., which], found.trial_label[rows]
+    if not np.isfinite(exponents[there]).any():
         figure.add_annotation(text=found.summary(), x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
         return figure
-    first = found.exponents[..., 0] / (found.dt or 1.0)
+    first = exponents / (found.dt or 1.0)
     every = first[there & np.isfinite(first)]
     # Bins that are no narrower than the numbers are known to, even where all exponents are the same.
     middle, half = (every.max() + every.min()) / 2, max(np.ptp(every) / 2, 1e-6 * np.abs(every).max(), 1e-12)
     edges = np.linspace(middle - half, middle + half, int(np.clip(np.sqrt(len(every)), 5, 40)) + 1)
-    pooled = len(found.label_names) == 1 or len(found.label_names) > len(COLOURS)
+    pooled = together or len(found.label_names) == 1 or len(found.label_names) > len(COLOURS)
     groups = [("all trials", np.ones(len(first), bool))] if pooled else []
-    groups += [] if pooled else [(name, found.trial_label == i) for i, name in enumerate(found.label_names)]
+    groups += [] if pooled else [(name, labels == i) for i, name in enumerate(found.label_names)]
     time = (found.start + found.length.max(0) / 2) * (found.dt or 1.0)
     beside = 0.08 * (time[1] - time[0]) if through else 0.0
-    for place, ((name, trials), colour) in enumerate(zip(groups, COLOURS, strict=False)):
+    for place, (name, trials) in enumerate(groups):
+        look = series_look(place)
+        colour = look.colour
         chosen = first[trials][there[trials] & np.isfinite(first[trials])]
         if not len(chosen):
             continue
@@ -377,7 +397,7 @@ def _figure(found: FiniteTimeExponents) -> "go.Figure":
         figure.add_scatter(
             x=np.concatenate([edges[:1], edges]),
             y=np.concatenate([[0.0], share, [0.0]]),
-            line={"shape": "hv", "color": colour, "width": 2},
+            line={"shape": "hv", "color": colour, "width": 2, "dash": look.dash},
             mode="lines",
             name=name,
             legendgroup=name,
@@ -389,24 +409,29 @@ def _figure(found: FiniteTimeExponents) -> "go.Figure":
             part = np.where(there[trials], first[trials], np.nan)
             seen = np.isfinite(part).any(0)
             middle, spread = np.nanmean(part[:, seen], 0), np.nanstd(part[:, seen], 0)
+            at = time[seen] + beside * (place - (len(groups) - 1) / 2)
+            add_band(figure, at, middle - spread, middle + spread, colour, where={"row": 1, "col": 2}, legendgroup=name)
             figure.add_scatter(
                 x=time[seen] + beside * (place - (len(groups) - 1) / 2),
                 y=middle,
-                error_y={"type": "data", "array": spread, "thickness": 1, "width": 3},
                 mode="lines+markers",
-                line={"color": colour, "width": 2},
+                line={"color": colour, "width": 2, "dash": look.dash},
+                marker={"symbol": look.symbol},
                 name=name,
                 legendgroup=name,
                 showlegend=False,
                 row=1,
                 col=2,
             )
+    # Nothing is cut: the outermost bins end within the panel, and 0 is in it.
+    low, high = min(edges[0], 0.0), max(edges[-1], 0.0)
+    figure.update_xaxes(range=[low - 0.04 * (high - low), high + 0.04 * (high - low)], row=1, col=1)
     zero: dict[str, Any] = {"line": {"color": NEUTRAL, "width": 1.5, "dash": "dot"}, "row": 1, "col": 1}
     figure.add_vline(x=0, **zero)
     if through:
         figure.add_hline(y=0, **{**zero, "col": 2})
         figure.update_xaxes(title_text="time in the trial" + (" (steps)" if found.dt is None else ""), row=1, col=2)
-        figure.update_yaxes(title_text=f"λ₁ ({unit})", row=1, col=2)
+        figure.update_yaxes(title_text=f"{symbol} ({unit})", row=1, col=2)
         figure.add_annotation(
             text="mean ± standard deviation", x=1, y=1, xref="x2 domain", yref="y2 domain", xanchor="right",
             yanchor="bottom", showarrow=False,

@@ -12,9 +12,11 @@ from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import growing_seconds
 from rnnscope.analyses.lyapunov.orbits import Shown, starts_of
 from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
+from rnnscope.analyses.lyapunov.spectrum_result import SHOWN_ERRORS
 from rnnscope.analyses.lyapunov.trust import clear_sign
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
-from rnnscope.question import Count, InputVector, Level, Seed, Whole
+from rnnscope.drawing_options import Rows, chosen_rows
+from rnnscope.question import Count, InputVector, Level, Seed, Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.registry import analysis
@@ -94,9 +96,19 @@ class LyapunovOverTraining(Result):
         ]
         return "; ".join(part for part in parts if part)
 
-    def figure(self) -> "go.Figure":
-        """The first exponents against training, with errors, above the loss."""
-        return _figure(self)
+    @checked
+    def figure(self, *, components: Rows | None = None) -> "go.Figure":
+        """The first exponents against training, above the loss. Bars are two standard errors to either side.
+
+        Args:
+            components: which exponents, counted from 0; None for the first five.
+
+        Raises:
+            ValueError: there is no such exponent.
+        """
+        known = self.exponents.shape[1]
+        first = tuple(range(min(N_CURVES, known)))
+        return _figure(self, chosen_rows(first if components is None else components, known, "components"))
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -194,30 +206,37 @@ def _with_error(found: LyapunovOverTraining, i: int | np.integer) -> str:
     return f"{found.exponents[i, 0]:.4f}" + (f" ± {error:.4f}" if np.isfinite(error) else "")
 
 
-def _figure(found: LyapunovOverTraining) -> "go.Figure":
+def _figure(found: LyapunovOverTraining, drawn: Integer[np.ndarray, " drawn"]) -> "go.Figure":
     from plotly.subplots import make_subplots
 
-    from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+    from rnnscope.figures import NEUTRAL, TEMPLATE
+    from rnnscope.figures.palette import series_look
 
     with_loss = bool((np.isfinite(found.loss) & (found.loss > 0)).any())
     heights = [0.65, 0.35] if with_loss else [1.0]
     figure = make_subplots(rows=1 + with_loss, cols=1, shared_xaxes=True, vertical_spacing=0.07, row_heights=heights)
     figure.update_layout(template=TEMPLATE, title={"text": "Lyapunov exponents over training"})
     finite = np.isfinite(found.exponents)
-    for i in range(min(N_CURVES, found.exponents.shape[1])):
-        seen = finite[:, i]
-        errors = np.nan_to_num(found.standard_error[seen, i])
+    for place, i in enumerate(drawn.tolist()):
+        look, seen = series_look(place), finite[:, i]
+        errors = SHOWN_ERRORS * np.nan_to_num(found.standard_error[seen, i])
         figure.add_scatter(
             x=found.step[seen],
             y=found.exponents[seen, i],
-            error_y={"type": "data", "array": errors, "thickness": 1, "width": 3},
+            error_y={"type": "data", "array": errors, "thickness": 1, "width": 3, "color": look.colour},
             mode="lines+markers",
-            line={"color": COLOURS[i], "width": 2 if i == 0 else 1.2},
-            marker={"size": 6 if i == 0 else 4},
+            line={"color": look.colour, "width": 2 if place == 0 else 1.2, "dash": look.dash},
+            marker={"size": 6 if place == 0 else 5, "symbol": look.symbol},
             name=f"λ<sub>{i + 1}</sub>",
             row=1,
             col=1,
         )
+    with_error = np.isfinite(found.standard_error[:, drawn]) & finite[:, drawn]
+    if finite.any():
+        without = int((finite[:, drawn] & ~with_error).sum())
+        name = "bars: ± 2 standard errors" if with_error.any() else "no errors known"
+        name += f"<br>({without} not known)" if without and with_error.any() else ""
+        figure.add_scatter(x=[None], y=[None], mode="markers", marker={"opacity": 0}, name=name, row=1, col=1)
     if not finite.any():
         figure.add_annotation(text=found.summary(), x=0.5, y=0.7, xref="paper", yref="paper", showarrow=False)
     else:

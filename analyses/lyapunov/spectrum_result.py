@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.lyapunov.dimension import Dimension, dimension_of
 from rnnscope.analyses.lyapunov.orbits import DRIVEN, rate_unit
 from rnnscope.analyses.lyapunov.trust import ZERO, clear_sign, creeps
+from rnnscope.drawing_options import Rows, chosen_rows
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -23,6 +25,8 @@ REACH = 12
 # So few exponents are all shown where they are resolved: a flow's last one is often far below its others.
 FEW = 4
 N_CURVES = 4
+# Bars and bands are so many standard errors to either side: of normal errors 95 %.
+SHOWN_ERRORS = 2
 
 
 @dataclass(frozen=True)
@@ -348,9 +352,22 @@ class LyapunovSpectrum(Result):
         n, apart = self.starts.n_others, self.starts.n_apart
         return "starts are not forgotten" + (f", {apart} of {n} random ones" if apart else "")
 
-    def figure(self) -> "go.Figure":
-        """The exponents by index, with errors, and how the first ones converged."""
-        return _figure(self)
+    @checked
+    def figure(self, *, components: Rows | None = None) -> "go.Figure":
+        """The exponents by index, with errors, and how the first ones converged. Bands and bars are two standard errors
+        to either side.
+
+        Args:
+            components: exponents whose convergence is drawn, counted from 0; None for the first four.
+
+        Raises:
+            ValueError: there is no such exponent.
+        """
+        known = min(N_CURVES, len(self.exponents))
+        drawn = chosen_rows(
+            tuple(range(known)) if components is None else components, len(self.exponents), "components"
+        )
+        return _figure(self, drawn)
 
 
 def _first_ones(n: int) -> str:
@@ -364,7 +381,7 @@ def allowed_error(
     return tolerance * np.maximum(dt or 1.0, np.abs(exponents))
 
 
-def _figure(found: LyapunovSpectrum) -> "go.Figure":
+def _figure(found: LyapunovSpectrum, drawn: Integer[np.ndarray, " drawn"]) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import TEMPLATE
@@ -386,15 +403,17 @@ def _figure(found: LyapunovSpectrum) -> "go.Figure":
         figure.add_annotation(text=found.summary(), x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
         return figure
     _add_exponents(figure, found)
-    _add_convergence(figure, found)
+    _add_convergence(figure, found, drawn)
     return figure
 
 
 def _add_exponents(figure: "go.Figure", found: LyapunovSpectrum) -> None:
     from rnnscope.figures import COLOURS, NEUTRAL
+    from rnnscope.figures.paths import add_band
 
     rates, k = found.rates, len(found.exponents)
-    errors = np.nan_to_num(found.standard_error) / (found.dt or 1.0)
+    # Of an exponent without a known error no bar is drawn, and the legend says of how many.
+    errors = SHOWN_ERRORS * np.nan_to_num(found.standard_error) / (found.dt or 1.0)
     index = np.arange(1, k + 1)
     sure = found.reductions.resolved & np.isfinite(rates)
     reach = REACH * max(np.abs(np.median(rates[sure])), np.abs(rates[0]), 1e-6) if k > FEW and sure.any() else np.inf
@@ -409,13 +428,29 @@ def _add_exponents(figure: "go.Figure", found: LyapunovSpectrum) -> None:
     figure.add_scatter(
         x=index[shown],
         y=rates[shown],
-        error_y={"type": "data", "array": errors[shown], "thickness": 1.2, "width": 0 if k > 40 else 4},
+        error_y={
+            "type": "data",
+            "array": errors[shown],
+            "thickness": 1.2,
+            "width": 0 if k > 40 else 4,
+            "color": "#222222",
+        },
         mode="lines+markers" if k > 1 else "markers",
         marker={"size": 4 if k > 40 else 7, "color": COLOURS[0]},
         line={"width": 1, "color": COLOURS[0]},
         hovertemplate="λ<sub>%{x}</sub> = %{y:.4f}<extra></extra>",
         **options,
     )
+    known = shown & np.isfinite(found.standard_error)
+    if known.any():
+        add_band(
+            figure, index[known].astype(float), (rates - errors)[known], (rates + errors)[known], COLOURS[0],
+            where=left, name="± 2 standard errors", showlegend=True,
+        )  # fmt: skip
+    unknown = int((shown & ~np.isfinite(found.standard_error)).sum())
+    if unknown:
+        name = "no errors known" if not known.any() else f"error of {unknown} not known"
+        figure.add_scatter(x=[None], y=[None], mode="markers", marker={"opacity": 0}, name=name, **left)
     if below.any():
         figure.add_scatter(
             x=index[below],
@@ -439,27 +474,32 @@ def _add_exponents(figure: "go.Figure", found: LyapunovSpectrum) -> None:
         figure.update_xaxes(tickmode="linear", tick0=1, dtick=1, row=1, col=1)
 
 
-def _add_convergence(figure: "go.Figure", found: LyapunovSpectrum) -> None:
-    from rnnscope.figures import COLOURS
+def _add_convergence(figure: "go.Figure", found: LyapunovSpectrum, drawn: Integer[np.ndarray, " drawn"]) -> None:
+    from rnnscope.figures.palette import series_look
 
     scale = found.dt or 1.0
+    time, running = found.convergence.time * scale, found.convergence.running / scale
     late = found.convergence.time >= 0.1 * found.convergence.time[-1]
-    drawn = [
-        i for i in range(min(N_CURVES, len(found.exponents))) if np.isfinite(found.convergence.running[:, i]).all()
-    ]
-    for colour, i in enumerate(drawn):
+    drawn = drawn[np.isfinite(running[:, drawn]).all(0)]
+    for place, i in enumerate(drawn.tolist()):
+        look = series_look(place)
+        error = SHOWN_ERRORS * found.standard_error[i] / scale
+        at_end = {"type": "data", "array": [0.0] * (len(time) - 1) + [error], "thickness": 1.5, "width": 4}
         figure.add_scatter(
-            x=found.convergence.time * scale,
-            y=found.convergence.running[:, i] / scale,
+            x=time,
+            y=running[:, i],
             mode="lines",
-            line={"color": COLOURS[colour], "width": 2},
+            line={"color": look.colour, "width": 2, "dash": look.dash},
+            error_y={**at_end, "color": look.colour} if np.isfinite(error) else None,
             name=f"λ<sub>{i + 1}</sub>",
             row=1,
             col=2,
         )
-    values = found.convergence.running[late][:, drawn] / scale
+    values = running[late][:, drawn]
     if values.size:
-        # The first estimates lie far off.
-        margin = 0.1 * max(np.ptp(values), 0.02 * np.abs(values).max(), 1e-6)
-        figure.update_yaxes(range=[values.min() - margin, values.max() + margin], row=1, col=2)
+        # The first estimates lie far off; the errors at the end lie within the panel.
+        errors = SHOWN_ERRORS * np.nan_to_num(found.standard_error[drawn]) / scale
+        low, high = min(values.min(), (values[-1] - errors).min()), max(values.max(), (values[-1] + errors).max())
+        margin = 0.1 * max(high - low, 0.02 * np.abs(values).max(), 1e-6)
+        figure.update_yaxes(range=[low - margin, high + margin], row=1, col=2)
     figure.update_layout(legend={"x": 1.01, "y": 1, "xanchor": "left"}, margin={"r": 70})

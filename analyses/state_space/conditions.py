@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -12,7 +12,8 @@ from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.state_space.labelled import Conditions, averages_of, labelled_cost, labelled_states
 from rnnscope.analyses.state_space.principal import components_seconds, principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
-from rnnscope.question import Count, Level, Seed, TrialInputs
+from rnnscope.drawing_options import Dims, Rows, chosen_axes
+from rnnscope.question import Count, Level, Seed, TrialInputs, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MOST_NAMED = 12  # conditions in a legend
+SHOWN_ERRORS = 2  # standard errors to either side in a band
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,19 @@ class ConditionTrajectories(Result):
             f"({of_trials[peak]:.3g} per step, averages {self.speed.averages.mean(0)[peak]:.3g})"
         )
 
-    def figure(self) -> "go.Figure":
-        """The averages in the first two components, and the speed of single trials over time."""
-        return _figure(self)
+    @checked
+    def figure(self, *, dims: Dims | None = None, components: Rows | None = None) -> "go.Figure":
+        """The averages in the first two components, from an open circle to a filled one, with an arrow half way, and
+        the speed of single trials over time, with a band of two standard errors to either side.
+
+        Args:
+            dims: two axes, the default, or three.
+            components: which components are the axes, counted from 0; None for the first ones.
+
+        Raises:
+            ValueError: the result holds no such component.
+        """
+        return _figure(self, dims, components)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -195,11 +207,18 @@ def condition_trajectories(
 
 
 def condition_styles(conditions: Conditions) -> list[dict[str, str]]:
-    """Line styles: the first label is the colour, all others together the dashes."""
+    """Line styles, never a colour alone: where there is one label, each of its levels has a dash too; else the first
+    label is the colour, all others together the dashes."""
+    from rnnscope.figures.palette import series_look
+
     labels, colours = conditions.labels, level_colours(len(conditions.levels[0]))
     _, rest = np.unique(labels[:, 1:], axis=0, return_inverse=True)
     rest = rest.reshape(-1)
-    return [{"color": colours[row[0]], "dash": DASHES[k % len(DASHES)]} for row, k in zip(labels, rest, strict=True)]
+    alone = rest.max(initial=0) == 0
+    dashes = [
+        series_look(int(row[0])).dash if alone else DASHES[k % len(DASHES)] for row, k in zip(labels, rest, strict=True)
+    ]
+    return [{"color": colours[row[0]], "dash": dash} for row, dash in zip(labels, dashes, strict=True)]
 
 
 def level_colours(n: int) -> list[str]:
@@ -209,7 +228,10 @@ def level_colours(n: int) -> list[str]:
 
     # Yellow, the last, is hardly seen as a line on white.
     named = [*COLOURS[:-1], NEUTRAL]
-    return named[:n] if n <= len(named) else [str(c) for c in sample_colorscale(SEQUENTIAL, np.linspace(0, 0.95, n))]
+    if n <= len(named):
+        return named[:n]
+    sampled: Any = sample_colorscale(SEQUENTIAL, np.linspace(0, 0.95, n), colortype="tuple")
+    return ["#" + "".join(f"{round(255 * part):02X}" for part in each) for each in sampled]
 
 
 def add_condition_legend(figure: "go.Figure", conditions: Conditions) -> None:
@@ -237,54 +259,58 @@ def add_condition_legend(figure: "go.Figure", conditions: Conditions) -> None:
     figure.update_layout(margin={"b": 130})
 
 
-def _figure(found: ConditionTrajectories) -> "go.Figure":
+def _figure(found: ConditionTrajectories, dims: int | None, components: Any) -> "go.Figure":
+    import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import TEMPLATE
+    from rnnscope.figures.numbers import percent
+    from rnnscope.figures.paths import add_band, add_directions, add_ends
 
-    flat = found.trajectories.shape[2] == 1
-    ratio = found.explained_variance_ratio
-    figure = make_subplots(cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
+    held = found.trajectories.shape[2]
+    flat = held == 1 and dims is None
+    axes = np.zeros(1, np.int64) if flat else chosen_axes(dims, components, held, most=2)
+    solid = len(axes) == 3
+    figure = make_subplots(
+        cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13, specs=[[{"type": "scene" if solid else "xy"}, {}]]
+    )
     by, titles = ", ".join(found.conditions.label_names), found.conditions.titles
     figure.update_layout(template=TEMPLATE, title={"text": f"Average trajectories by {by}"})
     styles = condition_styles(found.conditions)
-    for c, style in enumerate(styles):
-        path = found.trajectories[c]
-        x, y = (found.time, path[:, 0]) if flat else (path[:, 0], path[:, 1])
-        group = {"legendgroup": str(c), "name": titles[c], "showlegend": False}
-        figure.add_scatter(
-            x=x,
-            y=y,
-            mode="lines+markers",
-            line={**style, "width": 2},
-            # Where it begins, and where it ends.
-            marker={
-                "symbol": ["circle-open"] + ["circle"] * (len(x) - 1),
-                "size": [9] + [0] * (len(x) - 2) + [9],
-                "color": style["color"],
-                "line": {"width": 2, "color": style["color"]},
-            },
-            row=1,
-            col=1,
-            **group,
-        )
-        figure.add_scatter(
-            x=found.speed.step_time,
-            y=found.speed.trials[c],
-            mode="lines",
-            line={**style, "width": 2},
-            row=1,
-            col=2,
-            **group,
-        )
-    steps = f"time from {found.align} (steps)"
+    paths = [found.trajectories[c][:, axes] for c in range(len(styles))]
     if flat:
-        figure.update_xaxes(title_text=steps, col=1)
-        figure.update_yaxes(title_text=f"PC1 ({ratio[0]:.0%})", col=1)
+        paths = [np.column_stack([found.time, path]) for path in paths]
+    extent = float(np.ptp(np.concatenate(paths), axis=0).max())
+    left: dict[str, Any] = {"row": 1, "col": 1}
+    right: dict[str, Any] = {"row": 1, "col": 2}
+    for c, (style, path) in enumerate(zip(styles, paths, strict=True)):
+        group = {"legendgroup": str(c), "name": titles[c], "showlegend": False}
+        kind = go.Scatter3d if solid else go.Scatter
+        line = {**style, "width": 4 if solid else 2}
+        figure.add_trace(kind(**dict(zip("xyz", path.T, strict=False)), mode="lines", line=line, **group), **left)
+        if not flat:
+            add_ends(figure, [path], style["color"], where=left, legendgroup=str(c))
+            add_directions(figure, [path], style["color"], extent, where=left, legendgroup=str(c))
+        speed, error = found.speed.trials[c], SHOWN_ERRORS * found.speed.error[c]
+        steps = found.speed.step_time.astype(float)
+        add_band(figure, steps, speed - error, speed + error, style["color"], where=right, legendgroup=str(c))
+        figure.add_scatter(x=steps, y=speed, mode="lines", line={**style, "width": 2}, **right, **group)
+    steps_title = f"time from {found.align} (steps)"
+    names = [f"PC{i + 1} ({percent(float(found.explained_variance_ratio[i]))})" for i in axes]
+    if solid:
+        scene = {f"{axis}axis": {"title": {"text": name}, "nticks": 5} for axis, name in zip("xyz", names, strict=True)}
+        figure.update_layout(scene={**scene, "aspectmode": "cube", "camera": {"eye": {"x": 1.6, "y": 1.6, "z": 1.0}}})
+    elif flat:
+        figure.update_xaxes(title_text=steps_title, col=1)
+        figure.update_yaxes(title_text=names[0], col=1)
     else:
-        figure.update_xaxes(title_text=f"PC1 ({ratio[0]:.0%}), ○ begins, ● ends", col=1)
-        figure.update_yaxes(title_text=f"PC2 ({ratio[1]:.0%})", col=1)
-    figure.update_xaxes(title_text=steps, col=2)
-    figure.update_yaxes(title_text="speed of trials, |Δh| per step", rangemode="tozero", col=2)
+        figure.update_xaxes(title_text=f"{names[0]}, ○ begins, ● ends", row=1, col=1)
+        figure.update_yaxes(title_text=names[1], row=1, col=1)
+    figure.update_xaxes(title_text=steps_title, **right)
+    figure.update_yaxes(title_text="speed of trials, |Δh| per step", rangemode="tozero", **right)
     add_condition_legend(figure, found.conditions)
+    if np.isfinite(found.speed.error).any():
+        square = {"symbol": "square", "size": 12, "color": "#CCCCCC"}
+        name = "band: ± 2 standard errors"
+        figure.add_scatter(x=[None], y=[None], mode="markers", marker=square, name=name, **right)
     return figure

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int64
 
 from rnnscope.analyses.state_space.conditions import add_condition_legend, condition_styles
 from rnnscope.analyses.state_space.labelled import Conditions
+from rnnscope.drawing_options import chosen_rows
+from rnnscope.question import Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -119,20 +121,32 @@ class DemixedStates(Result):
             f"their median demixing index {np.median(components.demixing_index):.2f}"
         )
 
-    def figure(self) -> "go.Figure":
-        """The first component of up to four parts over time, and the variance of all parts."""
-        return _figure(self)
+    @checked
+    def figure(self, *, components: Whole = 0) -> "go.Figure":
+        """A component of up to four parts over time, and the variance of all parts.
+
+        Args:
+            components: which component of each part, counted from 0.
+
+        Raises:
+            ValueError: no part has so many components.
+        """
+        most = int(np.bincount(self.components.of_part).max(initial=0))
+        chosen_rows(components, most, "components")
+        return _figure(self, components)
 
 
-def _figure(found: DemixedStates) -> "go.Figure":
+def _figure(found: DemixedStates, rank: int) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import TEMPLATE
 
-    parts = np.sort(np.argsort(-found.variance, kind="stable")[:MOST_PANELS])
+    n_components = np.bincount(found.components.of_part, minlength=len(found.parts))
+    order = np.argsort(-found.variance, kind="stable")
+    parts = np.sort(order[n_components[order] > rank][:MOST_PANELS])
     columns = 2 if len(parts) > 1 else 1
     rows = -(-len(parts) // columns)
-    first = [int(np.flatnonzero(found.components.of_part == part)[0]) for part in parts]
+    first = [int(np.flatnonzero(found.components.of_part == part)[rank]) for part in parts]
     index = found.components.demixing_index[first]
     titles = [f"{found.parts[p]}, demixing {share:.2f}" for p, share in zip(parts, index, strict=True)]
     panels: list[list[dict[str, int] | None]] = [[{}] * columns for _ in range(rows)]
@@ -168,7 +182,7 @@ def _figure(found: DemixedStates) -> "go.Figure":
             )
         figure.update_yaxes(nticks=5, **where)
         if where["col"] == 1:
-            figure.update_yaxes(title_text="component 1", **where)
+            figure.update_yaxes(title_text=f"component {rank + 1}", **where)
         if where["row"] == rows:
             figure.update_xaxes(title_text=f"time from {found.align} (steps)", **where)
     share = found.variance_ratio

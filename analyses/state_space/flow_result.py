@@ -152,10 +152,13 @@ class FlowField(Result):
 
 
 def _figure(found: FlowField) -> "go.Figure":
-    from rnnscope.figures import SEQUENTIAL, new_figure
+    from rnnscope.figures import SEQUENTIAL, mark_as_saying_little, new_figure
+    from rnnscope.figures.numbers import percent
 
     share = found.out_of_plane_share
-    title = f"Flow in a plane; {share:.0%} of it leads out of the plane" if found.inside.any() else "Flow in a plane"
+    title = (
+        f"Flow in a plane; {percent(share)} of it leads out of the plane" if found.inside.any() else "Flow in a plane"
+    )
     figure = new_figure(title, *found.plane.axis_names)
     speed = np.where(found.inside, found.speed, np.nan)
     if (speed > 0).any():
@@ -198,17 +201,37 @@ def _figure(found: FlowField) -> "go.Figure":
             )
     _add_points(figure, found)
     if not found.inside.all():
-        text = "blank: no state of the network" if found.inside.any() else "no state of the network lies in this view"
+        blank = "no state of the network lies in this view"
+        text = "blank: no state of the network" if found.inside.any() else blank
+        if not found.inside.any():
+            mark_as_saying_little(figure, f"{blank.capitalize()}.")
         figure.add_annotation(
             text=text, xref="paper", yref="paper", x=0.99, y=0.01, xanchor="right", yanchor="bottom", showarrow=False,
             bgcolor="rgba(255,255,255,0.8)", font={"size": 12},
         )  # fmt: skip
-    figure.update_xaxes(range=[found.x[0], found.x[-1]], constrain="domain", constraintoward="right", showgrid=False)
-    figure.update_yaxes(
-        range=[found.y[0], found.y[-1]], scaleanchor="x", constrain="domain", constraintoward="top", showgrid=False
-    )
+    (left, right), (bottom, top) = _view(found)
+    figure.update_xaxes(range=[left, right], constrain="domain", constraintoward="right", showgrid=False)
+    figure.update_yaxes(range=[bottom, top], scaleanchor="x", constrain="domain", constraintoward="top", showgrid=False)
     figure.update_layout(legend={"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"}, margin={"b": 110})
     return figure
+
+
+def _view(found: FlowField) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The part of the grid where the network has states, with the fixed points that are drawn: what is blank all round
+    is left out."""
+    whole = (float(found.x[0]), float(found.x[-1])), (float(found.y[0]), float(found.y[-1]))
+    if not found.inside.any() or found.inside.all():
+        return whole
+    limits = []
+    for axis, grid in enumerate((found.x, found.y)):
+        used = grid[found.inside.any(axis)]
+        places = np.concatenate([used, found.points.coordinates[found.drawn, axis]])
+        step = grid[1] - grid[0]
+        room = 0.04 * float(np.ptp(places)) + step
+        limits.append(
+            (max(float(places.min()) - room, whole[axis][0]), min(float(places.max()) + room, whole[axis][1]))
+        )
+    return limits[0], limits[1]
 
 
 def _ticks(bottom: float, top: float) -> list[float]:
@@ -254,26 +277,21 @@ def _turn(angle: float) -> np.ndarray:
 
 
 def _add_points(figure: "go.Figure", found: FlowField) -> None:
+    from rnnscope.figures.points import point_classes
+
     points, drawn = found.points, found.drawn
-    for name, chosen, fill in (
-        ("stable", points.n_unstable == 0, "black"),
-        ("unstable", points.n_unstable > 0, "white"),
-        ("at a kink", points.n_unstable < 0, "#AAAAAA"),
-    ):
+    for name, chosen, look in point_classes(points.n_unstable, found.plane.directions.shape[1]):
         shown = chosen & drawn
         if not shown.any():
             continue
-        hover = [
-            f"{name}, {max(n, 0)} unstable directions<br>{distance:.2g} from the plane"
-            for n, distance in zip(points.n_unstable[shown], points.distance[shown], strict=True)
-        ]
-        count = f"{int(shown.sum())} {name} fixed point{'' if shown.sum() == 1 else 's'}"
+        hover = [f"{name}<br>{distance:.2g} from the plane" for distance in points.distance[shown]]
+        count = f"{name} ({int(shown.sum())})"
         figure.add_scatter(
             x=points.coordinates[shown, 0],
             y=points.coordinates[shown, 1],
             mode="markers",
-            marker={"symbol": "circle", "size": 11, "color": fill, "line": {"width": 2, "color": "black"}},
+            marker={"symbol": look.symbol, "size": 11, "color": look.colour, "line": {"width": 2, "color": "white"}},
             hovertext=hover,
             hoverinfo="text",
-            name=f"{count} within {points.near:.2g} of the plane",
+            name=f"{count}, within {points.near:.2g} of the plane",
         )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -20,7 +20,8 @@ from rnnscope.analyses.state_space.principal import (
     principal_components_of_chunks,
 )
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
-from rnnscope.question import Count, Level, Seed, TrialInputs
+from rnnscope.drawing_options import Dims, Rows
+from rnnscope.question import Count, Level, Seed, TrialInputs, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 KEPT = 20  # directions that are kept; variances are kept of all
-SHOWN_TRIALS, SHOWN_STEPS = 40, 800  # more than either makes a ball of wool; every label is shown all the same
-NEAR = 3.0  # fixed points are drawn up to this many times the extent of the trajectories from their middle
-MARKER = 7
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,35 @@ class StateSpace(Result):
         """Other states in the same coordinates."""
         return (states - self.mean) @ self.components[: self.trajectories.shape[-1]].T
 
-    def figure(self) -> "go.Figure":
-        """Some trajectories (up to 40) in the first three components, or all of fewer; the fixed points."""
-        return _figure(self)
+    @checked
+    def figure(
+        self,
+        *,
+        dims: Dims | None = None,
+        colour: Literal["label", "time", "point"] = "label",
+        trials: Rows | None = None,
+        components: Rows | None = None,
+    ) -> "go.Figure":
+        """Some trajectories (up to 40) in the first three components, or all of fewer; the fixed points under their
+        numbers. Trajectories begin at an open circle and end at a filled one.
+
+        Args:
+            dims: how many axes; None for three where the result holds as many components.
+            colour: by the label of the trial, by time, or by the fixed point that is nearest in the components that the
+                result holds.
+            trials: which trials to draw; None for some of each label.
+            components: which components are the axes, counted from 0; None for the first ones.
+
+        Raises:
+            ValueError: the result holds no such trial or component, or no fixed points to colour by.
+        """
+        from rnnscope.analyses.state_space.projection_figure import projection_figure
+
+        return projection_figure(
+            self.trajectories, self.trials.valid.sum(1), self.trials.label, self.trials.label_name,
+            self.trials.n_trials, self.explained_variance_ratio, self.points.coordinates, self.points.n_unstable,
+            self.components.shape[1], dims=dims, colour=colour, trials=trials, components=components,
+        )  # fmt: skip
 
     def headline(self) -> dict[str, float | int]:
         return {
@@ -144,6 +168,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     quick={"n_trials": 16},
     states_alone=True,
     cost=Cost("light", "trials x steps x units^2", _cost),
+    marks="time",
 )
 def project_states(
     subject: Subject,
@@ -324,104 +349,3 @@ def inputs_of_points(
             "find_fixed_points returned for this network"
         )
     return held
-
-
-def _figure(result: StateSpace) -> "go.Figure":
-    import plotly.graph_objects as go
-    from plotly.colors import sample_colorscale
-
-    from rnnscope.figures import COLOURS, SEQUENTIAL, new_figure
-
-    n_axes = min(3, result.trajectories.shape[-1])
-    ratio = result.explained_variance_ratio
-    titles = [f"PC{i + 1} ({_share(ratio[i])})" for i in range(n_axes)]
-    of_trial, valid, n_trials = result.trials.label, result.trials.valid, result.trials.n_trials
-    labels, label_name = np.unique(of_trial), result.trials.label_name
-    most = max(min(SHOWN_TRIALS, int(SHOWN_STEPS / valid.sum(1).mean())), min(len(labels), SHOWN_TRIALS))
-    trials = _spread(of_trial, most)
-    some = f", {len(trials)} of {n_trials} trials" if len(trials) < n_trials else ""
-    figure = new_figure(f"State space{some}: {_share(ratio[:n_axes].sum())} of the variance")
-    many = len(labels) > len(COLOURS)
-    colours = sample_colorscale(SEQUENTIAL, np.linspace(0, 1, len(labels))) if many else COLOURS
-
-    def add(points: np.ndarray, **options: Any) -> None:
-        # In two dimensions the second axis is there even where states fill only one.
-        columns = [points[:, i] for i in range(n_axes)] + [np.zeros(len(points))] * (n_axes == 1)
-        kind = go.Scatter3d if n_axes == 3 else go.Scatter
-        figure.add_trace(kind(**dict(zip("xyz", columns, strict=False)), **options))
-
-    gap = np.full((1, n_axes), np.nan)
-    for i, label in enumerate(labels):
-        members = [t for t in trials if of_trial[t] == label]
-        pieces = [np.concatenate([result.trajectories[t, valid[t], :n_axes], gap]) for t in members]
-        if not pieces:
-            continue
-        add(
-            np.concatenate(pieces),
-            mode="lines",
-            line={"color": colours[i], "width": 2.5 if n_axes == 3 else 1.2},
-            opacity=0.45,
-            name=str(label) if label_name else "trials",
-            showlegend=not many,
-            legendgroup="trials",
-            legendgrouptitle={"text": label_name or None},
-        )
-    box = _box(result.trajectories[trials][..., :n_axes])
-    coordinates, n_unstable = result.points.coordinates[:, :n_axes], result.points.n_unstable
-    near = np.abs(coordinates - box.mean(0)).max(1, initial=0) <= NEAR * max(np.ptp(box, 0).max(), 1e-12)
-    for name, chosen, symbol in (
-        ("stable", n_unstable == 0, "circle"),
-        ("unstable", n_unstable > 0, "circle-open"),
-        ("at a kink", n_unstable < 0, "diamond-open"),
-    ):
-        points = coordinates[chosen & near]
-        if not chosen.any():
-            continue
-        note = f", {int((chosen & ~near).sum())} out of view" if (chosen & ~near).any() else ""
-        size = MARKER if n_axes == 3 else MARKER + 3
-        add(
-            points if len(points) else gap,
-            mode="markers",
-            marker={"symbol": symbol, "size": size, "color": "black", "line": {"width": 2.5, "color": "black"}},
-            hovertext=[name if n < 0 else f"{name}, {n} unstable directions" for n in n_unstable[chosen & near]],
-            name=f"{name} ({int(chosen.sum())}{note})",
-            legendgroup="points",
-            legendgrouptitle={"text": "fixed points"},
-        )
-    if many:
-        bar = {"title": {"text": label_name}, "thickness": 14, "len": 0.6}
-        marker = {"color": [labels.min(), labels.max()], "colorscale": SEQUENTIAL, "showscale": True, "colorbar": bar}
-        add(np.repeat(gap, 2, 0), mode="markers", marker=marker, showlegend=False)
-    if n_axes == 3:
-        axes = {
-            f"{axis}axis": {"title": {"text": title}, "tickfont": {"size": 11}, "nticks": 6}
-            for axis, title in zip("xyz", titles, strict=True)
-        }
-        view = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.16}}
-        figure.update_layout(
-            scene={**axes, "aspectmode": "cube", "camera": view}, margin={"l": 0, "r": 0, "t": 50, "b": 10}
-        )
-    else:
-        figure.update_xaxes(title_text=titles[0])
-        figure.update_yaxes(title_text=titles[1] if n_axes == 2 else "")
-    figure.update_layout(
-        legend={"x": 0.99, "xanchor": "right", "y": 0.98, "itemsizing": "constant", "traceorder": "grouped"}
-    )
-    return figure
-
-
-def _spread(labels: np.ndarray, most: int) -> list[int]:
-    """Trials to draw: every label gets its turn until `most` are chosen."""
-    turn = np.zeros(len(labels), np.int64)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        turn[members] = np.arange(len(members))
-    return sorted(np.lexsort((labels, turn))[:most].tolist())
-
-
-def _box(trajectories: np.ndarray) -> np.ndarray:
-    return np.stack([np.nanmin(trajectories, axis=(0, 1)), np.nanmax(trajectories, axis=(0, 1))])
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.0f} %" if value >= 0.095 or value == 0 else f"{100 * value:.1f} %"

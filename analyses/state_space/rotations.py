@@ -9,7 +9,7 @@ and its variance, and what is lost is how components go together.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, MultipleOf
@@ -21,8 +21,9 @@ from rnnscope.analyses.state_space.conditions import add_condition_legend, condi
 from rnnscope.analyses.state_space.labelled import Conditions, averages_of, labelled_cost, labelled_states
 from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
+from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.numerics import linalg
-from rnnscope.question import Count, Level, Seed, TrialInputs
+from rnnscope.question import Count, Level, Seed, TrialInputs, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.registry import analysis
@@ -112,9 +113,22 @@ class Rotations(Result):
             f"({self.components_ratio:.1%} of the variance)"
         )
 
-    def figure(self) -> "go.Figure":
-        """The averages in up to two planes, and the fit beside those of the surrogates."""
-        return _figure(self)
+    @checked
+    def figure(self, *, components: Rows | None = None) -> "go.Figure":
+        """The averages in up to two planes, from an open circle to a filled one, with an arrow half way; the fit beside
+        those of the surrogates.
+
+        Args:
+            components: which planes, one or two, counted from 0; None for the first two.
+
+        Raises:
+            ValueError: there is no such plane, or more than two are named.
+        """
+        first = tuple(range(min(2, len(self.planes))))
+        drawn = chosen_rows(first if components is None else components, len(self.planes), "components")
+        if len(drawn) > 2:
+            raise ValueError(f"components must name one or two planes, got {drawn.tolist()}")
+        return _figure(self, drawn)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -284,34 +298,32 @@ def _planes(skew: np.ndarray, reduced: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.maximum(turns, 0.0), np.array(planes)
 
 
-def _figure(found: Rotations) -> "go.Figure":
+def _figure(found: Rotations, drawn: Int64[np.ndarray, " drawn"]) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+    from rnnscope.figures.numbers import percent
+    from rnnscope.figures.paths import add_directions, add_ends
 
-    n = min(2, len(found.planes))
-    titles = [f"plane {k + 1}: {found.frequency[k]:.3f} cycles/step, {found.variance_ratio[k]:.0%}" for k in range(n)]
+    n = len(drawn)
+    titles = [
+        f"plane {k + 1}: {found.frequency[k]:.3f} cycles/step, {percent(float(found.variance_ratio[k]))}" for k in drawn
+    ]
     figure = make_subplots(cols=n + 1, subplot_titles=[*titles, "fit of surrogates"], horizontal_spacing=0.11)
     figure.update_layout(template=TEMPLATE, title={"text": f"Rotations by {', '.join(found.conditions.label_names)}"})
     figure.update_annotations(font_size=12)
     styles = condition_styles(found.conditions)
-    for plane in range(n):
+    for column, plane in enumerate(drawn.tolist(), 1):
+        where: dict[str, Any] = {"row": 1, "col": column}
+        extent = float(np.ptp(found.trajectories[:, :, plane].reshape(-1, 2), axis=0).max())
         for c, style in enumerate(styles):
             path = found.trajectories[c, :, plane]
-            figure.add_scatter(
-                x=path[:, 0],
-                y=path[:, 1],
-                mode="lines+markers",
-                line={**style, "width": 2},
-                marker={"symbol": "circle", "size": [8] + [0] * (len(path) - 1), "color": style["color"]},
-                legendgroup=str(c),
-                showlegend=False,
-                row=1,
-                col=plane + 1,
-            )
-        figure.update_xaxes(title_text="direction 1 (● begins)", row=1, col=plane + 1)
-        axis = "x" if plane == 0 else f"x{plane + 1}"
-        figure.update_yaxes(scaleanchor=axis, row=1, col=plane + 1)
+            line, group = {**style, "width": 2}, {"legendgroup": str(c)}
+            figure.add_scatter(x=path[:, 0], y=path[:, 1], mode="lines", line=line, showlegend=False, **where, **group)
+            add_ends(figure, [path], style["color"], where=where, **group)
+            add_directions(figure, [path], style["color"], extent, where=where, **group)
+        figure.update_xaxes(title_text="direction 1, ○ begins, ● ends", **where)
+        figure.update_yaxes(scaleanchor="x" if column == 1 else f"x{column}", **where)
     figure.update_yaxes(title_text="direction 2", row=1, col=1)
     figure.add_histogram(
         x=found.fit.null_r2_skew,

@@ -4,8 +4,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnscope.analyses.report.tiles import of_what_else
 from rnnscope.app.cards.card import Card, Missing
-from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.runs import Run
 from rnnscope.registry import Analysis, Drawing
@@ -35,17 +35,6 @@ def _card(entry: Analysis, name: str, drawing: Drawing) -> Card:
 def _file(run: Run, name: str) -> Path | None:
     shown = run.shown(name)
     return None if shown is None or shown.reason is not None else shown.path
-
-
-def of_what_else(run: Run, made: Made | None) -> str:
-    """Of what a result is, if not of the run as it is at its end, under default settings; else ""."""
-    if made is None:
-        return ""
-    last = max(run.checkpoints, default=None)
-    step = made.origin.checkpoint
-    parts = [f"at step {step}"] if step is not None and step != last else []
-    parts += [f"under {', '.join(made.origin.interventions)}"] if made.origin.interventions else []
-    return ", ".join(parts)
 
 
 @dataclass(frozen=True)

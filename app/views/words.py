@@ -1,23 +1,7 @@
 """Settings and numbers as short words. They come from `run.json` alone, which also holds tasks of a user's own."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from rnnscope.records.runs import Run
-
-
-def headline(run: Run) -> tuple[str, float | None]:
-    """The metric that the task is judged by, and its value after training."""
-    try:
-        wanted = [criterion.metric for criterion in run.task.criterion]
-    except ValueError:  # a task that this rnnscope does not know: its numbers can be shown all the same
-        wanted = []
-    for name in [*wanted, *run.metrics]:
-        if name in run.metrics:
-            value = run.metrics[name]
-            return name.replace("_", " "), value if math.isfinite(value) else None
-    return "", None
 
 
 def sizes(config: Mapping[str, Any], only: Sequence[str] | None = None) -> str:

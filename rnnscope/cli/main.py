@@ -17,6 +17,7 @@ from rnnscope.cli.import_ import import_
 from rnnscope.cli.lines import one_line, say, say_error
 from rnnscope.cli.list import list_
 from rnnscope.cli.repair import repair
+from rnnscope.cli.report import report
 from rnnscope.cli.show import show
 from rnnscope.cli.train import train
 from rnnscope.cli.verify import verify
@@ -37,6 +38,7 @@ COMMANDS = {
     "analyze": Command(analyze, "what was found is kept, and the same command goes on with --missing"),
     "show": Command(show),
     "figures": Command(figures),
+    "report": Command(report),
     "compare": Command(compare),
     "app": Command(app),
     "list": Command(list_),

@@ -1,26 +1,25 @@
 """Figures as files: PNG, SVG and PDF through one browser, HTML without."""
 
-import asyncio
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import plotly.graph_objects as go
 
+from rnnscope.figures.browser import CannotDraw, Sheet, draw_sheets
+from rnnscope.figures.page import PLOTLY_FILE, Plotly, check_plotly, html_page, plotly_script
+from rnnscope.figures.style import Style, styled
 from rnnscope.records.files import write_atomically
 
 FORMATS = ("png", "svg", "pdf", "html")
 # The least and the greatest side in CSS pixels. Below, the margins leave no room for axes; above, a PNG of twice as
 # many pixels does not fit the canvas of a browser (16384). Plotly draws 0 and negative ones at sizes of its choice.
 LEAST, MOST = 200, 8000
-
-
-class CannotDraw(ValueError):
-    """The browser that PNG, SVG and PDF need is not there, or does not run; HTML needs none."""
+# Of figures that say nothing else.
+WIDTH, HEIGHT = 900, 620
 
 
 def browser_path() -> str | None:
@@ -49,9 +48,9 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
             f"unknown figure format {', '.join(map(repr, unknown)) or '(none)'}; known: {', '.join(FORMATS)}"
         )
     drawn = [f for f in formats if f != "html"]
-    if drawn and importlib.util.find_spec("kaleido") is None:
+    if drawn and importlib.util.find_spec("choreographer") is None:
         raise CannotDraw(
-            f"{', '.join(drawn)} need kaleido: install it (pip install 'rnnscope[figures]'), or ask for html"
+            f"{', '.join(drawn)} need choreographer: install it (pip install 'rnnscope[figures]'), or ask for html"
         )
     if drawn and browser_path() is None:
         raise CannotDraw(
@@ -75,63 +74,86 @@ def check_size(width: int, height: int) -> None:
 
 
 def write_figures(
-    figures: Mapping[str, go.Figure],
+    figures: Mapping[str, go.Figure] | Iterable[tuple[str, go.Figure]],
     folder: str | os.PathLike[str],
     formats: Iterable[str] = ("png",),
     *,
-    width: int = 900,
-    height: int = 620,
+    width: int | None = None,
+    height: int | None = None,
+    style: Style | None = None,
     scale: float = 2.0,
+    plotly: Plotly = "inline",
+    tabs: int = 1,
+    on_written: Callable[[str, list[Path]], None] | None = None,
 ) -> list[Path]:
     """Write every figure in every format, through one browser for all of them. Each file is put in place whole.
 
+    The same figure gives the same SVG, PDF and HTML, where the browser and the fonts are the same. SVG and PDF have
+    their true size, 96 CSS pixels to the inch.
+
     Args:
-        figures: file name without ending -> figure.
+        figures: file name without ending -> figure; or pairs of these, which are asked for one after another as the
+            browser gets to them, so that few are held at once.
         folder: the folder to write to, which is made if it is missing.
-        formats: "png", "svg", "pdf", "html" (stands alone, needs no network).
-        width, height: in CSS pixels, from 200 to 8000; `scale` multiplies the pixels of a PNG.
+        formats: "png", "svg", "pdf", "html" (needs no network).
+        width, height: in CSS pixels, from 200 to 8000; None takes each figure's own size, or 900 x 620. `scale`
+            multiplies the pixels of a PNG.
+        style: the size and the layout of PNG, SVG and PDF, in place of `width` and `height`; HTML stays as it was
+            drawn, fills its window, and keeps a legend that can be clicked.
+        plotly: of HTML, "inline" has plotly.js in every page, which then stands alone; "shared" has it once in the
+            folder.
+        tabs: how many figures the browser draws at once.
+        on_written: called with a figure's name and files when they are written.
 
     Raises:
         ValueError: an unknown format, or a size that cannot be drawn.
         CannotDraw: there is no browser that runs.
+
+    Example:
+        `write_figures({"points": fps.figure()}, "figures", ("pdf", "html"))`
     """
     formats = check_formats(formats)
-    check_size(width, height)
+    check_plotly(plotly)
+    if style is not None:
+        if width is not None or height is not None:
+            raise ValueError("a style has its own width and height: leave out width= and height=, or style=")
+        width, height = style.width, style.height
+    check_size(WIDTH if width is None else width, HEIGHT if height is None else height)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    drawn = tuple(f for f in formats if f != "html")
     written: list[Path] = []
-    drawn = [f for f in formats if f != "html"]
-    if "html" in formats:
-        for name, figure in figures.items():
-            path = folder / f"{name}.html"
-            page = figure.to_html(include_plotlyjs=True, include_mathjax=False)
-            write_atomically(path, page.encode())
-            written.append(path)
-    if drawn and figures:
-        options = [{"format": f, "width": width, "height": height, "scale": scale} for f in drawn]
-        # In a thread, as a notebook has an event loop of its own. (kaleido's own server waits for ever when the
-        # browser does not start.)
-        with ThreadPoolExecutor(1) as thread:
-            written += thread.submit(asyncio.run, _draw(figures, folder, options)).result()
-    return written
+    if "html" in formats and plotly == "shared":
+        write_atomically(folder / PLOTLY_FILE, plotly_script().encode())
 
+    def put(name: str, contents: Mapping[str, bytes]) -> None:
+        paths = [folder / f"{name}.{f}" for f in formats if f in contents]
+        for path in paths:
+            write_atomically(path, contents[path.suffix[1:]])
+        written.extend(paths)
+        if on_written is not None:
+            on_written(name, paths)
 
-async def _draw(figures: Mapping[str, go.Figure], folder: Path, options: list[Any]) -> list[Path]:
-    """Through one browser: starting one takes seconds, a figure a third of a second."""
-    import kaleido
-    from choreographer.errors import BrowserFailedError
+    pages: dict[str, bytes] = {}
 
-    written = []
-    try:
-        async with kaleido.Kaleido(path=browser_path(), mathjax=False) as browser:
-            for name, figure in figures.items():
-                for each in options:
-                    path = folder / f"{name}.{each['format']}"
-                    write_atomically(path, await browser.calc_fig(figure, opts=each))
-                    written.append(path)
-    except BrowserFailedError as error:
-        raise CannotDraw(
-            f"{browser_path()} did not start as a browser: install Chromium or Chrome, set BROWSER_PATH to one that "
-            "runs here, or ask for html"
-        ) from error
+    def sheets() -> Iterator[tuple[str, Sheet]]:
+        pairs = cast(Iterable[tuple[str, go.Figure]], figures.items() if isinstance(figures, Mapping) else figures)
+        for name, figure in pairs:
+            size = (width or figure.layout.width or WIDTH, height or figure.layout.height or HEIGHT)
+            if "html" in formats:
+                pages[name] = html_page(figure, name, plotly).encode()
+            if drawn:
+                yield name, Sheet(figure if style is None else styled(figure, style), drawn, *size, scale)
+            else:
+                put(name, {"html": pages.pop(name)})
+
+    def take(name: str, contents: dict[str, bytes]) -> None:
+        page = pages.pop(name, None)
+        put(name, contents if page is None else {**contents, "html": page})
+
+    if not drawn:
+        for _ in sheets():
+            pass
+    elif not isinstance(figures, Mapping) or figures:
+        draw_sheets(str(browser_path()), sheets(), take, tabs=tabs)
     return written

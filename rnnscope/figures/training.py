@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnscope.figures.palette import COLOURS
-from rnnscope.figures.style import TEMPLATE
+from rnnscope.figures.template import TEMPLATE
 
 if TYPE_CHECKING:
     from rnnscope.records.runs import Run

@@ -17,14 +17,20 @@ def fill_with(load: Callable[[], object]) -> None:
     _FILL.append(load)
 
 
+def fill() -> None:
+    """Load what declares the analyses, if it is not there yet."""
+    while _FILL:
+        _FILL.pop()()
+
+
 def kinds_of(analysis: str) -> tuple[type[Any], ...]:
     """The classes.
 
     Raises:
         ValueError: no analysis of this name is declared.
     """
-    while analysis not in _KINDS and _FILL:
-        _FILL.pop()()
+    if analysis not in _KINDS:
+        fill()
     if analysis not in _KINDS:
         raise ValueError(
             f"there is no analysis {analysis!r}, only {', '.join(_KINDS)}: import the module that declares it"

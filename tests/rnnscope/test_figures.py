@@ -107,9 +107,9 @@ def test_html_needs_no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert path.stat().st_size > 0
 
 
-def test_no_kaleido_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_what_drives_the_browser_is_missed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"svg need kaleido: .*rnnscope\[figures\].*ask for html"):
+    with pytest.raises(ValueError, match=r"svg need choreographer: .*rnnscope\[figures\].*ask for html"):
         check_formats(["svg"])
     assert check_formats(["html"]) == ("html",)
 
@@ -130,7 +130,7 @@ def test_unknown_formats(tmp_path: Path, formats: tuple[str, ...] | str, told: s
 
 
 def test_no_figures_start_no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(export, "_draw", lambda *_: pytest.fail("a browser was started for nothing"))
+    monkeypatch.setattr(export, "draw_sheets", lambda *_: pytest.fail("a browser was started for nothing"))
     monkeypatch.setattr(export, "browser_path", lambda: "/bin/chromium")
     assert write_figures({}, tmp_path) == []
 

@@ -33,10 +33,12 @@ class Drift:
             (of the task's, those of the shortest of the lengths that reach so far).
         lengths: of each distribution, the last length before the first after which they agree on fewer than 98 % of
             the words, and surely so (the upper bound lies below); None where there is no such length.
+        n_words: how many words each share is of; None in a result of a version that did not keep it.
     """
 
     agreement: Float[np.ndarray, "distribution prefix"] = field(metadata={FORMERLY: "agreement_at"})
     lengths: tuple[int | None, ...] = field(metadata={FORMERLY: "drift_lengths"})
+    n_words: Int64[np.ndarray, "distribution prefix"] | None = field(default=None, metadata={FORMERLY: None})
 
     @property
     def length(self) -> int | None:
@@ -174,7 +176,7 @@ def measure_fidelity(
         words_low=whole_bounds[0],
         words_high=whole_bounds[1],
         prefixes=prefixes,
-        drift=Drift(agreement=curves, lengths=drift_lengths(curves, n_read)),
+        drift=Drift(agreement=curves, lengths=drift_lengths(curves, n_read), n_words=n_read.astype(np.int64)),
         pac=Pac(epsilon=1 - surely, delta=DELTA),
     )
     return Measured(found, visits / visits.sum(), int(of_task.sum()))

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Lt
 from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.aalpy_machines import to_aalpy
@@ -20,6 +21,7 @@ from rnnscope.analyses.automata.figures.graph import Graph
 from rnnscope.analyses.automata.figures.states import states_figure
 from rnnscope.analyses.automata.figures.trust import agreement_figure, front_figure
 from rnnscope.analyses.automata.placement import Placement
+from rnnscope.question import checked
 from rnnscope.records import schema1
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -161,17 +163,35 @@ class Acceptor(Result):
         most visited."""
         return acceptor_graph(self.machine(), self.symbols, self.occupancy, self.fidelity)
 
-    def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
-        """The machine as a graph; of more than 40 states the most visited. With the layout "states" the network's own
-        states on two principal axes, with the points that keep them and the transitions as trajectories."""
+    @checked
+    def figure(self, *, layout: Literal["graph", "states"] = "graph", fold: bool | None = None) -> "go.Figure":
+        """The machine as a graph. With the layout "states" the network's own states on two principal axes, with the
+        points that keep them and the transitions as trajectories, of the most visited states where they are many.
+
+        Args:
+            layout: "graph" or "states".
+            fold: whether groups of states that keep among themselves become one circle each, in a graph; None to fold
+                machines of more than 40 states. Without folding, of more than 40 the most visited are drawn.
+        """
+        from rnnscope.analyses.automata.figures.folding import flow_of, fold_graph, folds
+
+        if layout == "graph" and folds(self.n_states, fold):
+            whole = acceptor_graph(self.machine(), self.symbols, self.occupancy, self.fidelity, self.n_states)
+            return fold_graph(whole, flow_of(self.transitions, self.occupancy), self.n_states).figure()
         graph = self.graph()
         if layout == "states":
             return states_figure(graph, self.placement, self.occupancy, self.symbols)
         return graph.figure()
 
-    def trust_figure(self) -> "go.Figure":
-        """Agreement with the network against the length of words, and, of a network that counts, against depth."""
-        return agreement_figure(self.fidelity, self.counting)
+    @checked
+    def trust_figure(self, *, lowest: Annotated[float, Ge(0), Lt(1)] = 0.0) -> "go.Figure":
+        """Agreement with the network against the length of words, with 95 % intervals; of a network that counts,
+        against depth too.
+
+        Args:
+            lowest: where the axis of shares begins; it ends at 1.
+        """
+        return agreement_figure(self.fidelity, self.counting, lowest)
 
     def front_figure(self) -> "go.Figure":
         """All machines that were tried, states against disagreement, with the front among them (`search.front`,

@@ -13,6 +13,7 @@ from rnnscope.analyses.automata.figures.graph import Graph
 from rnnscope.analyses.automata.figures.states import states_figure
 from rnnscope.analyses.automata.placement import Placement
 from rnnscope.analyses.automata.wording import plural_states
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.tasks import HMM
@@ -79,9 +80,23 @@ class Emitter(Result):
         most visited."""
         return emitter_graph(self.transition_probabilities, self.emission, self.symbols, self.occupancy)
 
-    def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
-        """The model as a graph; of more than 40 states the most visited. With the layout "states" the network's own
-        states on two principal axes, with the points that keep them and the transitions as trajectories."""
+    @checked
+    def figure(self, *, layout: Literal["graph", "states"] = "graph", fold: bool | None = None) -> "go.Figure":
+        """The machine as a graph. With the layout "states" the network's own states on two principal axes, with the
+        points that keep them and the transitions as trajectories, of the most visited states where they are many.
+
+        Args:
+            layout: "graph" or "states".
+            fold: whether groups of states that keep among themselves become one circle each, in a graph; None to fold
+                machines of more than 40 states. Without folding, of more than 40 the most visited are drawn.
+        """
+        from rnnscope.analyses.automata.figures.folding import flow_of, fold_graph, folds
+
+        if layout == "graph" and folds(self.n_states, fold):
+            whole = emitter_graph(
+                self.transition_probabilities, self.emission, self.symbols, self.occupancy, self.n_states
+            )
+            return fold_graph(whole, flow_of(self.transition_probabilities, self.occupancy), self.n_states).figure()
         graph = self.graph()
         if layout == "states":
             return states_figure(graph, self.placement, self.occupancy, None)

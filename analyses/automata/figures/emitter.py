@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rnnscope.analyses.automata.emitting.parts import EmissionFidelity, EmissionRivals, Front, TrueModel
-from rnnscope.analyses.automata.figures.graph import Edge, Graph, Node, most_visited
+from rnnscope.analyses.automata.figures.graph import MAX_SHOWN, Edge, Graph, Node, most_visited
 from rnnscope.analyses.automata.wording import plural_states
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ def emitter_graph(
     emission: Float[np.ndarray, "state emitted"],
     symbols: tuple[str, ...],
     occupancy: Float[np.ndarray, " state"],
+    most: int = MAX_SHOWN,
 ) -> Graph:
     """Circles hold the likeliest symbols and their probabilities, arrows transition probabilities (from 0.01 on)."""
-    shown, note = most_visited(occupancy)
+    shown, note = most_visited(occupancy, most)
     place = {int(state): i for i, state in enumerate(shown)}
     nodes = []
     for state in shown.tolist():
@@ -31,7 +32,7 @@ def emitter_graph(
         likeliest = np.argsort(-row, kind="stable")[: 3 if len(shown) <= 6 else 1]
         lines = [f"{symbols[s]}: {row[s]:.2f}" for s in likeliest if row[s] >= LEAST_PROBABILITY]
         full = "<br>".join(f"{name}: {p:.3f}" for name, p in zip(symbols, row.tolist(), strict=True))
-        hover = f"state {state}, {occupancy[state]:.1%} of the time<br>emits<br>{full}"
+        hover = f"state {state}, {100 * occupancy[state]:.1f} % of the time<br>emits<br>{full}"
         nodes.append(Node("<br>".join(lines), int(likeliest[0]), hover))
     edges = [
         Edge(place[a], place[b], f"{transitions[a, b]:.2f}", 1.2 + 2.2 * float(transitions[a, b]))

@@ -13,6 +13,7 @@ MAX_SHOWN = 40
 BENDS = (0.0, 0.16, -0.16, 0.3, -0.3, 0.45, -0.45)
 PAIR_BENDS = (0.09, 0.16, 0.3)  # of two opposite arrows each bends to its own left
 TITLE_WIDTH = 72  # letters of a title in a figure of 700 pixels
+LABEL_ROOM = 0.1  # between the middle of a text and a circle
 EDGE, INK = "#555555", "#222222"
 
 
@@ -57,14 +58,18 @@ class Graph(NamedTuple):
         return draw_graph(self.nodes, self.edges, self.initial, self.title, self.legend)
 
 
-def most_visited(occupancy: Float[np.ndarray, " state"]) -> tuple[Int64[np.ndarray, " shown"], str]:
-    """The states to draw, at most 40, and what the title says where these are not all."""
+def most_visited(
+    occupancy: Float[np.ndarray, " state"], most: int = MAX_SHOWN
+) -> tuple[Int64[np.ndarray, " shown"], str]:
+    """The states to draw, at most 40 if nothing else is said, and what the title says where these are not all."""
     n = len(occupancy)
-    if n <= MAX_SHOWN:
+    if n <= most:
         return np.arange(n), ""
-    shown = np.sort(np.argsort(-occupancy, kind="stable")[:MAX_SHOWN])
-    share = occupancy[shown].sum()
-    note = f";<br>drawn: the {MAX_SHOWN} most visited states ({share:.1%} of the time), and the arrows among these"
+    shown = np.sort(np.argsort(-occupancy, kind="stable")[:most])
+    from rnnscope.figures.numbers import percent
+
+    share = percent(float(occupancy[shown].sum()), 1)
+    note = f";<br>drawn: the {most} most visited states ({share} of the time), and the arrows among these"
     return shown, note
 
 
@@ -212,6 +217,7 @@ def _arc(
     across = np.array([-along[1], along[0]])
     t = np.linspace(0, 1, 60)[:, None]
     others = np.delete(where, [source, target], axis=0)
+    circles = where
     best, best_score = (np.stack([start, end]), (start + end) / 2), -np.inf
     for bend in PAIR_BENDS if both else BENDS:
         control = (start + end) / 2 + 2 * bend * across
@@ -221,9 +227,17 @@ def _arc(
         )
         curve = curve[outside]
         clear = min(_gap(curve, others) - radius, 0.12)
-        for share in (0.5, 0.4, 0.6, 0.3, 0.7):
+        for share in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8):
             label = curve[int(share * len(curve))]
-            score = clear + 0.8 * min(_gap(label[None], taken), 0.15) - 0.35 * abs(bend) - 0.1 * abs(share - 0.5)
+            # A text on a circle is read as the circle's own.
+            on_circle = min(_gap(label[None], circles) - radius - LABEL_ROOM, 0.0)
+            score = (
+                4 * on_circle
+                + clear
+                + 0.8 * min(_gap(label[None], taken), 0.15)
+                - 0.35 * abs(bend)
+                - 0.1 * abs(share - 0.5)
+            )
             if score > best_score:
                 best, best_score = (curve, label), score
     return best

@@ -128,7 +128,9 @@ def divergence_figure(
     return figure
 
 
-def predictor_graph(machine: Machine, symbols: tuple[str, ...], occupancy: Float[np.ndarray, " state"]) -> Graph:
+def predictor_graph(
+    machine: Machine, symbols: tuple[str, ...], occupancy: Float[np.ndarray, " state"], most: int = MAX_DRAWN
+) -> Graph:
     """Circles hold the number of the state, arrows symbols with their probabilities; symbols below 0.01 are left out,
     and probabilities from 0.995 on. Of more than 12 states only the recurrent ones are drawn.
 
@@ -136,20 +138,21 @@ def predictor_graph(machine: Machine, symbols: tuple[str, ...], occupancy: Float
         machine: a probabilistic one, whose states show 1 where they are recurrent.
         symbols: the names of its symbols.
         occupancy: how often it is in each state.
+        most: states that are drawn.
     """
     emission, recurrent = machine.emission, machine.outputs[:, 0] == 1
     assert emission is not None
     n_recurrent = int(recurrent.sum())
     many = machine.n_states > MAX_WHOLE
     candidates = np.flatnonzero(recurrent) if many else np.arange(machine.n_states)
-    order = candidates[np.argsort(-occupancy[candidates], kind="stable")[:MAX_DRAWN]]
+    order = candidates[np.argsort(-occupancy[candidates], kind="stable")[:most]]
     shown = sorted(order.tolist())
     place = {state: i for i, state in enumerate(shown)}
     nodes = [
         Node(
             f"q{state}",
             int(not recurrent[state]),
-            f"state {state}<br>{occupancy[state]:.1%} of the time<br>"
+            f"state {state}<br>{100 * occupancy[state]:.1f} % of the time<br>"
             + "<br>".join(f"{s}: {p:.4f}" for s, p in zip(symbols, emission[state], strict=True)),
         )
         for state in shown

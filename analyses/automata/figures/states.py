@@ -33,20 +33,23 @@ def states_figure(
         occupancy: how often it is in each state.
         symbols: the names of what it reads; None for a machine that emits at random.
     """
-    from rnnscope.figures import COLOURS, new_figure
+    from rnnscope.figures import new_figure
+    from rnnscope.figures.numbers import percent
+    from rnnscope.figures.palette import series_look
 
     n, shown = len(occupancy), graph.shown
     title = f"{plural_states(n)}, placed by the network's states"
     if len(shown) < n:
         title += f" (drawn: the {len(shown)} most visited)"
-    figure = new_figure(f"{title}<br>on two principal axes: {placement.plane.variance:.0%} of the variance")
+    figure = new_figure(f"{title}<br>on two principal axes: {percent(float(placement.plane.variance))} of the variance")
     samples, machine_state = placement.plane.positions(placement.samples.states), placement.samples.machine_state
     centres = placement.plane.positions(placement.centres)
     for colour in sorted({node.colour for node in graph.nodes}):
         members = np.array([state for state, node in zip(shown, graph.nodes, strict=True) if node.colour == colour])
         rows = np.isin(machine_state, members)
         x, y = samples[rows].T
-        look = {"size": 5, "opacity": 0.45, "color": COLOURS[colour % len(COLOURS)]}
+        series = series_look(colour)
+        look = {"size": 5, "opacity": 0.45, "color": series.colour, "symbol": series.symbol}
         figure.add_scatter(
             x=x, y=y, mode="markers", marker=look, name=graph.legend[colour] if graph.legend else "",
             showlegend=bool(graph.legend),

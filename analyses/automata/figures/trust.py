@@ -1,13 +1,13 @@
 """How far a machine can be trusted, drawn: agreement against length, and against depth where the network counts; and
 what it was chosen from."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.counting.result import Counting
-from rnnscope.analyses.automata.deciding.fidelity import Fidelity
+from rnnscope.analyses.automata.deciding.fidelity import Fidelity, binomial_bounds
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -22,18 +22,29 @@ LOOKS = {
 }
 
 
-def agreement_figure(fidelity: Fidelity, counting: Counting | None) -> "go.Figure":
-    """Share of words after whose first n symbols machine and network agree; below, of a network that counts, the number
-    of states that n equal symbols need, and agreement on words nested to a depth."""
+def agreement_figure(fidelity: Fidelity, counting: Counting | None, lowest: float = 0.0) -> "go.Figure":
+    """Share of words after whose first n symbols machine and network agree, with its 95 % interval; beside it, of a
+    network that counts, the number of states that n equal symbols need, and agreement on words nested to a depth.
+    Shares are drawn from `lowest` to 1."""
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
+    from rnnscope.figures.paths import add_band
 
     by_depth = None if counting is None else counting.by_depth
     drift = fidelity.drift
     figure = make_subplots(rows=1, cols=1 if by_depth is None else 3, horizontal_spacing=0.09)
-    figure.update_layout(template=TEMPLATE, title={"text": "Agreement of machine and network"})
-    for name, curve in zip(fidelity.distributions, drift.agreement, strict=True):
+    title = "Agreement of machine and network (bands: 95 %, each length by itself)"
+    figure.update_layout(template=TEMPLATE, title={"text": title})
+    for row, (name, curve) in enumerate(zip(fidelity.distributions, drift.agreement, strict=True)):
+        counts = _words_at(fidelity, row)
+        if counts is not None:
+            low, high = binomial_bounds(curve, counts)
+            known = np.isfinite(curve)
+            low, high = np.where(known, low, np.nan), np.where(known, high, np.nan)
+            add_band(
+                figure, np.arange(len(curve)) * 1.0, low, high, COLOURS[LOOKS[name][0]], where={"row": 1, "col": 1}
+            )
         written = "words of the task" if name == "task" else f"{name} words"
         colour, width, dash = LOOKS[name]
         line = {"color": COLOURS[colour], "width": width, "dash": dash}
@@ -48,7 +59,8 @@ def agreement_figure(fidelity: Fidelity, counting: Counting | None) -> "go.Figur
             xanchor="left" if left else "right",
         )  # fmt: skip
     figure.update_xaxes(title_text="symbols read", row=1, col=1)
-    figure.update_yaxes(title_text="share of words that agree", row=1, col=1)
+    share: dict[str, Any] = {"range": [lowest - 0.02 * (1 - lowest), 1 + 0.02 * (1 - lowest)]}
+    figure.update_yaxes(title_text="share of words that agree", **share, row=1, col=1)
     if counting is not None and by_depth is not None:
         grown, stack, tally = counting.growth, counting.stack, counting.table or counting.tally
         line = {"color": COLOURS[0]}
@@ -77,9 +89,18 @@ def agreement_figure(fidelity: Fidelity, counting: Counting | None) -> "go.Figur
                 text=f"counts to {beyond}", font={"size": 12},
             )  # fmt: skip
         figure.update_xaxes(title_text="nesting depth", row=1, col=3)
-        figure.update_yaxes(title_text="share of prefixes that agree", row=1, col=3)
+        figure.update_yaxes(title_text="share of prefixes that agree", **share, row=1, col=3)
     figure.update_layout(legend={"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}, margin={"b": 110})
     return figure
+
+
+def _words_at(fidelity: Fidelity, row: int) -> Int64[np.ndarray, " prefix"] | None:
+    """Of how many words each share is; None where a result does not say, because some of the words end before."""
+    if fidelity.drift.n_words is not None:
+        return fidelity.drift.n_words[row]
+    if fidelity.distributions[row] in ("task", "near-language"):
+        return None
+    return np.full(fidelity.drift.agreement.shape[1], fidelity.word_counts[row, -1])
 
 
 def front_figure(

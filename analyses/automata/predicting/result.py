@@ -19,6 +19,7 @@ from rnnscope.analyses.automata.predicting.parts import (
     TrueProcess,
 )
 from rnnscope.analyses.automata.wording import plural_states
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.tasks.machine import Machine
@@ -105,10 +106,23 @@ class Predictor(Result):
         most visited."""
         return predictor_graph(self.machine(), self.symbols, self.occupancy)
 
-    def figure(self, *, layout: Literal["graph", "states"] = "graph") -> "go.Figure":
-        """The automaton as a graph; of more than 12 states the recurrent ones, at most 40. With the layout "states" the
-        network's own states on two principal axes, with the points that keep them and the transitions as
-        trajectories."""
+    @checked
+    def figure(self, *, layout: Literal["graph", "states"] = "graph", fold: bool | None = None) -> "go.Figure":
+        """The machine as a graph. With the layout "states" the network's own states on two principal axes, with the
+        points that keep them and the transitions as trajectories, of the most visited states where they are many.
+
+        Args:
+            layout: "graph" or "states".
+            fold: whether groups of states that keep among themselves become one circle each, in a graph; None to fold
+                machines of more than 40 states. Without folding, of more than 40 the most visited are drawn.
+        """
+        from rnnscope.analyses.automata.figures.folding import flow_of, fold_graph, folds
+
+        if layout == "graph" and folds(self.n_states, fold):
+            whole = predictor_graph(self.machine(), self.symbols, self.occupancy, self.n_states)
+            return fold_graph(
+                whole, flow_of(self.transitions, self.occupancy, self.machine().emission), self.n_states
+            ).figure()
         graph = self.graph()
         if layout == "states":
             return states_figure(graph, self.placement, self.occupancy, self.symbols)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.continuation.parts import Along, Branches, Events, Searches
 from rnnscope.numerics import linalg
+from rnnscope.question import Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -32,13 +33,13 @@ SYMBOLS = {
     "fold-flip": "hexagon",
     "degenerate point": "asterisk",
 }
-# (label, least and most unstable directions, dash): an unstable point is never drawn through.
+# (label, least and most unstable directions): an unstable point is never drawn through.
 CLASSES = (
-    ("stable", 0, 0, "solid"),
-    ("1 unstable direction", 1, 1, "dash"),
-    ("2 unstable directions", 2, 2, "dot"),
-    ("3 or more", 3, np.inf, "dashdot"),
-    ("at a kink of the map", -1, -1, "longdash"),
+    ("stable", 0, 0),
+    ("1 unstable direction", 1, 1),
+    ("2 unstable directions", 2, 2),
+    ("3 or more", 3, np.inf),
+    ("at a kink of the map", -1, -1),
 )
 # Heights that differ by less are equal but for rounding: an axis so short would have such numbers as its ticks.
 LEAST_SPAN = 1e-12
@@ -198,7 +199,8 @@ class BifurcationDiagram(Result):
             said.append(f"{count} {name}{several} {link}{', '.join(places)}{spread}")
         return "; ".join(said) or "no event"
 
-    def figure(self, *, unit: int | None = None, output: int | None = None) -> "go.Figure":
+    @checked
+    def figure(self, *, unit: Whole | None = None, output: Whole | None = None) -> "go.Figure":
         """The bifurcation diagram: fixed points against the axis, in one coordinate.
 
         Args:
@@ -210,9 +212,11 @@ class BifurcationDiagram(Result):
 
 
 def _figure(found: BifurcationDiagram, unit: int | None, output: int | None) -> "go.Figure":
-    from rnnscope.figures import COLOURS, NEUTRAL, STABLE, UNSTABLE, new_figure
+    from rnnscope.figures import NEUTRAL, mark_as_saying_little, new_figure
+    from rnnscope.figures.palette import ROLES
+    from rnnscope.figures.points import MOST_NUMBERS, apart
 
-    colours = (STABLE, UNSTABLE, COLOURS[2], COLOURS[3], NEUTRAL)
+    looks = [ROLES[name] for name in ("stable", "saddle", "saddle of 2", "saddle of more", "at a kink")]
     along = found.along
     heights, event_heights, title = _coordinate(found, unit, output)
     n, n_events = len(found), len(found.events)
@@ -228,7 +232,7 @@ def _figure(found: BifurcationDiagram, unit: int | None, output: int | None) -> 
     for branch in range(n):
         for rows, kind in _runs(found, branch, level, heights, event_heights):
             pieces[kind] += [rows, gap]
-    for (label, _, _, dash), colour, rows in zip(CLASSES, colours, pieces, strict=True):
+    for (label, _, _), look, rows in zip(CLASSES, looks, pieces, strict=True):
         if not rows:
             continue
         x, y, directions = np.concatenate(rows).T
@@ -237,14 +241,28 @@ def _figure(found: BifurcationDiagram, unit: int | None, output: int | None) -> 
             y=y,
             customdata=directions,
             mode="lines" if along.continuous else "lines+markers",
-            line={"color": colour, "width": 2.2 if dash == "solid" else 1.6, "dash": dash},
-            marker={"size": 4},
+            line={"color": look.colour, "width": 2.2 if look.dash == "solid" else 1.6, "dash": look.dash},
+            marker={"size": 5, "symbol": look.symbol},
             name=label,
             hovertemplate=f"{along.name} %{{x:.6g}}<br>%{{customdata:.0f}} unstable directions<extra>{label}</extra>",
         )
     _add_events(figure, found, event_heights)
+    if 1 < n <= MOST_NUMBERS:
+        last = np.array([np.flatnonzero(found.branch == branch)[-1] for branch in range(n)])
+        ends = np.stack([found.value[last].astype(float), heights[last]], 1)
+        written = apart(ends)
+        figure.add_scatter(
+            x=ends[written, 0], y=ends[written, 1], mode="text", text=[f" {b}" for b in np.flatnonzero(written)],
+            textposition="middle right", textfont={"size": 11}, name="numbers: of branches", hoverinfo="skip",
+            showlegend=False,
+        )  # fmt: skip
+    if n == 1 and not n_events:
+        moved = float(np.linalg.norm(found.point - found.point[0], axis=1).max())
+        mark_as_saying_little(
+            figure, f"One fixed point along {along.name}, without a bifurcation; it moves by up to {moved:.3g}."
+        )
     span = [along.values.min(), along.values.max()]
-    room = 0.02 * (span[1] - span[0])
+    room = (0.02 if n < 2 else 0.04) * (span[1] - span[0])
     unsure = np.flatnonzero(found.ambiguous)
     if len(unsure):
         figure.add_scatter(
@@ -260,6 +278,7 @@ def _figure(found: BifurcationDiagram, unit: int | None, output: int | None) -> 
     if n and np.ptp(heights) < LEAST_SPAN:
         figure.update_yaxes(range=[heights.mean() - 1, heights.mean() + 1])
     if not n:
+        mark_as_saying_little(figure, "No fixed point found.")
         figure.add_annotation(
             text="<b>no fixed point found</b>", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False
         )
@@ -296,12 +315,14 @@ def _coordinate(found: BifurcationDiagram, unit: int | None, output: int | None)
         )
     if not len(found.point):
         return np.empty(0), np.empty(0), "PC1"
+    from rnnscope.figures.numbers import percent
+
     mean = found.point.mean(0)
     with linalg.one_thread():
         _, values, axes = np.linalg.svd(found.point - mean, full_matrices=False)
     share = values[0] ** 2 / max((values**2).sum(), 1e-300)
     direction = axes[0] * np.sign(axes[0, np.abs(axes[0]).argmax()])
-    title = f"PC1 of fixed points ({100 * share:.0f} %)"
+    title = f"PC1 of fixed points ({percent(float(share))})"
     return (found.point - mean) @ direction, (found.events.point - mean) @ direction, title
 
 

@@ -113,19 +113,23 @@ def _figure(found: Cycles) -> "go.Figure":
     circle. There a multiplier μ of a cycle of period k has the modulus |μ|^(1/k), its growth per step."""
     from plotly.subplots import make_subplots
 
-    from rnnscope.figures import NEUTRAL, STABLE, TEMPLATE, UNSTABLE
+    from rnnscope.figures import NEUTRAL, TEMPLATE, mark_as_saying_little
+    from rnnscope.figures.palette import ROLES
+    from rnnscope.figures.points import MOST_NUMBERS, apart
 
-    kinds = (("stable", STABLE), ("unstable", UNSTABLE), ("at a kink of the map", NEUTRAL))
+    looks = ROLES["stable"], ROLES["saddle"], ROLES["at a kink"]
+    kinds = tuple(zip(("stable", "unstable", "at a kink of the map"), (look.colour for look in looks), strict=True))
     n = len(found)
     # Stable ones first, then short ones; at least one.
     drawn = np.lexsort((-found.hits, found.period, ~found.stable))[:MOST_DRAWN]
     drawn = drawn[: max(1, int((np.cumsum(found.period[drawn]) <= MOST_STATES).sum()))]
     some = f", {len(drawn)} of {n} drawn" if len(drawn) < n else ""
+    place = f"State space{some}, c: number of the cycle" if n > 1 else "State space"
     figure = make_subplots(
         cols=2,
         column_widths=[0.55, 0.45],
         horizontal_spacing=0.17,
-        subplot_titles=(f"State space{some}", "Multipliers, modulus per step"),
+        subplot_titles=(place, "Multipliers, modulus per step"),
     )
     figure.update_layout(template=TEMPLATE, title={"text": f"{n} cycle{'' if n == 1 else 's'}"}, margin={"t": 75})
     figure.update_annotations(font={"size": 14})
@@ -160,6 +164,15 @@ def _figure(found: Cycles) -> "go.Figure":
                 row=1,
                 col=1,
             )
+    if len(drawn) <= MOST_NUMBERS and n > 1:
+        first = coordinates[[int(np.flatnonzero(found.cycle_of_point == index)[0]) for index in drawn]]
+        written = apart(first)
+        figure.add_scatter(
+            x=first[written, 0], y=first[written, 1], mode="text", text=[f"c{index}" for index in drawn[written]],
+            textposition="top right", textfont={"size": 11}, hoverinfo="skip", showlegend=False, row=1, col=1,
+        )  # fmt: skip
+    if n == 1 and found.period[0] == 1:
+        mark_as_saying_little(figure, f"One cycle, of period 1: a fixed point, {kinds[kind[0]][0]}.")
     if found.points.shape[1] == 1 and n:
         ends = [float(coordinates.min()), float(coordinates.max())]
         line = {"color": NEUTRAL, "width": 1, "dash": "dot"}
@@ -201,12 +214,13 @@ def _figure(found: Cycles) -> "go.Figure":
         legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0.5, "xanchor": "center"}, margin={"b": 110}
     )
     if not n:
+        mark_as_saying_little(figure, f"No cycle of period {', '.join(map(str, found.search.periods))} found.")
         text = f"no cycle of period {', '.join(map(str, found.search.periods))} found"
         figure.add_annotation(text=text, x=0.5, y=0.5, xref="x domain", yref="y domain", showarrow=False)
     return figure
 
 
-def _plane(found: Cycles) -> tuple[np.ndarray, tuple[str, str]]:
+def _plane(found: Cycles) -> tuple[np.ndarray, tuple[str, ...]]:
     """(coordinates of all points in a plane, names of its axes)."""
     points = found.points
     if points.shape[1] == 1:
@@ -215,6 +229,8 @@ def _plane(found: Cycles) -> tuple[np.ndarray, tuple[str, str]]:
     centred = points - points.mean(0) if len(points) else points
     if points.shape[1] == 2 or np.linalg.matrix_rank(centred) < 2:
         return points[:, :2], ("unit 0", "unit 1")
+    from rnnscope.figures.numbers import percent
+
     _, values, axes = np.linalg.svd(centred, full_matrices=False)
     share = values**2 / (values**2).sum()
-    return centred @ axes[:2].T, (f"PC1 ({share[0]:.0%})", f"PC2 ({share[1]:.0%})")
+    return centred @ axes[:2].T, tuple(f"PC{i + 1} ({percent(float(share[i]))})" for i in range(2))

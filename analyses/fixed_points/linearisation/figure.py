@@ -1,5 +1,6 @@
 """Linear dynamics in one picture: spectrum, time constants, and what the leading modes listen to and show."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from jaxtyping import Complex, Integer
 
 from rnnscope.analyses.fixed_points.linearisation.parts import Coupling
 from rnnscope.analyses.fixed_points.search.stability import frequencies, time_constants
-from rnnscope.figures import NEUTRAL, SEQUENTIAL, STABLE, TEMPLATE, UNSTABLE
+from rnnscope.drawing_options import chosen_rows
+from rnnscope.figures import NEUTRAL, SEQUENTIAL, STABLE, TEMPLATE, UNSTABLE, mark_as_saying_little
 
 # A mode grows, fades, or does neither when its time constant is above this many steps.
 MARGINAL = 1e4
@@ -16,7 +18,9 @@ CLASSES = (("|λ| < 1", STABLE, "circle"), ("|λ| ≈ 1", NEUTRAL, "square"), ("
 # Modes faster than this are over within the step, and are left out of the time constants.
 FASTEST = 0.1
 MOST_MODES = 8
-MOST_COLUMNS = 24
+# Where all are smaller, a table of alignments would read 0.00 throughout.
+LEAST_ALIGNMENT = 0.005
+MOST_COLUMNS, KEPT_COLUMNS = 24, 10
 
 
 def linearisation_figure(
@@ -24,6 +28,7 @@ def linearisation_figure(
     n_unstable: Integer[np.ndarray, " point"],
     coupling: Coupling,
     point: int | None,
+    components: "int | Sequence[int] | None" = None,
 ) -> go.Figure:
     """The figure of a `Linearisation`; see its `figure`."""
     from plotly.subplots import make_subplots
@@ -31,29 +36,44 @@ def linearisation_figure(
     n = len(eigenvalues)
     if point is not None and not -n <= point < n:
         raise ValueError(f"there is no point {point}: the result has {n}, counted from 0")
+    modes = None if components is None else chosen_rows(components, coupling.input_alignment.shape[1], "components")
     shown = np.arange(n) if point is None else np.arange(n)[[point]]
     chosen = _representative(n_unstable) if point is None else int(shown[0])
-    n_columns = coupling.input_alignment.shape[2] + coupling.readout_alignment.shape[2]
-    aligned = n_columns > 0 and n > 0
+    aligned = n > 0 and _largest_alignment(coupling, chosen) >= LEAST_ALIGNMENT
+    values = eigenvalues[shown].ravel()
+    timed = bool((np.isfinite(values) & (np.abs(time_constants(values)) >= FASTEST)).any())
     of_all = f"{len(shown)} point{'' if len(shown) == 1 else 's'}" if point is None else f"point {chosen}"
-    titles = ["Eigenvalues", "Time constants"]
+    # A panel that would be empty is left out, and the title says why.
+    titles = ["Eigenvalues"] + ["Time constants"] * timed
+    layout: dict[str, Any] = {"rows": 1, "cols": 1 + (aligned or timed), "horizontal_spacing": 0.2}
     if aligned:
         titles.insert(1, f"Alignment of modes by λ, point {chosen}")
-        layout: dict[str, Any] = {"rows": 2, "cols": 2, "specs": [[{}, {"rowspan": 2}], [{}, None]]}
+    if aligned and timed:
+        layout = {"rows": 2, "cols": 2, "specs": [[{}, {"rowspan": 2}], [{}, None]]}
         layout |= {"column_widths": [0.44, 0.56], "horizontal_spacing": 0.24, "vertical_spacing": 0.24}
-    else:
-        layout = {"rows": 1, "cols": 2, "horizontal_spacing": 0.16}
+    said = [] if timed or not n else ["no mode lasts: all time constants are below a tenth of a step"]
+    n_columns = coupling.input_alignment.shape[2] + coupling.readout_alignment.shape[2]
+    if n and n_columns and not aligned:
+        said.append(f"no mode is aligned with an input or output: |cos| below {LEAST_ALIGNMENT:g}")
     figure = make_subplots(**layout, subplot_titles=titles)
-    figure.update_layout(template=TEMPLATE, title={"text": f"Linear dynamics at {of_all}"})
+    figure.update_layout(template=TEMPLATE, title={"text": "<br>".join([f"Linear dynamics at {of_all}", *said])})
     figure.update_annotations(font={"size": 14})
     below: dict[str, Any] = {"row": 2, "col": 1} if aligned else {"row": 1, "col": 2}
-    _spectrum(figure, eigenvalues[shown].ravel(), {"row": 1, "col": 1})
-    _time_constants(figure, eigenvalues[shown].ravel(), below)
+    _spectrum(figure, values, {"row": 1, "col": 1})
+    if timed:
+        _time_constants(figure, values, below)
     if aligned:
-        _alignment(figure, eigenvalues[chosen], coupling, chosen)
+        _alignment(figure, eigenvalues[chosen], coupling, chosen, modes)
     legend = {"orientation": "h", "x": 0, "y": -0.14, "yanchor": "top", "itemsizing": "constant"}
-    figure.update_layout(legend=legend, margin={"t": 85, "b": 85}, height=600)
+    figure.update_layout(legend=legend, margin={"t": 85 + 22 * len(said), "b": 85}, height=600)
+    if said and not timed and not aligned:
+        mark_as_saying_little(figure, f"Linear dynamics at {of_all}: {'; '.join(said)}.")
     return figure
+
+
+def _largest_alignment(coupling: Coupling, point: int) -> float:
+    tables = (coupling.input_alignment[point], coupling.readout_alignment[point])
+    return max(float(np.nanmax(table, initial=0.0)) for table in tables)
 
 
 def _representative(n_unstable: np.ndarray) -> int:
@@ -134,19 +154,27 @@ def _markers(
         )
 
 
-def _alignment(figure: go.Figure, values: np.ndarray, coupling: Coupling, point: int) -> None:
+def _alignment(
+    figure: go.Figure, values: np.ndarray, coupling: Coupling, point: int, chosen: np.ndarray | None
+) -> None:
     """Rows are modes, columns inputs (through left vectors) and outputs (through right vectors)."""
     # Of a conjugate pair the first: moduli are the same for both.
-    modes = [i for i in range(coupling.input_alignment.shape[1]) if not values[i].imag < 0][:MOST_MODES]
+    known = range(coupling.input_alignment.shape[1])
+    modes = [i for i in known if not values[i].imag < 0][:MOST_MODES] if chosen is None else chosen.tolist()
     n_inputs, n_outputs = coupling.input_alignment.shape[2], coupling.readout_alignment.shape[2]
     table = np.concatenate([coupling.input_alignment[point], coupling.readout_alignment[point]], -1)[modes]
     columns = [f"u{_sub(i + 1)}" for i in range(n_inputs)] + [f"y{_sub(i + 1)}" for i in range(n_outputs)]
+    n_columns = len(columns)
+    if n_columns > MOST_COLUMNS:  # those with which any mode is aligned most
+        kept = np.sort(np.argsort(-np.nanmax(table, axis=0), kind="stable")[:KEPT_COLUMNS])
+        table, columns = table[:, kept], [columns[i] for i in kept]
+        n_inputs, n_outputs = int((kept < n_inputs).sum()), int((kept >= n_inputs).sum())
     edges = np.arange(len(columns) + 1.0)
     if n_inputs and n_outputs:  # a narrow empty column between the two
         table, columns = np.insert(table, n_inputs, np.nan, axis=1), [*columns[:n_inputs], "", *columns[n_inputs:]]
         edges = np.append(edges[: n_inputs + 1], edges[n_inputs:] + 0.03 * len(columns))
     where: dict[str, Any] = {"row": 1, "col": 2}
-    few = len(columns) <= 11
+    few = len([column for column in columns if column]) <= 11
     figure.add_heatmap(
         z=table,
         x=edges,
@@ -165,11 +193,10 @@ def _alignment(figure: go.Figure, values: np.ndarray, coupling: Coupling, point:
         **where,
     )
     named = [i for i, column in enumerate(columns) if column]
-    if len(columns) > MOST_COLUMNS:
-        named = [i for i in named if i in (0, n_inputs + 1)]
     sides = ["inputs (left vectors)"] * (n_inputs > 0) + ["outputs (right vectors)"] * (n_outputs > 0)
+    most = f"<br>the {len(named)} most aligned of {n_columns}" if len(named) < n_columns else ""
     figure.update_xaxes(
-        title={"text": "  |  ".join(sides), "font": {"size": 14}},
+        title={"text": "  |  ".join(sides) + most, "font": {"size": 14}},
         tickmode="array",
         tickvals=[(edges[i] + edges[i + 1]) / 2 for i in named],
         ticktext=[columns[i] for i in named],

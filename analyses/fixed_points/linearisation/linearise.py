@@ -46,6 +46,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     uses={"fixed_points": Uses("fixed_points", unless=("points",))},
     wide=True,
     cost=Cost("light", "points x units^3", _cost),
+    marks="point",
 )
 def linearise(
     subject: Subject,

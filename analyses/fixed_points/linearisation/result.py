@@ -8,6 +8,8 @@ from jaxtyping import Bool, Complex, Float, Integer
 
 from rnnscope.analyses.fixed_points.linearisation.parts import Coupling, Eigenvectors, Growth
 from rnnscope.analyses.fixed_points.search.stability import frequencies, time_constants
+from rnnscope.drawing_options import Rows
+from rnnscope.question import Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -99,16 +101,19 @@ class Linearisation(Result):
             parts.append(f"the Jacobian is not finite at {(~finite).sum()}")
         return "; ".join([*parts, f"largest q {self.q.max():.1g}"])
 
-    def figure(self, point: int | None = None) -> "go.Figure":
+    @checked
+    def figure(self, *, point: Whole | None = None, components: Rows | None = None) -> "go.Figure":
         """Spectrum, time constants, and the alignment of the leading modes with inputs and readout.
 
         Args:
             point: a row of `points` to show alone. If None, spectrum and time constants are of all points, and the
                 alignment of the first with the median number of unstable directions.
+            components: modes whose alignment is drawn, counted from 0 by their modulus; None for the first eight, of a
+                pair one.
 
         Raises:
-            ValueError: there is no such point.
+            ValueError: there is no such point or mode.
         """
         from rnnscope.analyses.fixed_points.linearisation.figure import linearisation_figure
 
-        return linearisation_figure(self.eigenvalues, self.n_unstable, self.coupling, point)
+        return linearisation_figure(self.eigenvalues, self.n_unstable, self.coupling, point, components)

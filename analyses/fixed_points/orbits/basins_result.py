@@ -174,13 +174,16 @@ def _figure(found: Basins) -> "go.Figure":
     """Attractors by fraction, largest first, and what did not settle; the starts in the colours of the bars."""
     from plotly.subplots import make_subplots
 
-    from rnnscope.figures import NEUTRAL, TEMPLATE
+    from rnnscope.figures import NEUTRAL, TEMPLATE, mark_as_saying_little
+    from rnnscope.figures.palette import ink_on, series_look
+    from rnnscope.figures.points import apart
 
     drawn, ends = found.starts, found.ends
     order = np.argsort(-found.count, kind="stable")
     shown, rest = order[:MOST_BARS], order[MOST_BARS:]
+    looks = [series_look(rank) for rank in range(len(shown))]
     bars = [
-        (_name(found, i), found.fraction[i], found.low[i], found.high[i], _colour(rank), drawn.attractor == i)
+        (_name(found, i), found.fraction[i], found.low[i], found.high[i], looks[rank].colour, drawn.attractor == i)
         for rank, i in enumerate(shown.tolist())
     ]
     if len(rest):
@@ -226,19 +229,25 @@ def _figure(found: Basins) -> "go.Figure":
         titles = [title.replace(" (", " of the attractors (") for title in titles]
     starts, attractors = places[: len(drawn)], places[len(drawn) :]
     some = np.arange(len(starts)) < MOST_STARTS  # starts come in no order
-    for name, colour, chosen in zip(names, colours, members, strict=True):
+    symbols = [look.symbol for look in looks] + ["circle"] * (len(names) - len(shown))
+    for name, colour, symbol, chosen in zip(names, colours, symbols, members, strict=True):
         x, y = starts[chosen & some].T
-        marker = {"color": colour, "size": 4, "opacity": 0.6}
+        marker = {"color": colour, "symbol": symbol, "size": 4, "opacity": 0.6}
         figure.add_scatter(
             x=x, y=y, mode="markers", marker=marker, name=name, hoverinfo="name", showlegend=False, row=1, col=2
         )
-    border = {"width": 1.5, "color": "white"}
+    border = {"width": 1.5, "color": "#222222"}
+    numbers = [str(found.listed[i]) if found.listed[i] >= 0 and found.period[i] == 1 else "" for i in shown]
+    written = apart(attractors[shown])
+    inks = [ink_on(look.colour) if not look.symbol.endswith("-open") else "#222222" for look in looks]
     figure.add_scatter(
         x=attractors[shown, 0],
         y=attractors[shown, 1],
-        mode="markers",
-        marker={"color": colours[: len(shown)], "size": 12, "line": border, "symbol": _symbols(found, shown)},
-        text=names[: len(shown)],
+        mode="markers+text",
+        marker={"color": colours[: len(shown)], "size": 17, "line": border, "symbol": _symbols(found, shown)},
+        text=[number if fits else "" for number, fits in zip(numbers, written, strict=True)],
+        textfont={"size": 11, "color": inks},
+        hovertext=names[: len(shown)],
         hoverinfo="text",
         showlegend=False,
         row=1,
@@ -246,6 +255,9 @@ def _figure(found: Basins) -> "go.Figure":
     )
     figure.update_xaxes(title_text=titles[0], row=1, col=2)
     figure.update_yaxes(title_text=titles[1], row=1, col=2)
+    if len(names) == 1:
+        low, high = (_percent(float(value) / 100) for value in (low[0], high[0]))
+        mark_as_saying_little(figure, f"All {len(drawn)} starts: {names[0]} (95 %: {low} to {high}).")
     return figure
 
 
@@ -254,12 +266,6 @@ def _name(found: Basins, i: int) -> str:
         return f"cycle {i - int((found.period == 1).sum())}, period {found.period[i]}"
     kind = "saddle" if found.n_unstable[i] else "point"
     return f"{kind} {found.listed[i]}" if found.listed[i] >= 0 else f"new {kind} {int(found.missed[:i].sum())}"
-
-
-def _colour(rank: int) -> str:
-    from rnnscope.figures import COLOURS, NEUTRAL
-
-    return COLOURS[rank] if rank < len(COLOURS) else NEUTRAL
 
 
 def _symbols(found: Basins, rows: np.ndarray) -> list[str]:

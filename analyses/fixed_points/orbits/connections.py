@@ -34,6 +34,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     uses={"fixed_points": Uses("fixed_points")},
     quick={"n_steps": 256, "n_angles": 2, "n_samples": 16},
     cost=Cost("light", "unstable directions of the fixed points x steps until they settle", _cost),
+    marks="point",
 )
 def connect_fixed_points(
     subject: Subject,

@@ -3,36 +3,11 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from rnnscope.figures import COLOURS, NEUTRAL, STABLE
-
-# Symbols of points with unstable directions, at a kink, and of branches that are moving or diverged. In three
-# dimensions these are glyphs of a font, which often lacks others.
-SYMBOLS = {
-    2: ("diamond", "square", "x", "triangle-up", "star"),
-    3: ("diamond", "square", "circle-open", "diamond-open", "square-open"),
-}
-KINK, ON_THE_MOVE, GONE = {2: "cross", 3: "square"}, "square-open", {2: "x-thin-open", 3: "diamond-open"}
+# Of branches that are moving or diverged. In three dimensions these are glyphs of a font, which often lacks others.
+ON_THE_MOVE, GONE = "square-open", {2: "x-thin-open", 3: "diamond-open"}
 SIZE = {2: 12, 3: 6}
 WIDTH = {2: 1.6, 3: 3.5}
 MOST_ARROWS = 300  # of each colour
-
-
-def classes_of(n_unstable: np.ndarray, dimension: int) -> list[tuple[str, np.ndarray, str, str]]:
-    """(label, members, colour, symbol): stable points, then by unstable directions, with the colours that their
-    eigenvalues have."""
-    symbols = SYMBOLS[dimension]
-    classes: list[tuple[str, np.ndarray, str, str]] = []
-    if (n_unstable == 0).any():
-        classes.append(("stable", n_unstable == 0, STABLE, "circle"))
-    groups = [g for g in np.array_split(np.unique(n_unstable[n_unstable > 0]), len(symbols)) if len(g)]
-    for i, group in enumerate(groups):
-        name = f"{group[0]}" if len(group) == 1 else f"{group[0]}–{group[-1]}"
-        label = f"{name} unstable direction{'' if name == '1' else 's'}"
-        members = (n_unstable >= group[0]) & (n_unstable <= group[-1])
-        classes.append((label, members, COLOURS[i + 1], symbols[i]))
-    if (n_unstable < 0).any():
-        classes.append(("at a kink of the map", n_unstable < 0, NEUTRAL, KINK[dimension]))
-    return classes
 
 
 def add_arrows(figure: go.Figure, paths: np.ndarray, colour: str, extent: float) -> None:

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.fixed_points.orbits.connections_parts import BranchTrust, Departure, EndCycles, Way
 from rnnscope.analyses.fixed_points.orbits.planes import plane_of
 from rnnscope.analyses.fixed_points.orbits.settling import AT_POINT, DIVERGED, ENDS, MOVING, ON_CYCLE
+from rnnscope.drawing_options import Dims, Rows, chosen_rows
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -142,16 +144,26 @@ class Connections(Result):
             parts.append(f"nonlinear share at the start up to {self.trust.linearity_error.max():.0e}")
         return "; ".join([*parts, *left_out])
 
-    def figure(self) -> "go.Figure":
-        """The graph in the first principal components of points and branches, each branch along its own way."""
-        return _figure(self)
+    @checked
+    def figure(self, *, dims: Dims | None = None, points: Rows | None = None) -> "go.Figure":
+        """The graph in the first principal components of points and branches, each branch along its own way, each point
+        under its row in the list of fixed points.
+
+        Args:
+            dims: two axes or three; None for three where a plane is not enough.
+            points: rows of `points` whose branches are drawn; None for all.
+
+        Raises:
+            ValueError: there is no such point, or no third axis.
+        """
+        return _figure(self, dims, chosen_rows(points, len(self.points), "points"))
 
 
 def _plural(n: int, noun: str, ending: str = "s") -> str:
     return f"{n} {noun}{'' if n == 1 else ending}"
 
 
-def _figure(found: Connections) -> "go.Figure":
+def _figure(found: Connections, dims: int | None, sources: np.ndarray) -> "go.Figure":
     """Points by their unstable directions, and every branch along its own way in the colour of its saddle."""
     import plotly.graph_objects as go
 
@@ -162,14 +174,22 @@ def _figure(found: Connections) -> "go.Figure":
         SIZE,
         WIDTH,
         add_arrows,
-        classes_of,
         frame,
     )
-    from rnnscope.figures import NEUTRAL, new_figure
+    from rnnscope.figures import NEUTRAL, new_figure, sentence_figure
+    from rnnscope.figures.points import add_points, point_classes
+
+    if not len(found):
+        n_points = len(found.points)
+        those = "1 fixed point, which is" if n_points == 1 else f"{n_points} fixed points, which are"
+        what = f"Of {those} not unstable, no branch leads away." if n_points else "There are no fixed points."
+        if not found.smooth.all():
+            what = "No point has an unstable direction that could be followed: at a kink of the map there is none."
+        return sentence_figure("Connections", what)
 
     way, states = found.way, found.cycles.states
     n, m, shape = len(found.points), len(states), way.path.shape
-    places, titles = plane_of(np.concatenate([found.points, states, way.path.reshape(-1, shape[2])]))
+    places, titles = plane_of(np.concatenate([found.points, states, way.path.reshape(-1, shape[2])]), dims=dims)
     points, cycles, paths = places[:n], places[n : n + m], places[n + m :].reshape(*shape[:2], places.shape[1])
     dimension = places.shape[1]
     size, width = SIZE[dimension], WIDTH[dimension]
@@ -184,12 +204,12 @@ def _figure(found: Connections) -> "go.Figure":
         figure.add_trace(kind(**dict(zip("xyz", where.T, strict=False)), **options))
 
     gap = np.full((1, dimension), np.nan)
-    border = {"width": 3 - dimension, "color": "white"}
-    classes = classes_of(np.where(found.smooth, found.n_unstable, -1), dimension)
+    classes = point_classes(found.n_unstable, found.points.shape[1], found.smooth)
     extent = float(np.ptp(places, axis=0).max()) if len(places) else 0.0
     certain = found.trust.agreed & found.trust.followed
-    for _, members, colour, _ in classes:
-        edges = np.flatnonzero(members[found.source])
+    wanted = np.isin(found.source, sources)
+    for _, members, (colour, _, _) in classes:
+        edges = np.flatnonzero(members[found.source] & wanted)
         for sure, dash in ((True, "solid"), (False, "dash")):
             some = edges[certain[edges] == sure]
             if len(some):
@@ -203,17 +223,11 @@ def _figure(found: Connections) -> "go.Figure":
                     showlegend=False,
                 )
         add_arrows(figure, paths[edges[:MOST_ARROWS]], colour, extent)
-    for label, members, colour, symbol in classes:
-        new = int(found.discovered[members].sum())
-        add(
-            points[members],
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": size, "line": border},
-            opacity=1.0,
-            text=[f"point {i}" for i in np.flatnonzero(members)],
-            hoverinfo="text",
-            name=f"{label} ({members.sum()}{f', {new} not in the list' if new else ''})",
-        )
+    new = np.cumsum(found.discovered) - 1
+    names = [f"new {new[i]}" if found.discovered[i] else str(found.listed[i]) for i in range(n)]
+    unlisted = [int(found.discovered[each.members].sum()) for each in classes]
+    notes = [f"{count} not in the list" if count else "" for count in unlisted]
+    add_points(figure, points, classes, names, notes=notes)
     periods = np.bincount(found.cycles.cycle)
     for period in np.unique(periods).tolist():
         orbits = [cycles[found.cycles.cycle == cycle] for cycle in np.flatnonzero(periods == period)]
@@ -232,9 +246,6 @@ def _figure(found: Connections) -> "go.Figure":
     if not certain.all():
         line = {"color": NEUTRAL, "width": width, "dash": "dash"}
         add(gap, mode="lines", line=line, name=f"not certain ({int((~certain).sum())})")
-    if not len(found):
-        text = "<b>no fixed point is unstable</b>" if n else "<b>no fixed points</b>"
-        figure.add_annotation(x=0.5, y=0.9, xref="paper", yref="paper", text=text, showarrow=False)
     frame(figure, titles, places)
     return figure
 

@@ -28,7 +28,7 @@ from rnnscope.maps import CompleteMap, keeps_domain
 from rnnscope.numerics import linalg
 from rnnscope.numerics.pieces import joined
 from rnnscope.question import Axes, Count, InputRows, InputVector, Level, Positive, Seed, StateRows, Whole
-from rnnscope.registry import analysis
+from rnnscope.registry import Drawing, analysis
 from rnnscope.subjects.starts import checked_starts, in_domain, starts_near
 from rnnscope.subjects.subject import Subject
 
@@ -49,6 +49,8 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     group=FIXED_POINTS,
     quick={"n_starts": 16},
     cost=Cost("light", "starts x inputs x (units^2 x steps of a start + units^3)", _cost),
+    drawings=(Drawing("places", "Fixed points in state space", FixedPoints.places_figure, "point"),),
+    marks="point",
 )
 def find_fixed_points(
     subject: Subject,

@@ -1,6 +1,7 @@
 """The fixed points of a map: where they are, what happens close to them, and how far they can be trusted."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,6 +14,8 @@ from rnnscope.analyses.fixed_points.search.stability import MARGINAL, frequencie
 from rnnscope.analyses.fixed_points.trust.certificates import Certificates
 from rnnscope.analyses.fixed_points.trust.coverage import Coverage, coverage
 from rnnscope.analyses.fixed_points.trust.unseen import Unseen
+from rnnscope.drawing_options import Dims, Rows, chosen_rows
+from rnnscope.question import Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -151,11 +154,52 @@ class FixedPoints(Result):
         ]
         return "; ".join(part for part in parts if part)
 
-    def figure(self) -> "go.Figure":
-        """The eigenvalues of all fixed points in the complex plane, with the unit circle."""
+    @checked
+    def figure(self, *, input: Whole | None = None, points: Rows | None = None) -> "go.Figure":
+        """The eigenvalues of all fixed points in the complex plane, with the unit circle.
+
+        Args:
+            input: a row of `held_inputs`, for the points at that input alone.
+            points: rows of `points`, for these alone.
+
+        Raises:
+            ValueError: there is no such input or point.
+        """
         from rnnscope.analyses.fixed_points.search.spectrum_figure import spectrum_figure
 
-        return spectrum_figure(self.eigenvalues, self.n_unstable, self.smooth, self.marginal, self.starts)
+        rows = self._chosen(input, points)
+        return spectrum_figure(
+            self.eigenvalues[rows], self.n_unstable[rows], self.smooth[rows], self.marginal[rows], self.starts, rows
+        )
+
+    @checked
+    def places_figure(
+        self, *, dims: Dims | None = None, input: Whole | None = None, points: Rows | None = None
+    ) -> "go.Figure":
+        """The fixed points on their own principal axes, under their numbers, by what they do to states nearby.
+
+        Args:
+            dims: two axes or three; None for three where a plane is not enough.
+            input: a row of `held_inputs`, for the points at that input alone.
+            points: rows of `points`, for these alone.
+
+        Raises:
+            NotApplicable: there are fewer than two points: these have no place among each other.
+            ValueError: there is no such input or point, or no third axis.
+        """
+        from rnnscope.analyses.fixed_points.search.places_figure import places_figure
+
+        rows = self._chosen(input, points)
+        return places_figure(
+            self.points[rows], self.n_unstable[rows], self.smooth[rows], self.marginal[rows], rows, dims
+        )
+
+    def _chosen(self, input: int | None, points: "int | Sequence[int] | None") -> Integer[np.ndarray, " chosen"]:
+        rows = chosen_rows(points, len(self), "points")
+        if input is None:
+            return rows
+        chosen_rows(input, len(self.held_inputs), "input")
+        return rows[self.point_input[rows] == input]
 
 
 def _kinds(n_unstable: np.ndarray) -> list[str]:

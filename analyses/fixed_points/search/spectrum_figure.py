@@ -6,7 +6,8 @@ from jaxtyping import Bool, Complex, Integer
 
 from rnnscope.analyses.fixed_points.search.parts import Starts
 from rnnscope.analyses.fixed_points.search.root_search import FAILED, SLOW
-from rnnscope.figures import COLOURS, NEUTRAL, STABLE, new_figure
+from rnnscope.figures import NEUTRAL, mark_as_saying_little, new_figure
+from rnnscope.figures.points import point_classes
 
 
 def spectrum_figure(
@@ -15,6 +16,7 @@ def spectrum_figure(
     smooth: Bool[np.ndarray, " point"],
     marginal: Bool[np.ndarray, " point"],
     starts: Starts,
+    numbers: Integer[np.ndarray, " point"],
 ) -> go.Figure:
     """Every eigenvalue of every point, by the point's unstable directions; without a point, how the starts ended."""
     n = len(eigenvalues)
@@ -26,26 +28,16 @@ def spectrum_figure(
     )
     # WebGL only where SVG would be slow: a page can hold few WebGL figures.
     many = eigenvalues.size > 5000
-    symbols = ("circle", "diamond", "square", "x", "triangle-up", "star")
-    index = 0
-    decided = smooth & ~marginal
-    classes = _classes(np.where(decided, n_unstable, -1), len(symbols) - 1)
-    if (smooth & marginal).any():
-        classes.append(("marginal", smooth & marginal))
-    if not smooth.all():
-        classes.append(("at a kink of the map", ~smooth))
-    for label, members in classes:
+    for label, members, look in point_classes(n_unstable, eigenvalues.shape[1], smooth, marginal):
         values = eigenvalues[members]
-        which = np.broadcast_to(np.nonzero(members)[0][:, None], values.shape).ravel()
-        stable = label == "stable"
-        kink = label in ("at a kink of the map", "marginal")
-        index += not stable and not kink
+        which = np.broadcast_to(numbers[members][:, None], values.shape).ravel()
+        open_ = look.symbol.endswith("-open")
         style = {
-            "color": STABLE if stable else NEUTRAL if kink else COLOURS[index],
-            "symbol": "circle" if stable else "cross" if kink else symbols[index],
+            "color": look.colour,
+            "symbol": look.symbol,
             "size": 4 if many else 7,
             "opacity": 0.5 if many else 0.8,
-            "line": {"width": 0 if many else 0.5, "color": "white"},
+            "line": {"width": 0 if many else 1.2 if open_ else 0.5, "color": look.colour if open_ else "white"},
         }
         figure.add_trace(
             {
@@ -65,22 +57,16 @@ def spectrum_figure(
     figure.update_xaxes(range=[left, right], constrain="domain")
     figure.update_yaxes(range=[-reach, reach], scaleanchor="x", constrain="domain")
     figure.update_layout(legend={"itemsizing": "constant", "traceorder": "normal"})
+    if n == 1 and eigenvalues.size and np.ptp(np.abs(eigenvalues)) < 1e-9 and np.isfinite(eigenvalues).all():
+        size = float(np.abs(eigenvalues[0, 0]))
+        mark_as_saying_little(
+            figure, f"One fixed point; its {eigenvalues.size} eigenvalues have the modulus {size:.3g}."
+        )
     if not n:
+        mark_as_saying_little(figure, f"No fixed point found from {len(starts)} starts.")
         text = (
             f"<b>no fixed point found</b><br>{len(starts)} starts: {starts.count(SLOW)} ended slow, "
             f"{starts.count(FAILED)} failed<br>smallest q {starts.q.min():.1g}, wanted below {starts.tolerance:.1g}"
         )
         figure.add_annotation(x=0, y=0, text=text, showarrow=False, bgcolor="rgba(255,255,255,0.85)")
     return figure
-
-
-def _classes(n_unstable: np.ndarray, most: int) -> list[tuple[str, np.ndarray]]:
-    """(label, members) by unstable directions: stable first, then one class a number, or ranges if they are many."""
-    classes = [("stable", n_unstable == 0)] if (n_unstable == 0).any() else []
-    for group in np.array_split(np.unique(n_unstable[n_unstable > 0]), most):
-        if len(group):
-            one = group[0] == group[-1]
-            name = f"{group[0]}" if one else f"{group[0]}–{group[-1]}"
-            label = f"{name} unstable direction{'' if one and group[0] == 1 else 's'}"
-            classes.append((label, (n_unstable >= group[0]) & (n_unstable <= group[-1])))
-    return classes

@@ -189,9 +189,12 @@ def test_a_large_machine_is_drawn_in_part_and_says_so():
     ring = Machine(np.stack([(np.arange(n) + 1) % n, np.arange(n)], 1), (np.arange(n) == 0).astype(int)[:, None])
     found = extract_automaton(compiled(ring), alphabet=np.eye(2), length=100, n_test_words=50)
     assert found.n_states == n
-    figure = found.figure()
+    figure = found.figure(fold=False)
     assert len(figure.layout.shapes) == 40
     assert "the 40 most visited" in figure.layout.title.text
+    folded = found.figure()
+    assert 1 < len(folded.layout.shapes) <= 12
+    assert folded.layout.title.text.replace("<br>", " ").startswith(f"60 states in {len(folded.layout.shapes)} groups")
 
 
 def test_what_cannot_be_extracted_says_what_to_supply():

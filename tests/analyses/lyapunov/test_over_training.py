@@ -91,7 +91,12 @@ def test_some_of_many_checkpoints(tmp_path):
     back = from_xarray(LyapunovOverTraining, to_xarray(found))
     assert back.summary() == found.summary()
     figure = found.figure()
-    assert [trace.name for trace in figure.data if trace.name] == ["λ<sub>1</sub>", "λ<sub>2</sub>"]
+    assert [trace.name for trace in figure.data if trace.name] == [
+        "λ<sub>1</sub>", "λ<sub>2</sub>", "bars: ± 2 standard errors"
+    ]  # fmt: skip
+    assert next(trace.name for trace in found.figure(components=1).data if trace.name) == "λ<sub>2</sub>"
+    with pytest.raises(ValueError, match="components has no row 2"):
+        found.figure(components=[2])
 
 
 def test_what_it_cannot_look_at(tmp_path):

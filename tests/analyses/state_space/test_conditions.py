@@ -43,7 +43,9 @@ def test_it_survives_saving_and_draws_every_condition(tmp_path):
     assert again.summary() == found.summary()
     assert again.conditions.levels == (("0", "1", "2"), ("False", "True"))
     figure = again.figure()
-    assert len([trace for trace in figure.data if trace.xaxis == "x2"]) == 6
+    lines = [t for t in figure.data if t.xaxis == "x2" and t.mode == "lines" and t.legendgroup and t.x[0] is not None]
+    assert len([t for t in lines if t.fill is None]) == 6
+    assert len([t for t in lines if t.fill == "toself"]) == 6, "a band of errors for each"
     assert [t.name for t in figure.data if t.showlegend] == list(found.conditions.titles)
     many = condition_trajectories(SUMS, inputs=inputs, labels="trial").figure()
     assert [t.name for t in many.data if t.showlegend] == [f"trial {k}" for k in (0, 11, 23, 35, 47, 59)]

@@ -43,14 +43,13 @@ def test_coordinates_and_fixed_points_are_projections():
     assert found.project(inputs) == pytest.approx(found.trajectories)
     assert found.points.coordinates == pytest.approx(found.trajectories[0, :4])
     names = [trace.name for trace in found.figure().data]
-    assert "stable (2)" in names
-    assert "unstable (2)" in names
+    assert {"stable (2)", "1 unstable direction (1)", "2 unstable directions (1)"} <= set(names)
 
 
 def test_fixed_points_far_away_are_named_but_do_not_squeeze_the_trajectories():
     far = KnownPoints(points=np.array([[1e6] * 5, [3.0] * 5]), n_unstable=np.array([0, 0]))
     figure = project_states(SHOW, inputs=gaussian([3.0, 2.0, 1.0, 1.0, 1.0]), fixed_points=far).figure()
-    [markers] = [trace for trace in figure.data if trace.name.startswith("stable")]
+    [markers] = [trace for trace in figure.data if trace.name and trace.name.startswith("stable")]
     assert markers.name == "stable (2, 1 out of view)"
     assert len(markers.x) == 1
 
@@ -72,7 +71,7 @@ def test_task_trials_have_padding_and_labels(tmp_path):
     last = trials.targets[np.arange(60), trials.info["length"] - 1, 0]
     assert np.array_equal(found.trials.label, last)
     assert found.trials.label_name == "target at the end"
-    lines = [trace for trace in found.figure().data if trace.mode == "lines"]
+    lines = [trace for trace in found.figure().data if trace.type != "cone" and trace.mode == "lines"]
     assert [trace.name for trace in lines] == ["0", "1"]
     assert sum(int(np.isnan(trace.x).sum()) for trace in lines) <= 40  # one gap a trial
     result_files.save_result(found, tmp_path / "s.zarr")
@@ -84,7 +83,42 @@ def test_many_labels_get_a_scale_in_place_of_a_legend():
     many = replace(found, trials=replace(found.trials, label=np.arange(100), label_name="delay"))
     figure = many.figure()
     assert not any(trace.showlegend for trace in figure.data)
-    assert figure.data[-1].marker.showscale
+    assert any(trace.marker.showscale for trace in figure.data if trace.type != "cone")
+
+
+def test_options_choose_trials_axes_and_colours():
+    inputs = gaussian([3.0, 2.0, 1.0, 1.0, 1.0])
+    points = KnownPoints(points=inputs[0, :4], n_unstable=np.array([0, 1, 0, 5]))
+    found = project_states(SHOW, inputs=inputs, fixed_points=points)
+    flat = found.figure(dims=2, trials=[1, 0])
+    assert {trace.type for trace in flat.data} == {"scatter"}
+    [line] = [trace for trace in flat.data if trace.type != "cone" and trace.mode == "lines"]
+    drawn = np.stack([line.x, line.y], 1)
+    np.testing.assert_allclose(drawn[~np.isnan(drawn[:, 0])], found.trajectories[[1, 0], :, :2].reshape(-1, 2))
+    other = found.figure(components=[2, 1], trials=0)
+    assert other.layout.xaxis.title.text.startswith("PC3 (")
+    assert other.layout.yaxis.title.text.startswith("PC2 (")
+    [steps] = [trace for trace in found.figure(colour="time", dims=2).data if trace.name == "steps"]
+    assert steps.marker.color[0] == 0
+    assert max(steps.marker.color) == inputs.shape[1] - 1
+    # Each step in the look of the point that is nearest: the first four states are the points themselves.
+    near = found.figure(colour="point", trials=0, dims=2)
+    for point in range(4):
+        [trace] = [trace for trace in near.data if trace.name == f"point {point}"]
+        place = found.points.coordinates[point, :2]
+        assert np.isclose(np.stack([trace.x, trace.y], 1), place).all(1).any()
+    [repelling] = [trace for trace in near.data if trace.name == "repelling (1)"]
+    assert list(repelling.customdata) == ["3"]
+    for wrong, message in (
+        ({"trials": 10**6}, "trials has no row 1000000"),
+        ({"components": [0]}, "components must name two or three"),
+        ({"dims": 3, "components": [0, 1]}, "components must name 3"),
+        ({"colour": "mood"}, "colour must be"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            found.figure(**wrong)
+    with pytest.raises(ValueError, match="needs fixed points"):
+        project_states(SHOW, inputs=inputs).figure(colour="point")
 
 
 def test_a_state_that_never_moves():
@@ -127,7 +161,7 @@ def test_a_fixed_point_at_a_kink_is_not_drawn_as_stable():
     space = project_states(network, inputs=inputs, fixed_points=origin)
     assert space.points.n_unstable.tolist() == [-1] * len(origin)
     names = [trace.name for trace in space.figure().data]
-    assert f"at a kink ({len(origin)})" in names
+    assert f"at a kink of the map ({len(origin)})" in names
     assert not any(name and name.startswith("stable") for name in names)
 
 

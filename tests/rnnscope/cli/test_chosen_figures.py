@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from rnnscope.cli.figures import figures_of
+from rnnscope.cli.figures import drawing_options, figures_of
 from rnnscope.figures import check_size, export, new_figure, write_figures
 
 
@@ -14,7 +14,9 @@ def test_a_size_that_cannot_be_drawn_is_refused_before_anything_is_read(run_cli,
     code, _, err = run_cli("figures", "nowhere", option, size, "--out", tmp_path / "f", "--format", "html")
     assert (code, err.count("\n")) == (2, 1), err
     name = option.removeprefix("--")
-    assert err.startswith(f"rnnscope: {name} is in CSS pixels and must be from 200 to 8000, got {size}: ")
+    assert err.startswith(f"rnnscope: {name} ")
+    assert str(size) in err
+    assert ("greater than 0" if size <= 0 else "200 to 8000") in err
     assert not (tmp_path / "f").exists()
 
 
@@ -71,3 +73,46 @@ def test_a_figure_is_there_whole_or_not_at_all(tmp_path, monkeypatch, format):
 
 def test_a_format_named_twice_is_drawn_once(tmp_path):
     assert write_figures({"a": new_figure("one")}, tmp_path, ["html", "html"]) == [tmp_path / "a.html"]
+
+
+def test_options_go_to_every_chosen_figure_that_has_them():
+    found = drawing_options({"dims": 2}, {"state_space", "connections", "lyapunov"})
+    assert found == {"state_space": {"dims": 2}, "connections": {"dims": 2}}
+    assert drawing_options({"colour": "time"}) == {"state_space": {"colour": "time"}}, "finite_time has other colours"
+    with pytest.raises(ValueError, match=r"none of lyapunov has this option; known: components"):
+        drawing_options({"dims": 2}, {"lyapunov"})
+    with pytest.raises(ValueError, match=r"no figure has this option; did you mean trials\?"):
+        drawing_options({"trails": 2})
+    with pytest.raises(ValueError, match=r"--set dims: .*dims must be 2 or 3"):
+        drawing_options({"dims": 4}, {"state_space"})
+
+
+def test_set_reaches_the_figure_which_names_its_run(run_cli, train, tmp_path):
+    run = train(tmp_path)
+    assert run_cli("analyze", run.path, "--only", "state_space")[0] == 0
+    options = {"state_space": {"dims": 2, "trials": (0,)}}
+    figure = figures_of(run, {"state_space"}, options)[0]["state_space"]
+    assert {trace.type for trace in figure.data} == {"scatter"}
+    assert figure.layout.title.text.startswith("run: State space, 1 of")
+    assert figure.layout.meta["run"] == "run"
+    command = ("figures", run.path, "--only", "state_space", "--format", "html", "--out")
+    code, _, err = run_cli(*command, tmp_path / "a", "--set", "dims=2", "--set", "trials=[0]")
+    assert code == 0, err
+    page = (tmp_path / "a" / "run-state_space.html").read_text()
+    assert "run: State space, 1 of" in page
+    assert '"type":"scatter3d"' not in page.rpartition("Plotly.newPlot")[2]
+    config = tmp_path / "s.toml"
+    config.write_text("[options]\ndims = 3\n")
+    assert run_cli(*command, tmp_path / "b", "--config", config)[0] == 0
+    assert '"type":"scatter3d"' in (tmp_path / "b" / "run-state_space.html").read_text().rpartition("Plotly.newPlot")[2]
+    for pair, message in (
+        ("dims=4", "dims must be 2 or 3"),
+        ("dims", "write OPTION=VALUE"),
+        ("mood=1", "known: colour"),
+    ):
+        code, _, err = run_cli(*command, tmp_path / "c", "--set", pair)
+        assert code == 2
+        assert message in err
+    code, _, err = run_cli(*command, tmp_path / "d", "--set", "trials=[99999]")
+    assert code == 2
+    assert "trials has no row 99999" in err

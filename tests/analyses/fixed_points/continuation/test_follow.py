@@ -397,7 +397,8 @@ def test_the_result_survives_and_its_figure_shows_all():
     assert back.summary() == found.summary()
     assert back.outputs is None
     figure = found.figure()
-    assert [trace.name for trace in figure.data] == ["stable", "1 unstable direction", "saddle-node (2)"]
+    names = ["stable", "1 unstable direction", "saddle-node (2)", "numbers: of branches"]
+    assert [trace.name for trace in figure.data] == names
     assert [trace.line.dash for trace in figure.data[:2]] == ["solid", "dash"]
     np.testing.assert_allclose(figure.data[2].x, [-FOLD, FOLD], atol=1e-9)
     drawn = np.array([figure.data[1].x, figure.data[1].y])

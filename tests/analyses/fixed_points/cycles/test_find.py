@@ -378,7 +378,7 @@ def test_the_figure_of_many_cycles_draws_some():
     figure = find_cycles(tent(), periods=range(1, 9)).figure()
     drawn = [trace for trace in figure.data if trace.mode == "lines+markers"]
     assert 5 < len(drawn) <= 12
-    assert figure.layout.annotations[0].text == f"State space, {len(drawn)} of 71 drawn"
+    assert figure.layout.annotations[0].text == f"State space, {len(drawn)} of 71 drawn, c: number of the cycle"
 
 
 # --- mistakes ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import torch
 import rnnscope as rs
 from rnnscope.analyses.fixed_points.orbits.connections import Connections, connect_fixed_points
 from rnnscope.analyses.fixed_points.search.find import find_fixed_points
+from rnnscope.figures import says_little
 from rnnscope.records.labelled import from_xarray, to_xarray
 from rnnscope.records.result_files import load_result, save_result
 
@@ -338,13 +339,13 @@ def test_nothing_unstable_is_an_answer_that_can_be_saved_and_drawn(tmp_path):
     save_result(found, tmp_path / "result")
     back = load_result(Connections, tmp_path / "result")
     assert back.way.path.shape == (0, 64, 3)
-    assert "no fixed point is unstable" in back.figure().layout.annotations[0].text
+    assert says_little(back.figure()) == "Of 1 fixed point, which is not unstable, no branch leads away."
 
 
 def test_where_there_is_no_fixed_point_there_is_a_figure():
     found = connect_fixed_points(rs.FunctionMap(lambda x: x + 1, state_size=2))
     assert found.summary() == "nothing to follow: 0 fixed points, none unstable"
-    assert "no fixed points" in found.figure().layout.annotations[0].text
+    assert says_little(found.figure()) == "There are no fixed points."
 
 
 def test_the_result_survives_xarray_and_is_drawn_in_three_dimensions(flip_flop):
@@ -358,6 +359,13 @@ def test_the_result_survives_xarray_and_is_drawn_in_three_dimensions(flip_flop):
     assert back.end_names == ("fixed point", "cycle", "still moving", "diverged")
     figure = back.figure()
     assert {trace.type for trace in figure.data} == {"scatter3d", "cone"}
+    numbers = sorted(
+        int(number) for trace in figure.data if trace.customdata is not None for number in trace.customdata
+    )
+    assert numbers == list(range(27)), "the numbers of the list"
+    assert {trace.type for trace in back.figure(dims=2).data} == {"scatter"}
+    [repelling] = np.flatnonzero(back.n_unstable == 3)
+    assert sum(trace.type == "cone" for trace in back.figure(points=int(repelling)).data) == 1
     names = [trace.name for trace in figure.data if trace.name]
     assert names == [
         "stable (8)",

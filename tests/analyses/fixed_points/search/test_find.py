@@ -8,7 +8,9 @@ import torch
 
 import rnnscope as rs
 from rnnscope.analyses.fixed_points import FAILED, FIXED, SLOW, FixedPoints, find_fixed_points
+from rnnscope.figures import says_little
 from rnnscope.records.labelled import from_xarray, to_xarray
+from rnnscope.subjects.not_applicable import NotApplicable
 
 
 def linear(matrix, offset):
@@ -186,8 +188,48 @@ def test_the_figure_of_many_classes_puts_them_into_ranges():
         smooth=np.ones(n, bool),
     )
     figure = many.figure()
-    assert len(figure.data) == 7, "the circle, stable, and five ranges"
+    names = [trace.name for trace in figure.data]
+    assert names == [
+        "|λ| = 1", "stable (1)", "1 unstable direction (1)", "2 unstable directions (1)", "3–11 unstable directions (9)"
+    ]  # fmt: skip
+    assert [trace.name for trace in many.figure(points=[0, 11]).data][1:] == [
+        "stable (1)", "11 unstable directions (1)"
+    ]  # fmt: skip
     assert "11 with 1 to 11 unstable directions" in many.summary()
+
+
+def test_points_are_drawn_where_they_are_under_their_numbers():
+    """x' = x + (x - x^3)/4 in each of three numbers: at every corner, edge, face and the middle of a cube."""
+    cube = rs.FunctionMap(lambda x: x + (x - x**3) / 4, state_size=3)
+    starts = np.array(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3)).reshape(3, -1).T
+    found = find_fixed_points(cube, starts=starts, certify=False)
+    assert len(found) == 27
+    figure = found.places_figure()
+    names = {trace.name for trace in figure.data}
+    assert names == {"stable (8)", "1 unstable direction (12)", "2 unstable directions (6)", "repelling (1)"}
+    drawn = {int(n): place for t in figure.data for n, *place in zip(t.customdata, t.x, t.y, t.z, strict=True)}
+    assert sorted(drawn) == list(range(27))
+    # Principal axes turn the cube and leave distances as they are.
+    places = np.array([drawn[i] for i in range(27)])
+    near, far = (np.linalg.norm(each[:, None] - each[None], axis=2) for each in (places, found.points))
+    np.testing.assert_allclose(near, far, atol=1e-9)
+    assert {trace.type for trace in found.places_figure(dims=2).data} == {"scatter"}
+    assert sum(len(trace.x) for trace in found.places_figure(points=[3, 5, 7]).data) == 3
+    with pytest.raises(ValueError, match="input has no row 1"):
+        found.figure(input=1)
+    with pytest.raises(NotApplicable, match="1 fixed point"):
+        found.places_figure(points=4)
+
+
+def test_a_figure_says_where_a_sentence_says_as_much():
+    gone = rs.FunctionMap(lambda x: x + 1, state_size=1)
+    assert (
+        says_little(find_fixed_points(gone, starts=np.zeros((2, 1))).figure()) == "No fixed point found from 2 starts."
+    )
+    still = rs.FunctionMap(lambda x: 0 * x, state_size=3)
+    assert "3 eigenvalues have the modulus 0" in says_little(find_fixed_points(still, starts=np.zeros((2, 3))).figure())
+    wells = rs.FunctionMap(lambda x: x + (x - x**3) / 4, state_size=1)
+    assert says_little(find_fixed_points(wells, starts=np.linspace(-2, 2, 9)[:, None]).figure()) == ""
 
 
 NAN = torch.nn.RNN(2, 4)
