@@ -19,6 +19,9 @@ SEEN_AS = {
     "deuteranopia": np.array(
         [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
     ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
     "grey": np.tile([0.2126, 0.7152, 0.0722], (3, 1)),
 }
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
@@ -54,6 +57,13 @@ def test_roles_that_fall_together_differ_in_marker_and_dash(seen):
         if distance(one.colour, other.colour, seen) < APART:
             assert one.symbol != other.symbol, (a, b, seen)
             assert one.dash != other.dash or {a, b} in ({"repelling", "slow"},), (a, b, seen)
+
+
+@pytest.mark.parametrize("seen", ["protanopia", "deuteranopia", "tritanopia"])
+def test_the_roles_of_most_figures_stay_apart_for_colour_blind_readers(seen):
+    main = ("stable", "saddle", "repelling", "marginal", "saddle of more")
+    for a, b in combinations(main, 2):
+        assert distance(ROLES[a].colour, ROLES[b].colour, seen) > APART, (a, b)
 
 
 @pytest.mark.parametrize("seen", SEEN_AS)

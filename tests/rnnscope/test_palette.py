@@ -14,26 +14,11 @@ from rnnscope.figures.paths import add_band, add_directions, add_ends
 from rnnscope.figures.points import add_points, apart, point_classes
 
 SCRIPT = Path(__file__).parents[2] / "app" / "assets" / "a_state.js"
-# What three kinds of colour-blindness see of linear red, green and blue (Machado, Oliveira and Fernandes 2009, severity
-# 1.0), and what a printer in grey does.
-SEEN = {
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
-}
 
 
 def linear(colour: str) -> np.ndarray:
     part = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     return np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
-
-
-def lab(rgb: np.ndarray) -> np.ndarray:
-    """CIE L*a*b* of linear sRGB under D65."""
-    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    xyz = to_xyz @ np.clip(rgb, 0, 1) / [0.9505, 1.0, 1.089]
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
 def test_the_pages_have_the_looks_of_the_figures():
@@ -56,15 +41,6 @@ def test_no_two_roles_differ_by_colour_alone():
         assert (one.symbol, one.dash) != (other.symbol, other.dash), (first, second)
     for first, second in combinations(range(6), 2):
         assert series_look(first).dash != series_look(second).dash
-
-
-@pytest.mark.parametrize("kind", SEEN)
-def test_the_colours_of_roles_stay_apart_for_colour_blind_readers(kind):
-    """A difference of 10 in L*a*b* is seen at a glance (2.3 is just noticeable)."""
-    main = ("stable", "saddle", "repelling", "marginal", "saddle of more")
-    seen = {role: lab(np.array(SEEN[kind]) @ linear(ROLES[role].colour)) for role in main}
-    for a, b in combinations(main, 2):
-        assert np.linalg.norm(seen[a] - seen[b]) > 10, (a, b)
 
 
 def test_letters_are_read_on_every_colour():
