@@ -187,7 +187,7 @@ def _of_search(found: FixedPoints, linear: Linearisation | None, mean: np.ndarra
         found.inputs,
         directions,
         found.certificates.certified,
-        f"{_points(len(found))}, numbered as found",
+        f"{_points(len(found))}{_held(found.inputs)}, numbered as found",
     )
 
 
@@ -225,6 +225,16 @@ def _share_along(states: Float[np.ndarray, "state unit"], axes: Float[np.ndarray
     """The share of the variance of these states along each axis; 0 where they do not move."""
     total = states.var(0).sum()
     return (states @ axes.T).var(0) / total if total > 0 else np.zeros(len(axes))
+
+
+def _held(inputs: Float[np.ndarray, "point input"]) -> str:
+    """At which input, where it is another than 0."""
+    several = np.unique(inputs, axis=0)
+    if not several.any():
+        return ""
+    if len(several) > 1:
+        return f" at {len(several)} inputs"
+    return " at input " + " ".join(f"{value:.3g}" for value in several[0][:4]) + (" …" if several.shape[1] > 4 else "")
 
 
 def _points(n: int) -> str:

@@ -19,6 +19,8 @@ from rnnscope.tasks.task import Trials
 MOST_MODES = 64
 # Inputs that all trials bring along; more come with the trial that is looked at.
 MOST_CHANNELS = 8
+# Channels whose values are written out.
+FEW_CHANNELS = 4
 # An attractor this near to a fixed point, beside the spread of the states, is the point.
 SAME = 1e-3
 
@@ -104,8 +106,11 @@ def machine(machine: Acceptor | Predictor | Emitter | None) -> dict[str, Any] | 
 
 def connections(found: Any, space: Any, linked: Linked) -> dict[str, Any] | None:
     """The ways from saddles to where they lead, on the same axes; only where they are those of the same points."""
-    if found is None or space is None or not len(linked.points) or len(found.points) < len(linked.points):
+    points = linked.points.states
+    if found is None or space is None or not len(points) or len(found.points) < len(points):
         return None
+    if not np.allclose(found.points[: len(points)], points, rtol=1e-6, atol=1e-6):
+        return None  # of other points, as at another input
     paths = (found.way.path - space.mean) @ space.components[:3].T
     return {
         "source": found.listed[found.source].tolist(),
@@ -124,7 +129,25 @@ def ablation(found: Any, n_units: int) -> dict[str, Any] | None:
 def time_constant(activity: np.ndarray, valid: np.ndarray) -> dict[str, Any]:
     found = correlation_time(activity, valid)
     known = {"value": found.value, "error": found.error}
-    return {"longest": found.longest, **{name: value for name, value in known.items() if np.isfinite(value)}}
+    return {
+        "longest": found.longest,
+        "moves": found.moves,
+        **{name: value for name, value in known.items() if np.isfinite(value)},
+    }
+
+
+def input_words(held: np.ndarray) -> str:
+    """An input that is held, in words: all of few channels, else those that are not 0."""
+    if not len(held):
+        return ""
+    nonzero = np.flatnonzero(held)
+    if not len(nonzero):
+        return "input 0"
+    if len(held) <= FEW_CHANNELS:
+        return f"input {' '.join(f'{value:.3g}' for value in held)}"
+    some = ", ".join(f"{held[k]:.3g} in channel {k}" for k in nonzero[:FEW_CHANNELS])
+    more = "" if len(nonzero) <= FEW_CHANNELS else f" and {len(nonzero) - FEW_CHANNELS} more"
+    return f"input {some}{more}, else 0"
 
 
 def basins(found: Basins | None, linked: Linked) -> dict[str, Any] | None:
@@ -147,7 +170,7 @@ def basins(found: Basins | None, linked: Linked) -> dict[str, Any] | None:
         "low": found.low.tolist(),
         "high": found.high.tolist(),
         "drawnFrom": found.starts.drawn_from,
-        "input": [float(value) for value in found.input[:MOST_CHANNELS]],
+        "input": input_words(found.input),
     }
 
 

@@ -172,8 +172,8 @@ def flow(run: Run, step: int | None, axes: str, through: str) -> dict[str, Any]:
         "rest": middle.tolist(),
         "flow": packs.packed(np.where(found.inside[..., None], found.flow, np.nan), "<f4"),
         "outOfPlane": found.out_of_plane_share,
-        "input": [float(value) for value in found.input[: packs.MOST_CHANNELS]],
-        "inputs": len(found.input),
+        "inside": float(found.inside.mean()),
+        "input": packs.input_words(found.input),
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnscope.analyses.linked import Linked, link_states
-from rnnscope.records.runs import Run, load_run
+from rnnscope.records.runs import Run, checkpoint_name, load_run
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject, as_subject
 
@@ -59,7 +59,8 @@ def look(run: Run, step: int | None) -> Seen:
 
 def stamp(run: Run) -> str:
     """What changes where something that views show was written anew."""
-    parts = [str(run.checkpoints)]
+    # Weights under the same name and steps may be others: trained anew.
+    parts = [f"{step} {_changed(run.path / checkpoint_name(step))}" for step in run.checkpoints]
     for name in (*USED, *BESIDE):
         kept = run.shown(name)
         parts.append("" if kept is None else f"{kept.path.name} {_changed(kept.path)}")

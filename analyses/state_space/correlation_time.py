@@ -14,10 +14,11 @@ class CorrelationTime:
     """The time constant of a quantity, in steps.
 
     Attributes:
-        value: the first lag at which the autocorrelation is 1/e, between two lags along an exponential; NaN where it
-            stays above up to `longest`, or where nothing moves.
-        error: its standard error, by leaving out groups of trials (jackknife); NaN with fewer than two groups, and
-            where the value is not reached without one of them.
+        value: the first lag at which the autocorrelation is 1/e, between two lags along an exponential; 0 where nothing
+            is left after one step, so that it is too short to be told; NaN where it stays above up to `longest`, or
+            where nothing moves.
+        error: its standard error, by leaving out groups of trials (jackknife); NaN with fewer than two groups, where
+            the value is not reached without one of them, and where it is too short to be told.
         longest: the largest lag that was looked at, half of the longest trial.
         moves: whether the quantity varies at all.
     """
@@ -55,7 +56,8 @@ def correlation_time(
     groups = np.array_split(np.arange(len(activity)), min(GROUPS, len(activity)))
     without = [_crossing(np.delete(products, group, 0).sum(0), np.delete(pairs, group, 0).sum(0)) for group in groups]
     n = len(groups)
-    error = float(np.sqrt((n - 1) / n * ((np.array(without) - np.mean(without)) ** 2).sum())) if n > 1 else np.nan
+    known = n > 1 and value > 0
+    error = float(np.sqrt((n - 1) / n * ((np.array(without) - np.mean(without)) ** 2).sum())) if known else np.nan
     return CorrelationTime(value, error, longest, True)
 
 
@@ -78,5 +80,7 @@ def _crossing(products: Float[np.ndarray, " lag"], pairs: Float[np.ndarray, " la
     if not len(below):
         return np.nan
     k = int(below[0])
-    high, low = np.log(ratio[k - 1]), np.log(max(ratio[k], 1e-12))
+    if ratio[k] <= 0:  # along a line, as no exponential crosses 0
+        return float(k - 1 + (ratio[k - 1] - LEVEL) / (ratio[k - 1] - ratio[k])) if k > 1 else 0.0
+    high, low = np.log(ratio[k - 1]), np.log(ratio[k])
     return float(k - 1 + (high + 1) / (high - low))

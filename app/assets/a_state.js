@@ -67,6 +67,8 @@
         shared.wanted = wanted;
         shared.unitData = shared.trialData = null;
         shared.wantedStep = step;
+        // What is shown is of another checkpoint until this one is read.
+        document.getElementById("views")?.classList.toggle("stale", run === shared.run);
         if (run !== shared.run) {
             forget();
             stop();
@@ -83,6 +85,7 @@
             shared.run = run;
             shared.step = step;
             shared.scene = opened(found);
+            document.getElementById("views").classList.remove("stale");
             message(null);
             const view = new URLSearchParams(window.location.search).get("view");
             if (view !== null && !shared.viewed && shared.scene.views[view]) {
@@ -94,6 +97,10 @@
                 }
             }
             if (!shared.dimsSaid && shared.scene.trials * shared.scene.time > MANY && withoutCard()) shared.look.dims = "2";
+            else if (view !== null && !shared.viewed) {
+                shared.viewed = true;
+                window.dash_clientside.set_props("view-note", { children: `there is no saved view named ${view}` });
+            }
             clamp();
             drawAll();
             if (shared.selected.unit !== null) readUnit();
@@ -111,12 +118,34 @@
         const some = (first) => (one) => Boolean(one.first) === first && one.draw;
         const draw = (views) => { for (const one of views) safely(() => one.draw(scene)); };
         draw(shared.views.filter(some(true)));
+        describe(scene);
         whenPlotly(() => afterFrame(() => {
             if (shared.wanted !== wanted || shared.scene !== scene) return;
             draw(shared.views.filter(some(false)));
             readTrial();
             window.rnnscope.cards.release();
         }));
+    }
+
+    // For who cannot see them; and where the tiles and cards are of another checkpoint than the views.
+    function describe(scene) {
+        const { points, steps } = scene, at = `of ${shared.run} at training step ${scene.step}`, n = points.number.length;
+        const kinds = Object.keys(ROLES).map((role) => [points.role.filter((each) => each === role).length, role]).filter(([count]) => count).map((pair) => pair.join(" "));
+        const said = {
+            space: `State space ${at}: ${scene.trials} trials on principal axes, ${n} fixed points${n ? ` (${kinds.join(", ")})` : ""}.`,
+            machine: scene.machine ? `Automaton ${at}: ${scene.machine.title.replaceAll("<br>", " ")}.` : "No automaton.",
+            trial: `Inputs, targets and outputs of one trial ${at}.`, units: `Activity of all ${scene.units} units in one trial ${at}.`,
+            eigenvalues: `Eigenvalues of ${points.source} ${at}.`, unit: `One unit ${at}: activity by state, couplings.`,
+            loss: `Loss over training, with ${steps.length} checkpoints.`, exponents: `Lyapunov exponents ${at}.`,
+        };
+        for (const [name, text] of Object.entries(said)) {
+            const place = document.getElementById(name === "machine" ? "machine-frame" : `view-${name}`);
+            place?.setAttribute("role", "img");
+            place?.setAttribute("aria-label", text);
+        }
+        const note = document.getElementById("checkpoint-note"), last = steps.at(-1);
+        note.classList.toggle("hidden", scene.step === last);
+        note.textContent = `The views show the network at training step ${scene.step}, on axes of step ${last} where these are kept. Tiles and figures below are of the results that are kept, most of them of step ${last}.`;
     }
 
     // Once the browser has shown what was drawn; a page in the background shows nothing.
@@ -178,8 +207,18 @@
         const place = document.getElementById("views-message");
         if (!place) return;
         place.textContent = text || "";
+        if (text && !waiting && !shared.scene) otherSteps(place);
         place.className = text ? (waiting ? "views-message waiting" : "views-message") : "hidden";
         document.getElementById("views").classList.toggle("hidden", Boolean(text) && !(waiting && shared.scene));
+    }
+
+    // Where one checkpoint cannot be read, others may be.
+    function otherSteps(place) {
+        for (const step of shared.steps || []) {
+            const button = Object.assign(document.createElement("button"), { textContent: `step ${step}`, className: "run-one" });
+            button.onclick = () => window.dash_clientside.set_props("step-slider", { value: shared.steps.indexOf(step) });
+            place.append(button);
+        }
     }
 
     function clamp() {
@@ -209,23 +248,30 @@
         const { run, step, selected } = shared;
         if (run === null) return;
         if (selected.unit === null) { shared.unitData = null; each("unit", null); return; }
+        waits("unit", true);
         const found = await get(`_unit/${encodeURIComponent(run)}/${selected.unit}${query(step)}`).catch(report);
         if (!found || found.unit !== shared.selected.unit || run !== shared.run || step !== shared.step) return;
         for (const name of ["activity", "from", "to", "input"]) found[name] = unpack(found[name]);
         shared.unitData = found;
+        waits("unit", false);
         each("unit", found);
     }
 
     async function readTrial() {
         const { run, step, selected } = shared;
         if (run === null) return;
+        waits("units", true);
         const found = await get(`_trial/${encodeURIComponent(run)}/${selected.trial}${query(step)}`).catch(report);
         if (!found || found.trial !== shared.selected.trial || run !== shared.run || step !== shared.step) return;
         found.states = unpack(found.states);
         found.inputs = unpack(found.inputs);
         shared.trialData = found;
+        waits("units", false);
         each("trial", found);
     }
+
+    // A view of what was selected before steps back until what is selected now is there, and stays so if it never comes.
+    function waits(name, on) { document.getElementById(`view-${name}`)?.classList.toggle("stale", on); }
 
     // What one view could not get is said beside the views, which stay.
     function report(error) {
@@ -261,7 +307,7 @@
     // What differs from a view of which nothing was said.
     function said() {
         const { selected, look } = shared, found = {};
-        if (shared.step !== null) found.step = String(shared.step);
+        if (shared.wantedStep !== null && shared.wantedStep !== undefined) found.step = String(shared.wantedStep);
         for (const name of Object.keys(NOTHING)) if (selected[name] !== NOTHING[name]) found[name] = String(selected[name]);
         for (const name of CHOICES) if (look[name] !== LOOK[name]) found[name] = look[name];
         if (look.layers.join(".") !== LOOK.layers.join(".")) found.layers = look.layers.join(".");
@@ -272,7 +318,8 @@
     function writeAddress() {
         clearTimeout(writing);
         writing = setTimeout(() => {
-            if (!shared.scene || !window.location.pathname.includes("/run/")) return;
+            const { pathname } = window.location, at = `${shared.base}run/`;
+            if (!shared.scene || !pathname.startsWith(at) || decodeURIComponent(pathname.slice(at.length)) !== shared.run) return;
             const search = new URLSearchParams(said()).toString();
             // Replaced, not added: Back leads to the page before, not through every step of a cursor.
             const address = window.location.pathname + (search ? `?${search}` : "") + window.location.hash;

@@ -8,8 +8,10 @@
 
     async function readGrowth() {
         const { run, step, selected } = shared, trial = selected.trial, mine = ++turn;
+        place().classList.add("stale");
         const found = await R.get(`_growth/${encodeURIComponent(run)}/${trial}${R.query(step)}`).catch((error) => ({ error: error.message }));
         if (mine !== turn || run !== shared.run || step !== shared.step || trial !== shared.selected.trial) return;
+        place().classList.remove("stale");
         along = found.error ? found : { ...found, along: R.unpack(found.along) };
         R.whenPlotly(draw);
     }
@@ -17,10 +19,11 @@
     function note() {
         const said = [];
         if (spectrum) said.push(spectrum.summary);
-        else if (known) said.push("no exponents of this checkpoint are known: run the analysis lyapunov");
+        else if (known) said.push(R.fields.wanting("exponents", "lyapunov"));
         if (along && along.error) said.push(along.error);
         const where = document.getElementById("exponents-note");
         where.textContent = where.title = said.join(" ");
+        place().setAttribute("aria-label", `Lyapunov exponents: ${said.join(" ")}`);
     }
 
     function draw() {
@@ -40,7 +43,7 @@
         const zero = (id) => ({ type: "line", xref: `x${id} domain`, yref: `y${id}`, x0: 0, x1: 1, y0: 0, y1: 0, line: { color: "#9AA5B1", width: 1, dash: "dot" } });
         const last = shared.scene.length[shared.selected.trial] - 1;
         window.Plotly.react(place(), data, R.layout({
-            shapes: [zero(""), zero("2")], dragmode: false, margin: { l: 56, r: 10, t: 8, b: 36 },
+            shapes: [zero(""), zero("2")], dragmode: false, margin: { l: 56, r: 10, t: 8, b: 42 },
             xaxis: { ...R.AXIS, ...small, domain: [0, 0.4], title: title("exponent") }, yaxis: { ...R.AXIS, ...small, title: title("λ (nats / step)") },
             xaxis2: { ...R.AXIS, ...small, domain: [0.5, 1], anchor: "y2", range: [-0.5, last + 0.5], title: title("step of the trial") },
             yaxis2: { ...R.AXIS, ...small, anchor: "x2", title: title(along && along.window ? `growth over ${along.window} steps` : "growth") },

@@ -17,11 +17,12 @@
         return null;
     }
 
-    const key = () => `${shared.run} ${shared.step} ${shared.look.plane} ${through()}`;
+    const key = () => `${shared.run} ${shared.scene.stamp} ${shared.step} ${shared.look.plane} ${through()}`;
 
     async function readFlow() {
+        if (!shared.scene) return;
         const place = through(), wanted = key(), turn = ++asked;
-        if (place === null || !shared.scene || shared.scene.axes < 2) { if (flow) { flow = null; R.redrawSpace(); } return; }
+        if (place === null || shared.scene.axes < 2) { if (flow) { flow = null; R.redrawSpace(); } return; }
         if (flow && flow.key === wanted) return;
         const found = await R.get(`_flow/${encodeURIComponent(shared.run)}/${shared.look.plane}/${place}${R.query(shared.step)}`).catch((error) => ({ error: error.message }));
         if (turn !== asked || wanted !== key()) return;
@@ -152,8 +153,10 @@
 
     // --- in words -------------------------------------------------------------------------------------------------
 
-    const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
-    const shown = (input, n) => (n === 0 ? "" : input.every((v) => v === 0) ? ", input 0" : `, input ${input.map((v) => v.toPrecision(2)).join(" ")}${n > input.length ? " …" : ""}`);
+    const percent = (value) => `${(100 * value).toFixed(value < 0.1 || (value > 0.99 && value < 1) ? 1 : 0)} %`;
+    const held = (input) => (input ? `, ${input}` : "");
+    const last = () => { const { scene } = shared; return scene.step === scene.steps.at(-1); };
+    const wanting = (name, analysis) => (last() ? `no ${name} are known: run the analysis ${analysis}` : `no ${name} of this checkpoint are kept: the analysis ${analysis} was asked of another`);
 
     function words() {
         const found = [], sampled = basins();
@@ -161,15 +164,23 @@
             const field = current(), [a, b] = axes();
             if (flow && flow.error && flow.key === key()) found.push(flow.error);
             else if (shared.look.flow === "point" && shared.selected.point === null) found.push("flow: select a point for its plane to go through");
-            else if (field) found.push(`flow along PC${a + 1} and PC${b + 1}${shown(field.input, field.inputs)}; ${percent(field.outOfPlane)} of the squared steps lead out of this plane` + (shared.look.dims === "3" ? "; a step begins at its dot" : ""));
+            else if (shared.scene.axes < 2) found.push("a flow needs two axes");
+            else if (field && !field.inside) found.push(`flow along PC${a + 1} and PC${b + 1}${held(field.input)}: no state of this plane within view is one that the network can be in`);
+            else if (field) found.push(`flow along PC${a + 1} and PC${b + 1}${held(field.input)}; arrows stand on the ${percent(field.inside)} of the plane where the network can be; there ${percent(field.outOfPlane)} of the squared steps lead out of it` + (R.flat() ? "" : "; a step begins at its dot"));
         }
         if (shared.look.layers.includes("basins")) {
             if (!ours()) found.push("basins are being read");
-            else if (!sampled) found.push("no basins of this checkpoint are known: run the analysis basins");
+            else if (!sampled) found.push(wanting("basins", "basins"));
             else {
                 const order = sampled.fraction.map((_, k) => k).sort((p, q) => sampled.fraction[q] - sampled.fraction[p]);
-                const said = order.slice(0, SEVERAL).map((k) => `${named(sampled, k)}: ${percent(sampled.fraction[k])} (${percent(sampled.low[k])} to ${percent(sampled.high[k])})`);
-                found.push(`basins of ${sampled.attractor.length.toLocaleString("en")} starts, ${sampled.drawnFrom}${shown(sampled.input, sampled.input.length)}: ${said.join(", ")}${order.length > SEVERAL ? ` and ${order.length - SEVERAL} more` : ""}`);
+                found.push(`basins (squares) of ${sampled.attractor.length.toLocaleString("en")} starts, ${sampled.drawnFrom}${held(sampled.input)}: `);
+                for (const k of order.slice(0, SEVERAL)) {
+                    const swatch = Object.assign(document.createElement("span"), { className: "swatch square invert" });
+                    swatch.style.setProperty("--colour", colourOf(sampled, k));
+                    found.push(swatch, `${named(sampled, k)}: ${percent(sampled.fraction[k])} (${percent(sampled.low[k])} to ${percent(sampled.high[k])}) `);
+                }
+                const open = sampled.attractor.filter((k) => k < 0).length / sampled.attractor.length;
+                found.push((order.length > SEVERAL ? `and ${order.length - SEVERAL} more` : "") + (open ? `; ${percent(open)} settled nowhere (grey)` : ""));
             }
         }
         return found;
@@ -178,7 +189,7 @@
     // Whether states step back for what lies around them.
     const anything = () => Boolean(basins() || current());
 
-    R.fields = { axes, below, above, traces, words, shown: anything };
+    R.fields = { axes, below, above, traces, words, wanting, shown: anything };
     R.view({ first: true, draw: () => { beside = null; } });
     R.view({
         draw: () => { readBeside(); soon(); },
@@ -186,7 +197,7 @@
         mark: (_, changed) => {
             const { flow: where } = shared.look;
             if ((where === "point" && changed.has("point")) || (where === "state" && (changed.has("time") || changed.has("trial")))) soon();
-            if (changed.has("point") && basins()) R.redrawSpace();
+            if (changed.has("point") && basins()) R.backdrop();
         },
     });
 })();

@@ -28,7 +28,7 @@
         whenThere((cy) => {
             cy.elements().remove();
             cy.add(machine.nodes.map((node) => ({
-                group: "nodes", data: { id: `s${node.state}`, label: node.text, state: node.state, colour: machine.nodes.length > R.PALETTE.length ? "#D5DEE6" : R.PALETTE[node.state % R.PALETTE.length], ink: machine.nodes.length > R.PALETTE.length || [4, 5, 7].includes(node.state % 8) ? "#1B2733" : "white", about: node.hover },
+                group: "nodes", data: { id: `s${node.state}`, label: node.text, state: node.state, colour: machine.nodes.length > R.PALETTE.length ? "#D5DEE6" : R.PALETTE[node.state % R.PALETTE.length], ink: machine.nodes.length > R.PALETTE.length || [4, 5, 7].includes(node.state % 8) ? "#1B2733" : "white", about: node.hover, size: Math.max(34, 5.6 * Math.max(...node.text.split("\n").map((line) => line.length)) + 10) },
                 position: { x: node.x * SPREAD, y: -node.y * SPREAD }, classes: node.state === machine.initial ? "initial" : "",
             })));
             cy.add(machine.edges.map((edge, k) => ({

@@ -107,13 +107,14 @@
             });
         });
         const loss = scene.ablation ? `; without it the outputs change by ${scene.ablation.change[found.unit].toPrecision(2)} ± ${scene.ablation.error[found.unit].toPrecision(1)}` : "";
-        note.textContent = `unit ${found.unit}${constant(found)}${loss}`;
+        note.textContent = note.title = `unit ${found.unit}${constant(found)}${loss}`;
     }
 
     // How long it remembers itself while the task drives it, and how fast it would decay alone.
     function constant(found) {
-        const { value, error, longest } = found.timeConstant, own = found.from[found.unit];
-        const said = value === undefined ? `, autocorrelation above 1/e up to ${longest} steps` : `, time constant ${value.toPrecision(3)}${error === undefined ? "" : ` ± ${error.toPrecision(1)}`} steps (autocorrelation at 1/e)`;
+        const { value, error, longest, moves } = found.timeConstant, own = found.from[found.unit];
+        if (!moves) return ", does not move in these trials";
+        const said = value === 0 ? ", time constant below one step" : value === undefined ? `, autocorrelation above 1/e up to ${longest} steps` : `, time constant ${value.toPrecision(3)}${error === undefined ? "" : ` ± ${error.toPrecision(1)}`} steps (autocorrelation at 1/e${error === undefined ? "" : ", one standard error"})`;
         return said + (own > 0 && own < 1 ? `, alone ${(-1 / Math.log(own)).toPrecision(2)}` : "");
     }
 
@@ -140,7 +141,7 @@
                 error_y: { type: "data", array: finite(over.error).map((v) => (v === null ? null : 2 * v)), thickness: 1, width: 2, color: "#D55E00" }, hovertemplate: "λ₁ at step %{x}: %{y:.3f} ± %{error_y.array:.1g} (two standard errors)<extra></extra>" });
             more.yaxis2 = { ...R.AXIS, gridcolor: "rgba(0,0,0,0)", overlaying: "y", side: "right", title: { text: "λ₁ (nats / step)", standoff: 4, font: { size: 11, color: "#D55E00" } }, tickmode: "auto", nticks: 4, tickfont: { size: 10 }, tickformat: ".2~f" };
         }
-        window.Plotly.react(place, data, R.layout({ margin: { l: 52, r: over ? 66 : 10, t: 6, b: 34 }, uirevision: shared.run, xaxis: { ...R.AXIS, title: { text: "training step", standoff: 4 } },
+        window.Plotly.react(place, data, R.layout({ margin: { l: 52, r: over ? 66 : 10, t: 6, b: 42 }, uirevision: shared.run, xaxis: { ...R.AXIS, title: { text: "training step", standoff: 8 } },
             yaxis: { ...R.AXIS, type: log ? "log" : "linear", title: { text: "loss", standoff: 4 }, nticks: 4, tickfont: { size: 10 } }, ...more }), R.config("loss")).then((graph) => {
             if (graph.rnnscopeListens) return;
             graph.rnnscopeListens = true;

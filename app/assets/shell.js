@@ -64,8 +64,14 @@
             R.cards.show(shown);
             if (R.shared.run === shown.run && R.shared.stamp === shown.scene) return none();
             R.shared.stamp = shown.scene;
-            const asked = new URLSearchParams(window.location.search).get("step"), steps = shown.steps;
+            const query = new URLSearchParams(window.location.search), asked = query.get("step"), { steps } = shown;
             const step = asked !== null && steps.includes(Number(asked)) ? Number(asked) : null;
+            R.shared.steps = steps;
+            if (asked !== null && step === null) {
+                window.dash_clientside.set_props("view-note", { children: `there is no checkpoint at step ${asked}: this is the last` });
+                query.delete("step");
+                window.history.replaceState(window.history.state, "", `${window.location.pathname}${query.size ? `?${query}` : ""}${window.location.hash}`);
+            }
             R.open(shown.run, step, start);
             return none();
         },
@@ -168,7 +174,7 @@
     // The course of a training in a line, which moves while it trains.
     cells.LossCurve = (props) => {
         if (!props.value) return null;
-        const losses = JSON.parse(props.value), wide = 64, high = 20;
+        const losses = JSON.parse(props.value), wide = 52, high = 20;
         const log = losses.every((v) => v === null || v > 0), at = losses.map((v) => (v === null ? null : log ? Math.log(v) : v));
         const seen = at.filter((v) => v !== null), low = Math.min(...seen), span = Math.max(...seen) - low || 1;
         const place = (v, k) => `${((k * wide) / Math.max(losses.length - 1, 1)).toFixed(1)},${(2 + ((high - 4) * (low + span - v)) / span).toFixed(1)}`;

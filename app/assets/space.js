@@ -79,7 +79,7 @@
                 name: `${role} (${rows.length})`, mode: flat() && n <= MOST_NUMBERS ? "markers+text" : "markers", showlegend: true,
                 marker: { color: look.colour, symbol: flat() ? look.flat : look.symbol, size: flat() ? 11 : 7, line: { color: "white", width: 1 } },
                 text: rows.map((i) => String(points.number[i])), textposition: "top center", textfont: { size: 11, color: R.INK },
-                hovertext: rows.map((i) => `point ${points.number[i]}: ${role}, ${points.unstable[i]} unstable` + (points.certified[i] ? "<br>certified" : "")),
+                hovertext: rows.map((i) => `point ${points.number[i]}: ${role}, ${points.unstable[i]} unstable` + (points.input[i] && points.input[i].some((v) => v !== 0) ? `<br>at input ${points.input[i].slice(0, 4).map((v) => v.toPrecision(3)).join(" ")}` : "") + (points.certified[i] ? "<br>certified" : "")),
                 hoverinfo: "text", customdata: rows.map((i) => ({ point: points.number[i] })),
             }));
         }
@@ -157,7 +157,7 @@
         const title = (k) => `PC${k + 1} (${(100 * scene.ratio[k]).toFixed(0)} %)`;
         const legend = { x: 0, y: 1, bgcolor: "rgba(255,255,255,0.7)", itemsizing: "constant", font: { size: 11 } };
         // What was zoomed or turned stays, as long as it is the same kind of view.
-        const kept = { uirevision: `${shared.run} ${flat() ? shared.look.plane : "space"}` }, [a, b] = shownAxes();
+        const kept = { selections: [], selectionrevision: `${shared.run} ${shared.step} ${shared.scene.stamp}`, uirevision: `${shared.run} ${flat() ? shared.look.plane : "space"}` }, [a, b] = shownAxes();
         const shape = flat()
             ? { xaxis: { ...R.AXIS, title: { text: title(a), standoff: 6 } }, yaxis: { ...R.AXIS, title: { text: b === undefined ? "" : title(b), standoff: 4 }, scaleanchor: "x" }, dragmode: "pan" }
             : { scene: { ...space(title), annotations: numbers(scene, layers), uirevision: kept.uirevision }, margin: { l: 0, r: 0, t: 0, b: 0 } };
@@ -184,14 +184,16 @@
         const swatches = classes && classes.length <= R.PALETTE.length
             ? classes.map((name, k) => `<span class="swatch invert" style="--colour:${R.PALETTE[k]}"></span>`).map((dot, k) => [dot, classes[k]])
             : [];
-        where.textContent = `colour: ${title}`;
+        const [low, high] = [...painted.buckets.range];
+        where.textContent = `colour: ${title}` + (swatches.length || low === undefined ? "" : `, from ${low.toPrecision(3)} (dark) to ${high.toPrecision(3)} (light)`);
         for (const [dot, name] of swatches) {
             where.insertAdjacentHTML("beforeend", dot);
             where.append(name);
         }
-        const said = R.fields.words().join("; "), words = document.getElementById("field-words");
-        words.textContent = words.title = said;
-        words.classList.toggle("hidden", !said);
+        const words = document.getElementById("field-words");
+        words.replaceChildren(...R.fields.words().flatMap((said, k, all) => (typeof said === "string" && k && typeof all[k - 1] === "string" ? ["; ", said] : [said])));
+        words.title = words.textContent;
+        words.classList.toggle("hidden", !words.textContent);
     }
 
     function listen(graph) {
@@ -243,7 +245,9 @@
 
     // Rows by colour: changing the colour of the pen costs more than a point.
     function buckets(rows, { values, classes }, scene) {
-        const found = new Map(), put = (colour, row) => { if (!found.has(colour)) found.set(colour, []); found.get(colour).push(row); };
+        const found = new Map();
+        found.range = [];
+        const put = (colour, row) => { if (!found.has(colour)) found.set(colour, []); found.get(colour).push(row); };
         if (classes && classes.length <= R.PALETTE.length) {
             for (const row of rows) put(values[row] < 0 ? "#BBBBBB" : R.PALETTE[values[row]], row);
             return found;
@@ -251,6 +255,7 @@
         let low = Infinity, high = -Infinity;
         for (const row of rows) { if (values[row] < low) low = values[row]; if (values[row] > high) high = values[row]; }
         const scale = scene.scale, last = scale.length - 1;
+        if (low <= high) found.range = [low, high];
         for (const row of rows) put(Number.isNaN(values[row]) ? "#BBBBBB" : scale[Math.round((last * (values[row] - low)) / (high - low || 1)) || 0], row);
         return found;
     }
@@ -422,6 +427,7 @@
         else overlay();
     }
 
+    Object.assign(window.rnnscope, { flat, backdrop });
     window.rnnscope.redrawSpace = () => { if (shared.scene) R.whenPlotly(draw); };
     R.view({
         first: true,

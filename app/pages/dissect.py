@@ -23,7 +23,8 @@ from rnnscope.records.runs import Run, RunError
 if TYPE_CHECKING:
     from rnnscope.app.guard import Guard
 
-POLL = 2000  # milliseconds between two looks at a run that trains
+# Milliseconds between two looks at a run that trains; at one to which a notebook may add results; at none.
+POLL, SLOW, NEVER = 2000, 15_000, 10**9
 STATUS_WORDS = {
     "learned": "the task's criterion was met",
     "finished": "the steps ran out before the criterion was met",
@@ -39,7 +40,7 @@ def layout(_library: Library) -> html.Div:
         [
             dcc.Store(id="shown"),
             dcc.Store(id="cards", data=_listed()),
-            dcc.Interval(id="run-poll", interval=POLL, disabled=True),
+            dcc.Interval(id="run-poll", interval=SLOW),
             html.Div(
                 [
                     html.Div(id="run-head", className="run-head"),
@@ -52,6 +53,7 @@ def layout(_library: Library) -> html.Div:
             html.Div(
                 [
                     html.Div(id="tiles", className="tiles"),
+                    html.Div(id="checkpoint-note", className="checkpoint-note hidden", role="status"),
                     linked.view(),
                     html.Div(id="absent", className="absent"),
                     html.Div(id="boards"),
@@ -77,7 +79,7 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
         Output("notice", "children"),
         Output("chosen", "className"),
         Output("shown", "data"),
-        Output("run-poll", "disabled"),
+        Output("run-poll", "interval"),
         Output("step-slider", "max"),
         Output("step-slider", "value"),
         Output("step-slider", "marks"),
@@ -93,28 +95,29 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
     ) -> tuple[Any, ...]:
         """The run that the address names."""
         if name is None:
-            return (*[no_update] * 7, None, True, *[no_update] * 3)
+            return (*[no_update] * 7, None, NEVER, *[no_update] * 3)
         run = library.find(name)
         if not isinstance(run, Run):
-            return (name, None, "hidden", None, None, _nothing(name, run), "hidden", None, False, *[no_update] * 3)
+            return (name, None, "hidden", None, None, _nothing(name, run), "hidden", None, POLL, *[no_update] * 3)
         try:
             steps = run.checkpoints
             present = [card.name for card in cards().values() if card.file(run) is not None]
-            shown = {"run": name, "steps": steps, "present": present, "stamps": stamps(run), "scene": seen.stamp(run)}
+            shown = {"run": name, "steps": steps, "present": present, "stamps": stamps(run), "scene": seen.stamp(run),
+                     "done": _done(run)}  # fmt: skip
+            pause = POLL if run.status == "training" else SLOW
+            if shown == before:  # nothing was written since
+                return (*[no_update] * 8, pause, *[no_update] * 3)
             parts = _head(name, run), tiles(run), _work(run), _absent(run), _settings(run)
         except Exception as error:  # noqa: BLE001 - a run.json with anything in it costs its own view, not the page
             wrong = None if library.place(name) is None else unshowable(run.path, error)
-            return (name, None, "hidden", None, None, _nothing(name, wrong), "hidden", None, False, *[no_update] * 3)
-        waits = run.status != "training"
-        if shown == before:  # nothing was written since
-            return (*[no_update] * 8, waits, *[no_update] * 3)
+            return (name, None, "hidden", None, None, _nothing(name, wrong), "hidden", None, POLL, *[no_update] * 3)
         slider: tuple[Any, ...] = (no_update,) * 3
         if before is None or (before["run"], before["steps"]) != (name, steps):
             place = _asked(search, steps)
             if before is not None and before["run"] == name and at is not None and at < len(before["steps"]) - 1:
                 place = steps.index(before["steps"][at])  # a checkpoint that came meanwhile moves nobody from another
             slider = (max(len(steps) - 1, 1), place, [{"value": i} for i in range(len(steps))])
-        return (*parts, None, "", shown, waits, *slider)
+        return (*parts, None, "", shown, pause, *slider)
 
     @app.callback(
         Output("view-note", "children"),
@@ -242,8 +245,17 @@ def _head(name: str, run: Run) -> list[Any]:
         done = f"{len(run.imported['files'])} files, up to step {run.record.get('steps_done', 0):,}"
     else:
         status = html.Span(run.status, className=f"status status-{run.status}", title=STATUS_WORDS.get(run.status, ""))
-        done = f"seed {run.seed} · {run.record.get('steps_done', 0):,} steps, {run.record.get('seconds', 0):,.1f} s"
+        steps, seconds = _done(run)
+        done = f"seed {run.seed} · {steps:,.0f} steps, {seconds:,.1f} s"
     return [html.H1(name), status, html.Span(f"{what} · {done}", className="what", title=what)]
+
+
+def _done(run: Run) -> tuple[float, float]:
+    """Steps and seconds of training so far: while it trains those that were logged last."""
+    if run.status == "training":
+        with contextlib.suppress(RunError, KeyError, IndexError):
+            return float(run.history["step"][-1]), float(run.history["seconds"][-1])
+    return run.record.get("steps_done", 0), run.record.get("seconds", 0)
 
 
 def _work(run: Run) -> str:

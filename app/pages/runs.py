@@ -40,11 +40,11 @@ _COLUMNS = [
     {"field": "name", "headerName": "Run", "minWidth": 130, "flex": 3, "cellRenderer": "RunLink", **_TEXT},
     {"field": "task", "headerName": "Task", "minWidth": 130, "flex": 3, "tooltipField": "task", **_TEXT},
     {"field": "cell", "headerName": "Cell", "minWidth": 110, "flex": 2, "tooltipField": "cell", **_TEXT},
-    {"field": "status", "headerName": "Status", "minWidth": 104, "flex": 1, "cellRenderer": "RunStatus", **_TEXT},
+    {"field": "status", "headerName": "Status", "minWidth": 112, "flex": 1, "cellRenderer": "RunStatus", **_TEXT},
     _number("score", "Score", "the metric that the task is judged by, on fresh trials", ",.3~g", tooltipField="metric"),
     {"field": "curve", "headerName": "Training", "headerTooltip": "the loss over the steps that were logged, from its "
      "least to its largest value, in logarithms where all are positive; the last value beside it",
-     "cellRenderer": "LossCurve", "sortable": False, "filter": False, "minWidth": 124, "flex": 1},
+     "cellRenderer": "LossCurve", "sortable": False, "filter": False, "minWidth": 138, "flex": 1},
     _number("loss", "Loss", "the last that was logged", ".3~g", hide=True),
     _number("points", "Points", "fixed points that were found, and how many of them are stable",
             valueFormatter={"function": _POINTS}, minWidth=84),

@@ -9,7 +9,8 @@ from dash import dcc, html
 _NODES: list[dict[str, Any]] = [
     {"selector": "node", "style": {
         "background-color": "data(colour)", "label": "data(label)", "color": "data(ink)", "text-valign": "center",
-        "text-halign": "center", "font-size": 12, "width": 34, "height": 34, "text-wrap": "wrap", "border-width": 0,
+        "text-halign": "center", "font-size": 11, "width": "data(size)", "height": "data(size)", "text-wrap": "wrap",
+        "border-width": 0,
         "transition-property": "border-width", "transition-duration": "80ms"}},
     {"selector": ".initial", "style": {"shape": "round-rectangle"}},
     {"selector": ".near", "style": {"border-width": 4, "border-color": "#E69F00", "border-style": "dashed"}},

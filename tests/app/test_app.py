@@ -501,7 +501,7 @@ def test_a_run_that_is_deleted_meanwhile_is_told(browser: Any, bare: Path, tmp_p
     shown = page.open("/run/bare")
     _views(shown)
     shutil.rmtree(tmp_path / "runs" / "bare")
-    shown.evaluate("window.dash_clientside.set_props('run-poll', { disabled: false })")
+    shown.evaluate("window.dash_clientside.set_props('run-poll', { interval: 300 })")
     shown.locator("#message", has_text="No run named bare").wait_for()
     page.page.close()  # what it asked for meanwhile was not found, rightly
 

@@ -390,7 +390,8 @@ def test_a_flow_goes_where_the_network_goes(analysed: Path, axes: str, through: 
         "point-0": (points.points[0], points.inputs[0]),
         "state-4-2": (trials.states[4, 2], trials.inputs[4, 2]),
     }[through]
-    np.testing.assert_allclose(found["input"], held)
+    assert found["input"] == (f"input {held[0]:.3g}" if held[0] else "input 0")
+    assert 0 < found["inside"] <= 1
     pair = space.components[[int(axis) - 1 for axis in axes]]
     np.testing.assert_allclose(found["rest"], space.components[:3] @ (origin - space.mean), atol=1e-9)
     flow, at = _unpacked(found["flow"]), pair @ (origin - space.mean)

@@ -48,6 +48,10 @@ def test_what_is_not_known_says_so():
     assert (still.moves, np.isnan(still.value)) == (False, True)
     slow = correlation_time(np.sign(np.arange(4) - 1.5)[:, None] * np.ones((4, 50)), np.ones((4, 50), bool))
     assert (slow.moves, np.isnan(slow.value), slow.longest) == (True, True, 25)
+    fast = correlation_time(np.where(np.arange(300) % 2, 1.0, -1.0)[None] * np.ones((4, 1)), np.ones((4, 300), bool))
+    assert (fast.moves, fast.value, np.isnan(fast.error)) == (True, 0, True), (
+        "opposite after one step: too short to tell"
+    )
     single = correlation_time(_autoregressive(0.5, 1, 400, 3), np.ones((1, 400), bool))
     assert np.isfinite(single.value)
     assert np.isnan(single.error)
