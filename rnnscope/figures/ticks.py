@@ -91,6 +91,7 @@ def _named(at: list[Any], words: list[str], letter: str, length: float, size: fl
         settings |= {"tickvals": at[::step], "ticktext": words[::step]}
         return Ticks(max(text_width(w, size) for w in words[::step]), settings)
     widest = max(text_width(w, size) for w in words)
+    whole = words
     wrapped = [wrap(w, size, apart - 0.5 * size) for w in words]
     if widest + 0.4 * size > apart and max(text_width(w, size) for w in wrapped) <= apart - 0.5 * size:
         words, widest = wrapped, max(text_width(w, size) for w in wrapped)
