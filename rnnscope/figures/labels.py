@@ -124,7 +124,8 @@ def _place_note(
     size, given = note["font"]["size"], note["text"]
     short = note.get("xref", "x").split(" ")[0]
     own = next((f.box for pair, f in frames.items() if pair[0] == short), page)
-    given = wrap(given, size, own[2] - own[0] - size)
+    if "domain" not in note.get("yref", "") or note["y"] < 1:  # above a panel, it may reach over its sides
+        given = wrap(given, size, own[2] - own[0] - size)
     wide = text_width(given, size)
     anchors = note.get("xanchor", "auto"), note.get("yanchor", "auto"), _paper_share(note)
     box = _box(given, size, at, *anchors)

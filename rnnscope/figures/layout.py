@@ -25,8 +25,11 @@ from rnnscope.figures.ticks import ticks, values_of
 LEFT_OUT = "labels left out for want of room: {}"
 _MANY = 100
 LEAST_PIXELS = 5 * PIXELS_PER_POINT  # the size of text below which journals take none
+# How much farther a scene is seen from for each share of its side that text is larger than as drawn; by eye, at 85 mm.
+_BACK = 16.0
 _KEY_AXIS = "90"  # beyond any panel's
 _TICK_LENGTH = 0.35  # sizes of the font
+_TICKED = ("tickvals", "ticktext", "tickmode", "nticks", "dtick", "tickangle")
 _TICK_FONT = 12.0  # of tick labels and legends, where other text has 14
 _LEAST_SHARE = 0.25  # of the page, that panels keep whatever surrounds them
 _SMALL = 600  # pixels of width under which the axes of a 3-D scene have fewer ticks
@@ -57,7 +60,9 @@ def lay_out(figure: go.Figure, page: Page, *, title: bool) -> go.Figure:
     layout.pop("title", None)
     square = len(panels) == 1 and (panels[0].scene or "scaleanchor" in str(layout.get(panels[0].y)))
     bars = sum(len(p.bars) for p in panels)
-    room = (page.width - 6 * page.font * bars, page.height)
+    # Titles of a scene's axes stand beside it, to the left and to the right.
+    beside = 4 * page.font * any(p.scene for p in panels)
+    room = (page.width - 6 * page.font * bars - beside, page.height)
     shown = entries(data, layout)
     high = text_height(heading, 1.1 * page.font)
     # Once without a line that says what was left out, and once more with it where something was.
@@ -75,6 +80,9 @@ def lay_out(figure: go.Figure, page: Page, *, title: bool) -> go.Figure:
             square=square,
         )
     data, layout = tried, drawn
+    for axis in layout.values():
+        if isinstance(axis, dict):
+            axis.pop("_drawn", None)
     layout["showlegend"] = False
     if heading:
         layout["annotations"] = [*layout.get("annotations", ()), _title(heading, page)]
@@ -238,6 +246,10 @@ def _fit(
         if axis.get("visible") is False:
             continue
         drawn = drawn_on(name, letter, data)
+        given = axis.setdefault("_drawn", {each: axis[each] for each in _TICKED if each in axis})
+        for each in _TICKED:  # each round begins with what was drawn
+            axis.pop(each, None)
+        axis |= given
         found = ticks(axis, letter, drawn, part, axis["tickfont"]["size"])
         _set(axis, found.settings)
         room = 0.0
@@ -344,7 +356,7 @@ def _step_back(scene: dict[str, Any], width: float, height: float, page: Page) -
     """See a scene from so far that the titles of its axes, which grow beside it, are inside."""
     shorter = min(width, height)
     # As drawn, a scene of 620 px had room for text of 14 px; a narrow one is cut at its sides.
-    farther = (1 + 2.2 * (page.font / shorter - DRAWN_FONT / DRAWN_SIDE)) * max(1.0, height / width)
+    farther = (1 + _BACK * (page.font / shorter - DRAWN_FONT / DRAWN_SIDE)) * max(1.0, height / width)
     eye = scene.get("camera", {}).get("eye", {"x": 1.5, "y": 1.5, "z": 0.9})
     scene["camera"] = {**scene.get("camera", {}), "eye": {letter: farther * value for letter, value in eye.items()}}
 

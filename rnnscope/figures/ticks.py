@@ -91,14 +91,15 @@ def _named(at: list[Any], words: list[str], letter: str, length: float, size: fl
         settings |= {"tickvals": at[::step], "ticktext": words[::step]}
         return Ticks(max(text_width(w, size) for w in words[::step]), settings)
     widest = max(text_width(w, size) for w in words)
+    whole = words
     wrapped = [wrap(w, size, apart - 0.5 * size) for w in words]
     if widest + 0.4 * size > apart and max(text_width(w, size) for w in wrapped) <= apart - 0.5 * size:
         words, widest = wrapped, max(text_width(w, size) for w in wrapped)
     step = max(1, math.ceil((widest + 0.5 * size) / apart)) if apart > 0 else 1
     if step > 1 and not (len(words) > _MOST_NAMES and all(len(w) <= 4 for w in words)):
         step = max(1, math.ceil(1.15 * size / apart))
-        settings |= {"tickangle": -90, "tickvals": at[::step], "ticktext": words[::step]}
-        return Ticks(widest, settings)
+        settings |= {"tickangle": -90, "tickvals": at[::step], "ticktext": whole[::step]}
+        return Ticks(max(text_width(w, size) for w in whole), settings)
     settings |= {"tickvals": at[::step], "ticktext": words[::step]}
     return Ticks(max(text_height(w, size) for w in words), settings)
 
