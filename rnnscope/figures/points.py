@@ -98,8 +98,11 @@ def add_points(
         rows = np.flatnonzero(members & shown).tolist()
         note = "" if notes is None or not notes[i] else f", {notes[i]}"
         line = {"width": 2 if dims == 3 else 1.5, "color": "#222222"}
-        if look.symbol.endswith("-open"):
+        symbol, fill = look.symbol, look.colour
+        if symbol.endswith("-open"):
             line = {"width": 2.5, "color": look.colour}
+            if dims == 2:  # white within, so that what lies below does not show through
+                symbol, fill = symbol.removesuffix("-open"), "white"
         axes = dict(zip("xyz", places[rows].T, strict=False)) if len(rows) else {key: [None] for key in "xyz"[:dims]}
         said = [f"point {numbers[row]}" + ("" if hover is None else f"<br>{hover[row]}") for row in rows]
         trace = kind(
@@ -108,7 +111,7 @@ def add_points(
             text=[numbers[row] if written[row] else "" for row in rows],
             textposition="top right",
             textfont={"size": 11, "color": ink},
-            marker={"symbol": look.symbol, "color": look.colour, "size": SIZE[dims], "line": line},
+            marker={"symbol": symbol, "color": fill, "size": SIZE[dims], "line": line},
             hovertext=said,
             hoverinfo="text",
             customdata=[numbers[row] for row in rows],

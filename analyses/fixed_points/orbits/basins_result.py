@@ -239,7 +239,7 @@ def _figure(found: Basins, dims: int) -> "go.Figure":
     both = np.concatenate([drawn.states, found.attractors])
     enough = len(found) > 2
     places, titles = plane_of(both, of=found.attractors if enough else None, most=2, dims=3 if solid else None)
-    if enough and both.shape[1] > 2:
+    if enough and both.shape[1] > 2 and not solid:  # there is no room for it along slanted axes
         titles = [title.replace(" (", " of the attractors (") for title in titles]
     starts, attractors = places[: len(drawn)], places[len(drawn) :]
     some = np.arange(len(starts)) < MOST_STARTS  # starts come in no order
