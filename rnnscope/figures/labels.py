@@ -51,7 +51,7 @@ class Frame:
                 return None
             value = math.log10(value)
         begin, end = self.box[k], self.box[k + 2]
-        return begin + (value - low) / (high - low) * (end - begin) if high != low else (begin + end) / 2
+        return float(begin + (value - low) / (high - low) * (end - begin)) if high != low else (begin + end) / 2
 
 
 def frame(axes: tuple[dict[str, Any], dict[str, Any]], drawn: tuple[list[Any], list[Any]], box: Box) -> Frame:
@@ -122,6 +122,9 @@ def _place_note(
     if at is None or note.get("showarrow", True):
         return True
     size, given = note["font"]["size"], note["text"]
+    short = note.get("xref", "x").split(" ")[0]
+    own = next((f.box for pair, f in frames.items() if pair[0] == short), page)
+    given = wrap(given, size, own[2] - own[0] - size)
     wide = text_width(given, size)
     anchors = note.get("xanchor", "auto"), note.get("yanchor", "auto"), _paper_share(note)
     box = _box(given, size, at, *anchors)
@@ -145,9 +148,8 @@ def _place_note(
 
 def _paper_share(note: dict[str, Any]) -> tuple[float | None, float | None]:
     """By which plotly chooses the anchors "auto": the place on the page, or none."""
-    x = note.get("x") if note.get("xref") == "paper" or "domain" in note.get("xref", "") else None
-    y = note.get("y") if note.get("yref") == "paper" or "domain" in note.get("yref", "") else None
-    return x, y
+    on_page = [name == "paper" or "domain" in name for name in (note.get("xref", ""), note.get("yref", ""))]
+    return float(note["x"]) if on_page[0] else None, float(note["y"]) if on_page[1] else None
 
 
 def _spot(note: dict[str, Any], frames: dict[tuple[str, str], Frame], page: Box) -> tuple[float, float] | None:

@@ -49,10 +49,10 @@ def lay_out(figure: go.Figure, page: Page, *, title: bool) -> go.Figure:
     template = spec["layout"].pop("template", None)
     scale(spec, page)
     layout, data = spec["layout"], spec["data"]
-    _fonts(layout, page)
     for unwanted in ("height", "width", "autosize", "updatemenus", "sliders"):
         layout.pop(unwanted, None)
     panels = panels_of(data, layout)
+    _fonts(layout, page)
     heading = _heading(layout, page) if title else ""
     layout.pop("title", None)
     square = len(panels) == 1 and (panels[0].scene or "scaleanchor" in str(layout.get(panels[0].y)))

@@ -10,7 +10,7 @@ _MM = {"mm": 1.0, "cm": 10.0, "in": 25.4, "pt": 25.4 / 72, "px": 1 / PIXELS_PER_
 _WRITTEN = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]*)\s*")
 
 
-def millimetres(length: str | float, what: str, unit: str = "px") -> float:
+def millimetres(length: str | int | float, what: str, unit: str = "px") -> float:
     """The length in millimetres: "85mm", "8.5cm", "3.3in", "320px", "240pt"; a number alone is in `unit`.
 
     Args:

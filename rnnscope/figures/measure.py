@@ -115,6 +115,6 @@ def legibility(answer: dict[str, Any]) -> Legibility:
         tuple(answer["cut"]),
         tuple((a, b) for a, b in answer["overlapping"]),
         tuple(answer["covered"]),
-        answer["hidden"],
-        answer["seconds"],
+        float(answer["hidden"]),
+        float(answer["seconds"]),
     )

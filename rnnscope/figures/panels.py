@@ -57,6 +57,12 @@ def panels_of(data: list[dict[str, Any]], layout: dict[str, Any]) -> list[Panel]
     for x, y in pairs:
         for name in (x, y):
             layout.setdefault(name, {})
+        if not any(is_on(trace, (x, y)) for trace in data):
+            # plotly forgets axes without traces, and puts what is written in them into another panel.
+            nothing = {"x": [None], "y": [None], "xaxis": short_name(x), "yaxis": short_name(y), "showlegend": False}
+            data.append({"type": "scatter", "mode": "markers", "marker": {"size": 1}, **nothing})
+            for name in (x, y):
+                layout[name] |= {"showticklabels": False, "ticks": ""}
         across = tuple(layout[x].get("domain") or (0.0, 1.0))
         along = tuple(
             layout[(layout[y].get("overlaying") and axis_name(layout[y]["overlaying"])) or y].get("domain")

@@ -19,8 +19,8 @@ _LEAST_MARKER = 2.0  # CSS pixels: half a millimetre, and the least that can be 
 class Page:
     """What a figure is laid out for: sides and text in CSS pixels, and factors of lines and markers."""
 
-    width: int
-    height: int
+    width: float
+    height: float
     font: float
     lines: float
     markers: float
@@ -79,7 +79,7 @@ def _scale(part: Any, page: Page, key: str) -> None:
         return
     for name, value in part.items():
         if name == "size" and key.endswith("font"):
-            part[name] = page.size(value) if isinstance(value, (int, float)) else value
+            part[name] = page.size(float(value)) if isinstance(value, (int, float)) else value
         elif name == "size" and key == "marker":
             part[name] = _times(value, page.markers, _LEAST_MARKER)
         elif name == "width" and key == "line":

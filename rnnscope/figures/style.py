@@ -50,9 +50,9 @@ LEAST_POINTS, MOST_POINTS = 4.0, 72.0
 
 def style(
     name: str = "screen",
-    width: str | float | None = None,
-    height: str | float | None = None,
-    font_size: str | float | None = None,
+    width: str | int | float | None = None,
+    height: str | int | float | None = None,
+    font_size: str | int | float | None = None,
 ) -> Style:
     """A style of the house, in another size if one is given.
 
@@ -96,5 +96,11 @@ def styled(figure: go.Figure, style: Style) -> go.Figure:
     Everything that has a size follows: fonts, margins, lines, markers, legends, colour bars. Apply it to a figure as
     it was drawn, once: a second time would scale again.
     """
-    page = Page(style.width, style.height, style.font_size * PIXELS_PER_POINT, style.line_scale, style.marker_scale)
+    page = Page(
+        float(style.width),
+        float(style.height),
+        style.font_size * PIXELS_PER_POINT,
+        style.line_scale,
+        style.marker_scale,
+    )
     return lay_out(figure, page, title=style.title)
