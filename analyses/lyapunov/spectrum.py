@@ -24,9 +24,8 @@ from rnnscope.analyses.lyapunov.spectrum_result import (
     LyapunovSpectrum,
     Reductions,
     Starts,
-    allowed_error,
 )
-from rnnscope.analyses.lyapunov.trust import FINE, ZERO, creeps, drift_of, error_of, starts_agree
+from rnnscope.analyses.lyapunov.trust import FINE, ZERO, allowed_error, creeps, drift_of, error_of, starts_agree
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.numerics import linalg
 from rnnscope.question import Axes, Count, InputVector, Level, Seed, StateRows, Whole

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.lyapunov.dimension import Dimension, dimension_of
 from rnnscope.analyses.lyapunov.orbits import DRIVEN, rate_unit
-from rnnscope.analyses.lyapunov.trust import ZERO, clear_sign, creeps
+from rnnscope.analyses.lyapunov.trust import ZERO, allowed_error, clear_sign, creeps
 from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.question import checked
 from rnnscope.records.provenance import Made
@@ -372,13 +372,6 @@ class LyapunovSpectrum(Result):
 
 def _first_ones(n: int) -> str:
     return "λ₁ is 0" if n == 1 else f"λ₁ to λ_{n} are 0"
-
-
-def allowed_error(
-    exponents: Float[np.ndarray, " exponent"], tolerance: float, dt: float | None
-) -> Float[np.ndarray, " exponent"]:
-    """The most that an error may be where it counts as small: `tolerance`, relative where |rate| > 1."""
-    return tolerance * np.maximum(dt or 1.0, np.abs(exponents))
 
 
 def _figure(found: LyapunovSpectrum, drawn: Integer[np.ndarray, " drawn"]) -> "go.Figure":

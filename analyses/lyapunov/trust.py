@@ -205,3 +205,10 @@ def _of_halves(
 ) -> Float[np.ndarray, " exponent"]:
     """By how much single starts scatter in single halves of the run."""
     return np.concatenate(_halves(logs, ends)).std(0, ddof=1)
+
+
+def allowed_error(
+    exponents: Float[np.ndarray, " exponent"], tolerance: float, dt: float | None
+) -> Float[np.ndarray, " exponent"]:
+    """The most that an error may be where it counts as small: `tolerance`, relative where |rate| > 1."""
+    return tolerance * np.maximum(dt or 1.0, np.abs(exponents))

@@ -158,6 +158,7 @@ def flow_field(
             n_unstable=n_unstable,
             n_elsewhere=n_elsewhere,
             near=float(near * longer),
+            number=np.flatnonzero(here),
         ),
     )
 

@@ -54,6 +54,7 @@ class PointsBeside:
         n_unstable: unstable directions of each; -1 at a kink of the map, where eigenvalues decide nothing.
         n_elsewhere: fixed points that were given but are so at another input; they are left out.
         near: distance up to which a fixed point is drawn.
+        number: the row of each in the list of fixed points; None in a result of a version that did not keep it.
     """
 
     coordinates: Float[np.ndarray, "point direction"] = field(metadata={FORMERLY: "fixed_points"})
@@ -61,6 +62,7 @@ class PointsBeside:
     n_unstable: Int64[np.ndarray, " point"]
     n_elsewhere: int
     near: float
+    number: Int64[np.ndarray, " point"] | None = field(default=None, metadata={FORMERLY: None})
 
 
 @dataclass(frozen=True, repr=False)
@@ -277,21 +279,17 @@ def _turn(angle: float) -> np.ndarray:
 
 
 def _add_points(figure: "go.Figure", found: FlowField) -> None:
-    from rnnscope.figures.points import point_classes
+    from rnnscope.figures.points import add_points, point_classes
 
     points, drawn = found.points, found.drawn
-    for name, chosen, look in point_classes(points.n_unstable, found.plane.directions.shape[1]):
-        shown = chosen & drawn
-        if not shown.any():
-            continue
-        hover = [f"{name}<br>{distance:.2g} from the plane" for distance in points.distance[shown]]
-        count = f"{name} ({int(shown.sum())})"
-        figure.add_scatter(
-            x=points.coordinates[shown, 0],
-            y=points.coordinates[shown, 1],
-            mode="markers",
-            marker={"symbol": look.symbol, "size": 11, "color": look.colour, "line": {"width": 2, "color": "white"}},
-            hovertext=hover,
-            hoverinfo="text",
-            name=f"{count}, within {points.near:.2g} of the plane",
-        )
+    if not drawn.any():
+        return
+    numbers = np.arange(len(drawn)) if points.number is None else points.number
+    # Of a result that does not say which rows of the list these are, no number is written.
+    names = ["" if points.number is None else str(number) for number in numbers]
+    classes = point_classes(points.n_unstable[drawn], found.plane.directions.shape[1])
+    hover = [f"{distance:.2g} from the plane" for distance in points.distance[drawn]]
+    add_points(
+        figure, points.coordinates[drawn], classes, [name for name, each in zip(names, drawn, strict=True) if each],
+        hover=hover, notes=[f"within {points.near:.2g} of the plane"] * len(classes), ink="#FFFFFF",
+    )  # fmt: skip

@@ -71,6 +71,7 @@ def add_points(
     notes: Sequence[str] | None = None,
     shown: Bool[np.ndarray, " point"] | None = None,
     where: dict[str, Any] | None = None,
+    ink: str = "#222222",
     **options: Any,
 ) -> None:
     """Draw points by their classes, with their numbers beside them as far as there is room.
@@ -84,6 +85,7 @@ def add_points(
         notes: what the legend says of each class behind its count.
         shown: which points are drawn; the others are counted all the same.
         where: row and column of a panel.
+        ink: the colour of the numbers.
         **options: of every trace.
     """
     dims = places.shape[1]
@@ -105,7 +107,7 @@ def add_points(
             mode="markers+text",
             text=[numbers[row] if written[row] else "" for row in rows],
             textposition="top right",
-            textfont={"size": 11, "color": "#222222"},
+            textfont={"size": 11, "color": ink},
             marker={"symbol": look.symbol, "color": look.colour, "size": SIZE[dims], "line": line},
             hovertext=said,
             hoverinfo="text",

@@ -147,14 +147,16 @@ def _add_points(
 ) -> None:
     """The fixed or slow points that keep the states; those far out of the picture are counted in the legend, and where
     nothing attracts and nothing else was sought."""
+    from rnnscope.figures.palette import ROLES
+
     low, high = drawn.min(0), drawn.max(0)
     room = high - low + 1e-9 * (high - low).max()  # of states on a line, rounding is all that the second axis has
     near = ((places >= low - room) & (places <= high + room)).all(1)
     kept = np.isin(loops.state, shown)
-    for name, symbol, chosen in (
-        ("stable fixed point", "circle", (loops.kind == 0) & loops.stable),
-        ("fixed point, not surely stable", "circle-open", (loops.kind == 0) & ~loops.stable),
-        ("slow point", "diamond-open", loops.kind == 1),
+    for name, role, chosen in (
+        ("stable fixed point", ROLES["stable"], (loops.kind == 0) & loops.stable),
+        ("fixed point, not surely stable", ROLES["saddle"], (loops.kind == 0) & ~loops.stable),
+        ("slow point", ROLES["slow"], loops.kind == 1),
     ):
         far = int((chosen & kept & ~near).sum())
         rows = np.flatnonzero(chosen & kept & near)
@@ -165,7 +167,10 @@ def _add_points(
         figure.add_scatter(
             x=x, y=y, mode="markers", name=name + (f" ({far} out of view)" if far else ""), hoverinfo="text",
             hovertext=[f"{name}{how}: keeps q{loops.state[row]}" for row, how in zip(rows, said, strict=True)],
-            marker={"symbol": symbol, "size": 10, "color": "black", "line": {"width": 2, "color": "black"}},
+            marker={
+                "symbol": role.symbol, "size": 11, "color": role.colour,
+                "line": {"width": 2, "color": role.colour if role.symbol.endswith("-open") else "#222222"},
+            },
         )  # fmt: skip
     not_sought = sorted(set(loops.state[(loops.kind == NOT_SOUGHT) & kept].tolist()))
     if not_sought:

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.fixed_points.orbits.intervals import wilson_interval
 from rnnscope.analyses.fixed_points.orbits.planes import plane_of
 from rnnscope.analyses.fixed_points.orbits.settling import DIVERGED, ENDS, MOVING
+from rnnscope.drawing_options import Dims
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -160,18 +162,27 @@ class Basins(Result):
             parts.append(f"{int(self.missed.sum())} of the fixed points reached not in the list{line}")
         return "; ".join(parts)
 
-    def figure(self) -> "go.Figure":
-        """The fraction of each attractor with its interval, and the starts in the plane of their first two principal
-        components, coloured by where they settle."""
-        return _figure(self)
+    @checked
+    def figure(self, *, dims: Dims = 2) -> "go.Figure":
+        """The fraction of each attractor with its interval, and the starts in their first principal components,
+        coloured by where they settle; attractors under their rows in the list of fixed points.
+
+        Args:
+            dims: two components or three.
+
+        Raises:
+            ValueError: three are wanted of states with fewer units.
+        """
+        return _figure(self, dims)
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.1f} %"
 
 
-def _figure(found: Basins) -> "go.Figure":
+def _figure(found: Basins, dims: int) -> "go.Figure":
     """Attractors by fraction, largest first, and what did not settle; the starts in the colours of the bars."""
+    import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import NEUTRAL, TEMPLATE, mark_as_saying_little
@@ -195,7 +206,10 @@ def _figure(found: Basins) -> "go.Figure":
         if members.any():
             spread = ends.low[code], ends.high[code]
             bars.append((ends.names[code], ends.fraction[code], *spread, colour, members))
-    figure = make_subplots(1, 2, horizontal_spacing=0.13, column_widths=[0.5, 0.5])
+    solid = dims == 3
+    panels = [[{}, {"type": "scene" if solid else "xy"}]]
+    figure = make_subplots(1, 2, horizontal_spacing=0.13, column_widths=[0.5, 0.5], specs=panels)
+    kind = go.Scatter3d if solid else go.Scatter
     settled = drawn.steps[drawn.attractor >= 0]
     time = f", settled in {np.median(settled):.0f} steps (median)" if len(settled) else ""
     figure.update_layout(template=TEMPLATE, title={"text": f"Basins: {len(drawn)} starts, {drawn.drawn_from}{time}"})
@@ -224,37 +238,43 @@ def _figure(found: Basins) -> "go.Figure":
     # The plane of the attractors, where basins lie apart; random states have no directions of their own.
     both = np.concatenate([drawn.states, found.attractors])
     enough = len(found) > 2
-    places, titles = plane_of(both, of=found.attractors if enough else None, most=2)
+    places, titles = plane_of(both, of=found.attractors if enough else None, most=2, dims=3 if solid else None)
     if enough and both.shape[1] > 2:
         titles = [title.replace(" (", " of the attractors (") for title in titles]
     starts, attractors = places[: len(drawn)], places[len(drawn) :]
     some = np.arange(len(starts)) < MOST_STARTS  # starts come in no order
     symbols = [look.symbol for look in looks] + ["circle"] * (len(names) - len(shown))
     for name, colour, symbol, chosen in zip(names, colours, symbols, members, strict=True):
-        x, y = starts[chosen & some].T
-        marker = {"color": colour, "symbol": symbol, "size": 4, "opacity": 0.6}
-        figure.add_scatter(
-            x=x, y=y, mode="markers", marker=marker, name=name, hoverinfo="name", showlegend=False, row=1, col=2
+        marker = {"color": colour, "symbol": symbol, "size": 2 if solid else 4, "opacity": 0.6}
+        places = dict(zip("xyz", starts[chosen & some].T, strict=False))
+        figure.add_trace(
+            kind(**places, mode="markers", marker=marker, name=name, hoverinfo="name", showlegend=False), row=1, col=2
         )
     border = {"width": 1.5, "color": "#222222"}
     numbers = [str(found.listed[i]) if found.listed[i] >= 0 and found.period[i] == 1 else "" for i in shown]
     written = apart(attractors[shown])
-    inks = [ink_on(look.colour) if not look.symbol.endswith("-open") else "#222222" for look in looks]
-    figure.add_scatter(
-        x=attractors[shown, 0],
-        y=attractors[shown, 1],
+    # In three dimensions a number stands above its marker, in two within.
+    inks = ["#222222" if solid else ink_on(look.colour) for look in looks]
+    marker = {"color": colours[: len(shown)], "size": 8 if solid else 17, "line": border}
+    attractor = kind(
+        **dict(zip("xyz", attractors[shown].T, strict=False)),
         mode="markers+text",
-        marker={"color": colours[: len(shown)], "size": 17, "line": border, "symbol": _symbols(found, shown)},
+        marker={**marker, "symbol": _symbols(found, shown)},
         text=[number if fits else "" for number, fits in zip(numbers, written, strict=True)],
         textfont={"size": 11, "color": inks},
         hovertext=names[: len(shown)],
         hoverinfo="text",
         showlegend=False,
-        row=1,
-        col=2,
     )
-    figure.update_xaxes(title_text=titles[0], row=1, col=2)
-    figure.update_yaxes(title_text=titles[1], row=1, col=2)
+    figure.add_trace(attractor, row=1, col=2)
+    if solid:
+        axes = {
+            f"{axis}axis": {"title": {"text": title}, "nticks": 5} for axis, title in zip("xyz", titles, strict=True)
+        }
+        figure.update_layout(scene={**axes, "aspectmode": "cube", "camera": {"eye": {"x": 1.6, "y": 1.6, "z": 1.0}}})
+    else:
+        figure.update_xaxes(title_text=titles[0], row=1, col=2)
+        figure.update_yaxes(title_text=titles[1], row=1, col=2)
     if len(names) == 1:
         low, high = (_percent(float(value) / 100) for value in (low[0], high[0]))
         mark_as_saying_little(figure, f"All {len(drawn)} starts: {names[0]} (95 %: {low} to {high}).")

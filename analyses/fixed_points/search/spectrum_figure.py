@@ -9,6 +9,9 @@ from rnnscope.analyses.fixed_points.search.root_search import FAILED, SLOW
 from rnnscope.figures import NEUTRAL, mark_as_saying_little, new_figure
 from rnnscope.figures.points import point_classes
 
+# Eigenvalues that differ by less are one dot in any figure.
+ALIKE = 1e-6
+
 
 def spectrum_figure(
     eigenvalues: Complex[np.ndarray, "point eigenvalue"],
@@ -57,11 +60,10 @@ def spectrum_figure(
     figure.update_xaxes(range=[left, right], constrain="domain")
     figure.update_yaxes(range=[-reach, reach], scaleanchor="x", constrain="domain")
     figure.update_layout(legend={"itemsizing": "constant", "traceorder": "normal"})
-    if n == 1 and eigenvalues.size and np.ptp(np.abs(eigenvalues)) < 1e-9 and np.isfinite(eigenvalues).all():
-        size = float(np.abs(eigenvalues[0, 0]))
-        mark_as_saying_little(
-            figure, f"One fixed point; its {eigenvalues.size} eigenvalues have the modulus {size:.3g}."
-        )
+    values = eigenvalues.ravel()
+    if n == 1 and values.size and np.abs(values - values[0]).max() < ALIKE:
+        value = f"{values[0].real:.3g}".replace("-", "−")  # one that stands alone is real
+        mark_as_saying_little(figure, f"One fixed point; its {values.size} eigenvalues are all {value}.")
     if not n:
         mark_as_saying_little(figure, f"No fixed point found from {len(starts)} starts.")
         text = (

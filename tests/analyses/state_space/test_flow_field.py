@@ -69,9 +69,9 @@ def test_fixed_points_near_the_plane_and_how_far():
     assert found.points.near == pytest.approx(0.4), "a tenth of a side of 4"
     assert found.drawn.tolist() == [True, True, False, False], "one is too far off, one out of view"
     assert found.points.n_unstable.tolist() == [0, 1, 2, -1]
-    names = [trace.name for trace in found.figure().data if getattr(trace, "mode", "") == "markers"]
+    names = [trace.name for trace in found.figure().data if "markers" in (getattr(trace, "mode", "") or "")]
     assert names == [
-        "stable (1), within 0.4 of the plane", "1 unstable direction (1), within 0.4 of the plane"
+        "stable (1, within 0.4 of the plane)", "1 unstable direction (1, within 0.4 of the plane)"
     ]  # fmt: skip
     assert "2 of 4 fixed points within 0.4" in found.summary()
     wide = flow_field(fall, plane="fixed_points", fixed_points=points)

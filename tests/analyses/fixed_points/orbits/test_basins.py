@@ -319,6 +319,12 @@ def test_the_result_survives_saving_and_has_a_figure(flip_flop, tmp_path):
     assert len(bars.error_x.array) == 8
     assert figure.layout.title.text.startswith("Basins: 200 starts, uniform in the domain, settled in")
     assert figure.layout.xaxis2.title.text.startswith("PC1 of the attractors")
+    rows = [str(row) for row in found.listed[np.argsort(-found.count, kind="stable")]]
+    assert all(text in ("", row) for text, row in zip(figure.data[-1].text, rows, strict=True)), "rows of the list"
+    assert any(figure.data[-1].text)
+    solid = back.figure(dims=3)
+    assert {trace.type for trace in solid.data[1:]} == {"scatter3d"}
+    assert len(solid.data[-1].z) == 8
 
 
 @pytest.mark.parametrize(

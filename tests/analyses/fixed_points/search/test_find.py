@@ -227,7 +227,9 @@ def test_a_figure_says_where_a_sentence_says_as_much():
         says_little(find_fixed_points(gone, starts=np.zeros((2, 1))).figure()) == "No fixed point found from 2 starts."
     )
     still = rs.FunctionMap(lambda x: 0 * x, state_size=3)
-    assert "3 eigenvalues have the modulus 0" in says_little(find_fixed_points(still, starts=np.zeros((2, 3))).figure())
+    assert "its 3 eigenvalues are all 0" in says_little(find_fixed_points(still, starts=np.zeros((2, 3))).figure())
+    turn = rs.FunctionMap(lambda x: 0.5 * x[..., ::-1] * np.array([1.0, -1.0]), state_size=2)
+    assert says_little(find_fixed_points(turn, starts=np.ones((2, 2))).figure()) == "", "a pair has an angle"
     wells = rs.FunctionMap(lambda x: x + (x - x**3) / 4, state_size=1)
     assert says_little(find_fixed_points(wells, starts=np.linspace(-2, 2, 9)[:, None]).figure()) == ""
 
