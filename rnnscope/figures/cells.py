@@ -51,16 +51,16 @@ class Place:
     height: float
     cell: tuple[float, float, float, float]
 
-    def across(self, u: float) -> float:
+    def across(self, u: float | int) -> float:
         """Where a share of the cell's plot area lies on the page, from left to right."""
         return _rounded(self.x + u * self.width)
 
-    def up(self, v: float) -> float:
+    def up(self, v: float | int) -> float:
         """The same from bottom to top."""
         return _rounded(self.y + v * self.height)
 
 
-def _rounded(share: float) -> float:
+def _rounded(share: float | int) -> float:
     """A share without what sums leave behind: -4e-17 is no place on a page."""
     return round(share, 9) + 0.0
 
