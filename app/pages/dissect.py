@@ -103,7 +103,7 @@ def register(app: Dash, library: Library, guard: "Guard") -> None:
             steps = run.checkpoints
             present = [card.name for card in cards().values() if card.file(run) is not None]
             shown = {"run": name, "steps": steps, "present": present, "stamps": stamps(run), "scene": seen.stamp(run),
-                     "done": _done(run)}  # fmt: skip
+                     "done": [*_done(run)]}  # fmt: skip
             pause = POLL if run.status == "training" else SLOW
             if shown == before:  # nothing was written since
                 return (*[no_update] * 8, pause, *[no_update] * 3)
@@ -255,7 +255,7 @@ def _done(run: Run) -> tuple[float, float]:
     if run.status == "training":
         with contextlib.suppress(RunError, KeyError, IndexError):
             return float(run.history["step"][-1]), float(run.history["seconds"][-1])
-    return run.record.get("steps_done", 0), run.record.get("seconds", 0)
+    return float(run.record.get("steps_done", 0)), float(run.record.get("seconds", 0))
 
 
 def _work(run: Run) -> str:

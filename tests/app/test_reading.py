@@ -231,7 +231,7 @@ def test_a_result_that_cannot_be_drawn_costs_its_own_card(analysed: Path, monkey
 def test_every_figure_of_a_result_has_a_card_and_says_why_it_does_not_apply(
     analysed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **_options: object) -> None:
         raise rs.NotApplicable("this machine has nothing to trust")
 
     assert [card.name for card in boards()["Automata"]] == ["automaton", "automaton-states", "automaton-trust"]
