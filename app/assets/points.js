@@ -141,7 +141,7 @@
                 error_y: { type: "data", array: finite(over.error).map((v) => (v === null ? null : 2 * v)), thickness: 1, width: 2, color: "#D55E00" }, hovertemplate: "λ₁ at step %{x}: %{y:.3f} ± %{error_y.array:.1g} (two standard errors)<extra></extra>" });
             more.yaxis2 = { ...R.AXIS, gridcolor: "rgba(0,0,0,0)", overlaying: "y", side: "right", title: { text: "λ₁ (nats / step)", standoff: 4, font: { size: 11, color: "#D55E00" } }, tickmode: "auto", nticks: 4, tickfont: { size: 10 }, tickformat: ".2~f" };
         }
-        window.Plotly.react(place, data, R.layout({ margin: { l: 52, r: over ? 66 : 10, t: 6, b: 42 }, uirevision: shared.run, xaxis: { ...R.AXIS, title: { text: "training step", standoff: 8 } },
+        window.Plotly.react(place, data, R.layout({ margin: { l: 52, r: over ? 66 : 10, t: 6, b: 44 }, uirevision: shared.run, xaxis: { ...R.AXIS, title: { text: "training step", standoff: 3 } },
             yaxis: { ...R.AXIS, type: log ? "log" : "linear", title: { text: "loss", standoff: 4 }, nticks: 4, tickfont: { size: 10 } }, ...more }), R.config("loss")).then((graph) => {
             if (graph.rnnscopeListens) return;
             graph.rnnscopeListens = true;

@@ -121,7 +121,8 @@ def _machine() -> html.Section:
     body = html.Div(
         [
             html.Div(graph, id="machine-frame", className="figure invert"),
-            html.P("No automaton of this checkpoint is known, or it reads no symbols of these trials.",
+            html.P("No automaton of this checkpoint is known, or it reads no symbols of these trials: run the analysis "
+                   "automaton, or look at the last checkpoint.",
                    id="machine-none", className="hidden empty"),
             html.Div(id="machine-word", className="word", title="what the machine read; click a symbol to go there"),
         ],
