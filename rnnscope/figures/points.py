@@ -116,6 +116,7 @@ def add_points(
             hoverinfo="text",
             customdata=[numbers[row] for row in rows],
             name=f"{name} ({int(members.sum())}{note})",
+            **({"cliponaxis": False} if dims == 2 else {}),  # a number at the edge is read as well
             **options,
         )
         figure.add_trace(trace, **(where or {}))
