@@ -11,7 +11,7 @@ from rnnscope.analyses.headings import NOISE
 from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
 from rnnscope.analyses.noise.replicas import Replicas, driven_inputs, run_replicas
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
-from rnnscope.question import InputVector, Level, Seed
+from rnnscope.question import InputVector, Level, Seed, Whole
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.registry import analysis
@@ -25,8 +25,9 @@ CONDITIONS = ("driven", "alone")
 # another are one, and what varies less does nothing.
 REST, MERGED, NOTHING = 1e-8, 1e-6, 1e-6
 ROUNDING = 1e-14  # below it there is nothing to see
-USUAL = 200  # steps before, in which states settle
+USUAL = 200  # steps before, in which states settle, where nobody says how many
 VERDICTS = {
+    "divergent": "some states run away",
     "silent": "it comes to rest alone, and does next to nothing when it is driven",
     "sustained by its drive": "it comes to rest alone, and forgets its starts when it is driven: what it does is an "
     "answer to the noise or the inputs that it was shown",
@@ -82,8 +83,10 @@ class NoiseOrChaos(Result):
 
     @property
     def verdict(self) -> str:
-        """One of the names of `VERDICTS`: "silent", "sustained by its drive", "multistable", "limit cycle", "chaotic",
-        "mixture" or "open"."""
+        """One of the names of `VERDICTS`: "divergent", "silent", "sustained by its drive", "multistable",
+        "limit cycle", "chaotic", "mixture" or "open"."""
+        if not np.isfinite(self.activity).all():
+            return "divergent"
         alone = int(self.sign[-1])
         resting = self.moved[-1] < REST
         driven = int(self.sign[0]) if len(self.condition) > 1 else None
@@ -132,7 +135,8 @@ class NoiseOrChaos(Result):
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
-    n_steps, n = settings["n_steps"] + USUAL, settings["n_pairs"]
+    before = USUAL if settings["transient"] is None else settings["transient"]
+    n_steps, n = settings["n_steps"] + before, settings["n_pairs"]
     seconds = 2 * (scale.simulation(3 * n, n_steps) + scale.jvp.of(n_steps, n * n_steps))
     return scale.around(seconds, FLOAT * n * n_steps * (scale.n_inputs + 2))
 
@@ -141,7 +145,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     "noise_or_chaos",
     title="Noise or chaos?",
     group=NOISE,
-    quick={"n_steps": 100, "n_pairs": 3},
+    quick={"n_steps": 40, "n_pairs": 2, "transient": 20},
     cost=Cost("light", "pairs x steps x units^2", _cost),
 )
 def noise_or_chaos(
@@ -151,6 +155,7 @@ def noise_or_chaos(
     input: InputVector | None = None,
     n_steps: Annotated[int, Ge(20)] = 2000,
     n_pairs: Annotated[int, Ge(2)] = 10,
+    transient: Whole | None = None,
     seed: Seed = 0,
 ) -> NoiseOrChaos:
     """What moves a network: what it is shown, or itself.
@@ -165,8 +170,9 @@ def noise_or_chaos(
         subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
         noise: standard deviation of process noise, added to every number of the state after each step.
         input: what is held when it is alone, (input,); zeros if None.
-        n_steps: steps that are looked at, after 200 more.
-        n_pairs: pairs of states, which are drawn from states at work, or else at random.
+        n_steps: steps that are looked at.
+        n_pairs: pairs of states, which are drawn at random.
+        transient: steps before. None: 200; of exponents, as many as `lyapunov_spectrum` finds that they need.
         seed: for states, trials and noise.
 
     Raises:
@@ -180,13 +186,14 @@ def noise_or_chaos(
         'chaotic'
     """
     rng = np.random.default_rng([seed, 0x4E])
+    before = USUAL if transient is None else transient
     held = np.zeros(subject.input_size) if input is None else np.asarray(input, np.float64)
-    shown = driven_inputs(subject, n_pairs, USUAL + n_steps, rng)
+    shown = driven_inputs(subject, n_pairs, before + n_steps, rng)
     conditions: list[tuple[str, Replicas]] = []
     if shown is not None or noise:
         driven = held[None] if shown is None else shown
-        conditions.append(("driven", run_replicas(subject, driven, n_pairs, USUAL, n_steps, noise, rng)))
-    conditions.append(("alone", run_replicas(subject, held[None], n_pairs, USUAL, n_steps, 0.0, rng)))
+        conditions.append(("driven", run_replicas(subject, driven, n_pairs, before, n_steps, noise, rng)))
+    conditions.append(("alone", run_replicas(subject, held[None], n_pairs, before, n_steps, 0.0, rng)))
     spectra = []
     for name, _ in conditions:
         own = name == "driven" and shown is not None
@@ -194,10 +201,11 @@ def noise_or_chaos(
         spectra.append(
             lyapunov_spectrum(
                 subject, n_exponents=1, input=autonomous, n_steps=n_steps, n_starts=n_pairs, n_others=0,
-                noise=noise if name == "driven" else 0.0, seed=seed,
+                transient=transient, noise=noise if name == "driven" else 0.0, seed=seed,
             )
         )  # fmt: skip
-    spread = max(conditions[0][1].spread, np.finfo(float).tiny)
+    spread = conditions[0][1].spread
+    spread = spread if np.isfinite(spread) and spread > 0 else 1.0
     runs = [run for _, run in conditions]
     return NoiseOrChaos(
         condition=tuple(name for name, _ in conditions),

@@ -78,6 +78,7 @@ def run_replicas(
                 seen.append(state[0])
             if t >= total - LAST:
                 moved = np.maximum(moved, np.linalg.norm(state - before, axis=-1).max(0))
-    states = np.array(seen)
-    around = np.sqrt(((states - states.mean((0, 1))) ** 2).sum(-1).mean())
-    return Replicas(np.array(distances), kept, float(np.sqrt(states.var(0).mean())), float(around), moved)
+        states = np.array(seen)
+        around = np.sqrt(((states - states.mean((0, 1))) ** 2).sum(-1).mean())
+        activity = np.sqrt(states.var(0).mean())
+    return Replicas(np.array(distances), kept, float(activity), float(around), moved)

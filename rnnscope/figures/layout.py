@@ -250,8 +250,12 @@ def _fit(
         for each in _TICKED:  # each round begins with what was drawn
             axis.pop(each, None)
         axis |= given
-        found = ticks(axis, letter, drawn, part, axis["tickfont"]["size"])
+        small = axis["tickfont"]["size"]
+        found = ticks(axis, letter, drawn, part, small)
         _set(axis, found.settings)
+        if letter == "x" and "nticks" in axis and "scaleanchor" in str(layout.get(panel.y)):
+            # Equal scales may widen what is seen of it: what will be written there is not known, but its length.
+            axis["nticks"] = min(axis["nticks"], max(2, int(length / (text_width("−0.0", small) + small))))
         room = 0.0
         if axis.get("showticklabels") is not False:
             room = found.along + axis["ticklen"] + 0.35 * page.font

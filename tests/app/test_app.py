@@ -89,8 +89,9 @@ def test_every_figure_is_drawn_when_it_comes_into_view(page: Page, folder: Path)
         if not _has_figure(whole, name):
             card.locator(".missing", has_text="There is no such figure of this result").wait_for()
             continue
-        # Attached, not visible: to a browser a line that is exactly horizontal has no height.
-        drawn = ".scatterlayer .trace path, .heatmaplayer image, .barlayer path, .glcanvas, canvas"
+        # Attached, not visible: to a browser a line that is exactly horizontal has no height. What says no more than a
+        # sentence is one.
+        drawn = ".scatterlayer .trace path, .heatmaplayer image, .barlayer path, .glcanvas, canvas, .annotation-text"
         card.locator(drawn).first.wait_for(state="attached")
         box = card.locator(".js-plotly-plot").bounding_box()
         assert box["width"] > 300, name
@@ -249,7 +250,7 @@ def test_flow_and_basins_lie_around_the_states_and_follow_the_selection(page: Pa
     _views(shown)
     words, empty = shown.locator("#field-words"), shown.evaluate(INK)
     shown.locator("#look-layers label, .mantine-Chip-label", has_text="basins").click()
-    words.filter(has_text=f"basins of {len(basins.starts):,} starts, {basins.starts.drawn_from}").wait_for()
+    words.filter(has_text=f"basins (squares) of {len(basins.starts):,} starts, {basins.starts.drawn_from}").wait_for()
     assert shown.evaluate(INK) > empty, "the starts are drawn"
     # A plane through a point goes where the point is; without one it says what to do.
     shown.locator("#look-flow").click()

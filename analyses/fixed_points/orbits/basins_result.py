@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.fixed_points.orbits.intervals import wilson_interval
-from rnnscope.analyses.fixed_points.orbits.planes import plane_of
 from rnnscope.analyses.fixed_points.orbits.settling import DIVERGED, ENDS, MOVING
+from rnnscope.analyses.fixed_points.search.planes import plane_of
 from rnnscope.drawing_options import Dims
 from rnnscope.question import checked
 from rnnscope.records.provenance import Made

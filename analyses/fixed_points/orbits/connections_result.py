@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.fixed_points.orbits.connections_parts import BranchTrust, Departure, EndCycles, Way
-from rnnscope.analyses.fixed_points.orbits.planes import plane_of
 from rnnscope.analyses.fixed_points.orbits.settling import AT_POINT, DIVERGED, ENDS, MOVING, ON_CYCLE
+from rnnscope.analyses.fixed_points.search.planes import plane_of
 from rnnscope.drawing_options import Dims, Rows, chosen_rows
 from rnnscope.question import checked
 from rnnscope.records.provenance import Made

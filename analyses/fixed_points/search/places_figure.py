@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float, Integer
 
-from rnnscope.analyses.fixed_points.orbits.planes import plane_of
+from rnnscope.analyses.fixed_points.search.planes import plane_of
 from rnnscope.figures import new_figure
 from rnnscope.figures.points import add_points, point_classes
 from rnnscope.subjects.not_applicable import NotApplicable

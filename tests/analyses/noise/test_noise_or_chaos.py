@@ -107,3 +107,8 @@ def test_bad_settings_are_refused():
         noise_or_chaos(tanh(0.5, 4), n_pairs=1)
     with pytest.raises(ValueError, match="input"):
         noise_or_chaos(tanh(0.5, 4), input=[1.0])
+
+
+def test_what_runs_away_says_so():
+    found = noise_or_chaos(rs.FunctionMap(lambda h: 3 * h, state_size=2), n_steps=900, n_pairs=3)
+    assert found.verdict == "divergent", found.summary()

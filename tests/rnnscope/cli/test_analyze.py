@@ -46,7 +46,7 @@ def test_analyze_and_figures_of_a_run(run_cli, train, tmp_path):
         assert {**result.made.settings, **recorded(entry.quick)} == result.made.settings
         drawn += [figure for figure, drawing in entry.figures.items() if _has_figure(drawing, result)]
     assert set(ANALYSES) & set(drawn) == set(run.results)
-    code, out, err = run_cli("figures", run.path, "--out", tmp_path / "figures", "--format", "html")
+    code, out, err = run_cli("figures", run.path, "--all", "--out", tmp_path / "figures", "--format", "html")
     assert code == 0, err
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {f"run-{name}.html" for name in drawn}
 

@@ -75,7 +75,7 @@ def test_a_table_of_a_file_and_a_setting_within_it_are_merged(train, tmp_path):
 
 
 PARSERS = typer.main.get_command(application).commands
-TABLES = {"train": "training", "analyze": next(iter(ANALYSES)), "compare": "comparison"}
+TABLES = {"train": "training", "analyze": next(iter(ANALYSES)), "compare": "comparison", "figures": "options"}
 
 
 @pytest.mark.parametrize("kind", ["toml", "yaml"])
