@@ -258,7 +258,7 @@ def test_flow_and_basins_lie_around_the_states_and_follow_the_selection(page: Pa
     words.filter(has_text="select a point").wait_for()
     before, number = shown.evaluate(INK), shown.evaluate("window.rnnscope.shared.scene.points.number[0]")
     shown.evaluate(f"window.rnnscope.select({{ point: {number} }})")
-    words.filter(has_text="% of the squared steps lead out of this plane").wait_for()
+    words.filter(has_text="% of the squared steps lead out of it").wait_for()
     _wait(shown, f"({INK})() !== {before}")
     shown.wait_for_url("**flow=point**")
     # Through the cursor it goes along with it, in another plane and in space as well.
