@@ -215,7 +215,7 @@
     // Where one checkpoint cannot be read, others may be.
     function otherSteps(place) {
         for (const step of shared.steps || []) {
-            const button = Object.assign(document.createElement("button"), { textContent: `step ${step}`, className: "run-one" });
+            const button = Object.assign(document.createElement("button"), { textContent: `step ${step}`, className: "step-button" });
             button.onclick = () => window.dash_clientside.set_props("step-slider", { value: shared.steps.indexOf(step) });
             place.append(button);
         }

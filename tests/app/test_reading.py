@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import rnnscope as rs
 from rnnscope.analyses import analyse
 from rnnscope.analyses.linked import link_states
 from rnnscope.analyses.state_space.correlation_time import correlation_time
-from rnnscope.app import create_app, library, saved_views, scene, seen, serve, tags
+from rnnscope.app import create_app, library, packs, saved_views, scene, seen, serve, tags
 from rnnscope.app.cards import boards, cards, drawing
 from rnnscope.app.index import Index
 from rnnscope.app.library import Library
@@ -376,6 +377,29 @@ def test_what_is_beside_the_states_is_what_the_results_say(analysed: Path, tmp_p
     np.testing.assert_allclose(_unpacked(found["exponents"]["error"]), spectrum.standard_error, rtol=1e-5)
     before = _json(tmp_path, "/_beside/some?step=0")[1]
     assert (before["basins"], before["exponents"]) == (None, None), "results of the last weights at the first"
+
+
+def test_a_run_that_was_trained_anew_under_its_name_is_shown_as_it_is_now(tmp_path: Path) -> None:
+    def trained(seed: int) -> tuple[str, np.ndarray]:
+        shutil.rmtree(tmp_path / "again", ignore_errors=True)
+        run = rs.train(
+            Parity(2), Vanilla(4), steps=2, name="again", folder=tmp_path, progress=False, checkpoints=(0,), seed=seed
+        )
+        return seen.stamp(run), _unpacked(scene.scene(run)["xyz"])
+
+    (first, before), (second, after) = trained(0), trained(7)
+    assert first != second
+    assert not np.allclose(before, after), "the states of the weights that were there before"
+
+
+def test_connections_of_other_points_are_not_drawn(analysed: Path) -> None:
+    run = rs.load_run(analysed / "some")
+    points, space = run.shown("fixed_points").load(), run.shown("state_space").load()
+    found = rs.analyses.connect_fixed_points(run, fixed_points=points)
+    linked = seen.look(run, None).linked
+    assert packs.connections(found, space, linked) is not None
+    elsewhere = replace(linked, points=replace(linked.points, states=linked.points.states + 0.1))
+    assert packs.connections(found, space, elsewhere) is None
 
 
 @pytest.mark.parametrize(("axes", "through"), [("12", "mean"), ("23", "point-0"), ("13", "state-4-2")])
