@@ -200,7 +200,10 @@
         if (graph.rnnscopeListens) return;
         graph.rnnscopeListens = true;
         // More or fewer words below leave it another height.
-        new ResizeObserver(() => { if (graph.offsetParent && graph.data) window.Plotly.Plots.resize(graph); }).observe(graph);
+        new ResizeObserver(() => {
+            const full = graph._fullLayout;
+            if (graph.offsetParent && full && Math.abs(full.height - graph.clientHeight) > 1) window.Plotly.Plots.resize(graph);
+        }).observe(graph);
         graph.on("plotly_click", (event) => {
             const data = event.points[0].customdata;
             if (!data) return;
