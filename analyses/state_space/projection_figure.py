@@ -12,6 +12,7 @@ from rnnscope.figures.numbers import percent
 from rnnscope.figures.palette import NEUTRAL, series_look
 from rnnscope.figures.paths import add_directions, add_ends
 from rnnscope.figures.points import add_points, point_classes
+from rnnscope.figures.template import name_axes
 
 SHOWN_TRIALS, SHOWN_STEPS = 40, 800  # more than either makes a ball of wool; every label is shown all the same
 NEAR = 3.0  # fixed points are drawn up to this many times the extent of the trajectories from their middle
@@ -157,18 +158,7 @@ def _scatter(figure: go.Figure, places: np.ndarray, mode: str, **options: Any) -
 
 
 def _frame(figure: go.Figure, titles: list[str]) -> None:
-    if len(titles) == 3:
-        axes = {
-            f"{axis}axis": {"title": {"text": title}, "tickfont": {"size": 11}, "nticks": 6}
-            for axis, title in zip("xyz", titles, strict=True)
-        }
-        view = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.16}}
-        figure.update_layout(
-            scene={**axes, "aspectmode": "cube", "camera": view}, margin={"l": 0, "r": 0, "t": 50, "b": 10}
-        )
-    else:
-        figure.update_xaxes(title_text=titles[0])
-        figure.update_yaxes(title_text=titles[1] if len(titles) == 2 else "")
+    name_axes(figure, titles)
     legend = {"x": 0.99, "xanchor": "right", "y": 0.98} if len(titles) == 3 else {"x": 1.02, "xanchor": "left", "y": 1}
     figure.update_layout(legend={**legend, "itemsizing": "constant", "traceorder": "grouped"})
 

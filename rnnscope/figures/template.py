@@ -37,3 +37,19 @@ def new_figure(title: str, x: str | None = None, y: str | None = None) -> go.Fig
     if y is not None:
         figure.update_yaxes(title_text=y)
     return figure
+
+
+def name_axes(figure: go.Figure, titles: list[str]) -> None:
+    """Titles of one, two or three axes; three are a cube, seen from where all of them can be read."""
+    if len(titles) == 3:
+        axes = {
+            f"{axis}axis": {"title": {"text": title}, "tickfont": {"size": 11}, "nticks": 6}
+            for axis, title in zip("xyz", titles, strict=True)
+        }
+        view = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.16}}
+        figure.update_layout(
+            scene={**axes, "aspectmode": "cube", "camera": view}, margin={"l": 0, "r": 0, "t": 50, "b": 10}
+        )
+    else:
+        figure.update_xaxes(title_text=titles[0])
+        figure.update_yaxes(title_text=titles[1] if len(titles) == 2 else "")

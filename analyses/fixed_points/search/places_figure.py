@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.fixed_points.search.planes import plane_of
 from rnnscope.figures import new_figure
 from rnnscope.figures.points import add_points, point_classes
+from rnnscope.figures.template import name_axes
 from rnnscope.subjects.not_applicable import NotApplicable
 
 
@@ -26,16 +27,5 @@ def places_figure(
     hover = [f"{n} unstable direction{'' if n == 1 else 's'}" for n in n_unstable]
     classes = point_classes(n_unstable, points.shape[1], smooth, marginal)
     add_points(figure, places, classes, [str(number) for number in numbers], hover=hover)
-    if places.shape[1] == 3:
-        axes = {
-            f"{axis}axis": {"title": {"text": title}, "tickfont": {"size": 11}, "nticks": 6}
-            for axis, title in zip("xyz", titles, strict=True)
-        }
-        view = {"eye": {"x": 1.5, "y": 1.5, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.16}}
-        figure.update_layout(
-            scene={**axes, "aspectmode": "cube", "camera": view}, margin={"l": 0, "r": 0, "t": 50, "b": 10}
-        )
-    else:
-        figure.update_xaxes(title_text=titles[0])
-        figure.update_yaxes(title_text=titles[1])
+    name_axes(figure, titles)
     return figure.update_layout(legend={"itemsizing": "constant", "traceorder": "normal"}, showlegend=True)
