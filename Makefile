@@ -61,7 +61,7 @@ bench: setup
 
 clean:
 	@rm -rf .venv .links build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
-	@find rnnscope tasks analyses app tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
+	@find rnnscope tasks analyses experiments app tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 # --- the environment -------------------------------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ $(stamp): pyproject.toml constraints.txt
 # Static tools cannot follow package-dir, so they get a tree that looks like the installed package.
 links:
 	@mkdir -p .links/rnnscope
-	@for entry in rnnscope/* tasks analyses app; do \
+	@for entry in rnnscope/* tasks analyses experiments app; do \
 		case "$$entry" in */__pycache__) ;; *) ln -sfn "../../$$entry" ".links/rnnscope/$${entry##*/}" ;; esac; done
 	@for link in .links/rnnscope/*; do [ -e "$$link" ] || rm -f "$$link"; done
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rnnscope import analyses
     from rnnscope.analyses.report import report
     from rnnscope.app.notebook import explore
+    from rnnscope.experiments import reproduce
     from rnnscope.figures.grid import figure_grid
     from rnnscope.records.table import table
 
@@ -70,6 +71,7 @@ __all__ = [
     "load_run",
     "preset",
     "report",
+    "reproduce",
     "simulate",
     "table",
     "tasks",
@@ -88,6 +90,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("rnnscope.figures.grid").figure_grid
     if name == "report":
         return importlib.import_module("rnnscope.analyses.report").report
+    if name == "reproduce":
+        return importlib.import_module("rnnscope.experiments").reproduce
     if name == "table":
         return importlib.import_module("rnnscope.records.table").table
     raise AttributeError(f"module 'rnnscope' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The four folders are one distribution: it holds every package, imports go one way, and what it installs runs."""
+"""The five folders are one distribution: it holds every package, imports go one way, and what it installs runs."""
 
 import ast
 import json
@@ -20,7 +20,13 @@ import rnnscope
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-FOLDERS = {"rnnscope.tasks": "tasks", "rnnscope": "rnnscope", "rnnscope.analyses": "analyses", "rnnscope.app": "app"}
+FOLDERS = {
+    "rnnscope.tasks": "tasks",
+    "rnnscope": "rnnscope",
+    "rnnscope.analyses": "analyses",
+    "rnnscope.experiments": "experiments",
+    "rnnscope.app": "app",
+}
 LAYERS = list(FOLDERS)  # each may import from itself and from those before it
 ON_TOP = {"rnnscope.cli", "rnnscope.__main__"}  # these may import from all
 
@@ -33,7 +39,7 @@ READS_STATE_DICTS = Path("rnnscope/records/foreign_weights.py")
 
 
 def modules() -> dict[str, Path]:
-    """Dotted name -> file of every module in the four folders; a package's name is its folder's."""
+    """Dotted name -> file of every module in the five folders; a package's name is its folder's."""
     found = {}
     for package, folder in FOLDERS.items():
         for file in sorted((ROOT / folder).rglob("*.py")):
@@ -248,7 +254,7 @@ def test_unsafe_reads_are_seen(code, seen):
 
 WHERE = """
 import importlib, json
-names = ["rnnscope", "rnnscope.tasks", "rnnscope.analyses", "rnnscope.app"]
+names = ["rnnscope", "rnnscope.tasks", "rnnscope.analyses", "rnnscope.experiments", "rnnscope.app"]
 print(json.dumps({name: importlib.import_module(name).__file__ for name in names}))
 """
 

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = {"rnnscope.tasks": "tasks", "rnnscope.analyses": "analyses", "rnnscope.app": "app", "rnnscope": "rnnscope"}
+PACKAGES = {
+    "rnnscope.tasks": "tasks",
+    "rnnscope.analyses": "analyses",
+    "rnnscope.experiments": "experiments",
+    "rnnscope.app": "app",
+    "rnnscope": "rnnscope",
+}
 CORE = {"cells", "cli", "figures", "learning", "maps", "numerics", "records", "subjects"}
 
 

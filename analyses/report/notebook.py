@@ -20,13 +20,20 @@ def report_notebook(runs: Sequence[OfRun], folder: Path) -> str:
         runs: what is said of them.
         folder: where the notebook will be, from where it opens the runs.
     """
-    cells = [_text(f"# {', '.join(each.name for each in runs)}\n\nA report of rnnscope: what the runs keep, opened.")]
-    cells.append(_code("import rnnscope as rs"))
+    cells = [
+        text_cell(f"# {', '.join(each.name for each in runs)}\n\nA report of rnnscope: what the runs keep, opened.")
+    ]
+    cells.append(code_cell("import rnnscope as rs"))
     if len(runs) > 1:
         paths = ", ".join(repr(_from(folder, each)) for each in runs)
-        cells.append(_code(f"rs.table([{paths}]).T"))
+        cells.append(code_cell(f"rs.table([{paths}]).T"))
     for each in runs:
         cells += _of_run(each, folder)
+    return as_notebook(cells)
+
+
+def as_notebook(cells: list[dict[str, Any]]) -> str:
+    """Cells as the JSON text of a notebook; the same cells give the same text."""
     for number, cell in enumerate(cells):
         said = f"{number} {cell['cell_type']} {''.join(cell['source'])}"
         cell["id"] = hashlib.sha256(said.encode()).hexdigest()[:12]
@@ -45,21 +52,21 @@ def _of_run(each: OfRun, folder: Path) -> list[dict[str, Any]]:
     numbers = "\n".join(
         f"- {tile.label}: **{tile.value}** {tile.note}{f' ({tile.badge})' if tile.badge else ''}" for tile in each.tiles
     )
-    found = [_text(f"## {each.name}\n\n{facts}\n\n{numbers}")]
-    found.append(_code(f"run = rs.load_run({_from(folder, each)!r})\nrun"))
+    found = [text_cell(f"## {each.name}\n\n{facts}\n\n{numbers}")]
+    found.append(code_cell(f"run = rs.load_run({_from(folder, each)!r})\nrun"))
     if each.training is not None:
-        found.append(_code("from rnnscope.figures import training_figure\n\ntraining_figure(run)"))
+        found.append(code_cell("from rnnscope.figures import training_figure\n\ntraining_figure(run)"))
     for section in each.sections:
         found += _of_section(section)
     for title, why in each.not_applicable.items():
-        found.append(_text(f"**{title}** does not apply: {why}"))
+        found.append(text_cell(f"**{title}** does not apply: {why}"))
     for title, why in each.damaged.items():
-        found.append(_text(f"**{title}** cannot be read: {why}"))
+        found.append(text_cell(f"**{title}** cannot be read: {why}"))
     if each.not_asked:
-        found.append(_text(f"Not asked: {', '.join(each.not_asked)}."))
+        found.append(text_cell(f"Not asked: {', '.join(each.not_asked)}."))
     if each.python:
         command = f"\n\n```sh\n{each.command}\n```" if each.command else ""
-        found.append(_text(f"### How to train it again{command}\n\n```python\n{each.python}\n```"))
+        found.append(text_cell(f"### How to train it again{command}\n\n```python\n{each.python}\n```"))
     return found
 
 
@@ -67,16 +74,16 @@ def _of_section(section: Section) -> list[dict[str, Any]]:
     reservations = "".join(f"\n\n*{words[0].upper()}{words[1:]}.*" for words in section.reservations)
     ways = " or ".join(f"`{way}`" for way in (section.command, section.python.removeprefix("result = ")) if way)
     words = f"### {section.title}\n\n{section.summary}{reservations}\n\n{section.how}. Again: {ways}"
-    found = [_text(words)]
+    found = [text_cell(words)]
     lines = [f"result = run.shown({section.analysis!r}).load()"]
     drawn = [shown for shown in section.figures if shown.figure is not None]
     if not drawn:
         lines.append("result")
     for shown in drawn[:1]:
         lines.append(_draw(section, shown.name))
-    found.append(_code("\n".join(lines)))
-    found += [_code(_draw(section, shown.name)) for shown in drawn[1:]]
-    found += [_text(f"{shown.title}: {shown.sentence}") for shown in section.figures if shown.sentence]
+    found.append(code_cell("\n".join(lines)))
+    found += [code_cell(_draw(section, shown.name)) for shown in drawn[1:]]
+    found += [text_cell(f"{shown.title}: {shown.sentence}") for shown in section.figures if shown.sentence]
     return found
 
 
@@ -106,10 +113,12 @@ def execute(notebook: str, folder: Path) -> str:
     return nbformat.writes(opened)
 
 
-def _text(words: str) -> dict[str, Any]:
+def text_cell(words: str) -> dict[str, Any]:
+    """A cell of Markdown."""
     return {"cell_type": "markdown", "id": "", "metadata": {}, "source": words.splitlines(keepends=True)}
 
 
-def _code(lines: str) -> dict[str, Any]:
+def code_cell(lines: str) -> dict[str, Any]:
+    """A cell of Python, without outputs."""
     source = lines.splitlines(keepends=True)
     return {"cell_type": "code", "execution_count": None, "id": "", "metadata": {}, "outputs": [], "source": source}

@@ -2,25 +2,12 @@
 
 import html
 from collections.abc import Sequence
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnnscope.analyses.report.contents import OfRun, Section, Shown
+from rnnscope.analyses.report.shell import figure_place, whole_page
 from rnnscope.analyses.report.tiles import Tile
-from rnnscope.figures.page import figure_json, in_script, packed_plotly
-from rnnscope.figures.style import style, styled
 from rnnscope.version import __version__
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-# As wide as the page's column, in CSS pixels, as report.css has it.
-_STYLE = style("screen", 898, 540)
-# No request may leave the page. plotly.js compiles its shaders' wrappers, which is what unsafe-eval is for.
-_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
-    "font-src data:; worker-src blob:"
-)
 
 
 def report_page(runs: Sequence[OfRun]) -> str:
@@ -28,21 +15,7 @@ def report_page(runs: Sequence[OfRun]) -> str:
     title = ", ".join(each.name for each in runs)
     drawn: list[str] = []
     body = _body(runs, title, drawn)
-    ours = files("rnnscope.analyses.report")
-    style, script = ((ours / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    data = "\n".join(
-        f'<script type="application/json" id="data-{number}">[{in_script(each)}]</script>'
-        for number, each in enumerate(drawn)
-    )
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="generator" content="rnnscope {__version__}">\n<style>\n{style}</style>\n</head>\n'
-        f"<body>\n{body}\n{data}\n"
-        f'<script type="text/plain" id="plotly">{packed_plotly()}</script>\n<script>\n{script}</script>\n'
-        "</body>\n</html>\n"
-    )
+    return whole_page(title, body, drawn)
 
 
 def _body(runs: Sequence[OfRun], title: str, drawn: list[str]) -> str:
@@ -85,7 +58,7 @@ def _of_run(each: OfRun, several: bool, drawn: list[str]) -> str:
     parts.append(f'<section class="tiles">{tiles}</section>')
     parts.append(_contents(each))
     if each.training is not None:
-        parts.append(f'<section class="panel"><h3>Training</h3>{_figure(each.training, drawn)}</section>')
+        parts.append(f'<section class="panel"><h3>Training</h3>{figure_place(each.training, drawn)}</section>')
     group = ""
     for section in each.sections:
         if section.group != group:
@@ -129,14 +102,7 @@ def _shown(shown: Shown, section: Section, drawn: list[str]) -> str:
     title = f"<h4>{_e(shown.title)}</h4>" if shown.title != section.title else ""
     if shown.figure is None:
         return "" if shown.sentence in section.summary else f'{title}<p class="note">{_e(shown.sentence)}</p>'
-    return title + _figure(shown.figure, drawn)
-
-
-def _figure(figure: "go.Figure", drawn: list[str]) -> str:
-    """The place of a figure, which the script fills when it comes into view."""
-    drawn.append(figure_json(styled(figure, _STYLE)))
-    words = html.escape(str(figure.layout.title.text or "").replace("<br>", " "))
-    return f'<figure data-figure="{len(drawn) - 1}" aria-label="{words}" role="img"></figure>'
+    return title + figure_place(shown.figure, drawn)
 
 
 def _rest(each: OfRun) -> str:

@@ -20,17 +20,19 @@ from rnnscope.tasks import TASKS, to_config
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, cells, training, presets, analyses or runs.")] = "presets",
+    what: Annotated[str, typer.Argument(help="tasks, cells, training, presets, analyses, papers or runs.")] = "presets",
     folder: Folder = Path("runs"),
     json_: Json = False,
     config: Annotated[Path | None, settings_file()] = None,
 ) -> None:
-    """List what there is: tasks, cells, training (its settings), presets, analyses, runs.
+    """List what there is: tasks, cells, training (its settings), presets, analyses, papers (that can be
+    reproduced), runs.
 
     With --json the output is a list of objects. Tasks and cells: `name`, `about`, `settings` (name -> default) and
     `required` (settings that have no default). Training: `name`, `default`. Presets: `name`, `about`, `task`, `cell`,
     `training`. Analyses: `name`, `title`, `group`, `settings` (name -> `default` and `may_be`, in words). Runs: `name`,
-    `path`, `status`, `analysed` and `not_applicable` (names of analyses).
+    `path`, `status`, `analysed` and `not_applicable` (names of analyses). Papers: `name`, `title`, `citation`, `scales`
+    (name -> what it is) and `claims` (name, title, criterion).
     """
     match what:
         case "tasks" | "cells":
@@ -41,10 +43,12 @@ def list_(
             _presets(json_)
         case "analyses":
             _analyses(json_)
+        case "papers":
+            _papers(json_)
         case "runs":
             _runs(folder, json_)
         case _:
-            raise ValueError(f"cannot list {what!r}: give tasks, cells, training, presets, analyses or runs")
+            raise ValueError(f"cannot list {what!r}: give tasks, cells, training, presets, analyses, papers or runs")
 
 
 def _kinds(known: Mapping[str, type], as_json: bool) -> None:
@@ -61,6 +65,32 @@ def _kinds(known: Mapping[str, type], as_json: bool) -> None:
             say(f"{name}({', '.join(settings)})\n    {about}")
     if as_json:
         say_json(found)
+
+
+def _papers(as_json: bool) -> None:
+    from rnnscope.experiments import PAPERS
+
+    if as_json:
+        parts = ("name", "title", "criterion")
+        say_json(
+            [
+                {
+                    "name": paper.name,
+                    "title": paper.title,
+                    "citation": paper.citation,
+                    "scales": {name: scale.about for name, scale in paper.scales.items()},
+                    "claims": [{part: getattr(claim, part) for part in parts} for claim in paper.claims],
+                }
+                for paper in PAPERS.values()
+            ]
+        )
+        return
+    for paper in PAPERS.values():
+        say(f"{paper.name}: {paper.title}\n    {paper.citation}")
+        for name, scale in paper.scales.items():
+            say(f"    --scale {name}: {scale.about}")
+        for claim in paper.claims:
+            say(f"    {claim.name} {claim.title}")
 
 
 def _training(as_json: bool) -> None:

@@ -18,6 +18,7 @@ from rnnscope.cli.lines import one_line, say, say_error
 from rnnscope.cli.list import list_
 from rnnscope.cli.repair import repair
 from rnnscope.cli.report import report
+from rnnscope.cli.reproduce import reproduce
 from rnnscope.cli.show import show
 from rnnscope.cli.train import train
 from rnnscope.cli.verify import verify
@@ -40,6 +41,7 @@ COMMANDS = {
     "figures": Command(figures),
     "report": Command(report),
     "compare": Command(compare),
+    "reproduce": Command(reproduce, "the same command goes on where it was"),
     "app": Command(app),
     "list": Command(list_),
     "verify": Command(verify),

@@ -1,0 +1,134 @@
+"""A claim of a paper, and what one network says of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from rnnscope.records.results import Result
+from rnnscope.records.runs import Run
+
+Verdict = Literal["reproduced", "not reproduced", "open", "not tested"]
+# A claim counts as reproduced under a condition where it holds in this share of the networks, as four of five.
+WANTED_SHARE = 0.8
+
+
+class Estimate(NamedTuple):
+    """A number, and the ends of its 95 % interval; both are the number itself where it is exact."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, value: float, standard_error: float) -> "Estimate":
+        """The interval of a normal law, 1.96 standard errors to each side."""
+        return cls(float(value), float(value - 1.96 * standard_error), float(value + 1.96 * standard_error))
+
+    @classmethod
+    def exact(cls, value: float) -> "Estimate":
+        return cls(float(value), float(value), float(value))
+
+    def below(self, most: float) -> bool | None:
+        """Whether it is below `most`; None where the interval does not settle it."""
+        return True if self.high < most else False if self.low > most else None
+
+    def __str__(self) -> str:
+        if self.low == self.high:
+            return f"{self.value:.3g}"
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one network says of a claim.
+
+    Attributes:
+        holds: whether it meets the criterion; None where this network does not settle it.
+        numbers: what was measured, name with its unit -> value and interval.
+        against: the strongest evidence against the claim that this network gives; "" for none.
+        note: what else has to be said.
+    """
+
+    holds: bool | None
+    numbers: Mapping[str, Estimate] = field(default_factory=dict)
+    against: str = ""
+    note: str = ""
+
+
+class Evidence(NamedTuple):
+    """What a claim is measured on: a trained network, and what its analyses found.
+
+    Attributes:
+        run: the network.
+        results: analysis -> result, of those that the claim uses.
+    """
+
+    run: Run
+    results: Mapping[str, Result]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says, and how it is tested.
+
+    Attributes:
+        name: short, as "R5", by which it is asked for.
+        title: in a few words.
+        words: what the paper says.
+        criterion: when it holds in a network, in words with its numbers. It stands here before anything is trained.
+        uses: the analyses that are run for it.
+        measure: from the evidence of one network.
+        drawings: (analysis, drawing) to show beside it.
+        only_where: another claim, without which this one says nothing of a network: networks for which that one does
+            not hold are named, and do not count.
+        caveat: what the criterion cannot tell.
+    """
+
+    name: str
+    title: str
+    words: str
+    criterion: str
+    uses: tuple[str, ...]
+    measure: Callable[[Evidence], Measured]
+    drawings: tuple[tuple[str, str], ...] = ()
+    only_where: str | None = None
+    caveat: str = ""
+
+
+class Judged(NamedTuple):
+    """What several networks say of a claim together.
+
+    Attributes:
+        verdict: "reproduced" where the claim holds in `WANTED_SHARE` of the networks, "not reproduced" where it would
+            not even if all open ones held, "open" in between, "not tested" without a network.
+        n_holding: networks in which it holds.
+        n_open: networks that do not settle it.
+        n: networks that count.
+    """
+
+    verdict: Verdict
+    n_holding: int
+    n_open: int
+    n: int
+
+    def __str__(self) -> str:
+        if not self.n:
+            return self.verdict
+        unsettled = f", {self.n_open} open" if self.n_open else ""
+        return f"{self.verdict} ({self.n_holding} of {self.n}{unsettled})"
+
+
+def judge(measured: list[Measured]) -> Judged:
+    """Count networks; see `Judged`."""
+    n = len(measured)
+    holding = sum(each.holds is True for each in measured)
+    unsettled = sum(each.holds is None for each in measured)
+    if not n:
+        verdict: Verdict = "not tested"
+    elif holding >= WANTED_SHARE * n:
+        verdict = "reproduced"
+    elif holding + unsettled < WANTED_SHARE * n:
+        verdict = "not reproduced"
+    else:
+        verdict = "open"
+    return Judged(verdict, holding, unsettled, n)
