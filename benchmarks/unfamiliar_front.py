@@ -6,13 +6,17 @@ Of the networks of `unfamiliar_networks.py` those that are wrong on .1 to 10 % o
 answer was never asked for before; KV and L* (AALpy's, with an oracle of 1,000 random words of 5 to 40 symbols, or of 50
 walks from each state) may ask as many as ours did, and their last hypothesis counts. Their answers come from the same
 batched steps. Fidelity: the share of prefixes of 500 uniform and 500 structured words of 50 and 200 symbols. "Beaten":
-another machine has no more states and agrees more at both lengths, by more than .002.
+another machine has no more states and agrees more at both lengths, by more than .002. "Told apart": words on which a
+peer's machine and ours differ, the shortest one to each pair of states that answer differently, and how many of them
+each is right about. It judges what random words are too few to see: machines that agree alike on all of them may differ
+where the network was never asked.
 """
 
 import argparse
 import contextlib
 import random
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +70,27 @@ def peer(reader: Reader, learner: str, most: int) -> Machine | None:
     return last[-1] if last else None
 
 
+def told_apart(ours: Machine, theirs: Machine, reader: Reader) -> str:
+    """How many words part the two machines, and about how many of them each is right."""
+    shortest: dict[tuple[int, int], tuple[int, ...]] = {(ours.initial, theirs.initial): ()}
+    waiting = deque(shortest)
+    words = []
+    while waiting:
+        ours_at, theirs_at = waiting.popleft()
+        word = shortest[ours_at, theirs_at]
+        if not np.array_equal(ours.outputs[ours_at], theirs.outputs[theirs_at]):
+            words.append((word, ours.outputs[ours_at], theirs.outputs[theirs_at]))
+        for symbol in range(ours.n_symbols):
+            pair = int(ours.transitions[ours_at, symbol]), int(theirs.transitions[theirs_at, symbol])
+            if pair not in shortest:
+                shortest[pair] = (*word, symbol)
+                waiting.append(pair)
+    rng = np.random.default_rng(0)
+    shown = [reader.read(np.array([word], dtype=np.int64).reshape(1, -1), rng)[0, -1] for word, _, _ in words]
+    right = [sum(np.array_equal(each, pair[k]) for each, pair in zip(shown, words, strict=True)) for k in (1, 2)]
+    return f"{len(words)}: ours {right[0]}, theirs {right[1]}" if words else "equivalent"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
@@ -75,8 +100,8 @@ def main() -> None:
     if given.folder is None:
         print("name the folder that unfamiliar_networks.py has filled")
         return
-    print("| network | wrong | machine | states | questions | CPU s | fidelity at 50 / 200 | beaten by |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| network | wrong | machine | states | questions | CPU s | fidelity at 50 / 200 | beaten by | told apart |")
+    print("|---|---|---|---|---|---|---|---|---|")
     n_done = 0
     # From all kinds in turn.
     for number in sorted(range(given.half == "judged", sum(KINDS.values()), 2), key=lambda n: (n * 37) % 200):
@@ -109,7 +134,7 @@ def main() -> None:
                 rows.append((learner, machine.minimise(), rows[0][2], time.process_time() - begin))
         front = [(m.n_states, fidelity(m)) for m in found.machines if m.n_states <= max(r[1].n_states for r in rows)]
         scores = {name: (machine.n_states, fidelity(machine)) for name, machine, _, _ in rows}
-        for name, _, asked, taken in rows:
+        for name, machine, asked, taken in rows:
             size, (at_50, at_200) = scores[name]
             others = {key: value for key, value in scores.items() if key != name}
             others |= {} if name == "ours" else {f"our front ({n})": (n, f) for n, f in front}
@@ -118,9 +143,10 @@ def main() -> None:
                 for key, (n, f) in others.items()
                 if n <= size and f[0] > at_50 + CLEARLY and f[1] > at_200 + CLEARLY
             ]
+            apart = "" if name == "ours" else told_apart(rows[0][1], machine, reader)
             print(
                 f"| {number} {row['language']}, {row['cell']} {row['units']} | {wrong:.3f} | {name} | {size} | "
-                f"{asked} | {taken:.1f} | {at_50:.3f} / {at_200:.3f} | {beats[0] if beats else ''} |",
+                f"{asked} | {taken:.1f} | {at_50:.3f} / {at_200:.3f} | {beats[0] if beats else ''} | {apart} |",
                 flush=True,
             )
 
