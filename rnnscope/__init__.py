@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rnnscope import cells, tasks
 from rnnscope.compiled import compile_machine
 from rnnscope.learning.defaults import default_training
+from rnnscope.learning.population import Population, train_population
 from rnnscope.learning.presets import PRESETS, Preset, preset
 from rnnscope.learning.schedules import Curriculum, Decay
 from rnnscope.learning.trainer import Training, TrainingDiverged, evaluate, train
@@ -45,6 +46,7 @@ __all__ = [
     "Network",
     "NoResultError",
     "NotApplicable",
+    "Population",
     "Preset",
     "Run",
     "RunError",
@@ -76,6 +78,7 @@ __all__ = [
     "table",
     "tasks",
     "train",
+    "train_population",
     "wrap",
 ]
 

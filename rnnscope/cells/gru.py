@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, uniform, unroll_by_steps
+from rnnscope.cells.cell import Cell, Dynamics, InitialState, Start, Units, uniform
+from rnnscope.cells.gru_recurrence import unroll_gru
 from rnnscope.cells.kept_box import around_zero
 from rnnscope.cells.products import WORTH_FORMING, times
 from rnnscope.numerics import bounds
@@ -131,7 +132,7 @@ class GRUDynamics(Dynamics):
 
 
 class GRUCell(nn.Module):
-    """A GRU with its parameters; sequences without noise run through torch's own loop."""
+    """A GRU with its parameters, which have the names and shapes of torch's `nn.GRU`."""
 
     def __init__(self, input_size: int, n_units: int, start: Start, generator: torch.Generator | None = None) -> None:
         super().__init__()
@@ -158,9 +159,18 @@ class GRUCell(nn.Module):
         state: Float[Tensor, "trial state"],
         noise: Float[Tensor, "trial time state"] | None = None,
     ) -> Float[Tensor, "trial time state"]:
-        if noise is not None:
-            return unroll_by_steps(self.dynamics(), inputs, state, noise)
-        return self.rnn(inputs, state.unsqueeze(0).contiguous())[0]
+        d = self.dynamics()
+        # Time first inside: every step then reads and writes one contiguous block.
+        states = unroll_gru(
+            inputs.transpose(0, 1),
+            state,
+            d.weight_in,
+            d.weight,
+            d.bias_in,
+            d.bias,
+            noise=None if noise is None else noise.transpose(0, 1),
+        )
+        return states.transpose(0, 1)
 
     def domain(self) -> Float[Tensor, "2 state"]:
         return torch.tensor([[-1.0], [1.0]], dtype=torch.float64).repeat(1, self.n_units)

@@ -87,10 +87,10 @@ class _LeakyWeights(nn.Module):
         if self.leak == "outside":
             return RateDynamics(self.weight_in, weight, self.bias, self.nonlinearity, 1 - gain, gain)
         # Inside the nonlinearity the leak is a change of weights: the cell is a vanilla one, and as fast.
-        column = gain.unsqueeze(1)
+        column = gain.unsqueeze(-1)
         return RateDynamics(
             self.weight_in * column,
-            torch.diag(1 - gain) + weight * column,
+            torch.diag_embed(1 - gain) + weight * column,
             self.bias * gain,
             self.nonlinearity,
         )

@@ -59,7 +59,7 @@ class _LowRankWeights(nn.Module):
         self.bias = nn.Parameter(torch.zeros(cell.units))
 
     def dynamics(self) -> RateDynamics:
-        weight = self.left @ self.right.t() / self.units
+        weight = self.left @ self.right.mT / self.units
         if self.tau == 1:
             return RateDynamics(self.weight_in, weight, self.bias, self.nonlinearity)
         gain = torch.full_like(self.bias, 1 / self.tau)

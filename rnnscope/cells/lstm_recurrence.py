@@ -15,16 +15,19 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from rnnscope.cells.products import add_product, all_steps, by_steps
+
 
 def unroll_lstm(
-    inputs: Float[Tensor, "time trial input"],
-    state: Float[Tensor, "trial state"],
-    weight_in: Float[Tensor, "gates input"],
-    weight: Float[Tensor, "gates unit"],
-    bias: Float[Tensor, " gates"],
-    noise: Float[Tensor, "time trial state"] | None = None,
-) -> Float[Tensor, "time trial state"]:
-    """The states (h, c) after each input. Differentiable once in every tensor."""
+    inputs: Float[Tensor, "time *member trial input"],
+    state: Float[Tensor, "*member trial state"],
+    weight_in: Float[Tensor, "*member gates input"],
+    weight: Float[Tensor, "*member gates unit"],
+    bias: Float[Tensor, "*member gates"],
+    noise: Float[Tensor, "time *member trial state"] | None = None,
+) -> Float[Tensor, "time *member trial state"]:
+    """The states (h, c) after each input. With an axis of members each has weights and trials of its own.
+    Differentiable once in every tensor."""
     return _Recurrence.apply(inputs, state, weight_in, weight, bias, noise)  # type: ignore[return-value]
 
 
@@ -39,21 +42,22 @@ class _Recurrence(torch.autograd.Function):
         bias: Tensor,
         noise: Tensor | None,
     ) -> Tensor:
-        n_steps, n_trials, n_inputs = inputs.shape
-        n_units = weight.shape[1]
+        n_steps, *members, n_trials, _ = inputs.shape
+        n_units = weight.shape[-1]
+        add = add_product(weight)
         # The buffer of the gates first holds what the inputs add to them.
-        drive = torch.addmm(bias, inputs.reshape(n_steps * n_trials, n_inputs), weight_in.t())
-        gates = drive.view(n_steps, n_trials, 4 * n_units)
-        states = gates.new_empty(n_steps + 1, n_trials, 2 * n_units)
+        drive = add(bias.unsqueeze(-2), all_steps(inputs), weight_in.mT)
+        gates = by_steps(drive, n_steps)
+        states = gates.new_empty(n_steps + 1, *members, n_trials, 2 * n_units)
         states[0] = state
-        squashed = gates.new_empty(n_steps, n_trials, n_units)  # tanh(c_t), before noise
-        weight_t = weight.t().contiguous()
+        squashed = gates.new_empty(n_steps, *members, n_trials, n_units)  # tanh(c_t), before noise
+        weight_t = weight.mT.contiguous()
         hidden, memory = (part.unbind(0) for part in states.split(n_units, -1))
         i_f, g, o = (part.unbind(0) for part in gates.split([2 * n_units, n_units, n_units], -1))
         i, f = (part.unbind(0) for part in gates[..., : 2 * n_units].split(n_units, -1))
         all_gates, all_squashed = gates.unbind(0), squashed.unbind(0)
         for t in range(n_steps):
-            all_gates[t].addmm_(hidden[t], weight_t)
+            add(all_gates[t], hidden[t], weight_t, out=all_gates[t])
             i_f[t].sigmoid_()
             g[t].tanh_()
             o[t].sigmoid_()
@@ -71,7 +75,8 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         inputs, states, gates, squashed, weight_in, weight = ctx.saved_tensors
         (grad_states,) = grad_outputs
-        n_steps, n_trials, n_units = squashed.shape
+        n_steps, n_units = len(squashed), squashed.shape[-1]
+        add = add_product(weight)
         i, f, g, o = gates.split(n_units, -1)
         # dL/d(what enters the gates). Filled first with all of it that is known before the recursion: the slopes of
         # (i, f, g) against c_t and of o against h_t.
@@ -79,7 +84,7 @@ class _Recurrence(torch.autograd.Function):
         pre = torch.empty_like(gates)
         pre_i, pre_f, pre_g, pre_o = pre.split(n_units, -1)
         aten.sigmoid_backward.grad_input(g, i, grad_input=pre_i)
-        aten.sigmoid_backward.grad_input(states[:-1, :, n_units:], f, grad_input=pre_f)
+        aten.sigmoid_backward.grad_input(states[:-1, ..., n_units:], f, grad_input=pre_f)
         aten.tanh_backward.grad_input(i, g, grad_input=pre_g)
         aten.sigmoid_backward.grad_input(squashed, o, grad_input=pre_o)
         by_hidden = torch.empty_like(squashed)  # dc_t counts in h_t by this
@@ -94,27 +99,27 @@ class _Recurrence(torch.autograd.Function):
         to_hidden[-1].copy_(grad_hidden[-1])
         to_memory[-1].copy_(grad_memory[-1])
         through_memory = torch.empty_like(squashed[0])
-        wide = through_memory.unsqueeze(1)
-        by_memory = pre.view(n_steps, n_trials, 4, n_units)[:, :, :3].unbind(0)
+        wide = through_memory.unsqueeze(-2)
+        by_memory = pre.unflatten(-1, (4, n_units))[..., :3, :].unbind(0)
         all_pre, all_pre_o, all_f, all_by_hidden = pre.unbind(0), pre_o.unbind(0), f.unbind(0), by_hidden.unbind(0)
         for t in range(n_steps - 1, -1, -1):
             torch.addcmul(to_memory[t], to_hidden[t], all_by_hidden[t], out=through_memory)
             by_memory[t].mul_(wide)
             all_pre_o[t].mul_(to_hidden[t])
             if t > 0:
-                torch.addmm(grad_hidden[t - 1], all_pre[t], weight, out=to_hidden[t - 1])
+                add(grad_hidden[t - 1], all_pre[t], weight, out=to_hidden[t - 1])
                 torch.addcmul(grad_memory[t - 1], through_memory, all_f[t], out=to_memory[t - 1])
-        flat = pre.view(n_steps * n_trials, 4 * n_units)
+        flat = all_steps(pre)
         grad_inputs = grad_state = grad_weight_in = grad_weight = grad_bias = None
         if needs[0]:
-            grad_inputs = (flat @ weight_in).view_as(inputs)
+            grad_inputs = by_steps(flat @ weight_in, n_steps)
         if needs[1]:
             grad_state = torch.cat([all_pre[0] @ weight, through_memory * all_f[0]], -1)
         if needs[2]:
             # This way round: with few inputs the other takes the matrix product ten times as long.
-            grad_weight_in = (inputs.reshape(n_steps * n_trials, inputs.shape[2]).t() @ flat).t()
+            grad_weight_in = (all_steps(inputs).mT @ flat).mT
         if needs[3]:
-            grad_weight = flat.t() @ states[:-1, :, :n_units].reshape(n_steps * n_trials, n_units)
+            grad_weight = flat.mT @ all_steps(states[:-1, ..., :n_units])
         if needs[4]:
-            grad_bias = flat.sum(0)
+            grad_bias = flat.sum(-2)
         return grad_inputs, grad_state, grad_weight_in, grad_weight, grad_bias, total if needs[5] else None

@@ -24,14 +24,15 @@ SLOPES = {"relu": (0.0, 1.0), "leaky_relu": (LEAKY_SLOPE, 1.0), "identity": (1.0
 
 @dataclass(frozen=True)
 class RateDynamics:
-    """The equation with its weights. `keep` and `gain` None stand for 0 and 1: no leak."""
+    """The equation with its weights. `keep` and `gain` None stand for 0 and 1: no leak. Weights of several networks, on
+    an axis in front, serve `unroll` alone."""
 
-    weight_in: Float[Tensor, "unit input"]
-    weight: Float[Tensor, "unit unit"]
-    bias: Float[Tensor, " unit"] | None
+    weight_in: Float[Tensor, "*member unit input"]
+    weight: Float[Tensor, "*member unit unit"]
+    bias: Float[Tensor, "*member unit"] | None
     nonlinearity: str
-    keep: Float[Tensor, " unit"] | None = None
-    gain: Float[Tensor, " unit"] | None = None
+    keep: Float[Tensor, "*member unit"] | None = None
+    gain: Float[Tensor, "*member unit"] | None = None
 
     def _rate(
         self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from rnnscope.cells.products import add_product, all_steps
+
 Nonlinearity = Literal["tanh", "relu", "leaky_relu", "identity"]
 NONLINEARITIES: tuple[str, ...] = get_args(Nonlinearity)
 LEAKY_SLOPE = 0.01
@@ -56,16 +58,17 @@ def rate_domain(kind: str) -> tuple[float, float]:
 
 
 def unroll_rates(
-    drive: Float[Tensor, "time trial unit"],
-    state: Float[Tensor, "trial unit"],
-    weight: Float[Tensor, "unit unit"],
+    drive: Float[Tensor, "time *member trial unit"],
+    state: Float[Tensor, "*member trial unit"],
+    weight: Float[Tensor, "*member unit unit"],
     *,
     nonlinearity: str,
-    keep: Float[Tensor, " unit"] | None = None,
-    gain: Float[Tensor, " unit"] | None = None,
-    noise: Float[Tensor, "time trial unit"] | None = None,
-) -> Float[Tensor, "time trial unit"]:
-    """The states h_1 ... h_T of the recursion above; `keep` None stands for 0, `gain` None for 1.
+    keep: Float[Tensor, "*member unit"] | None = None,
+    gain: Float[Tensor, "*member unit"] | None = None,
+    noise: Float[Tensor, "time *member trial unit"] | None = None,
+) -> Float[Tensor, "time *member trial unit"]:
+    """The states h_1 ... h_T of the recursion above; `keep` None stands for 0, `gain` None for 1. With an axis of
+    members each has weights and trials of its own.
 
     Differentiable once in every tensor.
     """
@@ -110,25 +113,27 @@ class _Recurrence(torch.autograd.Function):
         noise: Tensor | None,
         nonlinearity: str,
     ) -> Tensor:
-        n_steps, n_trials, n_units = drive.shape
-        states = drive.new_empty(n_steps + 1, n_trials, n_units)
+        n_steps, *shape = drive.shape
+        states = drive.new_empty(n_steps + 1, *shape)
         states[0] = state
         direct = keep is None and noise is None  # then a state is the rate itself and needs no second buffer
         rates = states[1:] if direct else torch.empty_like(drive)
-        weight_t = weight.t().contiguous()
+        weight_t = weight.mT.contiguous()
+        add = add_product(weight)
+        wide_keep, wide_gain = (None if each is None else each.unsqueeze(-2) for each in (keep, gain))
         all_states, all_rates, all_drive = states.unbind(0), rates.unbind(0), drive.unbind(0)
         for t in range(n_steps):
             rate = all_rates[t]
-            torch.addmm(all_drive[t], all_states[t], weight_t, out=rate)
+            add(all_drive[t], all_states[t], weight_t, out=rate)
             _apply_in_place(nonlinearity, rate)
             if direct:
                 continue
             new = all_states[t + 1]
-            if keep is None:
+            if wide_keep is None:
                 new.copy_(rate)
             else:
-                torch.mul(all_states[t], keep, out=new)
-                new.addcmul_(rate, gain)  # type: ignore[arg-type]
+                torch.mul(all_states[t], wide_keep, out=new)
+                new.addcmul_(rate, wide_gain)  # type: ignore[arg-type]
             if noise is not None:
                 new.add_(noise[t])
         ctx.save_for_backward(states, rates, weight, keep, gain)
@@ -140,7 +145,9 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         states, rates, weight, keep, gain = ctx.saved_tensors
         (grad_states,) = grad_outputs
-        n_steps, _, n_units = rates.shape
+        n_steps = len(rates)
+        add = add_product(weight)
+        wide_keep, wide_gain = (None if each is None else each.unsqueeze(-2) for each in (keep, gain))
         pre = torch.empty_like(rates)  # dL/d(W h + drive)
         # dL/dh_t with everything that comes after t. The gradients of noise and leak want it for all t; else one
         # buffer that stays in the cache serves every step.
@@ -150,22 +157,22 @@ class _Recurrence(torch.autograd.Function):
         all_total[-1].copy_(grad_states[-1])
         all_rates, all_pre, all_grad = rates.unbind(0), pre.unbind(0), grad_states.unbind(0)
         for t in range(n_steps - 1, -1, -1):
-            through = all_total[t] if gain is None else torch.mul(all_total[t], gain, out=all_pre[t])
+            through = all_total[t] if wide_gain is None else torch.mul(all_total[t], wide_gain, out=all_pre[t])
             _multiply_by_slope(ctx.nonlinearity, through, all_rates[t], all_pre[t])
             if t == 0:
                 break
-            torch.addmm(all_grad[t - 1], all_pre[t], weight, out=all_total[t - 1])
-            if keep is not None:
-                all_total[t - 1].addcmul_(all_total[t], keep)
+            add(all_grad[t - 1], all_pre[t], weight, out=all_total[t - 1])
+            if wide_keep is not None:
+                all_total[t - 1].addcmul_(all_total[t], wide_keep)
         needs = ctx.needs_input_grad
         grad_state = grad_weight = grad_keep = grad_gain = None
         if needs[1]:
             grad_state = all_pre[0] @ weight
-            if keep is not None:
-                grad_state = grad_state + all_total[0] * keep
+            if wide_keep is not None:
+                grad_state = grad_state + all_total[0] * wide_keep
         if needs[2]:
-            grad_weight = pre.reshape(-1, n_units).t() @ states[:-1].reshape(-1, n_units)
+            grad_weight = all_steps(pre).mT @ all_steps(states[:-1])
         if kept is not None and keep is not None:
-            grad_keep = (kept * states[:-1]).sum((0, 1))
-            grad_gain = (kept * rates).sum((0, 1))
+            grad_keep = (kept * states[:-1]).sum((0, -2))
+            grad_gain = (kept * rates).sum((0, -2))
         return pre, grad_state, grad_weight, grad_keep, grad_gain, kept if ctx.noisy else None, None

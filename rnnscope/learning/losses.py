@@ -1,18 +1,29 @@
 """The losses that tasks name: cross-entropy, mean squared error, and Sinkhorn divergence of emitted sequences."""
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from jaxtyping import Bool, Float, Integer, Num
 from torch import Tensor
 from torch.nn import functional
 
-from rnnscope.network import Network
 from rnnscope.numerics.sinkhorn import sinkhorn_divergence, sinkhorn_energy
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """What a loss needs of a network: outputs of states, of those where a mask is True if there is one."""
+
+    def read(
+        self, states: Float[Tensor, "*batch state"], mask: Bool[Tensor, "*batch"] | None = None
+    ) -> Float[Tensor, "... output"]: ...
+
 
 SINKHORN_BLUR = 0.2  # the paper's, in units of one-hot symbols
 
 
 def cross_entropy(
-    network: Network,
+    network: Reads,
     states: Float[Tensor, "trial time state"],
     targets: Integer[Tensor, "trial time head"],
     mask: Bool[Tensor, "trial time"],
@@ -27,7 +38,7 @@ def cross_entropy(
 
 
 def mean_squared_error(
-    network: Network,
+    network: Reads,
     states: Float[Tensor, "trial time state"],
     targets: Num[Tensor, "trial time output"],
     mask: Bool[Tensor, "trial time"],
@@ -39,7 +50,7 @@ def mean_squared_error(
 
 
 def emission_divergence(
-    network: Network,
+    network: Reads,
     states: Float[Tensor, "trial time state"],
     targets: Integer[Tensor, "trial time one"],
     generator: torch.Generator,

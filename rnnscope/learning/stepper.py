@@ -65,60 +65,105 @@ class Trainer:
         self._load()
 
     def run_to_the_end(self, report: Callable[[Progress], None]) -> Run:
-        training, began = self.training, time.perf_counter() - self.seconds
+        began = time.perf_counter() - self.seconds
+        self.begin()
+        while self.step < self.training.steps:
+            trouble, loss = self._update()
+            ended = self.advance(trouble, loss, time.perf_counter() - began, report)
+            if ended is not None:
+                return ended
+        return self.end()
+
+    def begin(self) -> None:
+        """Make ready for the first step, or for the next."""
         self._set_stage()
-        if self.step == 0 and 0 in training.checkpoints:
+        if self.step == 0 and 0 in self.training.checkpoints:
             writing.update_run(self.record, self._weights())
-        while self.step < training.steps:
-            logged = (self.step + 1) % training.log_every == 0 or self.step + 1 == training.steps
-            trouble, loss = self._update(logged)
-            if trouble:
-                self._log(loss, {})
-                return self._stop_diverged(trouble)
-            self.step += 1
-            self.seconds = time.perf_counter() - began
-            evaluated = self.step % training.evaluate_every == 0 or self.step == training.steps
-            wanted = self.step in training.checkpoints
-            if (evaluated or wanted) and (trouble := self._trouble_with_weights()):
-                self._log(loss, {})
-                return self._stop_diverged(trouble)
-            if wanted:
-                writing.update_run(self.record, self._weights())
-            if evaluated:
-                self.latest = self._metrics(_EVALUATE, training.evaluation_trials)
-            if logged or evaluated:
-                self._log(loss if logged else math.nan, self.latest if evaluated else {})
-                report(Progress(self.step, training.steps, loss, self.latest, self._stage_label()))
-            done = evaluated and training.stop_when_learned and self._at_last_stage() and self._learned(self.latest)
-            # On other, and more, trials too: one lucky evaluation does not end a training.
-            if done and self._learned(metrics := self._final_metrics()):
-                return self._finish("learned", metrics)
-            self._go_to_next_stage_if_passed()
-            if self.step % training.evaluate_every == 0:
-                self._save()
+
+    def advance(self, trouble: str, loss: float, seconds: float, report: Callable[[Progress], None]) -> Run | None:
+        """All that belongs to a step but the step itself: what is measured, logged and kept.
+
+        Args:
+            trouble: what was wrong with the step, "" for nothing.
+            loss: its loss.
+            seconds: spent on this training so far.
+            report: called with how far it is.
+
+        Returns:
+            The run where it is learned and over; None where it goes on.
+
+        Raises:
+            TrainingDiverged: something was wrong with it.
+        """
+        training, logged = self.training, self.logged
+        if trouble:
+            self._log(loss, {})
+            return self._stop_diverged(trouble)
+        self.step += 1
+        self.seconds = seconds
+        evaluated = self.step % training.evaluate_every == 0 or self.step == training.steps
+        wanted = self.step in training.checkpoints
+        if (evaluated or wanted) and (trouble := self._trouble_with_weights()):
+            self._log(loss, {})
+            return self._stop_diverged(trouble)
+        if wanted:
+            writing.update_run(self.record, self._weights())
+        if evaluated:
+            self.latest = self._metrics(_EVALUATE, training.evaluation_trials)
+        if logged or evaluated:
+            self._log(loss if logged else math.nan, self.latest if evaluated else {})
+            report(Progress(self.step, training.steps, loss, self.latest, self._stage_label()))
+        done = evaluated and training.stop_when_learned and self._at_last_stage() and self._learned(self.latest)
+        # On other, and more, trials too: one lucky evaluation does not end a training.
+        if done and self._learned(metrics := self._final_metrics()):
+            return self._finish("learned", metrics)
+        self._go_to_next_stage_if_passed()
+        if self.step % training.evaluate_every == 0:
+            self._save()
+        return None
+
+    def end(self) -> Run:
+        """Judge and keep a training whose steps are done."""
         self.stage = len(self.stages) - 1  # a curriculum that was not passed is judged by its end all the same
         self._set_stage()
         metrics = self._final_metrics()
         return self._finish("learned" if self._learned(metrics) else "finished", metrics)
 
-    def _update(self, logged: bool) -> tuple[str, float]:
-        """One gradient step; says what is wrong, if anything, before the weights are touched."""
-        training = self.training
+    @property
+    def logged(self) -> bool:
+        """Whether the next step stands in the history."""
+        return (self.step + 1) % self.training.log_every == 0 or self.step + 1 == self.training.steps
+
+    def draw(self) -> tuple[Trials, torch.Generator]:
+        """The trials of the next step, and what draws its initial states and its noise."""
         rng = self._rng(_TRAIN, self.step)
-        trials = self.stage_task.sample(training.batch_size, rng)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        trials = self.stage_task.sample(self.training.batch_size, rng)
+        return trials, torch.Generator().manual_seed(int(rng.integers(2**62)))
+
+    def _update(self) -> tuple[str, float]:
+        """One gradient step; says what is wrong, if anything, before the weights are touched."""
+        trouble, loss = self.gradient()
+        return (trouble, loss) if trouble else self.apply(loss)
+
+    def gradient(self) -> tuple[str, float]:
+        """Find the gradient of the next step, where the optimiser looks for it: what is wrong, and the loss."""
+        trials, generator = self.draw()
         states = self.network.states(
-            torch.from_numpy(trials.inputs).to(self.device), noise=training.noise, generator=generator
+            torch.from_numpy(trials.inputs).to(self.device), noise=self.training.noise, generator=generator
         )
-        if trouble := self._trouble_with_states(states):
+        if trouble := self.trouble_with_states(states[:, -1]):
             return trouble, math.nan
-        loss = self._loss(states, trials, generator, logged)
-        for group in self.optimiser.param_groups:
-            group["lr"] = training.learning_rate * training.decay.factor(self.step, training.steps)
+        loss = self.loss(self.network, states, trials, generator)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        return "", loss.item()
+
+    def apply(self, value: float) -> tuple[str, float]:
+        """Move the weights by the gradient that they have; says what is wrong, if anything, before they are touched."""
+        training = self.training
+        for group in self.optimiser.param_groups:
+            group["lr"] = training.learning_rate * training.decay.factor(self.step, training.steps)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, training.clip or math.inf)
-        value = loss.item()
         if not math.isfinite(value):
             return f"the loss is {value}", value
         if not math.isfinite(norm.item()):
@@ -127,9 +172,9 @@ class Trainer:
         self.network.cell.project()
         return "", value
 
-    def _trouble_with_states(self, states: Tensor) -> str:
-        # What is not finite, or explodes, still does so at the end of a trial.
-        largest = states[:, -1].detach().abs().max().item()
+    def trouble_with_states(self, last: Tensor) -> str:
+        """What is wrong with the last states of trials: what is not finite, or explodes, still does so there."""
+        largest = last.detach().abs().max().item()
         if largest <= self.training.max_state:
             return ""
         return f"the state reached {largest:.3g}, beyond max_state = {self.training.max_state:g}"
@@ -140,24 +185,25 @@ class Trainer:
         rng = self._rng(_PROBE, self.step)
         inputs = torch.from_numpy(self.stage_task.sample(min(64, self.training.batch_size), rng).inputs)
         states = self.network.states(inputs.to(self.device), generator=torch.Generator().manual_seed(0))
-        if trouble := self._trouble_with_states(states):
+        if trouble := self.trouble_with_states(states[:, -1]):
             return trouble
         if not torch.isfinite(self.network.read(states[:, -1])).all():
             return "the outputs are not finite"
         return ""
 
-    def _loss(self, states: Tensor, trials: Trials, generator: torch.Generator, logged: bool) -> Tensor:
+    def loss(self, network: losses.Reads, states: Tensor, trials: Trials, generator: torch.Generator) -> Tensor:
+        """The loss of the next step: what `network` reads off its states beside what the trials want."""
         targets = torch.from_numpy(trials.targets).to(self.device)
         mask = torch.from_numpy(trials.mask).to(self.device)
         match self.task.loss:
             case "cross_entropy":
-                return losses.cross_entropy(self.network, states, targets, mask, self.heads, self.task.n_heads)
+                return losses.cross_entropy(network, states, targets, mask, self.heads, self.task.n_heads)
             case "mse":
-                return losses.mean_squared_error(self.network, states, targets, mask)
+                return losses.mean_squared_error(network, states, targets, mask)
             case "sinkhorn":
                 # The constant costs time and moves no weight: only rows of the history need it.
                 unbiased = self.training.unbiased_from is not None and self.step >= self.training.unbiased_from
-                return losses.emission_divergence(self.network, states, targets, generator, logged, unbiased)
+                return losses.emission_divergence(network, states, targets, generator, self.logged, unbiased)
 
     # Curriculum
 

@@ -77,7 +77,7 @@ def train(
         training = change_settings(training, settings)
     if exists not in get_args(Exists):
         raise ValueError(f"exists must be {' or '.join(map(repr, get_args(Exists)))}, got {exists!r}")
-    _check_device(device)
+    check_device(device)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
     seed = int(seed)
@@ -90,13 +90,13 @@ def train(
         raise FileExistsError(f"{path} is a file: choose another name or folder for the run")
     if exists == "reuse" and (path / "run.json").exists():
         return _begun_alike(path, task, cell, training, seed)
-    with _writable(path):
+    with writable(path):
         lock = writing.lock_run(path)
         try:
-            run = _open(path, task, cell, training, seed, exists == "resume")
+            run = open_run(path, task, cell, training, seed, exists == "resume")
             if run.status != "training":
                 return run
-            with _reporter(run, training, progress, on_progress) as report, _threads(training.threads):
+            with _reporter(run, training, progress, on_progress) as report, threads_of(training.threads):
                 return Trainer(run, task, training, torch.device(device)).run_to_the_end(report)
         finally:
             lock.release()
@@ -136,7 +136,8 @@ def default_name(task: Task, cell: Cell, seed: int) -> str:
 # -- around a training -------------------------------------------------------------------------------------------
 
 
-def _open(path: Path, task: Task, cell: Cell, training: Training, seed: int, resume: bool) -> Run:
+def open_run(path: Path, task: Task, cell: Cell, training: Training, seed: int, resume: bool) -> Run:
+    """A new run, or with `resume` the one that is there; raises RunError where that was begun with other settings."""
     if resume and not (path / "run.json").exists() and any(not p.name.startswith(".") for p in path.iterdir()):
         raise RunError(f"{path} has files but no run.json, so there is nothing to go on with: choose another name")
     if not (resume and (path / "run.json").exists()):
@@ -172,7 +173,8 @@ def _first_difference(then: Any, now: Any) -> tuple[str, str]:
     return str(then), str(now)
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raise a ValueError where there is no such device."""
     try:
         kind = torch.device(device).type
     except RuntimeError:
@@ -196,7 +198,8 @@ def _check_known(thing: Task | Cell, kinds: Mapping[str, type], what: str) -> No
 
 
 @contextlib.contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
+def threads_of(n_threads: int) -> Iterator[None]:
+    """So many threads of torch, for a while."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
@@ -206,7 +209,7 @@ def _threads(n_threads: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writable(path: Path) -> Iterator[None]:
+def writable(path: Path) -> Iterator[None]:
     """Report what could not be written, and what to do about it; what is on disk stays as it was."""
     try:
         yield
