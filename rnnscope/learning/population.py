@@ -7,7 +7,6 @@ import json
 import math
 import multiprocessing
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -77,17 +76,15 @@ class Population:
 
     def summary(self) -> str:
         """How many ended how, and in how many steps."""
-        counts = {
-            status: sum(run.status == status for run in self.runs) for status in ("learned", "finished", "diverged")
-        }
-        ended = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+        ends = [run.status for run in self.runs]
+        ended = ", ".join(f"{ends.count(each)} {each}" for each in ("learned", "finished", "diverged") if each in ends)
         steps = sorted(run.record["steps_done"] for run in self.runs)
         seconds = sum(run.record["seconds"] for run in self.runs)
         stacked = f"{self.together} at once" if self.together > 1 else "one after another"
         return (
-            f"{len(self.runs)} networks: {ended}; {steps[len(steps) // 2]} steps in the middle ({steps[0]} to {steps[-1]}), "
-            f"{seconds:.0f} s in all, {stacked}"
-        )  # fmt: skip
+            f"{len(self.runs)} networks: {ended}; {steps[len(steps) // 2]} steps in the middle ({steps[0]} to "
+            f"{steps[-1]}), {seconds:.0f} s in all, {stacked}"
+        )
 
     def __repr__(self) -> str:
         return f"Population {str(self.folder)!r}: {self.summary()}"
@@ -113,8 +110,8 @@ def train_population(
     alone. What was interrupted goes on where it was.
 
     Networks of one shape are stepped together where that is faster here: a few sizes are tried before anything is
-    trained, and the fastest is taken. `run.record["together"]` says how many, and by how much the first gradient of this
-    network differs from that of the network alone, relative to its largest entry (0: bit for bit).
+    trained, and the fastest is taken. `run.record["together"]` says how many, and by how much the first gradient of
+    this network differs from that of the network alone, relative to its largest entry (0: bit for bit).
 
     Args:
         task, cell, training: what to learn, with what, and how; as for `rs.train`.
@@ -158,9 +155,8 @@ def train_population(
             done += 1
             if on_progress is not None:
                 run = load_run(place / member.name)
-                on_progress(
-                    f"[{done}/{len(members)}] {member.name}: {run.status} after {run.record['steps_done']} steps"
-                )
+                how = f"{run.status} after {run.record['steps_done']} steps"
+                on_progress(f"[{done}/{len(members)}] {member.name}: {how}")
 
     if jobs == 1:
         for part in parts:
@@ -236,12 +232,14 @@ def _fastest(members: Sequence[Member], device: str) -> int:
             trainers[-1].begin()
         if not fits(trainers):
             return 1
-        best, least = 1, _seconds(lambda: trainers[0].gradient())
+        # On a processor its own time counts, whatever else runs beside it.
+        clock = time.process_time if torch.device(device).type == "cpu" else time.perf_counter
+        best, least = 1, _seconds(lambda: trainers[0].gradient(), clock)
         for size in sizes:
             if stack_bytes(trainers[0], size) > MOST_BYTES:
                 break
             stack = Stack(trainers[:size])
-            seconds = _seconds(stack.gradients) / size
+            seconds = _seconds(stack.gradients, clock) / size
             if seconds < least:
                 best, least = size, seconds
     return best
@@ -254,14 +252,15 @@ def stack_bytes(trainer: Trainer, n: int) -> int:
     return 4 * n * n_trials * n_steps * (2 * n_inputs + 8 * trainer.network.cell.state_size)
 
 
-def _seconds(step: Callable[[], object]) -> float:
+def _seconds(step: Callable[[], object], clock: Callable[[], float]) -> float:
+    """The least that a step takes: what else the machine does only adds to it."""
     step()
     taken = []
     for _ in range(TRIES):
-        begin = time.perf_counter()
+        begin = clock()
         step()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
+        taken.append(clock() - begin)
+    return min(taken)
 
 
 def _train_together(members: Sequence[Member], place: Path, device: str) -> None:
@@ -299,10 +298,8 @@ def _note(trainers: Sequence[Trainer]) -> None:
     Stack(trainers).gradients()
     for trainer, wanted in zip(fresh, alone, strict=True):
         found = [parameter.grad for parameter in trainer.parameters]
-        difference = max(
-            (float((a - b).abs().max() / b.abs().max().clamp(min=1e-30)) for a, b in zip(found, wanted, strict=True) if a is not None and b is not None),
-            default=0.0,
-        )  # fmt: skip
+        pairs = [(a, b) for a, b in zip(found, wanted, strict=True) if a is not None and b is not None]
+        difference = max((float((a - b).abs().max() / b.abs().max().clamp(min=1e-30)) for a, b in pairs), default=0.0)
         if not math.isfinite(difference):
             difference = 0.0  # a first step that diverges alone diverges here
         trainer.record = writing.update_run(
