@@ -63,7 +63,7 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_over_training,
     lyapunov_spectrum,
 )
-from rnnscope.analyses.noise import NoiseOrChaos, noise_or_chaos
+from rnnscope.analyses.noise import NoiseOrChaos, Residency, noise_or_chaos, residency_times
 from rnnscope.analyses.plan import Plan, Planned, plan
 from rnnscope.analyses.redo import redo
 from rnnscope.analyses.state_space import (
@@ -128,6 +128,7 @@ __all__ = [
     "Planned",
     "Predictor",
     "Proof",
+    "Residency",
     "Rotations",
     "StateSpace",
     "Subspaces",
@@ -171,6 +172,7 @@ __all__ = [
     "project_states",
     "prove_complete",
     "redo",
+    "residency_times",
     "steer_along_eigenvector",
     "steer_between",
     "switching_linear",

@@ -1,5 +1,7 @@
 """What noise does in a network that it drives."""
 
 from rnnscope.analyses.noise.noise_or_chaos import NoiseOrChaos, noise_or_chaos
+from rnnscope.analyses.noise.residency import residency_times
+from rnnscope.analyses.noise.residency_result import Residency
 
-__all__ = ["NoiseOrChaos", "noise_or_chaos"]
+__all__ = ["NoiseOrChaos", "Residency", "noise_or_chaos", "residency_times"]
