@@ -63,7 +63,7 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_over_training,
     lyapunov_spectrum,
 )
-from rnnscope.analyses.noise import NoiseOrChaos, Residency, noise_or_chaos, residency_times
+from rnnscope.analyses.noise import KickNeurons, NoiseOrChaos, Residency, kick_neurons, noise_or_chaos, residency_times
 from rnnscope.analyses.plan import Plan, Planned, plan
 from rnnscope.analyses.redo import redo
 from rnnscope.analyses.state_space import (
@@ -111,6 +111,7 @@ __all__ = [
     "FixedPoints",
     "FlowField",
     "GradientGrowth",
+    "KickNeurons",
     "KnownPoints",
     "LeastPushes",
     "Linearisation",
@@ -158,6 +159,7 @@ __all__ = [
     "follow_parameter",
     "gradient_growth",
     "groups",
+    "kick_neurons",
     "linearise",
     "linearise_along",
     "lyapunov_over_training",

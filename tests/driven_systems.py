@@ -44,3 +44,28 @@ def linear(matrix: Any, into: Any = None, read: Any = None, bias: Any = 0.0) -> 
         readout_size=len(r),
     )
     return rs.Subject(found, noise_task(b.shape[1]))
+
+
+def kicked(p: float = 0.05, per_pole: bool = False) -> rs.Subject:
+    """Five units that hold a symbol by majority (0 to 4), kick neurons (5 to 7, and 8 to 10 where each pole has its
+    own), each of which makes it change with probability p in a step, and four that do nothing."""
+    n_kick = 6 if per_pole else 3
+    above, size = norm.isf(p), 5 + n_kick + 4
+
+    def step(h, u):
+        sign = np.where(h[..., :5].sum(-1) >= 0, 1.0, -1.0)
+        over = h[..., 5 : 5 + n_kick] > above
+        heard = [over[..., :3], over[..., 3:]] if per_pole else [over, over]
+        kick = np.where(sign > 0, heard[0].any(-1), heard[1].any(-1))
+        held = np.where(kick, -sign, sign)
+        return np.concatenate([np.repeat(held[..., None], 5, -1), u], -1)
+
+    found = rs.FunctionMap(
+        step,
+        state_size=size,
+        input_size=size - 5,
+        readout=lambda h: np.stack([h[..., :5].sum(-1), -h[..., :5].sum(-1)], -1),
+        readout_size=2,
+        initial=lambda n, rng: np.concatenate([np.ones((n, 5)), np.zeros((n, size - 5))], -1),
+    )
+    return rs.Subject(found, noise_task(size - 5))

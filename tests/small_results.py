@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from driven_systems import telegraph
+from driven_systems import kicked, telegraph
 
 import rnnscope as rs
 from rnnscope import analyses, cells, tasks
@@ -68,6 +68,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
         "noise_or_chaos": analyses.noise_or_chaos(network, noise=0.1, n_steps=60, n_pairs=2),
         "residency": analyses.residency_times(telegraph(0.2), **ANALYSES["residency"].quick),
+        "kick_neurons": analyses.kick_neurons(kicked(), **ANALYSES["kick_neurons"].quick),
         "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),

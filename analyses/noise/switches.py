@@ -80,7 +80,7 @@ def switches(drive: Drive, edits: Sequence[Affine], shown: Shown) -> Switches:
 
     def look(_: slice, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         outputs = outputs[:, :, shown.transient :]
-        finite = np.isfinite(outputs).all((1, 2, 3))
+        finite = np.asarray(np.isfinite(outputs).all((1, 2, 3)))
         symbols = drive.symbols(np.where(np.isfinite(outputs), outputs, 0.0))
         codes = symbols[..., :-1] * n + symbols[..., 1:]
         rows = np.arange(codes.shape[0] * codes.shape[1]).reshape(codes.shape[:2])[..., None]
