@@ -63,7 +63,18 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_over_training,
     lyapunov_spectrum,
 )
-from rnnscope.analyses.noise import KickNeurons, NoiseOrChaos, Residency, kick_neurons, noise_or_chaos, residency_times
+from rnnscope.analyses.noise import (
+    KickNeurons,
+    NoiseOrChaos,
+    Residency,
+    StochasticResonance,
+    SustainedOrbit,
+    kick_neurons,
+    noise_or_chaos,
+    residency_times,
+    stochastic_resonance,
+    sustained_orbit,
+)
 from rnnscope.analyses.plan import Plan, Planned, plan
 from rnnscope.analyses.redo import redo
 from rnnscope.analyses.state_space import (
@@ -132,7 +143,9 @@ __all__ = [
     "Residency",
     "Rotations",
     "StateSpace",
+    "StochasticResonance",
     "Subspaces",
+    "SustainedOrbit",
     "SwitchingLinear",
     "ablate_units",
     "align_subspace",
@@ -177,6 +190,8 @@ __all__ = [
     "residency_times",
     "steer_along_eigenvector",
     "steer_between",
+    "stochastic_resonance",
+    "sustained_orbit",
     "switching_linear",
 ]
 

@@ -69,6 +69,8 @@ def every_result(folder: Path) -> dict[str, Result]:
         "noise_or_chaos": analyses.noise_or_chaos(network, noise=0.1, n_steps=60, n_pairs=2),
         "residency": analyses.residency_times(telegraph(0.2), **ANALYSES["residency"].quick),
         "kick_neurons": analyses.kick_neurons(kicked(), **ANALYSES["kick_neurons"].quick),
+        "sustained_orbit": analyses.sustained_orbit(telegraph(0.2), **ANALYSES["sustained_orbit"].quick),
+        "stochastic_resonance": analyses.stochastic_resonance(telegraph(0.2), **ANALYSES["stochastic_resonance"].quick),
         "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),

@@ -1,7 +1,7 @@
 """A network at work: what drives it, fresh draws of that, and the symbols that it then emits."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +77,10 @@ class Drive:
                 row[have : have + len(part)] = part
                 have += len(part)
         return found
+
+    def scaled(self, amplitude: float) -> "Drive":
+        """The same with process noise of this many times its size."""
+        return replace(self, noise=amplitude * self.noise)
 
     def starts(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
         """The map's own initial states."""

@@ -131,9 +131,10 @@ def _side_by_side(edits: Sequence[Affine]) -> Callable[[np.ndarray], np.ndarray]
 
     def elementwise(states: np.ndarray) -> np.ndarray:
         states = states if states.flags.writeable else states.copy()
-        for each, edit, numbers in zip(states, edits, where, strict=True):
-            if len(numbers):
-                each[:, numbers] = each[:, numbers] * edit.matrix[numbers] + edit.shift[numbers]
+        with np.errstate(over="ignore", invalid="ignore"):  # what diverges is infinite, and is said to be
+            for each, edit, numbers in zip(states, edits, where, strict=True):
+                if len(numbers):
+                    each[:, numbers] = each[:, numbers] * edit.matrix[numbers] + edit.shift[numbers]
         return states
 
     return elementwise

@@ -12,7 +12,10 @@ from rnnscope.analyses.noise.switches import as_sets, scaled, shown_to_all, swit
 from rnnscope.numerics.affine import Affine
 from rnnscope.subjects.interventions import Ablate, Gain
 
-FEW = {"n_trials": 30, "n_screen": 20, "n_steps": 100, "transient": 5, "n_candidates": 8, "gains": (0.0, 1.0, 2.0)}
+FEW = {
+    "n_trials": 24, "n_screen": 16, "n_steps": 80, "transient": 5, "n_candidates": 6, "n_gain_controls": 2,
+    "n_controls": 8, "gains": (0.0, 1.0, 2.0),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("p", "seed"), [(0.03, 0), (0.05, 1), (0.1, 2)])
@@ -20,13 +23,13 @@ def test_three_planted_kick_neurons_are_found_and_nothing_changes_without_them(p
     found = kick_neurons(kicked(p), seed=seed, **FEW)
     assert sorted(found.populations.kick.tolist()) == [5, 6, 7]
     intact = 1 - (1 - p) ** 3
-    error = np.sqrt(intact / 3000)
+    error = np.sqrt(intact / 1900)
     assert abs(found.intact_rate - intact) < 5 * error
     one, two, three = found.sets.change[:3]
     assert three == -1, "none kicks it over any more"
     assert (found.sets.low[2], found.sets.high[2]) == (-1, -1)
     for change, left in ((one, 1 - (1 - p) ** 2), (two, p)):
-        assert change == pytest.approx(left / intact - 1, abs=0.15)
+        assert change == pytest.approx(left / intact - 1, abs=0.2)
     assert found.verdict == "yes", found.summary()
     assert abs(found.random_change.mean()) < 0.05
     assert np.argsort(found.change)[:3].tolist() in ([5, 6, 7], [5, 7, 6], [6, 5, 7], [6, 7, 5], [7, 5, 6], [7, 6, 5])
@@ -45,7 +48,7 @@ def test_each_pole_has_its_own():
     row = found.sets.name.index("pole 0 → 1")
     assert found.sets.leaving[row, 0] == 0
     assert found.directions == ("0 → 1", "1 → 0")
-    assert found.intact_leaving == pytest.approx([1 - 0.94**3] * 2, abs=0.04)
+    assert found.intact_leaving == pytest.approx([1 - 0.94**3] * 2, abs=0.05)
 
 
 @pytest.mark.parametrize("cell", [rs.cells.GRU(6), rs.cells.LSTM(5), rs.cells.Vanilla(6, nonlinearity="relu")])
