@@ -76,7 +76,7 @@ def period_of(path: Float[np.ndarray, "trial time axis"], n_surrogates: int, rng
 def _falls(away: Float[np.ndarray, " away"], height: float) -> bool:
     """Whether the power, going away from a peak, is below half of it before it is above all of it."""
     below, above = (np.flatnonzero(each) for each in (away < height / 2, away > height))
-    return bool(len(below)) and (not len(above) or below[0] < above[0])
+    return len(below) > 0 and (not len(above) or bool(below[0] < above[0]))
 
 
 def _spectrum(path: Float[np.ndarray, "trial time axis"]) -> Float[np.ndarray, " frequency"]:

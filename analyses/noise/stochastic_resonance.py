@@ -110,7 +110,7 @@ class StochasticResonance(Result):
         p, span = self.peak, f"{self.amplitude[0]:.3g} to {self.amplitude[-1]:.3g}"
         if p.invariant:
             why = self.homogeneity.words()
-            said = f"the rate does not hang on the amplitude ({span}{', ' + why if why else ''})"
+            said = f"the rate does not hang on the amplitude, where that is above 0 ({span}{', ' + why if why else ''})"
         elif np.isfinite(p.amplitude):
             said = f"the rate is highest at amplitude {p.amplitude:.3g} [{p.low:.3g}, {p.high:.3g}]"
         else:
