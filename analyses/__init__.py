@@ -63,7 +63,18 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_over_training,
     lyapunov_spectrum,
 )
-from rnnscope.analyses.noise import NoiseOrChaos, noise_or_chaos
+from rnnscope.analyses.noise import (
+    KickNeurons,
+    NoiseOrChaos,
+    Residency,
+    StochasticResonance,
+    SustainedOrbit,
+    kick_neurons,
+    noise_or_chaos,
+    residency_times,
+    stochastic_resonance,
+    sustained_orbit,
+)
 from rnnscope.analyses.plan import Plan, Planned, plan
 from rnnscope.analyses.redo import redo
 from rnnscope.analyses.state_space import (
@@ -111,6 +122,7 @@ __all__ = [
     "FixedPoints",
     "FlowField",
     "GradientGrowth",
+    "KickNeurons",
     "KnownPoints",
     "LeastPushes",
     "Linearisation",
@@ -128,9 +140,12 @@ __all__ = [
     "Planned",
     "Predictor",
     "Proof",
+    "Residency",
     "Rotations",
     "StateSpace",
+    "StochasticResonance",
     "Subspaces",
+    "SustainedOrbit",
     "SwitchingLinear",
     "ablate_units",
     "align_subspace",
@@ -157,6 +172,7 @@ __all__ = [
     "follow_parameter",
     "gradient_growth",
     "groups",
+    "kick_neurons",
     "linearise",
     "linearise_along",
     "lyapunov_over_training",
@@ -171,8 +187,11 @@ __all__ = [
     "project_states",
     "prove_complete",
     "redo",
+    "residency_times",
     "steer_along_eigenvector",
     "steer_between",
+    "stochastic_resonance",
+    "sustained_orbit",
     "switching_linear",
 ]
 

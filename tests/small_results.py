@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from driven_systems import kicked, telegraph
 
 import rnnscope as rs
 from rnnscope import analyses, cells, tasks
-from rnnscope.analyses import extract_automaton
+from rnnscope.analyses import ANALYSES, extract_automaton
 from rnnscope.network import Network
 from rnnscope.records.results import Result
 from rnnscope.tasks import Parity
@@ -66,6 +67,10 @@ def every_result(folder: Path) -> dict[str, Result]:
         "bifurcations": analyses.follow_fixed_points(network, inputs=np.array([[0.0], [0.5]]), n_starts=16),
         "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
         "noise_or_chaos": analyses.noise_or_chaos(network, noise=0.1, n_steps=60, n_pairs=2),
+        "residency": analyses.residency_times(telegraph(0.2), **ANALYSES["residency"].quick),
+        "kick_neurons": analyses.kick_neurons(kicked(), **ANALYSES["kick_neurons"].quick),
+        "sustained_orbit": analyses.sustained_orbit(telegraph(0.2), **ANALYSES["sustained_orbit"].quick),
+        "stochastic_resonance": analyses.stochastic_resonance(telegraph(0.2), **ANALYSES["stochastic_resonance"].quick),
         "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),
