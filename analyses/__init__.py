@@ -63,7 +63,7 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_over_training,
     lyapunov_spectrum,
 )
-from rnnscope.analyses.noise import NoiseOrChaos, noise_or_chaos
+from rnnscope.analyses.noise import BayesDistance, NoiseOrChaos, bayes_distance, noise_or_chaos
 from rnnscope.analyses.plan import Plan, Planned, plan
 from rnnscope.analyses.redo import redo
 from rnnscope.analyses.state_space import (
@@ -95,6 +95,7 @@ __all__ = [
     "Analysed",
     "Analysis",
     "Basins",
+    "BayesDistance",
     "BeforeAfter",
     "BifurcationDiagram",
     "Certificates",
@@ -136,6 +137,7 @@ __all__ = [
     "align_subspace",
     "analyse",
     "basin_fractions",
+    "bayes_distance",
     "before_and_after",
     "certify_fixed_points",
     "compare_networks",

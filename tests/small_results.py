@@ -41,6 +41,12 @@ def emitter() -> Any:
     return extract_automaton(network, task=tasks.HMMEmission(truth, noise_size=1, length=20), n_clusters=4, **FEW)
 
 
+def next_symbol() -> Any:
+    task = tasks.NextSymbol("mess3")
+    network = Network(cells.GRU(4), 3, 3, generator=torch.Generator().manual_seed(0)).requires_grad_(False)
+    return rs.Subject(network.map(), task)
+
+
 def every_result(folder: Path) -> dict[str, Result]:
     """One of every analysis, of the other two kinds of automaton, and of a comparison; runs are made in the folder."""
     task, three = Parity(2), {"trial_labels": {"kind": [0, 1, 2, 2, 1, 0, 1, 2]}}
@@ -66,6 +72,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "bifurcations": analyses.follow_fixed_points(network, inputs=np.array([[0.0], [0.5]]), n_starts=16),
         "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
         "noise_or_chaos": analyses.noise_or_chaos(network, noise=0.1, n_steps=60, n_pairs=2),
+        "bayes_distance": analyses.bayes_distance(next_symbol(), n_words=8, length=9, n_held=9),
         "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),

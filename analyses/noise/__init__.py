@@ -1,5 +1,6 @@
-"""What noise does in a network that it drives."""
+"""What noise does in a network that it drives, what it knows of a random process, and how its states come and go."""
 
+from rnnscope.analyses.noise.bayes_distance import BayesDistance, bayes_distance
 from rnnscope.analyses.noise.noise_or_chaos import NoiseOrChaos, noise_or_chaos
 
-__all__ = ["NoiseOrChaos", "noise_or_chaos"]
+__all__ = ["BayesDistance", "NoiseOrChaos", "bayes_distance", "noise_or_chaos"]

@@ -212,5 +212,6 @@ def bound_figure(bound: RuelleBound, condition: tuple[str, ...]) -> "go.Figure":
             hovertemplate="%{y:.3g} nats per step<extra>" + name + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(tickvals=places, ticktext=list(condition), range=[-0.6, len(condition) - 0.4])
-    figure.update_yaxes(rangemode="tozero")
+    most = np.nanmax([*bound.rate + 2 * np.nan_to_num(bound.rate_error), *bound.bound, 1e-3])
+    figure.update_yaxes(range=[-0.05 * most, 1.08 * most])  # what is 0 is seen whole
     return figure
