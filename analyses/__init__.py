@@ -63,7 +63,14 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_over_training,
     lyapunov_spectrum,
 )
-from rnnscope.analyses.noise import BayesDistance, NoiseOrChaos, bayes_distance, noise_or_chaos
+from rnnscope.analyses.noise import (
+    BayesDistance,
+    NoiseOrChaos,
+    Recurrence,
+    bayes_distance,
+    noise_or_chaos,
+    recurrence,
+)
 from rnnscope.analyses.plan import Plan, Planned, plan
 from rnnscope.analyses.redo import redo
 from rnnscope.analyses.state_space import (
@@ -129,6 +136,7 @@ __all__ = [
     "Planned",
     "Predictor",
     "Proof",
+    "Recurrence",
     "Rotations",
     "StateSpace",
     "Subspaces",
@@ -172,6 +180,7 @@ __all__ = [
     "project_chunks",
     "project_states",
     "prove_complete",
+    "recurrence",
     "redo",
     "steer_along_eigenvector",
     "steer_between",

@@ -2,5 +2,6 @@
 
 from rnnscope.analyses.noise.bayes_distance import BayesDistance, bayes_distance
 from rnnscope.analyses.noise.noise_or_chaos import NoiseOrChaos, noise_or_chaos
+from rnnscope.analyses.noise.recurrence import Recurrence, recurrence
 
-__all__ = ["BayesDistance", "NoiseOrChaos", "bayes_distance", "noise_or_chaos"]
+__all__ = ["BayesDistance", "NoiseOrChaos", "Recurrence", "bayes_distance", "noise_or_chaos", "recurrence"]

@@ -167,8 +167,8 @@ class BayesDistance(Result):
         return (
             f"under symbol {worst} for {held.n_steps} steps it gives that symbol {held.network[worst, worst]:.4f}, the "
             f"filter {held.filter[worst, worst]:.4f} (distance {held.distance[worst]:.2g}, the largest of the "
-            f"{possible} symbols that can go on so; after different words predictions lie up to {held.apart[worst]:.1g} "
-            f"apart, those of the filter {held.filter_apart[worst]:.1g})"
+            f"{possible} symbols that can go on so; after different words predictions lie up to "
+            f"{held.apart[worst]:.1g} apart, those of the filter {held.filter_apart[worst]:.1g})"
         )
 
     def figure(self) -> "go.Figure":
