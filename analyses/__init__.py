@@ -65,9 +65,11 @@ from rnnscope.analyses.lyapunov import (
 )
 from rnnscope.analyses.noise import (
     BayesDistance,
+    Itineraries,
     NoiseOrChaos,
     Recurrence,
     bayes_distance,
+    itineraries,
     noise_or_chaos,
     recurrence,
 )
@@ -119,6 +121,7 @@ __all__ = [
     "FixedPoints",
     "FlowField",
     "GradientGrowth",
+    "Itineraries",
     "KnownPoints",
     "LeastPushes",
     "Linearisation",
@@ -167,6 +170,7 @@ __all__ = [
     "follow_parameter",
     "gradient_growth",
     "groups",
+    "itineraries",
     "linearise",
     "linearise_along",
     "lyapunov_over_training",

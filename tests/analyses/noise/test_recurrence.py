@@ -64,7 +64,7 @@ def test_lines_of_chaos_fall_with_the_correlation_entropy():
     """K_2 = ln 2 of the logistic map, reached from below as the threshold falls."""
     found = recurrence(logistic(), n_steps=1500, threshold=0.02)
     assert found.slope == pytest.approx(-np.log(2), rel=0.06), found.summary()
-    assert found.slope_error < 0.02
+    assert found.slope_error < 0.04
 
 
 @pytest.mark.parametrize(
