@@ -42,6 +42,12 @@ def emitter() -> Any:
     return extract_automaton(network, task=tasks.HMMEmission(truth, noise_size=1, length=20), n_clusters=4, **FEW)
 
 
+def next_symbol() -> Any:
+    task = tasks.NextSymbol("mess3")
+    network = Network(cells.GRU(4), 3, 3, generator=torch.Generator().manual_seed(0)).requires_grad_(False)
+    return rs.Subject(network.map(), task)
+
+
 def every_result(folder: Path) -> dict[str, Result]:
     """One of every analysis, of the other two kinds of automaton, and of a comparison; runs are made in the folder."""
     task, three = Parity(2), {"trial_labels": {"kind": [0, 1, 2, 2, 1, 0, 1, 2]}}
@@ -71,6 +77,9 @@ def every_result(folder: Path) -> dict[str, Result]:
         "kick_neurons": analyses.kick_neurons(kicked(), **ANALYSES["kick_neurons"].quick),
         "sustained_orbit": analyses.sustained_orbit(telegraph(0.2), **ANALYSES["sustained_orbit"].quick),
         "stochastic_resonance": analyses.stochastic_resonance(telegraph(0.2), **ANALYSES["stochastic_resonance"].quick),
+        "recurrence": analyses.recurrence(network, noise=0.1, n_steps=60, n_runs=2),
+        "itineraries": analyses.itineraries(bistable, noise=0.2, by="points", centres=[[-0.9], [0.9]], n_steps=200),
+        "bayes_distance": analyses.bayes_distance(next_symbol(), n_words=8, length=9, n_held=9),
         "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),

@@ -1,22 +1,31 @@
-"""What noise does in a network that it drives."""
+"""What noise does in a network that it drives, what it knows of a random process, and how its states come and go."""
 
+from rnnscope.analyses.noise.bayes_distance import BayesDistance, bayes_distance
+from rnnscope.analyses.noise.itineraries import Itineraries, itineraries
 from rnnscope.analyses.noise.kick_neurons import kick_neurons
 from rnnscope.analyses.noise.kick_result import KickNeurons
 from rnnscope.analyses.noise.noise_or_chaos import NoiseOrChaos, noise_or_chaos
 from rnnscope.analyses.noise.orbit_result import SustainedOrbit
+from rnnscope.analyses.noise.recurrence import Recurrence, recurrence
 from rnnscope.analyses.noise.residency import residency_times
 from rnnscope.analyses.noise.residency_result import Residency
 from rnnscope.analyses.noise.stochastic_resonance import StochasticResonance, stochastic_resonance
 from rnnscope.analyses.noise.sustained_orbit import sustained_orbit
 
 __all__ = [
+    "BayesDistance",
+    "Itineraries",
     "KickNeurons",
     "NoiseOrChaos",
+    "Recurrence",
     "Residency",
     "StochasticResonance",
     "SustainedOrbit",
+    "bayes_distance",
+    "itineraries",
     "kick_neurons",
     "noise_or_chaos",
+    "recurrence",
     "residency_times",
     "stochastic_resonance",
     "sustained_orbit",
