@@ -175,6 +175,16 @@ class HMM:
         """Expected output changes per step under stationarity. Raises ValueError as `stationary` does."""
         return float(1 - np.trace(self.symbol_pairs()))
 
+    def marginals(self, length: int) -> Float64[np.ndarray, "time state"]:
+        """The distribution of the state at each of `length` steps from the start. Raises ValueError where `length` is
+        below 1."""
+        check_count("length", length)
+        marginals = np.empty((length, self.n_states))
+        marginals[0] = self.start_distribution
+        for t in range(1, length):
+            marginals[t] = marginals[t - 1] @ self.transition_matrix
+        return marginals
+
     def expected(self, length: int) -> tuple[Float64[np.ndarray, " symbol"], Float64[np.ndarray, "symbol symbol"]]:
         """Exact expectations, averaged over time, for sequences of `length` steps from the start distribution.
 
@@ -187,7 +197,7 @@ class HMM:
             ValueError: `length` is below 2.
         """
         check_count("length", length, 2)
-        marginals = self._marginals(length)
+        marginals = self.marginals(length)
         return marginals.mean(0) @ self.emission_matrix, self._pairs(marginals[:-1].mean(0))
 
     def lagged_pairs(self, lags: Sequence[int], length: int) -> Float64[np.ndarray, "lag symbol symbol"]:
@@ -206,7 +216,7 @@ class HMM:
         """
         if len(lags) == 0 or min(lags) < 1 or max(lags) >= length:
             raise ValueError(f"lags must be from 1 to length - 1 = {length - 1}, at least one of them, got {list(lags)}")
-        marginals, emissions = self._marginals(length), self.emission_matrix
+        marginals, emissions = self.marginals(length), self.emission_matrix
         powers = (np.linalg.matrix_power(self.transition_matrix, lag) for lag in lags)
         states = [marginals[:-lag].mean(0)[:, None] * power for lag, power in zip(lags, powers, strict=True)]
         return emissions.T @ np.array(states) @ emissions
@@ -222,7 +232,7 @@ class HMM:
         if not 1 <= width <= length:
             raise ValueError(f"width must be from 1 to the length of a sequence, {length}, got {width}")
         by_symbol = self.emission_matrix.T
-        joint = self._marginals(length)[: length - width + 1].mean(0) * by_symbol
+        joint = self.marginals(length)[: length - width + 1].mean(0) * by_symbol
         for _ in range(width - 1):
             joint = ((joint @ self.transition_matrix)[:, None] * by_symbol).reshape(-1, self.n_states)
         return joint.sum(1)
@@ -279,14 +289,6 @@ class HMM:
         for i, row in enumerate(self.transitions):
             lines += [f'  q{i} -> q{j} [label="{p:.3g}"];' for j, p in enumerate(row) if p > 0]
         return "\n".join([*lines, "}"]) + "\n"
-
-    def _marginals(self, length: int) -> Float64[np.ndarray, "time state"]:
-        """The distribution of the state at each step."""
-        marginals = np.empty((length, self.n_states))
-        marginals[0] = self.start_distribution
-        for t in range(1, length):
-            marginals[t] = marginals[t - 1] @ self.transition_matrix
-        return marginals
 
     def _pairs(self, states: Float64[np.ndarray, " state"]) -> Float64[np.ndarray, "symbol symbol"]:
         """Joint distribution of the symbol emitted from `states` and the one after it."""
