@@ -63,7 +63,7 @@ from rnnscope.analyses.lyapunov import (
     lyapunov_over_training,
     lyapunov_spectrum,
 )
-from rnnscope.analyses.noise import NoiseOrChaos, noise_or_chaos
+from rnnscope.analyses.noise import CopyQuality, NoiseOrChaos, measure_copy, noise_or_chaos
 from rnnscope.analyses.plan import Plan, Planned, plan
 from rnnscope.analyses.redo import redo
 from rnnscope.analyses.state_space import (
@@ -101,6 +101,7 @@ __all__ = [
     "Comparison",
     "ConditionTrajectories",
     "Connections",
+    "CopyQuality",
     "CovariantVectors",
     "Coverage",
     "Cycles",
@@ -163,6 +164,7 @@ __all__ = [
     "lyapunov_spectrum",
     "machine_states",
     "marginal_manifolds",
+    "measure_copy",
     "minimal_units",
     "noise_or_chaos",
     "patch_states",

@@ -37,8 +37,7 @@ from rnnscope.app.library import Library
 from rnnscope.app.processes import began_at, check_can_tell, interrupt, this_boot
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.defaults import default_training
-from rnnscope.learning.settings import Training
-from rnnscope.learning.settings import change_settings, check_fits
+from rnnscope.learning.settings import Training, change_settings, check_fits
 from rnnscope.learning.trainer import default_name
 from rnnscope.records.runs import load_run
 from rnnscope.tasks import task_from_config, to_config

@@ -215,7 +215,9 @@ class HMM:
             [0.069, 0.113, 0.188]
         """
         if len(lags) == 0 or min(lags) < 1 or max(lags) >= length:
-            raise ValueError(f"lags must be from 1 to length - 1 = {length - 1}, at least one of them, got {list(lags)}")
+            raise ValueError(
+                f"lags must be from 1 to length - 1 = {length - 1}, at least one of them, got {list(lags)}"
+            )
         marginals, emissions = self.marginals(length), self.emission_matrix
         powers = (np.linalg.matrix_power(self.transition_matrix, lag) for lag in lags)
         states = [marginals[:-lag].mean(0)[:, None] * power for lag, power in zip(lags, powers, strict=True)]

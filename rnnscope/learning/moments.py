@@ -23,7 +23,7 @@ WIDTH = 3  # symbols in a word
 LAG_RATIO, LONGEST = 1.4, 0.8  # lags grow by this ratio, up to this share of a trial: few, at all scales
 # A squared error counts by 1 / (probability + floor), as its sampling noise does, so that rare pairs are seen; below
 # this floor, which a batch of some hundred trials does not resolve, no further.
-FLOOR = 3e-3
+FLOOR = 1e-2
 LEAST = 1e-3  # mean square of a state that is as good as none: where a network is silent, nothing grows
 
 
@@ -62,9 +62,7 @@ def batch_moments(probabilities: Float[Tensor, "trial time symbol"]) -> Moments:
     return Moments(p.mean(0), pairs, words.mean((0, 1)))
 
 
-def moment_error(
-    network: Network, states: Float[Tensor, "trial time state"], wanted: Moments
-) -> Float[Tensor, ""]:
+def moment_error(network: Network, states: Float[Tensor, "trial time state"], wanted: Moments) -> Float[Tensor, ""]:
     """How far the moments of what the network emits are from those of the process.
 
     The sum of squared errors, each weighted by 1 / (probability + FLOOR): of pairs, averaged over lags; of words; and

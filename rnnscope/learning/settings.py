@@ -1,6 +1,5 @@
 """The settings of a training, validated and JSON-ready."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass
 from typing import Any, Literal
@@ -89,7 +88,7 @@ class Training:
                 "moments_until must be a step, from 1 on, or None for never, and batch_size at least 2, because the "
                 f"batch is halved: got {self.moments_until} and {self.batch_size}"
             )
-        if not 0 <= self.steady < math.inf:
+        if self.steady < 0:
             raise ValueError(f"steady is the weight of a penalty, a number from 0 on, got {self.steady}")
         if self.noise < 0:
             raise ValueError(f"noise is a standard deviation and cannot be negative, got {self.noise}")
