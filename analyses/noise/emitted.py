@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Integer
-from scipy import stats
-from scipy.optimize import linear_sum_assignment
 
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
@@ -55,6 +53,8 @@ class MatchedSequences:
     @property
     def interval(self) -> tuple[float, float]:
         """An interval of 95 % around the ratio, from Student's t."""
+        from scipy import stats
+
         ratio, error = self.ratio
         reach = float(stats.t.ppf((1 + LEVEL) / 2, len(self.network) - 1)) * error
         return ratio - reach, ratio + reach
@@ -144,6 +144,8 @@ def matched_distance(some: Symbols, others: Symbols, n_symbols: int) -> float:
     """The mean Euclidean distance of as many sequences from as many others, each matched with one of the others so
     that the mean is as small as can be: exactly, by an assignment. A sequence is a point of time x symbol one-hot
     coordinates, so that two that differ at k steps are sqrt(2 k) apart."""
+    from scipy.optimize import linear_sum_assignment
+
     one_hot = np.eye(n_symbols)
     alike = one_hot[some].reshape(len(some), -1) @ one_hot[others].reshape(len(others), -1).T
     distance = np.sqrt(2 * (some.shape[1] - alike))
