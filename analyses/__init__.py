@@ -65,6 +65,7 @@ from rnnscope.analyses.lyapunov import (
 )
 from rnnscope.analyses.noise import (
     BayesDistance,
+    CopyQuality,
     Itineraries,
     KickNeurons,
     NoiseOrChaos,
@@ -75,6 +76,7 @@ from rnnscope.analyses.noise import (
     bayes_distance,
     itineraries,
     kick_neurons,
+    measure_copy,
     noise_or_chaos,
     recurrence,
     residency_times,
@@ -119,6 +121,7 @@ __all__ = [
     "Comparison",
     "ConditionTrajectories",
     "Connections",
+    "CopyQuality",
     "CovariantVectors",
     "Coverage",
     "Cycles",
@@ -190,6 +193,7 @@ __all__ = [
     "lyapunov_spectrum",
     "machine_states",
     "marginal_manifolds",
+    "measure_copy",
     "minimal_units",
     "noise_or_chaos",
     "patch_states",

@@ -61,6 +61,8 @@ def every_result(folder: Path) -> dict[str, Result]:
     shown = np.random.default_rng(1).integers(2, size=(8, 12, 1)).astype(float)
     parity = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
     bistable = rs.FunctionMap(lambda h: np.tanh(2 * h), state_size=1, domain=(-1, 1))
+    emission = tasks.HMMEmission("linear_chain:2", noise_size=task.input_size, length=8)
+    of_hmm = rs.Subject(Network(cells.Vanilla(4), task.input_size, 3).map(), emission)
     few: dict[str, Any] = {"n_random": 2, "n_descent": 2}
     swaps: dict[str, Any] = {"alphabet": [[0.0], [1.0]], "n_pairs": 4, "n_learn": 16, **few}
     return {
@@ -72,6 +74,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "cycles": analyses.find_cycles(network, n_starts=16, periods=2),
         "bifurcations": analyses.follow_fixed_points(network, inputs=np.array([[0.0], [0.5]]), n_starts=16),
         "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
+        "copy_quality": analyses.measure_copy(of_hmm, n_sequences=40, n_matched=20),
         "noise_or_chaos": analyses.noise_or_chaos(network, noise=0.1, n_steps=60, n_pairs=2),
         "residency": analyses.residency_times(telegraph(0.2), **ANALYSES["residency"].quick),
         "kick_neurons": analyses.kick_neurons(kicked(), **ANALYSES["kick_neurons"].quick),

@@ -1,6 +1,7 @@
 """What noise does in a network that it drives, what it knows of a random process, and how its states come and go."""
 
 from rnnscope.analyses.noise.bayes_distance import BayesDistance, bayes_distance
+from rnnscope.analyses.noise.copy_quality import CopyQuality, EmittedSymbols, MatchedSequences, measure_copy
 from rnnscope.analyses.noise.itineraries import Itineraries, itineraries
 from rnnscope.analyses.noise.kick_neurons import kick_neurons
 from rnnscope.analyses.noise.kick_result import KickNeurons
@@ -14,8 +15,11 @@ from rnnscope.analyses.noise.sustained_orbit import sustained_orbit
 
 __all__ = [
     "BayesDistance",
+    "CopyQuality",
+    "EmittedSymbols",
     "Itineraries",
     "KickNeurons",
+    "MatchedSequences",
     "NoiseOrChaos",
     "Recurrence",
     "Residency",
@@ -24,6 +28,7 @@ __all__ = [
     "bayes_distance",
     "itineraries",
     "kick_neurons",
+    "measure_copy",
     "noise_or_chaos",
     "recurrence",
     "residency_times",

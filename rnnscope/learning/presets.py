@@ -4,6 +4,7 @@ The times and scores that they reach are in benchmarks/RESULTS.md.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rnnscope.cells import GRU, Cell, Leaky, StateRegularized, Vanilla
 from rnnscope.learning.defaults import TRAININGS
@@ -15,9 +16,21 @@ from rnnscope.tasks import (
     HMMEmission,
     NextSymbol,
     Parity,
+    cyclic,
+    fully_connected,
     linear_chain,
 )
 from rnnscope.tasks.task import Task
+
+# Rectified units without biases, as in the paper (see `linear_chain`), whose sizes are 50 to 200 units and 1 to 200
+# channels of noise. Two states are copied with those of its main network, and with few for a quick look.
+_SMALL = Vanilla(50, nonlinearity="relu", bias=False)
+_MOMENTS = TRAININGS["moments"]
+
+
+def _for(steps: int, **settings: Any) -> Training:
+    return replace(_MOMENTS, steps=steps, moments_until=steps, **settings)
+
 
 _HEADS, _LANGUAGE, _NEXT_SYMBOL = (TRAININGS[name] for name in ("heads", "language", "next-symbol"))
 # Two parities at once: under more noise tanh units do not begin to learn them.
@@ -44,8 +57,29 @@ PRESETS: dict[str, Preset] = {
     "hmm-2": Preset(
         HMMEmission(linear_chain(2)),
         Vanilla(150, nonlinearity="relu", bias=False),
-        TRAININGS["emission"],
+        _for(800, learning_rate=2e-3),
         "emission of a 2-state linear-chain HMM",
+    ),
+    "hmm-2-small": Preset(
+        HMMEmission(linear_chain(2), noise_size=10),
+        _SMALL,
+        _for(1200),
+        "the same with 50 units and 10 channels of noise",
+    ),
+    **{
+        f"hmm-{m}": Preset(
+            HMMEmission(linear_chain(m), noise_size=10, length=length),
+            _SMALL,
+            _for(800),
+            f"emission of a {m}-state linear-chain HMM",
+        )
+        for m, length in ((3, 30), (4, 30), (5, 40))
+    },
+    "hmm-fully-connected": Preset(
+        HMMEmission(fully_connected(3), noise_size=10), _SMALL, _for(1500), "emission of three states, all connected"
+    ),
+    "hmm-cyclic": Preset(
+        HMMEmission(cyclic(4), noise_size=10, length=40), _SMALL, _for(1200), "emission of four states on a ring"
     ),
     "flip-flop": Preset(FlipFlop(3), Vanilla(32), TRAININGS["regression"], "3-bit flip-flop"),
     **{
