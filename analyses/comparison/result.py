@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from rnnscope.percent import percent
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -50,8 +51,8 @@ class FittedDynamics:
         agreement = float(np.median(self.agreement[np.triu_indices(len(self.held), 1)]))
         few = ", too little: ask for more" if self.held.min() < FEW_HELD else ""
         return (
-            f"rank {self.rank} holds {self.held.min():.1%} of the variance or more{few}; half of the searches agree to "
-            f"{agreement:.0%}"
+            f"rank {self.rank} holds {percent(self.held.min(), 1)} of the variance or more{few}; half of the searches "
+            f"agree to {percent(agreement)}"
         )
 
 

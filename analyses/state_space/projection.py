@@ -21,6 +21,7 @@ from rnnscope.analyses.state_space.principal import (
 )
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.drawing_options import Dims, Rows
+from rnnscope.percent import percent
 from rnnscope.question import Count, Level, Seed, TrialInputs, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -148,7 +149,7 @@ class StateSpace(Result):
         n_points = len(self.points.coordinates)
         points = f"; {n_points} fixed point{'' if n_points == 1 else 's'}" if n_points else ""
         return (
-            f"{n_components} PCs hold {held:.1%} of the variance of {self.trials.n_trials} trials; "
+            f"{n_components} PCs hold {percent(held, 1)} of the variance of {self.trials.n_trials} trials; "
             f"90 % in {self.dimension_90}, participation ratio {self.participation_ratio:.2f}{points}"
         )
 

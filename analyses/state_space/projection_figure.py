@@ -8,11 +8,11 @@ from jaxtyping import Float, Int64
 
 from rnnscope.drawing_options import chosen_axes, chosen_rows
 from rnnscope.figures import COLOURS, SEQUENTIAL, new_figure
-from rnnscope.figures.numbers import percent
 from rnnscope.figures.palette import NEUTRAL, series_look
 from rnnscope.figures.paths import add_directions, add_ends
 from rnnscope.figures.points import add_points, point_classes
 from rnnscope.figures.template import name_axes
+from rnnscope.percent import percent
 
 SHOWN_TRIALS, SHOWN_STEPS = 40, 800  # more than either makes a ball of wool; every label is shown all the same
 NEAR = 3.0  # fixed points are drawn up to this many times the extent of the trajectories from their middle

@@ -315,7 +315,7 @@ def _coordinate(found: BifurcationDiagram, unit: int | None, output: int | None)
         )
     if not len(found.point):
         return np.empty(0), np.empty(0), "PC1"
-    from rnnscope.figures.numbers import percent
+    from rnnscope.percent import percent
 
     mean = found.point.mean(0)
     with linalg.one_thread():

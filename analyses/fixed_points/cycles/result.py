@@ -229,7 +229,7 @@ def _plane(found: Cycles) -> tuple[np.ndarray, tuple[str, ...]]:
     centred = points - points.mean(0) if len(points) else points
     if points.shape[1] == 2 or np.linalg.matrix_rank(centred) < 2:
         return points[:, :2], ("unit 0", "unit 1")
-    from rnnscope.figures.numbers import percent
+    from rnnscope.percent import percent
 
     _, values, axes = np.linalg.svd(centred, full_matrices=False)
     share = values**2 / (values**2).sum()

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.fixed_points.manifolds.parts import LocalDynamics, ManifoldTrust, Seeds, Zeros
 from rnnscope.numerics import linalg
+from rnnscope.percent import percent
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -210,7 +211,7 @@ def _figure(found: MarginalManifolds) -> "go.Figure":
         if i in ordered or not ordered:
             _drift(figure, found, i, names[i], COLOURS[i], bool(ordered))
     _others(figure, found, mean, axes)
-    titles = [f"PC{i + 1} ({100 * part:.0f} %)" for i, part in enumerate(share)]
+    titles = [f"PC{i + 1} ({percent(float(part))})" for i, part in enumerate(share)]
     figure.update_xaxes(title_text=titles[0], row=1, col=1)
     figure.update_yaxes(title_text=titles[1], scaleanchor="x", row=1, col=1)
     figure.update_xaxes(title_text="arc length" if ordered else "distance from the centre", row=1, col=2)
