@@ -153,7 +153,7 @@ def predictor_graph(
         Node(
             f"q{state}",
             int(not recurrent[state]),
-            f"state {state}<br>{percent(occupancy[state], 1)} of the time<br>"
+            f"state {state}<br>{percent(float(occupancy[state]), 1)} of the time<br>"
             + "<br>".join(f"{s}: {p:.4f}" for s, p in zip(symbols, emission[state], strict=True)),
         )
         for state in shown
