@@ -17,8 +17,8 @@ from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import Trajectories
 
 # What a fixed point does to states nearby.
-ROLES = ("stable", "saddle", "repelling", "marginal", "at a kink")
-STABLE, SADDLE, REPELLING, MARGINAL, KINK = range(5)
+ROLES = ("stable", "saddle", "repelling", "marginal", "at a kink", "saddle of 2", "saddle of more")
+STABLE, SADDLE, REPELLING, MARGINAL, KINK, SADDLE_OF_2, SADDLE_OF_MORE = range(7)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,8 @@ def _roles(
     marginal: Bool[np.ndarray, " point"] | None = None,
 ) -> Int64[np.ndarray, " point"]:
     """What each fixed point does to states nearby, as a row of `ROLES`."""
-    role = np.where(n_unstable == 0, STABLE, np.where(n_unstable < n_modes, SADDLE, REPELLING))
+    saddle = np.choose(np.clip(n_unstable, 1, 3) - 1, (SADDLE, SADDLE_OF_2, SADDLE_OF_MORE))
+    role = np.where(n_unstable == 0, STABLE, np.where(n_unstable < n_modes, saddle, REPELLING))
     if marginal is not None:
         role[marginal] = MARGINAL
     role[~smooth] = KINK

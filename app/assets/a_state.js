@@ -11,6 +11,8 @@
     const ROLES = {
         stable: { colour: "#0072B2", symbol: "circle", flat: "circle" },
         saddle: { colour: "#D55E00", symbol: "diamond", flat: "diamond" },
+        "saddle of 2": { colour: "#E69F00", symbol: "square-open", flat: "square-open" },
+        "saddle of more": { colour: "#7A3E00", symbol: "cross", flat: "cross" },
         repelling: { colour: "#CC79A7", symbol: "x", flat: "x" },
         marginal: { colour: "#009E73", symbol: "square", flat: "square" },
         "at a kink": { colour: "#555555", symbol: "diamond-open", flat: "diamond-open" },

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import rnnscope as rs
-from rnnscope.analyses import analyse
+from rnnscope.analyses import analyse, linked
 from rnnscope.analyses.linked import link_states
 from rnnscope.analyses.state_space.correlation_time import correlation_time
 from rnnscope.app import create_app, library, packs, saved_views, scene, seen, serve, tags
@@ -676,3 +676,11 @@ def test_a_saved_view_keeps_options_whole_or_not_at_all(tmp_path: Path) -> None:
     assert saved_views.read(tmp_path)[kept] == {"trial": "3", "state_space.trials": "0, 3"}
     with pytest.raises(ValueError, match="at most 100 options of figures, of at most 200 letters"):
         saved_views.write(tmp_path, "longer", {"state_space.trials": "1, " * 100})
+
+
+def test_saddles_are_told_apart_by_their_unstable_directions() -> None:
+    """As in figures: one, two, more, and all of them."""
+    n_unstable, n = np.array([0, 1, 2, 3, 4, 5, 1]), 5
+    smooth = np.arange(7) != 6
+    roles = [linked.ROLES[role] for role in linked._roles(n_unstable, n, smooth)]
+    assert roles == ["stable", "saddle", "saddle of 2", "saddle of more", "saddle of more", "repelling", "at a kink"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnscope.analyses import linked
 from rnnscope.figures import COLOURS, SEQUENTIAL, name_run, new_figure
 from rnnscope.figures.palette import ROLES, ink_on, series_look
 from rnnscope.figures.paths import add_band, add_directions, add_ends
@@ -24,9 +25,9 @@ def linear(colour: str) -> np.ndarray:
 
 def test_the_pages_have_the_looks_of_the_figures():
     script = SCRIPT.read_text()
-    roles = dict(re.findall(r'^\s+"?([a-z ]+)"?: \{ colour: "(#\w+)"', script, re.M))
-    symbols = dict(re.findall(r'^\s+"?([a-z ]+)"?: \{ colour: "#\w+", symbol: "([\w-]+)"', script, re.M))
-    assert set(roles) == {"stable", "saddle", "repelling", "marginal", "at a kink"}
+    roles = dict(re.findall(r'^\s+"?([a-z2 ]+)"?: \{ colour: "(#\w+)"', script, re.M))
+    symbols = dict(re.findall(r'^\s+"?([a-z2 ]+)"?: \{ colour: "#\w+", symbol: "([\w-]+)"', script, re.M))
+    assert set(roles) == {*ROLES} - {"slow"} == {*linked.ROLES}
     for role, colour in roles.items():
         assert (colour, symbols[role]) == (ROLES[role].colour, ROLES[role].symbol)
     [palette] = re.findall(r"const PALETTE = (\[.*\]);", script)
