@@ -147,8 +147,8 @@ class SustainedOrbit(Result):
 
 def _figure(found: SustainedOrbit) -> "go.Figure":
     from rnnscope.figures import NEUTRAL, new_figure
-    from rnnscope.figures.numbers import percent
     from rnnscope.figures.palette import series_look
+    from rnnscope.percent import percent
 
     names = [f"PC{k + 1} ({percent(float(found.variance_share[k]))} of variance)" for k in range(2)]
     figure = new_figure("Noise-sustained orbit", *names)

@@ -166,7 +166,7 @@ def _with_error(value: float, error: float) -> str:
 
 def _figure(found: Residency) -> "go.Figure":
     from rnnscope.figures import SEQUENTIAL, new_figure
-    from rnnscope.figures.numbers import percent
+    from rnnscope.percent import percent
 
     names = [f"PC{k + 1} ({percent(float(found.variance_share[k]))} of variance)" for k in range(2)]
     figure = new_figure("Residency times", *names)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnnscope.analyses.report.shell import figure_place, whole_page
-from rnnscope.experiments.reproductions.claim import WANTED_SHARE, Claim, Judged
+from rnnscope.experiments.reproductions.claim import WANTED_SHARE, Claim, Judged, drawing_of
 from rnnscope.experiments.reproductions.reproduction import Found, Reproduction, spread
 from rnnscope.figures import says_little
-from rnnscope.registry import ANALYSES
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.version import __version__
 
@@ -165,14 +164,15 @@ def _figures(done: Reproduction, claim: Claim, drawn: list[str]) -> str:
     parts = []
     for condition in done.conditions:
         counted = [each for each in done.of(claim.name, condition) if each.measured is not None and not each.why_not]
-        for analysis, drawing in claim.drawings if counted else ():
+        for name in claim.drawings if counted else ():
             network = counted[0].network
+            analysis, drawing = drawing_of(name)
+            title = f"<h4>{_e(network.wanted.name)}: {_e(drawing.title)}</h4>"
             try:
-                figure = ANALYSES[analysis].figures[drawing].draw(network.result(analysis))
+                figure = drawing.draw(network.result(analysis))
             except NotApplicable as error:
-                parts.append(f'<p class="note">{_e(network.wanted.name)}: {_e(error)}</p>')
+                parts.append(f'{title}<p class="note">{_e(error)}</p>')
                 continue
-            title = f"<h4>{_e(network.wanted.name)}: {_e(ANALYSES[analysis].figures[drawing].title)}</h4>"
             little = says_little(figure)
             parts.append(f'{title}<p class="note">{_e(little)}</p>' if little else title + figure_place(figure, drawn))
     return "".join(parts)

@@ -10,8 +10,8 @@ from rnnscope.analyses.noise.visits import dwell_times, moves_between
 
 
 def may_leonard(alpha: float = 1.5, beta: float = 0.7, dt: float = 0.25) -> rs.FunctionMap:
-    """Three competitors, each of which gives way to the next (May & Leonard 1975). From the saddle of one the next grows
-    at 1 - beta in a unit of time, in this map exactly dt times as much in a step."""
+    """Three competitors, each of which gives way to the next (May & Leonard 1975). From the saddle of one the next
+    grows at 1 - beta in a unit of time, in this map exactly dt times as much in a step."""
 
     def step(x):
         x = np.abs(x)
