@@ -35,9 +35,8 @@ class Estimate(NamedTuple):
         return True if self.high < most else False if self.low > most else None
 
     def __str__(self) -> str:
-        if self.low == self.high:
-            return f"{self.value:.3g}"
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        span = "" if self.low == self.high else f" [{self.low:.3g}, {self.high:.3g}]"
+        return f"{self.value:.3g}{span}".replace("-", "−")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def _trained(done: Reproduction) -> str:
         rows.append(f"<tr>{''.join(f'<td>{_e(entry)}</td>' for entry in row)}</tr>")
     seconds = sum(each.run.record["seconds"] for each in done.networks)
     table = f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
-    words = f"{len(done.networks)} networks, {seconds / 60:.0f} minutes of training in all."
+    count = "One network" if len(done.networks) == 1 else f"{len(done.networks)} networks"
+    words = f"{count}, {seconds / 60:.1f} minutes of training in all."
     return f'<section class="panel"><h2>What was trained</h2>{table}<p class="note">{words}</p></section>'
 
 
@@ -130,7 +131,7 @@ def _cell(values: Sequence[float], alone: Any) -> str:
         return "–"
     ordered = sorted(values)
     middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    return f"{middle:.3g} ({ordered[0]:.3g} to {ordered[-1]:.3g})"
+    return f"{middle:.3g} ({ordered[0]:.3g} to {ordered[-1]:.3g})".replace("-", "−")
 
 
 def _against(found: Sequence[Found]) -> str:
