@@ -71,6 +71,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "kick_neurons": analyses.kick_neurons(kicked(), **ANALYSES["kick_neurons"].quick),
         "sustained_orbit": analyses.sustained_orbit(telegraph(0.2), **ANALYSES["sustained_orbit"].quick),
         "stochastic_resonance": analyses.stochastic_resonance(telegraph(0.2), **ANALYSES["stochastic_resonance"].quick),
+        "driven_over_training": analyses.driven_over_training(run, **ANALYSES["driven_over_training"].quick),
         "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),
