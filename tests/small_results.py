@@ -83,6 +83,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "recurrence": analyses.recurrence(network, noise=0.1, n_steps=60, n_runs=2),
         "itineraries": analyses.itineraries(bistable, noise=0.2, by="points", centres=[[-0.9], [0.9]], n_steps=200),
         "bayes_distance": analyses.bayes_distance(next_symbol(), n_words=8, length=9, n_held=9),
+        "driven_over_training": analyses.driven_over_training(run, **ANALYSES["driven_over_training"].quick),
         "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),

@@ -7,6 +7,7 @@ from rnnscope.analyses.noise.kick_neurons import kick_neurons
 from rnnscope.analyses.noise.kick_result import KickNeurons
 from rnnscope.analyses.noise.noise_or_chaos import NoiseOrChaos, noise_or_chaos
 from rnnscope.analyses.noise.orbit_result import SustainedOrbit
+from rnnscope.analyses.noise.over_training import DrivenOverTraining, driven_over_training
 from rnnscope.analyses.noise.recurrence import Recurrence, recurrence
 from rnnscope.analyses.noise.residency import residency_times
 from rnnscope.analyses.noise.residency_result import Residency
@@ -16,6 +17,7 @@ from rnnscope.analyses.noise.sustained_orbit import sustained_orbit
 __all__ = [
     "BayesDistance",
     "CopyQuality",
+    "DrivenOverTraining",
     "EmittedSymbols",
     "Itineraries",
     "KickNeurons",
@@ -26,6 +28,7 @@ __all__ = [
     "StochasticResonance",
     "SustainedOrbit",
     "bayes_distance",
+    "driven_over_training",
     "itineraries",
     "kick_neurons",
     "measure_copy",

@@ -59,6 +59,8 @@ def period_of(path: Float[np.ndarray, "trial time axis"], n_surrogates: int, rng
     ratio[: min(2, len(ratio) - 1)] = 0
     peak = int(ratio.argmax())
     p_value = float((1 + (others >= ratio[peak]).sum()) / (1 + n_surrogates))
+    while (near := max(peak - 1, 0) + int(power[max(peak - 1, 0) : peak + 2].argmax())) != peak:
+        peak = near  # to the top of its own hill
     threshold = np.quantile(surrogates, 1 - LEVEL, axis=0)
     half = power[peak] / 2
     falls = _falls(power[:peak][::-1], power[peak]) and _falls(power[peak + 1 :], power[peak])
