@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-FLOOR = 1e-12  # of the spread: slower than this is at rest
-BINS = 256  # of the histogram of speeds: a threshold is good to a 256th of their range
+FLOOR = 1e-9  # of the spread: slower than this is at rest
 MOST_GROUPED = 2000  # episodes that groups are found among; the others go to the nearest group
 
 
@@ -50,22 +49,12 @@ def speeds(states: Float[np.ndarray, "run time unit"]) -> Float[np.ndarray, "run
     return np.concatenate([moved, moved[:, -1:]], 1)
 
 
-def split_speeds(speed: Float[np.ndarray, "run time"], spread: float) -> float:
-    """The speed that splits the logarithms of speeds into the two groups that are furthest apart for their spread
-    (Otsu, "A threshold selection method from gray-level histograms", 1979)."""
-    logs = np.log(np.maximum(speed.ravel(), FLOOR * max(spread, 1e-300)))
-    if np.ptp(logs) < 1e-6:
-        return float(2 * np.exp(logs.max()))  # all the same: all of it is slow
-    counts, edges = np.histogram(logs, BINS)
-    middle = (edges[1:] + edges[:-1]) / 2
-    below = counts.cumsum()
-    sum_below = (counts * middle).cumsum()
-    above = below[-1] - below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gap = sum_below / below - (sum_below[-1] - sum_below) / above
-    between = np.where((below > 0) & (above > 0), below * above * gap**2, -1.0)
-    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))  # empty bins between groups are all as good
-    return float(np.exp(edges[1 + best[len(best) // 2]]))
+def slow_below(speed: Float[np.ndarray, "run time"], spread: float, part: float) -> float:
+    """The speed below which a state lingers: this part of the fastest step of a run, in the median over runs. Fast
+    steps are those between metastable states, and are as fast however long the states last: a threshold that looked at
+    slow steps too would fall as states come nearer to rest, and dwells with it."""
+    fastest = float(np.median(speed.max(1)))
+    return max(part * fastest, FLOOR * (spread or 1.0))
 
 
 def slow_episodes(

@@ -5,7 +5,9 @@ import pytest
 
 import rnnscope as rs
 from rnnscope.analyses import NotApplicable, itineraries
-from rnnscope.analyses.noise.episodes import Episodes, labelled_episodes, split_speeds
+from rnnscope.analyses.noise.episodes import Episodes, labelled_episodes, slow_below
+from rnnscope.analyses.noise.long_runs import LongRuns
+from rnnscope.analyses.noise.phase_sensitivity import phase_sensitivity
 from rnnscope.analyses.noise.visits import dwell_times, moves_between
 
 
@@ -20,13 +22,11 @@ def may_leonard(alpha: float = 1.5, beta: float = 0.7, dt: float = 0.25) -> rs.F
     return rs.FunctionMap(step, state_size=3, initial=lambda n, rng: np.tile([0.9, 0.1, 0.01], (n, 1)))
 
 
-def wells(positions: int = 2) -> rs.FunctionMap:
-    """A force with that many attracting places, from 0 on at whole numbers."""
+def steps(n_states: int = 2) -> rs.FunctionMap:
+    """A chain of states at whole numbers, each left for a neighbour where noise takes it more than half of the way:
+    with Gaussian noise of .25 in one step of 44 up, and as often down. Its output parts the first from the others."""
     return rs.FunctionMap(
-        lambda h: (
-            h - 0.1 * np.sin(2 * np.pi * h) - 0.5 * np.minimum(h + 0.2, 0) - 0.5 * np.maximum(h - positions + 0.8, 0)
-        ),
-        state_size=1,
+        lambda h: np.clip(np.round(h), 0, n_states - 1), state_size=1, readout=lambda h: h - 0.5, readout_size=1
     )
 
 
@@ -40,47 +40,72 @@ def visits(*orders: list[int], length: int = 5) -> Episodes:
     )  # fmt: skip
 
 
+def by_noise(system: rs.FunctionMap, levels: np.ndarray) -> tuple[list[rs.analyses.Itineraries], float]:
+    """Itineraries at each level of noise, and the slope of the mean dwell in units of time over its logarithm."""
+    found = [itineraries(system, noise=level, n_steps=12_000, n_runs=4, horizon=5) for level in levels]
+    return found, np.polyfit(np.log(levels), [each.dwell.mean[-1] * 0.25 for each in found], 1)[0]
+
+
 def test_may_leonard_dwells_as_its_saddles_say():
     """-ln(noise) / .3 of a unit of time: the slope over four decades of noise is within 3 % of -3.333."""
-    levels = np.array([1e-3, 1e-4, 1e-5, 1e-6, 1e-7])
-    found = [itineraries(may_leonard(), noise=level, n_steps=12_000, n_runs=2, horizon=5) for level in levels]
-    assert [len(each.centres) for each in found] == [3] * 5
-    for each in found:
-        assert each.moves.cyclic, each.summary()
-        assert each.moves.usual > 0.97, each.summary()
-        assert each.moves.p_value <= 0.01
-        assert "around one cycle through all states" in each.summary()
-        assert each.stability.stable, each.summary()
-    dwell = np.array([each.dwell.mean[-1] for each in found]) * 0.25
-    slope = np.polyfit(np.log(levels), dwell, 1)[0]
+    found, slope = by_noise(may_leonard(), np.array([1e-4, 1e-8]))
     assert slope == pytest.approx(-1 / 0.3, rel=0.03)
-    variation = found[-1].dwell.variation[-1]
-    assert variation < 0.3, "more regular than an exponential distribution"
-    assert "more regular" in found[-1].summary()
-    # A push along a saddle grows by 1 - beta while the state stays.
-    gain = found[-1].sensitivity.gain
-    assert gain[-1] > gain[0], "a push counts more on the way out than on the way in"
+    for each in found:
+        assert len(each.centres) == 3
+        assert each.moves.cyclic, each.summary()
+        assert each.moves.usual == 1, each.summary()
+        assert each.moves.p_value <= 0.01
+        assert each.stability.stable, each.summary()
+        assert each.dwell.variation[-1] < 0.6, "more regular than an exponential distribution"
+        assert "more regular" in each.summary()
+        assert "around one cycle through all states" in each.summary()
 
 
 def test_another_cycle_that_no_constant_was_chosen_on():
     """(2, .6): the next grows at .4."""
-    levels = np.array([1e-3, 1e-4, 1e-5, 1e-6])
-    found = [itineraries(may_leonard(2.0, 0.6), noise=level, n_steps=8000, n_runs=2) for level in levels]
-    slope = np.polyfit(np.log(levels), [each.dwell.mean[-1] * 0.25 for each in found], 1)[0]
-    assert slope == pytest.approx(-1 / 0.4, rel=0.05)
+    found, slope = by_noise(may_leonard(2.0, 0.6), np.array([1e-4, 1e-8]))
+    assert slope == pytest.approx(-1 / 0.4, rel=0.04)
     assert all(each.moves.cyclic for each in found)
 
 
+@pytest.mark.parametrize("by", ["points", "symbol"])
 @pytest.mark.parametrize("seed", range(2))
-def test_wells_are_left_at_random(seed):
-    """Escapes over a barrier have no memory: dwell times vary as those of an exponential distribution."""
-    found = itineraries(wells(3), by="points", centres=[[0.0], [1.0], [2.0]], noise=0.25, n_steps=6000, seed=seed)
-    assert len(found.centres) == 3
-    assert found.dwell.variation[-1] == pytest.approx(1, abs=0.3), found.summary()
-    assert not found.moves.cyclic
+def test_a_chain_is_left_at_random(by, seed):
+    """Dwells are exactly geometric: 1 / p steps, with a variation of 1 / sqrt(1 - p) beyond the first."""
+    p = 0.02275  # of N(0, 1) above 2
+    points = [[0.0], [1.0]] if by == "points" else None
+    found = itineraries(steps(), by=by, centres=points, noise=0.25, shortest=1, n_steps=8000, n_runs=4, seed=seed)
+    assert len(found.centres) == 2
+    assert found.dwell.mean[-1] == pytest.approx(1 / p, abs=4 * found.dwell.mean_error[-1])
+    assert found.dwell.with_cut[-1] == pytest.approx(1 / p, abs=4 * found.dwell.mean_error[-1])
+    assert found.dwell.variation[-1] == pytest.approx(1, abs=4 * found.dwell.variation_error[-1])
+    assert "as in any order of so few states" in found.summary()
+
+
+def test_a_chain_of_three_goes_to_and_fro():
+    found = itineraries(
+        steps(3), by="points", centres=[[0.0], [1.0], [2.0]], noise=0.25, shortest=1, n_steps=8000, n_surrogates=19
+    )
     order = np.argsort(found.centres[:, 0])
     counts = found.moves.counts[np.ix_(order, order)]
-    assert counts[0, 1] > 20 * max(counts[0, 2], 1), "there is no way past the middle"
+    assert counts[0, 2] + counts[2, 0] == 0, "there is no way past the middle"
+    assert abs(counts[1, 0] - counts[1, 2]) < 5 * np.sqrt(counts[1].sum())
+    assert not found.moves.cyclic
+    assert found.moves.low[order[1], order[0]] < 0.5 < found.moves.high[order[1], order[0]] + 0.05
+
+
+def test_pushes_along_a_saddle_grow_as_its_exponent():
+    """(h, w) -> (1.1 h, .5 w): eleven steps make 1.1^11 of a push in h, and nothing of one in w."""
+    saddle = rs.FunctionMap(
+        lambda h: h * np.array([1.1, 0.5]),
+        jacobian=lambda h: np.broadcast_to(np.diag([1.1, 0.5]), (*h.shape, 2)),
+        state_size=2,
+    )
+    runs = LongRuns(np.zeros((1, 100, 2)), np.zeros((1, 100, 0)), 1.0, "nothing")
+    found = phase_sensitivity(rs.as_subject(saddle).map, runs, visits([0, 0, 0, 0]), 11, np.random.default_rng(0))
+    assert found is not None
+    assert found.of == "state"
+    assert np.allclose(found.gain, 1.1**11 * np.sqrt(0.5), rtol=0.25)
 
 
 def test_a_random_order_is_not_called_regular():
@@ -141,11 +166,13 @@ def test_episodes_by_label_join_over_short_gaps():
     assert found.episodes.cut_after.tolist() == [False, True]
 
 
-def test_the_threshold_parts_two_kinds_of_speed():
+def test_the_threshold_is_that_of_fast_steps():
     rng = np.random.default_rng(2)
-    speed = np.exp(np.concatenate([rng.normal(-6, 0.5, (1, 500)), rng.normal(-1, 0.5, (1, 200))], 1))
-    assert np.exp(-5) < split_speeds(speed, 1.0) < np.exp(-2)
-    assert split_speeds(np.zeros((2, 9)), 1.0) > 0
+    speed = np.exp(np.concatenate([rng.normal(-9, 0.5, (3, 500)), rng.normal(-1, 0.1, (3, 20))], 1))
+    assert slow_below(speed, 1.0, 0.1) == slow_below(speed**1.0, 5.0, 0.1)
+    much_slower = np.where(speed < 0.01, speed * 1e-4, speed)
+    assert slow_below(much_slower, 1.0, 0.1) == slow_below(speed, 1.0, 0.1)
+    assert slow_below(np.zeros((2, 9)), 0.0, 0.1) > 0
 
 
 def test_what_rests_has_one_state_and_what_runs_away_none():
@@ -159,11 +186,11 @@ def test_what_rests_has_one_state_and_what_runs_away_none():
 
 def test_settings_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="centres go together"):
-        itineraries(wells(), by="points")
+        itineraries(steps(), by="points")
     with pytest.raises(ValueError, match="speed is a threshold"):
-        itineraries(wells(), by="symbol", speed=0.1)
+        itineraries(steps(), by="symbol", speed=0.1)
     with pytest.raises(ValueError, match="starts must have shape"):
-        itineraries(wells(), by="points", centres=[[1.0, 2.0]])
+        itineraries(steps(), by="points", centres=[[1.0, 2.0]])
 
 
 def test_every_figure_draws():
