@@ -53,7 +53,7 @@ def copy_figure(
     )  # fmt: skip
     figure.add_scatter(
         x=names, y=symbols.expected_frequency, mode="markers", name="HMM", legendgroup="HMM", showlegend=False, row=1,
-        col=2, marker={"symbol": "line-ew-open", "size": 26, "line": {"width": 3, "color": model["color"]}},
+        col=2, marker={"symbol": "line-ew-open", "size": 26, "color": model["color"], "line": {"width": 3, "color": model["color"]}},
     )  # fmt: skip
     figure.update_xaxes(title_text="symbol", type="category", col=2)
     figure.update_yaxes(title_text="share of steps", rangemode="tozero", col=2)
