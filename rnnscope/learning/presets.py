@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnscope.cells import GRU, Cell, Leaky, StateRegularized, Vanilla
 from rnnscope.learning.defaults import TRAININGS
+from rnnscope.learning.schedules import Decay
 from rnnscope.learning.settings import Training
 from rnnscope.tasks import (
     DelayedMatchToSample,
@@ -26,6 +27,8 @@ from rnnscope.tasks.task import Task
 # channels of noise. Two states are copied with those of its main network, and with few for a quick look.
 _SMALL = Vanilla(50, nonlinearity="relu", bias=False)
 _MOMENTS = TRAININGS["moments"]
+# Where symbols stay for long, their shares in a batch vary most, and shares of the network follow while steps are long.
+_LASTING = Decay("cosine", final=0.03)
 
 
 # Torre et al. train on the Sinkhorn divergence in batches of 4096, three an epoch of 10,000 sequences; here sequences
@@ -75,7 +78,7 @@ PRESETS: dict[str, Preset] = {
     "hmm-2": Preset(
         HMMEmission(linear_chain(2)),
         Vanilla(150, nonlinearity="relu", bias=False),
-        _for(800, learning_rate=2e-3),
+        _for(900, learning_rate=2e-3, decay=_LASTING),
         "emission of a 2-state linear-chain HMM",
     ),
     "hmm-2-small": Preset(
@@ -94,7 +97,10 @@ PRESETS: dict[str, Preset] = {
         for m, length in ((3, 30), (4, 30), (5, 40))
     },
     "hmm-fully-connected": Preset(
-        HMMEmission(fully_connected(3), noise_size=10), _SMALL, _for(1500), "emission of three states, all connected"
+        HMMEmission(fully_connected(3), noise_size=10),
+        _SMALL,
+        _for(1500, decay=_LASTING),
+        "emission of three states, all connected",
     ),
     "hmm-cyclic": Preset(
         HMMEmission(cyclic(4), noise_size=10, length=40), _SMALL, _for(1200), "emission of four states on a ring"
