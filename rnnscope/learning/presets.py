@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnscope.cells import GRU, Cell, Leaky, StateRegularized, Vanilla
 from rnnscope.learning.defaults import TRAININGS
+from rnnscope.learning.schedules import Decay
 from rnnscope.learning.settings import Training
 from rnnscope.tasks import (
     DelayedMatchToSample,
@@ -26,6 +27,26 @@ from rnnscope.tasks.task import Task
 # channels of noise. Two states are copied with those of its main network, and with few for a quick look.
 _SMALL = Vanilla(50, nonlinearity="relu", bias=False)
 _MOMENTS = TRAININGS["moments"]
+# Where symbols stay for long, their shares in a batch vary most, and shares of the network follow while steps are long.
+_LASTING = Decay("cosine", final=0.03)
+
+
+# Torre et al. train on the Sinkhorn divergence in batches of 4096, three an epoch of 10,000 sequences; here sequences
+# are drawn anew at every step. For a GPU or a cluster.
+_PAPER = Training(
+    batch_size=4096, learning_rate=1e-3, betas=(0.9, 0.9), clip=0.9, readout_bias=False, evaluate_every=100,
+    evaluation_trials=10_000, stop_when_learned=False,
+)  # fmt: skip
+_PAPER_EPOCH = 3  # steps; the last of 1,808 sequences is one of 4096 here
+# The name of a preset: the model, the length of its sequences, epochs and clip.
+_PAPER_MODELS = {
+    "2": (linear_chain(2), 100, 500, 0.9),
+    "3": (linear_chain(3), 30, 500, 0.9),
+    "4": (linear_chain(4), 30, 500, 0.9),
+    "5": (linear_chain(5), 40, 500, 0.9),
+    "fully-connected": (fully_connected(3), 30, 1000, 0.3),
+    "cyclic": (cyclic(4), 40, 500, 0.3),
+}
 
 
 def _for(steps: int, **settings: Any) -> Training:
@@ -57,7 +78,7 @@ PRESETS: dict[str, Preset] = {
     "hmm-2": Preset(
         HMMEmission(linear_chain(2)),
         Vanilla(150, nonlinearity="relu", bias=False),
-        _for(800, learning_rate=2e-3),
+        _for(900, learning_rate=2e-3, decay=_LASTING),
         "emission of a 2-state linear-chain HMM",
     ),
     "hmm-2-small": Preset(
@@ -76,11 +97,28 @@ PRESETS: dict[str, Preset] = {
         for m, length in ((3, 30), (4, 30), (5, 40))
     },
     "hmm-fully-connected": Preset(
-        HMMEmission(fully_connected(3), noise_size=10), _SMALL, _for(1500), "emission of three states, all connected"
+        HMMEmission(fully_connected(3), noise_size=10),
+        _SMALL,
+        _for(1500, decay=_LASTING),
+        "emission of three states, all connected",
     ),
     "hmm-cyclic": Preset(
         HMMEmission(cyclic(4), noise_size=10, length=40), _SMALL, _for(1200), "emission of four states on a ring"
     ),
+    **{
+        f"hmm-{name}-paper": Preset(
+            HMMEmission(hmm, length=length),
+            Vanilla(150, nonlinearity="relu", bias=False),
+            replace(
+                _PAPER,
+                steps=epochs * _PAPER_EPOCH,
+                clip=clip,
+                checkpoints=(0, *(epochs * _PAPER_EPOCH * k // 20 for k in range(1, 20))),
+            ),
+            f"hmm-{name} with the paper's sizes, divergence and batches: for a GPU",
+        )
+        for name, (hmm, length, epochs, clip) in _PAPER_MODELS.items()
+    },
     "flip-flop": Preset(FlipFlop(3), Vanilla(32), TRAININGS["regression"], "3-bit flip-flop"),
     **{
         f"tomita-{k}-elman": Preset(

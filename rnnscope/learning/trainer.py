@@ -149,9 +149,11 @@ def _begun_alike(path: Path, task: Task, cell: Cell, training: Training, seed: i
     """The run that is there; raises RunError if it was begun with other settings."""
     run = runs.load_run(path)
     asked = {"task": to_config(task), "cell": to_config(cell), "seed": seed, "training": _plain(training)}
+    # Settings that there were not yet when it was begun were then what they are by default.
+    begun = {**run.record, "training": {**_plain(Training()), **run.record["training"]}}
     for part, value in asked.items():
-        if run.record[part] != value:
-            then, now = _first_difference(run.record[part], value)
+        if begun[part] != value:
+            then, now = _first_difference(begun[part], value)
             raise RunError(
                 f"cannot go on with {path}: it was begun with {part} {then}, now {now} is asked for; "
                 "use the settings that it was begun with, or another name"
