@@ -28,13 +28,9 @@ def report_notebook(runs: Sequence[OfRun], folder: Path, beside: Sequence[Beside
     cells.append(code_cell("import rnnscope as rs"))
     if len(runs) > 1:
         paths = ", ".join(repr(_from(folder, each)) for each in runs)
-<<<<<<< HEAD
         cells.append(code_cell(f"rs.table([{paths}]).T"))
-=======
-        cells.append(_code(f"rs.table([{paths}]).T"))
     for each in beside:
         cells += _of_comparison(each, folder)
->>>>>>> dae2b6d5aae3beefe8981b959a7c60369baf6d8f
     for each in runs:
         cells += _of_run(each, folder)
     return as_notebook(cells)
@@ -53,7 +49,7 @@ def as_notebook(cells: list[dict[str, Any]]) -> str:
 
 def _of_comparison(each: Beside, folder: Path) -> list[dict[str, Any]]:
     reservations = "".join(f"\n\n*{words[0].upper()}{words[1:]}.*" for words in each.reservations)
-    found = [_text(f"## {each.title}\n\n{each.summary}{reservations}\n\n{each.how}")]
+    found = [text_cell(f"## {each.title}\n\n{each.summary}{reservations}\n\n{each.how}")]
     if each.place is not None:
         path = os.path.relpath(each.place.resolve(), folder.resolve())
         lines = (
@@ -62,7 +58,7 @@ def _of_comparison(each: Beside, folder: Path) -> list[dict[str, Any]]:
             "",
             f"load_result(Comparison, {path!r}).figure()",
         )
-        found.append(_code("\n".join(lines)))
+        found.append(code_cell("\n".join(lines)))
     return found
 
 

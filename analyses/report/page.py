@@ -16,27 +16,8 @@ def report_page(runs: Sequence[OfRun], beside: Sequence[Beside] = ()) -> str:
     """The page; the same runs, and comparisons of them, give the same text."""
     title = ", ".join(each.name for each in runs)
     drawn: list[str] = []
-<<<<<<< HEAD
-    body = _body(runs, title, drawn)
-    return whole_page(title, body, drawn)
-=======
     body = _body(runs, beside, title, drawn)
-    ours = files("rnnscope.analyses.report")
-    style, script = ((ours / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    data = "\n".join(
-        f'<script type="application/json" id="data-{number}">[{in_script(each)}]</script>'
-        for number, each in enumerate(drawn)
-    )
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="generator" content="rnnscope {__version__}">\n<style>\n{style}</style>\n</head>\n'
-        f"<body>\n{body}\n{data}\n"
-        f'<script type="text/plain" id="plotly">{packed_plotly()}</script>\n<script>\n{script}</script>\n'
-        "</body>\n</html>\n"
-    )
->>>>>>> dae2b6d5aae3beefe8981b959a7c60369baf6d8f
+    return whole_page(title, body, drawn)
 
 
 def _body(runs: Sequence[OfRun], beside: Sequence[Beside], title: str, drawn: list[str]) -> str:
@@ -71,7 +52,7 @@ def _beside(each: Beside, drawn: list[str]) -> str:
     reservations = "".join(f'<li class="doubt">{_e(words)}</li>' for words in each.reservations)
     return (
         f'<section class="panel"><h3>{_e(each.title)}</h3><p>{_e(each.summary)}</p>'
-        f"{f'<ul>{reservations}</ul>' if reservations else ''}{_figure(each.figure, drawn)}"
+        f"{f'<ul>{reservations}</ul>' if reservations else ''}{figure_place(each.figure, drawn)}"
         f'<p class="note">{_e(each.how)}</p></section>'
     )
 

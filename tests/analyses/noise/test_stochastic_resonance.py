@@ -14,11 +14,7 @@ FEW = {"n_trials": 30, "n_steps": 200, "transient": 2}
 
 
 def band(low: float, high: float) -> rs.Subject:
-<<<<<<< HEAD
-    """A state of -1 or 1 that flips where the noise is between two numbers: too little does it seldom, and too much."""
-=======
     """A state of -1 or 1, which flips where the noise is between two numbers: neither too little nor too much."""
->>>>>>> 6be6432b563affa4d0891acf4a605c2170040431
     flips = rs.FunctionMap(
         lambda s, u: np.where((u > low) & (u < high), -s, s), state_size=1, input_size=1, readout_size=2,
         readout=lambda s: np.concatenate([-5 * s, 5 * s], -1), initial=lambda n, rng: np.ones((n, 1)),
