@@ -59,13 +59,14 @@ def test_the_smallest_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     holding = {claim.name for claim in done.claims if done.judged(claim.name).verdict == "reproduced"}
     assert {"R1", "R2", "R3", "R7", "R9", "R10", "R13"} <= holding, done.summary()
     assert not {"R8", "R11"} & holding, "a chain of two states has no direction, and its rate is an identity"
-    assert done.verdict("R14") == "not tested at this size"
+    assert {claim for claim in ("R14", "R15") if done.verdict(claim) == "not tested at this size"} == {"R14", "R15"}
     assert all(np.isfinite(list(number)).all() for number in numbers.values()), numbers
     assert 0.02 < numbers["changes per step"].value < 0.1
 
     page, notebook, _ = write_reports(done)
     text = page.read_text()
-    assert text.count("<figure data-figure") == sum(len(claim.drawings) for claim in PAPER.claims)
+    tested = [claim for claim in PAPER.claims if claim.name not in PAPER.scale("tiny").untested]
+    assert text.count("<figure data-figure") == sum(len(claim.drawings) for claim in tested)
     assert str(tmp_path) not in notebook.read_text(), "the notebook would work here alone"
     shown = ROOT / "examples" / "reproduce_hmm.ipynb"
     assert meaning(shown.read_text()) == meaning(reproduction_notebook(done, tmp_path)), (
