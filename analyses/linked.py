@@ -7,21 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Float32, Int64, Integer
 
-from rnnscope.analyses.automata import Acceptor, Emitter, Predictor
+from rnnscope.analyses.automata.along import Machine, machine_along
 from rnnscope.analyses.fixed_points.continuation.diagram import BifurcationDiagram
 from rnnscope.analyses.fixed_points.linearisation.result import Linearisation
 from rnnscope.analyses.fixed_points.search.result import FixedPoints
+from rnnscope.analyses.state_space.nearest import nearest_place
 from rnnscope.analyses.state_space.projection import StateSpace, project_states
 from rnnscope.subjects.subject import Subject
 from rnnscope.subjects.trajectories import Trajectories
 
-Machine = Acceptor | Predictor | Emitter
 # What a fixed point does to states nearby.
-ROLES = ("stable", "saddle", "repelling", "marginal", "at a kink")
-STABLE, SADDLE, REPELLING, MARGINAL, KINK = range(5)
-# States times points whose distances are held at a time.
-AT_ONCE = 2**22
-SYMBOL_TOLERANCE = 1e-6  # inputs and alphabets are float32
+ROLES = ("stable", "saddle", "repelling", "marginal", "at a kink", "saddle of 2", "saddle of more")
+STABLE, SADDLE, REPELLING, MARGINAL, KINK, SADDLE_OF_2, SADDLE_OF_MORE = range(7)
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ def link_states(
         points = _of_branches(branches, subject.checkpoint, space.mean, axes)
     coordinates = ((found.states - space.mean) @ axes.T).astype(np.float32)
     coordinates[~found.valid] = np.nan
-    machine_state, machine_by, symbol = _machine_states(machine, subject, found)
+    along = machine_along(machine, subject, found)
     return Linked(
         found,
         np.zeros((*found.states.shape[:2], 0)) if subject.recording else subject.map.readout(found.states),
@@ -145,10 +142,10 @@ def link_states(
         space.mean,
         _share_along(found.states[found.valid], axes),
         points,
-        _nearest(found, points.states),
-        machine_state,
-        machine_by,
-        symbol,
+        nearest_place(found, points.states),
+        along.state,
+        along.by,
+        along.symbol,
     )
 
 
@@ -159,7 +156,8 @@ def _roles(
     marginal: Bool[np.ndarray, " point"] | None = None,
 ) -> Int64[np.ndarray, " point"]:
     """What each fixed point does to states nearby, as a row of `ROLES`."""
-    role = np.where(n_unstable == 0, STABLE, np.where(n_unstable < n_modes, SADDLE, REPELLING))
+    saddle = np.choose(np.clip(n_unstable, 1, 3) - 1, (SADDLE, SADDLE_OF_2, SADDLE_OF_MORE))
+    role = np.where(n_unstable == 0, STABLE, np.where(n_unstable < n_modes, saddle, REPELLING))
     if marginal is not None:
         role[marginal] = MARGINAL
     role[~smooth] = KINK
@@ -239,52 +237,3 @@ def _held(inputs: Float[np.ndarray, "point input"]) -> str:
 
 def _points(n: int) -> str:
     return f"{n} fixed point{'' if n == 1 else 's'}"
-
-
-def _nearest(found: Trajectories, places: Float[np.ndarray, "point unit"]) -> Int64[np.ndarray, "trial time"]:
-    """The row of the nearest place of each state, by Euclidean distance."""
-    nearest = np.full(found.valid.shape, -1, np.int64)
-    if not len(places):
-        return nearest
-    states = found.states[found.valid]
-    part = max(AT_ONCE // len(places), 1)
-    squared = (places**2).sum(1)
-    rows = [(squared - 2 * states[i : i + part] @ places.T).argmin(1) for i in range(0, len(states), part)]
-    nearest[found.valid] = np.concatenate(rows)
-    return nearest
-
-
-def _machine_states(
-    machine: Machine | None, subject: Subject, found: Trajectories
-) -> tuple[Int64[np.ndarray, "trial time"], str, Int64[np.ndarray, "trial time"]]:
-    """Where the machine is at each step, how that is known, and what it read."""
-    state, symbol = np.full(found.valid.shape, -1, np.int64), np.full(found.valid.shape, -1, np.int64)
-    if machine is None:
-        return state, "", symbol
-    task = subject.task
-    if isinstance(machine, Emitter):
-        state = _nearest(found, machine.placement.centres)
-        return state, "the nearest mean state of the machine's states", symbol
-    given = None if machine.made is None else machine.made.settings.get("alphabet")
-    own = task if given is None else None
-    alphabet = given if own is None else own.alphabet
-    if alphabet is None or isinstance(alphabet, dict):
-        return state, "", symbol
-    vectors = np.asarray(alphabet, np.float64)
-    if len(vectors) != machine.transitions.shape[1]:
-        return state, "", symbol
-    n_opening = 0 if own is None else len(own.opening)
-    inputs = found.inputs[:, n_opening:]
-    symbols, known = np.zeros(inputs.shape[:2], np.int64), np.zeros(inputs.shape[:2], bool)
-    for number, vector in enumerate(vectors):
-        same = (np.abs(inputs - vector) < SYMBOL_TOLERANCE).all(2)
-        symbols[same], known = number, known | same
-    # Where an input is no symbol, the machine's state is not known from there on.
-    read = np.logical_and.accumulate(known, axis=1) & found.valid[:, n_opening:]
-    now = np.full(len(inputs), machine.initial, np.int64)
-    for t in range(inputs.shape[1]):
-        # A predictor has no state after a symbol that its process never shows there.
-        now = np.where(read[:, t] & (now >= 0), machine.transitions[now, symbols[:, t]], -1)
-        state[:, n_opening + t] = now
-    symbol[:, n_opening:] = np.where(read, symbols, -1)
-    return state, "the machine, reading the trial's symbols", symbol

@@ -20,6 +20,7 @@ from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.percent import percent
 from rnnscope.question import Count, Level, Seed, TrialInputs, Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -119,13 +120,13 @@ class LinearisationAlong(Result):
     def summary(self) -> str:
         radius, gain = self.spectral_radius[self.valid], self.input_gain[self.valid]
         inputs = (
-            f"input gain {gain[:, 0].min():.3g} to {gain[:, 0].max():.3g} (varies by {self.gain_variation:.0%})"
+            f"input gain {gain[:, 0].min():.3g} to {gain[:, 0].max():.3g} (varies by {percent(self.gain_variation)})"
             if gain.shape[1]
             else "no inputs"
         )
         return (
             f"{self.valid.sum()} steps of {len(self.valid)} trials: spectral radius {radius.min():.3f} to "
-            f"{radius.max():.3f} (above 1 in {(radius > 1).mean():.0%}), a step stretches up to "
+            f"{radius.max():.3f} (above 1 in {percent((radius > 1).mean())}), a step stretches up to "
             f"{self.stretch[self.valid].max():.3g} times, {inputs}; eigenvalues jump by {self.median_jump:.2g} "
             "(median over steps)"
         )

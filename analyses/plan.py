@@ -114,6 +114,7 @@ def _planned(entry: Analysis, scale: Scale, given: Mapping[str, Any], known: set
         _expected(ANALYSES[uses.analysis], scale, {})
         for argument, uses in entry.uses.items()
         if not recorded
+        and uses.made
         and argument not in given
         and uses.analysis not in known
         and all(given.get(name) is None for name in uses.unless)

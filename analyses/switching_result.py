@@ -216,8 +216,8 @@ def _figure(found: SwitchingLinear, trials: Int64[np.ndarray, " drawn"]) -> "go.
                 "opacity": opacity,
                 "pattern": {"shape": "" if opacity == 1 else "/", "fgcolor": "#FFFFFF", "size": 6},
             },
-            customdata=np.stack([values[bars], points.occupancy[bars], points.dwell[bars]], 1),
-            hovertemplate="point %{x}: R² %{customdata[0]:.3f}<br>%{customdata[1]:.1%} of steps, "
+            customdata=np.stack([values[bars], 100 * points.occupancy[bars], points.dwell[bars]], 1),
+            hovertemplate="point %{x}: R² %{customdata[0]:.3f}<br>%{customdata[1]:.3g} % of steps, "
             "%{customdata[2]:.1f} steps at a time<extra></extra>",
             showlegend=False,
             row=1,

@@ -37,8 +37,8 @@ from rnnscope.app.library import Library
 from rnnscope.app.processes import began_at, check_can_tell, interrupt, this_boot
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.defaults import default_training
-from rnnscope.learning.settings import Training
-from rnnscope.learning.trainer import change_settings, default_name
+from rnnscope.learning.settings import Training, change_settings, check_fits
+from rnnscope.learning.trainer import default_name
 from rnnscope.records.runs import load_run
 from rnnscope.tasks import task_from_config, to_config
 from rnnscope.tasks.task import Task
@@ -84,6 +84,7 @@ def asked(
     changed = change_settings(default_training(made), training)
     if changed.curriculum is not None and not made.ns:
         raise ValueError(f"a curriculum needs a task with several heads, and {task['kind']} has one: choose none")
+    check_fits(changed, made)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number from 0 on, got {seed!r}")
     name = name or default_name(made, units, seed)

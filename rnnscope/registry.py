@@ -34,10 +34,12 @@ class Uses(NamedTuple):
     Attributes:
         analysis: its name.
         unless: settings that take its place where they are given.
+        made: whether it is made where there is none; else the argument is left out there.
     """
 
     analysis: str
     unless: tuple[str, ...] = ()
+    made: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Analysis:
             if argument in settings or any(settings.get(name) is not None for name in wanted.unless):
                 continue
             held = {name: settings[name] for name in ("input", "seed") if name in settings}
-            found = _used(subject, ANALYSES[wanted.analysis], known, {**of_used.get(wanted.analysis, {}), **held})
+            asked = {**of_used.get(wanted.analysis, {}), **held}
+            found = _used(subject, ANALYSES[wanted.analysis], known, asked, make=wanted.made)
             if found is not None:
                 used[argument] = found
         return self.verb(subject, **settings, **used)
@@ -271,9 +274,10 @@ def _declare(place: dict[str, Analysis], entry: Analysis) -> None:
     kinds.declare(entry.name, entry.results)
 
 
-def _used(subject: Subject, entry: Analysis, known: Iterable[Any], asked: Mapping[str, Any]) -> Any:
+def _used(subject: Subject, entry: Analysis, known: Iterable[Any], asked: Mapping[str, Any], *, make: bool) -> Any:
     """The result of another analysis for the same weights and input, and with what else was asked of it: one that is
-    there, or a new one. None where that analysis does not apply: what uses it says what that means."""
+    there, or a new one, if one is to be made. None where there is none, or that analysis does not apply: what uses it
+    says what that means."""
     asked = {name: value for name, value in asked.items() if name in entry.question.settings}
     for result in known:
         if isinstance(result, entry.results) and _fits(result.made, entry, subject, asked):
@@ -283,6 +287,8 @@ def _used(subject: Subject, entry: Analysis, known: Iterable[Any], asked: Mappin
             # One that is damaged, or of another version, is no reason to give up.
             with suppress(ValueError, FileNotFoundError):
                 return kept.load()
+    if not make:
+        return None
 
     def compute() -> Any:
         try:

@@ -1,6 +1,7 @@
 """Hidden Markov models with discrete outputs: sampling, likelihood, exact statistics of what they emit."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -174,6 +175,16 @@ class HMM:
         """Expected output changes per step under stationarity. Raises ValueError as `stationary` does."""
         return float(1 - np.trace(self.symbol_pairs()))
 
+    def marginals(self, length: int) -> Float64[np.ndarray, "time state"]:
+        """The distribution of the state at each of `length` steps from the start. Raises ValueError where `length` is
+        below 1."""
+        check_count("length", length)
+        marginals = np.empty((length, self.n_states))
+        marginals[0] = self.start_distribution
+        for t in range(1, length):
+            marginals[t] = marginals[t - 1] @ self.transition_matrix
+        return marginals
+
     def expected(self, length: int) -> tuple[Float64[np.ndarray, " symbol"], Float64[np.ndarray, "symbol symbol"]]:
         """Exact expectations, averaged over time, for sequences of `length` steps from the start distribution.
 
@@ -186,11 +197,47 @@ class HMM:
             ValueError: `length` is below 2.
         """
         check_count("length", length, 2)
-        marginal, marginals = self.start_distribution, []
-        for _ in range(length):
-            marginals.append(marginal)
-            marginal = marginal @ self.transition_matrix
-        return np.mean(marginals, axis=0) @ self.emission_matrix, self._pairs(np.mean(marginals[:-1], axis=0))
+        marginals = self.marginals(length)
+        return marginals.mean(0) @ self.emission_matrix, self._pairs(marginals[:-1].mean(0))
+
+    def lagged_pairs(self, lags: Sequence[int], length: int) -> Float64[np.ndarray, "lag symbol symbol"]:
+        """Exact joint distribution of a symbol and the one `lag` steps after it, for each of `lags`, averaged over the
+        length - lag places that a sequence of `length` steps from the start distribution has for them.
+
+        Raises:
+            ValueError: no lag, one below 1, or one that does not fit into `length`.
+
+        Example:
+            >>> import numpy as np
+            >>> from rnnscope.tasks import linear_chain
+            >>> changes = 1 - np.trace(linear_chain(2).lagged_pairs([1, 2, 4], 30), axis1=1, axis2=2)
+            >>> changes.round(3).tolist()
+            [0.069, 0.113, 0.188]
+        """
+        if len(lags) == 0 or min(lags) < 1 or max(lags) >= length:
+            raise ValueError(
+                f"lags must be from 1 to length - 1 = {length - 1}, at least one of them, got {list(lags)}"
+            )
+        marginals, emissions = self.marginals(length), self.emission_matrix
+        powers = (np.linalg.matrix_power(self.transition_matrix, lag) for lag in lags)
+        states = [marginals[:-lag].mean(0)[:, None] * power for lag, power in zip(lags, powers, strict=True)]
+        return emissions.T @ np.array(states) @ emissions
+
+    def word_probabilities(self, width: int, length: int) -> Float64[np.ndarray, " word"]:
+        """Exact probability of every word of `width` symbols, averaged over the places that a sequence of `length`
+        steps from the start distribution has for it. Words are in the order of `itertools.product`: the last symbol
+        changes fastest.
+
+        Raises:
+            ValueError: `width` is below 1, or above `length`.
+        """
+        if not 1 <= width <= length:
+            raise ValueError(f"width must be from 1 to the length of a sequence, {length}, got {width}")
+        by_symbol = self.emission_matrix.T
+        joint = self.marginals(length)[: length - width + 1].mean(0) * by_symbol
+        for _ in range(width - 1):
+            joint = ((joint @ self.transition_matrix)[:, None] * by_symbol).reshape(-1, self.n_states)
+        return joint.sum(1)
 
     def entropy_rate(self, n_sequences: int, length: int, rng: np.random.Generator) -> EntropyRate:
         """Monte-Carlo estimate of the entropy rate of the output, in nats per symbol.

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from driven_systems import kicked, telegraph
 
 import rnnscope as rs
 from rnnscope import analyses, cells, tasks
-from rnnscope.analyses import extract_automaton
+from rnnscope.analyses import ANALYSES, extract_automaton
 from rnnscope.network import Network
 from rnnscope.records.results import Result
 from rnnscope.tasks import Parity
@@ -41,6 +42,12 @@ def emitter() -> Any:
     return extract_automaton(network, task=tasks.HMMEmission(truth, noise_size=1, length=20), n_clusters=4, **FEW)
 
 
+def next_symbol() -> Any:
+    task = tasks.NextSymbol("mess3")
+    network = Network(cells.GRU(4), 3, 3, generator=torch.Generator().manual_seed(0)).requires_grad_(False)
+    return rs.Subject(network.map(), task)
+
+
 def every_result(folder: Path) -> dict[str, Result]:
     """One of every analysis, of the other two kinds of automaton, and of a comparison; runs are made in the folder."""
     task, three = Parity(2), {"trial_labels": {"kind": [0, 1, 2, 2, 1, 0, 1, 2]}}
@@ -54,6 +61,8 @@ def every_result(folder: Path) -> dict[str, Result]:
     shown = np.random.default_rng(1).integers(2, size=(8, 12, 1)).astype(float)
     parity = Machine(np.array([[0, 1], [1, 0]]), np.array([[0], [1]]))
     bistable = rs.FunctionMap(lambda h: np.tanh(2 * h), state_size=1, domain=(-1, 1))
+    emission = tasks.HMMEmission("linear_chain:2", noise_size=task.input_size, length=8)
+    of_hmm = rs.Subject(Network(cells.Vanilla(4), task.input_size, 3).map(), emission)
     few: dict[str, Any] = {"n_random": 2, "n_descent": 2}
     swaps: dict[str, Any] = {"alphabet": [[0.0], [1.0]], "n_pairs": 4, "n_learn": 16, **few}
     return {
@@ -65,7 +74,16 @@ def every_result(folder: Path) -> dict[str, Result]:
         "cycles": analyses.find_cycles(network, n_starts=16, periods=2),
         "bifurcations": analyses.follow_fixed_points(network, inputs=np.array([[0.0], [0.5]]), n_starts=16),
         "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
+        "copy_quality": analyses.measure_copy(of_hmm, n_sequences=40, n_matched=20),
         "noise_or_chaos": analyses.noise_or_chaos(network, noise=0.1, n_steps=60, n_pairs=2),
+        "residency": analyses.residency_times(telegraph(0.2), **ANALYSES["residency"].quick),
+        "kick_neurons": analyses.kick_neurons(kicked(), **ANALYSES["kick_neurons"].quick),
+        "sustained_orbit": analyses.sustained_orbit(telegraph(0.2), **ANALYSES["sustained_orbit"].quick),
+        "stochastic_resonance": analyses.stochastic_resonance(telegraph(0.2), **ANALYSES["stochastic_resonance"].quick),
+        "recurrence": analyses.recurrence(network, noise=0.1, n_steps=60, n_runs=2),
+        "itineraries": analyses.itineraries(bistable, noise=0.2, by="points", centres=[[-0.9], [0.9]], n_steps=200),
+        "bayes_distance": analyses.bayes_distance(next_symbol(), n_words=8, length=9, n_held=9),
+        "driven_over_training": analyses.driven_over_training(run, **ANALYSES["driven_over_training"].quick),
         "finite_time": analyses.finite_time_exponents(network, inputs=shown, window=4),
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),

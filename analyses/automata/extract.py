@@ -52,7 +52,14 @@ TEST_WORDS = 200
 def _trust_figure(
     found: Acceptor | Predictor | Emitter, *, lowest: Annotated[float, Ge(0), Lt(1)] = 0.0
 ) -> "go.Figure":
-    """The figure of trust; `lowest` is where the axis of an acceptor's shares begins."""
+    """How far to trust the machine.
+
+    Args:
+        lowest: where the axis of an acceptor's shares begins.
+
+    Raises:
+        ValueError: another kind of machine, with a `lowest`.
+    """
     if isinstance(found, Acceptor):
         return found.trust_figure(lowest=lowest)
     if lowest:

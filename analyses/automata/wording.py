@@ -8,5 +8,5 @@ def plural_states(n: int) -> str:
 
 
 def percent(fraction: float) -> str:
-    """Rounded down: what is not always right must never read 100 %."""
+    """A share as `rnnscope.percent` writes it, but rounded down: what is not always right must never read 100 %."""
     return f"{np.floor(1e4 * fraction + 1e-6) / 100:.4g} %"

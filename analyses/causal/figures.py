@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from rnnscope.percent import percent
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
@@ -32,7 +34,7 @@ def tables_figure(
     figure = make_subplots(
         rows=2,
         vertical_spacing=0.2,
-        subplot_titles=["within the subspace", f"random, where states differ (any: {any_directions:.0%})"],
+        subplot_titles=["within the subspace", f"random, where states differ (any: {percent(any_directions)})"],
     )
     figure.update_layout(template=TEMPLATE, title={"text": title})
     figure.update_annotations(font_size=13)

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.causal.shortest_way import EDGE, LOCALLY_LEAST, NO_NORMAL, NOT_FOUND
+from rnnscope.drawing_options import Rows, chosen_rows
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.subjects.interventions import Steer
@@ -14,6 +16,7 @@ from rnnscope.subjects.interventions import Steer
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+MOST_WRITTEN = 10  # steps, attractors or states past which numbers in the figure would hide one another
 STATUS = (
     "least in first order",
     "at an edge of the border",
@@ -170,17 +173,27 @@ class LeastPushes(Result):
             )
         return "; ".join(parts)
 
-    def figure(self) -> "go.Figure":
-        """The length of each push, at the step after which it is made; of given states, one after another."""
+    @checked
+    def figure(self, *, points: Rows | None = None) -> "go.Figure":
+        """The length of each push, at the step after which it is made, with the medians in numbers; of given states,
+        one after another.
+
+        Args:
+            points: attractors that the pushes lead away from, as rows of `points`; None for all.
+
+        Raises:
+            ValueError: there is no such attractor.
+        """
         from rnnscope.figures import COLOURS, new_figure
         from rnnscope.figures.palette import series_look
 
         at_times = bool((self.time >= 0).all())
         x = self.time if at_times else self.trial
+        from_these = np.isin(self.own, chosen_rows(points, len(self.points), "points"))
         title = "The least pushes found to another attractor"
         figure = new_figure(title, "step of the push" if at_times else "state", "length (state units)")
         for code, name in enumerate(STATUS[:NOT_FOUND]):
-            here = self.status == code
+            here = (self.status == code) & from_these
             if here.any():
                 look = series_look(code)
                 marker = {"color": look.colour, "symbol": look.symbol, "size": 7, "opacity": 0.6}
@@ -188,14 +201,21 @@ class LeastPushes(Result):
                     f"trial {trial}: from point {self.listed[own]} to {self.listed[to]}"
                     for trial, own, to in zip(self.trial[here], self.own[here], self.target[here], strict=True)
                 ]
+                few = not at_times and len(self) <= MOST_WRITTEN
                 figure.add_scatter(
-                    x=x[here], y=self.distance[here], mode="markers", marker=marker, name=name, text=told
-                )
-        if at_times and self.found.any():
-            steps = np.unique(self.time[self.found])
-            middle = [float(np.median(self.distance[self.found & (self.time == step)])) for step in steps]
+                    x=x[here], y=self.distance[here], mode="markers+text" if few else "markers", marker=marker,
+                    name=name, hovertext=told, textposition="top center",
+                    text=[f"{each:.3g}" for each in self.distance[here]] if few else None,
+                )  # fmt: skip
+        found = self.found & from_these
+        if at_times and found.any():
+            steps = np.unique(self.time[found])
+            middle = [float(np.median(self.distance[found & (self.time == step)])) for step in steps]
             line = {"color": COLOURS[6], "width": 2}
-            figure.add_scatter(x=steps, y=middle, mode="lines", line=line, name="median")
+            figure.add_scatter(
+                x=steps, y=middle, mode="lines+text", line=line, name="median", textposition="top center",
+                text=[f"{each:.3g}" for each in middle] if len(steps) <= MOST_WRITTEN else None,
+            )  # fmt: skip
         figure.update_yaxes(rangemode="tozero")
         figure.update_layout(showlegend=True)
         return figure
@@ -212,7 +232,10 @@ def between_figure(found: LeastPushes) -> "go.Figure":
     names = [str(row) for row in found.listed]
     figure = new_figure("From attractor to attractor", "to fixed point", "from fixed point")
     bar = {"title": {"text": "median<br>length"}}
-    figure.add_heatmap(z=lengths, x=names, y=names, colorscale=SEQUENTIAL, colorbar=bar, hoverongaps=False)
+    figure.add_heatmap(
+        z=lengths, x=names, y=names, colorscale=SEQUENTIAL, colorbar=bar, hoverongaps=False,
+        texttemplate="%{z:.3g}" if n <= MOST_WRITTEN else None,
+    )  # fmt: skip
     figure.update_xaxes(type="category")
     figure.update_yaxes(type="category", autorange="reversed")
     return figure

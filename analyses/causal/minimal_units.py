@@ -14,6 +14,7 @@ from rnnscope.analyses.causal.soft_masks import MOST_TRIALS, N_STEPS, PRICES, or
 from rnnscope.analyses.headings import CAUSES
 from rnnscope.analyses.state_space.labelled import shown_states
 from rnnscope.cost import Cost, Expected, Scale, Settings
+from rnnscope.percent import percent
 from rnnscope.question import Count, Part, Seed, TrialInputs, Whole
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -90,8 +91,8 @@ class MinimalUnits(Result):
         n = int(self.kept.sum())
         names = ", ".join(np.array(self.units)[self.kept][:12]) + (", ..." if n > 12 else "")
         said = (
-            f"{n} of {len(self.units)} units are enough for {self.level:.0%} of the outputs, and none of them can be "
-            f"spared: {names or 'none'}; on fresh trials they explain {self.explained:.3f} ± {self.error:.3f}"
+            f"{n} of {len(self.units)} units are enough for {percent(self.level)} of the outputs, and none of them can "
+            f"be spared: {names or 'none'}; on fresh trials they explain {self.explained:.3f} ± {self.error:.3f}"
             f"{'' if self.explained >= self.level else ', less than on those that chose them'}"
         )
         if len(self.controls):

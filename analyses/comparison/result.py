@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from rnnscope.drawing_options import Rows, chosen_rows
+from rnnscope.percent import percent
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -50,8 +53,8 @@ class FittedDynamics:
         agreement = float(np.median(self.agreement[np.triu_indices(len(self.held), 1)]))
         few = ", too little: ask for more" if self.held.min() < FEW_HELD else ""
         return (
-            f"rank {self.rank} holds {self.held.min():.1%} of the variance or more{few}; half of the searches agree to "
-            f"{agreement:.0%}"
+            f"rank {self.rank} holds {percent(self.held.min(), 1)} of the variance or more{few}; half of the searches "
+            f"agree to {percent(agreement)}"
         )
 
 
@@ -154,12 +157,23 @@ class Comparison(Result):
             return "noise floor not known"
         return f"noise floor {np.nanmedian(self.floor_median):.2g} (95 % up to {np.nanmax(self.floor):.2g}), {above}"
 
-    def figure(self) -> "go.Figure":
-        """All distances, the map of the networks, and side by side their exponents and fixed points where known."""
-        return _figure(self)
+    @checked
+    def figure(self, *, components: Rows | None = None) -> "go.Figure":
+        """All distances, the map of the networks, and side by side their exponents and fixed points where known.
+
+        Args:
+            components: which exponents, counted from 0, where they are known; None for all.
+
+        Raises:
+            ValueError: exponents are not known, or not so many.
+        """
+        n = 0 if self.exponents is None else self.exponents.shape[1]
+        if components is not None and not n:
+            raise ValueError("components chooses exponents, and of these networks none are known: leave it out")
+        return _figure(self, chosen_rows(components, n, "components"))
 
 
-def _figure(found: Comparison) -> "go.Figure":
+def _figure(found: Comparison, shown: Int64[np.ndarray, " chosen"]) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import SEQUENTIAL, TEMPLATE
@@ -224,7 +238,7 @@ def _figure(found: Comparison) -> "go.Figure":
     colours = _colours(found)
     _add_map(figure, found, numbers, colours)
     if exponents is not None:
-        _add_exponents(figure, exponents, found.names, colours, 1)
+        _add_exponents(figure, exponents[:, shown], shown + 1, found.names, colours, 1)
     if fixed_points is not None:
         _add_points(figure, fixed_points, numbers, rows)
     figure.update_layout(
@@ -316,13 +330,14 @@ def _texts(numbers: list[str], positions: np.ndarray) -> list[str]:
 def _add_exponents(
     figure: "go.Figure",
     exponents: Float[np.ndarray, "network exponent"],
+    index: Int64[np.ndarray, " exponent"],
     names: tuple[str, ...],
     colours: list[str],
     row: int,
 ) -> None:
     for name, colour, values in zip(names, colours, exponents, strict=True):
         figure.add_scatter(
-            x=np.arange(1, len(values) + 1),
+            x=index,
             y=values,
             mode="lines+markers",
             marker={"size": 5},
@@ -332,10 +347,10 @@ def _add_exponents(
             row=row,
             col=3,
         )
-    n = exponents.shape[1]
+    low, high = (int(index.min()), int(index.max())) if len(index) else (1, 1)
     figure.update_xaxes(
-        range=[0.5, n + 0.5],
-        dtick=1 if n <= 6 else None,
+        range=[low - 0.5, high + 0.5],
+        dtick=1 if high - low < 6 else None,
         title={"text": "exponent", "font": {"size": 13}},
         row=row,
         col=3,

@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Int64, Integer
 
 from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import USUAL_INTERVAL, check_jacobian, limits_of, next_interval
-from rnnscope.analyses.lyapunov.orbits import Orbits, Shown, orbits_of, starts_of
+from rnnscope.analyses.lyapunov.orbits import Orbits, Shown, orbits_of, rate_unit, starts_of
 from rnnscope.analyses.lyapunov.settings import checked_count
 from rnnscope.analyses.lyapunov.trust import FINE, ZERO, clear_sign, error_of
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.numerics import linalg
-from rnnscope.question import Count, InputVector, Level, Seed, StateRows, Whole
+from rnnscope.question import Count, InputVector, Level, Seed, StateRows, Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -160,9 +161,20 @@ class CovariantVectors(Result):
         ]
         return f"{settled} settled, {k - settled} NOT: {' and '.join(filter(None, why))}"
 
-    def figure(self) -> "go.Figure":
-        """Angles between each two vectors, and those between expanding and contracting directions."""
-        return _figure(self)
+    @checked
+    def figure(self, *, components: Rows | None = None) -> "go.Figure":
+        """Angles between each two vectors, and those between expanding and contracting directions.
+
+        Args:
+            components: vectors between which angles are drawn, two or more, counted from 0; None for all.
+
+        Raises:
+            ValueError: the result holds no such vector, or one alone is named.
+        """
+        chosen = chosen_rows(components, len(self.exponents), "components")
+        if components is not None and len(chosen) < 2:
+            raise ValueError(f"components must name two vectors or more to have an angle, got {chosen.tolist()}")
+        return _figure(self, chosen)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -415,10 +427,17 @@ def _pair_angles(vectors: Float[np.ndarray, "start time state vector"]) -> Float
     return np.degrees(np.arccos(np.minimum(1.0, np.median(cosines, axis=0))))
 
 
-def _figure(found: CovariantVectors) -> "go.Figure":
+def _figure(found: CovariantVectors, chosen: Int64[np.ndarray, " chosen"]) -> "go.Figure":
     from plotly.subplots import make_subplots
 
-    from rnnscope.figures import COLOURS, SEQUENTIAL, TEMPLATE
+    from rnnscope.figures import COLOURS, SEQUENTIAL, TEMPLATE, sentence_figure
+
+    if len(found.exponents) == 1 and np.isfinite(found.exponents).all():
+        scale = found.dt or 1.0
+        error = f" ± {found.standard_error[0] / scale:.2g}" if np.isfinite(found.standard_error[0]) else ""
+        rate = f"{found.exponents[0] / scale:.3g}{error} {rate_unit(found.dt)}".replace("-", "−")
+        text = f"One vector, which grows at {rate}: there is no other that it could have an angle with."
+        return sentence_figure("Covariant Lyapunov vectors", text)
 
     known = found.splitting.angle[np.isfinite(found.splitting.angle)]
     split = known.size > 0
@@ -428,8 +447,9 @@ def _figure(found: CovariantVectors) -> "go.Figure":
     if not np.isfinite(found.exponents).all():
         figure.add_annotation(text=found.summary(), x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
         return figure
-    index = np.arange(1, len(found.exponents) + 1)
-    off_diagonal = np.where(np.eye(len(index), dtype=bool), np.nan, found.pair_angle)
+    index = [str(number + 1) for number in chosen]
+    angle = found.pair_angle[np.ix_(chosen, chosen)]
+    off_diagonal = np.where(np.eye(len(index), dtype=bool), np.nan, angle)
     figure.add_heatmap(
         x=index,
         y=index,
@@ -448,9 +468,9 @@ def _figure(found: CovariantVectors) -> "go.Figure":
         col=1,
     )
     for axis in (figure.update_xaxes, figure.update_yaxes):
-        axis(title_text="index of the vector", showgrid=False, row=1, col=1)
-        if len(index) <= 12:
-            axis(tickmode="linear", tick0=1, dtick=1, row=1, col=1)
+        axis(title_text="index of the vector", showgrid=False, type="category", tickangle=0, row=1, col=1)
+        # As many as there is room for.
+        axis(tickmode="linear", tick0=0, dtick=max(1, -(-len(index) // 12)), row=1, col=1)
     figure.update_yaxes(autorange="reversed", constrain="domain", scaleanchor="x", row=1, col=1)
     figure.update_xaxes(constrain="domain", row=1, col=1)
     if not split:

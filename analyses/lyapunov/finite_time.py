@@ -20,6 +20,7 @@ from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.maps import CompleteMap
 from rnnscope.numerics import linalg
+from rnnscope.percent import percent
 from rnnscope.question import Count, InputVector, Level, Seed, TrialInputs, Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -138,7 +139,7 @@ class FiniteTimeExponents(Result):
         parts = [
             f"λ₁ over {len(first)} windows of {steps} steps: mean {self.mean[0] / scale:.4f}{spread}, "
             f"{first.min():.4f} to {first.max():.4f} {rate_unit(self.dt)}",
-            f"{100 * np.mean(first > 0):.0f} % of windows expand",
+            f"{percent(float(np.mean(first > 0)))} of windows expand",
             "mean of " + ", ".join(by_label) if by_label and len(by_label) <= 6 else "",
             f"{int((self.diverged_at < 0).sum())} trials, {self.drive}",
             f"{open_ones} windows NOT converged" if open_ones else "all converged",

@@ -5,11 +5,11 @@ the first Lyapunov exponent of the same trajectory per step (Bengio et al., IEEE
 al., Front. Appl. Math. Stat. 8, 2022).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Int64, Integer
 from numpy.typing import ArrayLike
 
 from rnnscope.analyses.headings import LYAPUNOV
@@ -17,8 +17,10 @@ from rnnscope.analyses.lyapunov.frames import check_jacobian
 from rnnscope.analyses.lyapunov.orbits import rate_unit
 from rnnscope.analyses.lyapunov.recorded import Recorded, record, stretches
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.numerics import linalg
-from rnnscope.question import Axes, Count, InputVector, Level, Seed, TrialInputs, Whole
+from rnnscope.percent import percent
+from rnnscope.question import Axes, Count, InputVector, Level, Seed, Share, TrialInputs, Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.registry import analysis
@@ -97,9 +99,18 @@ class GradientGrowth(Result):
         ]
         return "; ".join(part for part in parts if part)
 
-    def figure(self) -> "go.Figure":
-        """The norm against the steps back: median, and nine trials in ten."""
-        return _figure(self)
+    @checked
+    def figure(self, *, trials: Rows | None = None, bands: Share = 0.9) -> "go.Figure":
+        """The norm against the steps back: the median of the trials, and a band that most of them are in.
+
+        Args:
+            trials: which trials; None for all.
+            bands: the share of the trials within the band; 0 for no band.
+
+        Raises:
+            ValueError: the result holds no such trial.
+        """
+        return _figure(self, chosen_rows(trials, len(self.log_norm), "trials"), bands)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -241,13 +252,15 @@ def _power(log: float) -> str:
     return f"{max(1.0, 10 ** (decades - exponent)):.1f}e{exponent}"
 
 
-def _figure(found: GradientGrowth) -> "go.Figure":
+def _figure(found: GradientGrowth, trials: Int64[np.ndarray, " chosen"], bands: float) -> "go.Figure":
     from rnnscope.figures import COLOURS, NEUTRAL, new_figure
 
+    n = len(found.log_norm)
+    found = replace(found, **{name: getattr(found, name)[trials] for name in ("log_norm", "rate", "diverged_at")})
     rate, _ = found.mean_rate
     scale = found.dt or 1.0
     title = "Gradient norm through time" + ("" if np.isnan(rate) else f": {rate / scale:.3g} {rate_unit(found.dt)}")
-    title = title.replace("-", "−")
+    title = title.replace("-", "−") + (f" ({len(trials)} of {n} trials)" if len(trials) < n else "")
     figure = new_figure(title, "steps back from the end", "log₁₀ |∂L/∂h|, end = 0")
     values = np.where(np.isfinite(found.log_norm), found.log_norm, np.nan) / np.log(10)
     enough = np.isfinite(values).sum(0) >= max(1, len(values) // 4)
@@ -255,16 +268,16 @@ def _figure(found: GradientGrowth) -> "go.Figure":
         figure.add_annotation(text=found.summary(), x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
         return figure
     lag, values = found.lag[enough], values[:, enough]
-    low, middle, high = np.nanpercentile(values, [5, 50, 95], axis=0)
+    low, middle, high = np.nanpercentile(values, [50 - 50 * bands, 50, 50 + 50 * bands], axis=0)
     figure.add_hline(y=0, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})
-    if np.isfinite(values).any(1).sum() > 1:
+    if bands and np.isfinite(values).any(1).sum() > 1:
         figure.add_scatter(
             x=np.concatenate([lag, lag[::-1]]),
             y=np.concatenate([high, low[::-1]]),
             fill="toself",
             fillcolor="rgba(0,114,178,0.2)",
             line={"width": 0},
-            name="9 of 10 trials",
+            name=f"{percent(bands)} of the trials",
             hoverinfo="skip",
         )
     figure.add_scatter(x=lag, y=middle, mode="lines", line={"color": COLOURS[0], "width": 2.5}, name="median")

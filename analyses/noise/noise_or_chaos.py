@@ -1,6 +1,7 @@
 """Is it noise or chaos that moves a network? The same questions with what drives it, and without."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
@@ -9,12 +10,17 @@ from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.headings import NOISE
 from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
+from rnnscope.analyses.lyapunov.spectrum_result import LyapunovSpectrum
 from rnnscope.analyses.noise.replicas import Replicas, driven_inputs, run_replicas
+from rnnscope.analyses.noise.ruelle import RuelleBound, bound_figure, positive_sum, ruelle_bound
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.drawing import Drawing
 from rnnscope.question import InputVector, Level, Seed, Whole
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
+from rnnscope.records.schema1 import FORMERLY
 from rnnscope.registry import analysis
+from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
 
 if TYPE_CHECKING:
@@ -58,6 +64,8 @@ class NoiseOrChaos(Result):
         time: after how many steps.
         spread: root mean square distance of driven states from their mean; of those alone where nothing drives it.
         drive: what drove it: "task trials", "noise", "task trials and noise" or "nothing".
+        ruelle: what its symbols carry, beside what its exponents allow; None where states run away, and in results of
+            before.
         made: how it was found.
     """
 
@@ -74,6 +82,7 @@ class NoiseOrChaos(Result):
     time: Integer[np.ndarray, " time"]
     spread: float
     drive: str
+    ruelle: RuelleBound | None = field(default=None, metadata={FORMERLY: None})
     made: Made | None = None
 
     @property
@@ -127,11 +136,19 @@ class NoiseOrChaos(Result):
                 f"{what} λ₁ = {self.exponent[k]:.4f} ± {self.standard_error[k]:.1g} nats per step{known}, "
                 f"{(self.distance[k, -1] < MERGED).sum()} of {self.distance.shape[2]} pairs became one{ends}"
             )
-        return f"{verdict}: {VERDICTS[verdict]}; {'; '.join(parts)}; after {self.time[-1]} steps"
+        symbols = "" if self.ruelle is None else f"; {self.ruelle.sentence(self.condition)}"
+        return f"{verdict}: {VERDICTS[verdict]}; {'; '.join(parts)}; after {self.time[-1]} steps{symbols}"
 
     def figure(self) -> "go.Figure":
         """The distance of replicas over time, and the slope that the exponent says."""
         return _figure(self)
+
+
+def _symbols(found: NoiseOrChaos) -> "go.Figure":
+    """What symbols carry, and what exponents allow."""
+    if found.ruelle is None:
+        raise NotApplicable("nothing is known of its symbols: states run away, or it was made before they were read")
+    return bound_figure(found.ruelle, found.condition)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -146,6 +163,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     title="Noise or chaos?",
     group=NOISE,
     quick={"n_steps": 40, "n_pairs": 2, "transient": 20},
+    drawings=(Drawing("symbols", "What its symbols carry", _symbols),),
     cost=Cost("light", "pairs x steps x units^2", _cost),
 )
 def noise_or_chaos(
@@ -165,6 +183,11 @@ def noise_or_chaos(
     but what it was shown, pairs that part that it amplifies what nobody put in. The largest Lyapunov exponent under
     common noise says the same of neighbours (for random maps: Arnold, Random Dynamical Systems, 1998; of networks:
     Lajoie, Lin & Shea-Brown, PRE 87, 2013).
+
+    The symbols that it writes (its largest output, or the sign of the only one) are set beside Ruelle's bound: those of
+    a smooth map carry no more nats per step than its positive exponents add up to, so that an excess was brought in by
+    what drives it (`ruelle`). For this the entropy rate must be known from below, which finite words never show:
+    `ruelle.lowest` says what is assumed.
 
     Args:
         subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
@@ -194,16 +217,19 @@ def noise_or_chaos(
         driven = held[None] if shown is None else shown
         conditions.append(("driven", run_replicas(subject, driven, n_pairs, before, n_steps, noise, rng)))
     conditions.append(("alone", run_replicas(subject, held[None], n_pairs, before, n_steps, 0.0, rng)))
-    spectra = []
-    for name, _ in conditions:
+
+    def spectrum(name: str, n_exponents: int) -> LyapunovSpectrum:
         own = name == "driven" and shown is not None
-        autonomous = None if own or not subject.input_size else held
-        spectra.append(
-            lyapunov_spectrum(
-                subject, n_exponents=1, input=autonomous, n_steps=n_steps, n_starts=n_pairs, n_others=0,
-                transient=transient, noise=noise if name == "driven" else 0.0, seed=seed,
-            )
+        return lyapunov_spectrum(
+            subject, n_exponents=n_exponents, input=None if own or not subject.input_size else held, n_steps=n_steps,
+            n_starts=n_pairs, n_others=0, transient=transient, noise=noise if name == "driven" else 0.0, seed=seed,
         )  # fmt: skip
+
+    spectra = [spectrum(name, 1) for name, _ in conditions]
+    exponents = [
+        positive_sum(first, partial(spectrum, name), subject.state_size)
+        for first, (name, _) in zip(spectra, conditions, strict=True)
+    ]
     spread = conditions[0][1].spread
     spread = spread if np.isfinite(spread) and spread > 0 else 1.0
     runs = [run for _, run in conditions]
@@ -219,6 +245,7 @@ def noise_or_chaos(
         time=runs[0].time,
         spread=float(spread),
         drive=" and ".join(["task trials"] * (shown is not None) + ["noise"] * (noise > 0)) or "nothing",
+        ruelle=ruelle_bound(subject, [run.states for run in runs], exponents),
     )
 
 

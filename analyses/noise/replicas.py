@@ -23,6 +23,7 @@ class Replicas(NamedTuple):
         activity: root mean square of a unit around its mean over time, in the second half.
         spread: root mean square distance of states from the mean of all, in the second half.
         moved: the largest distance that one of the pair moved in one of the last steps.
+        states: of the first of each pair, in the second half.
     """
 
     distance: Float[np.ndarray, "time pair"]
@@ -30,6 +31,7 @@ class Replicas(NamedTuple):
     activity: float
     spread: float
     moved: Float[np.ndarray, " pair"]
+    states: Float[np.ndarray, "late pair state"]
 
 
 def driven_inputs(
@@ -81,4 +83,4 @@ def run_replicas(
         states = np.array(seen)
         around = np.sqrt(((states - states.mean((0, 1))) ** 2).sum(-1).mean())
         activity = np.sqrt(states.var(0).mean())
-    return Replicas(np.array(distances), kept, float(activity), float(around), moved)
+    return Replicas(np.array(distances), kept, float(activity), float(around), moved, states)

@@ -133,6 +133,9 @@ def _section(run: Run, entry: Analysis, kept: Kept) -> Section:
         except NotApplicable as error:
             figures.append(Shown(name, drawing.title, None, str(error)))
             continue
+        except (TypeError, ValueError) as error:  # one that fails must not cost the others
+            figures.append(Shown(name, drawing.title, None, f"cannot be drawn: {' '.join(str(error).split())}"))
+            continue
         sentence = says_little(figure)
         figures.append(Shown(name, drawing.title, None if sentence else figure, sentence))
     made = result.made

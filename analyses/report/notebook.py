@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rnnscope.analyses.report.beside import Beside
 from rnnscope.analyses.report.contents import OfRun, Section
 
 _SECONDS_TO_RUN = 600
 
 
-def report_notebook(runs: Sequence[OfRun], folder: Path) -> str:
+def report_notebook(runs: Sequence[OfRun], folder: Path, beside: Sequence[Beside] = ()) -> str:
     """The notebook as JSON text, without outputs; the same runs give the same text.
 
     Args:
         runs: what is said of them.
         folder: where the notebook will be, from where it opens the runs.
+        beside: comparisons of the runs.
     """
     cells = [
         text_cell(f"# {', '.join(each.name for each in runs)}\n\nA report of rnnscope: what the runs keep, opened.")
@@ -27,6 +29,8 @@ def report_notebook(runs: Sequence[OfRun], folder: Path) -> str:
     if len(runs) > 1:
         paths = ", ".join(repr(_from(folder, each)) for each in runs)
         cells.append(code_cell(f"rs.table([{paths}]).T"))
+    for each in beside:
+        cells += _of_comparison(each, folder)
     for each in runs:
         cells += _of_run(each, folder)
     return as_notebook(cells)
@@ -41,6 +45,21 @@ def as_notebook(cells: list[dict[str, Any]]) -> str:
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     plain = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
+
+
+def _of_comparison(each: Beside, folder: Path) -> list[dict[str, Any]]:
+    reservations = "".join(f"\n\n*{words[0].upper()}{words[1:]}.*" for words in each.reservations)
+    found = [text_cell(f"## {each.title}\n\n{each.summary}{reservations}\n\n{each.how}")]
+    if each.place is not None:
+        path = os.path.relpath(each.place.resolve(), folder.resolve())
+        lines = (
+            "from rnnscope.analyses.comparison import Comparison",
+            "from rnnscope.records.result_files import load_result",
+            "",
+            f"load_result(Comparison, {path!r}).figure()",
+        )
+        found.append(code_cell("\n".join(lines)))
+    return found
 
 
 def _from(folder: Path, each: OfRun) -> str:
@@ -93,8 +112,8 @@ def _draw(section: Section, name: str) -> str:
     return f"rs.analyses.ANALYSES[{section.analysis!r}].figures[{name!r}].draw(result)"
 
 
-def execute(notebook: str, folder: Path) -> str:
-    """Run the cells, in the folder of the notebook, and return it with their outputs.
+def check_can_execute() -> None:
+    """See whether notebooks can be run here.
 
     Raises:
         ImportError: nbclient or a kernel for Python is not there.
@@ -105,6 +124,15 @@ def execute(notebook: str, folder: Path) -> str:
             f"to execute a notebook, {', '.join(missing)} must be there: pip install nbclient ipykernel, or leave "
             "--execute out and run the cells yourself"
         )
+
+
+def execute(notebook: str, folder: Path) -> str:
+    """Run the cells, in the folder of the notebook, and return it with their outputs.
+
+    Raises:
+        ImportError: nbclient or a kernel for Python is not there.
+    """
+    check_can_execute()
     import nbclient  # type: ignore[import-not-found]
     import nbformat  # type: ignore[import-not-found]
 

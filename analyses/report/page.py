@@ -1,24 +1,26 @@
 """A report as one page of HTML that needs nothing beside itself."""
 
 import html
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from rnnscope.analyses.report.beside import Beside
 from rnnscope.analyses.report.contents import OfRun, Section, Shown
 from rnnscope.analyses.report.shell import figure_place, whole_page
 from rnnscope.analyses.report.tiles import Tile
 from rnnscope.version import __version__
 
 
-def report_page(runs: Sequence[OfRun]) -> str:
-    """The page; the same runs give the same text."""
+def report_page(runs: Sequence[OfRun], beside: Sequence[Beside] = ()) -> str:
+    """The page; the same runs, and comparisons of them, give the same text."""
     title = ", ".join(each.name for each in runs)
     drawn: list[str] = []
-    body = _body(runs, title, drawn)
+    body = _body(runs, beside, title, drawn)
     return whole_page(title, body, drawn)
 
 
-def _body(runs: Sequence[OfRun], title: str, drawn: list[str]) -> str:
+def _body(runs: Sequence[OfRun], beside: Sequence[Beside], title: str, drawn: list[str]) -> str:
     several = len(runs) > 1
     keep = "these runs keep" if several else "this run keeps"
     parts = [
@@ -27,6 +29,7 @@ def _body(runs: Sequence[OfRun], title: str, drawn: list[str]) -> str:
     ]
     if several:
         parts.append(_comparison(runs))
+        parts += [_beside(each, drawn) for each in beside] or [_none_beside(runs)]
     parts += [_of_run(each, several, drawn) for each in runs]
     return f"<main>{''.join(parts)}</main>"
 
@@ -43,6 +46,24 @@ def _comparison(runs: Sequence[OfRun]) -> str:
     )
     rows_of = f"<table><tr><th></th>{head}</tr>{lines}</table>"
     return f'<section class="panel"><h2>Side by side</h2><div class="wide">{rows_of}</div></section>'
+
+
+def _beside(each: Beside, drawn: list[str]) -> str:
+    reservations = "".join(f'<li class="doubt">{_e(words)}</li>' for words in each.reservations)
+    return (
+        f'<section class="panel"><h3>{_e(each.title)}</h3><p>{_e(each.summary)}</p>'
+        f"{f'<ul>{reservations}</ul>' if reservations else ''}{figure_place(each.figure, drawn)}"
+        f'<p class="note">{_e(each.how)}</p></section>'
+    )
+
+
+def _none_beside(runs: Sequence[OfRun]) -> str:
+    paths = " ".join(shlex.quote(str(each.run.path)) for each in runs)
+    return (
+        '<section class="panel"><h3>Distances</h3><p class="note">No comparison of these networks was given, and none '
+        f"is computed for a report.</p><pre>rnnscope compare {_e(paths)} --out comparison\n"
+        f"rnnscope report {_e(paths)} --comparison comparison</pre></section>"
+    )
 
 
 def _tile_words(tile: Tile) -> str:

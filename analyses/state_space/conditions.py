@@ -13,6 +13,7 @@ from rnnscope.analyses.state_space.labelled import Conditions, averages_of, labe
 from rnnscope.analyses.state_space.principal import components_seconds, principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.drawing_options import Dims, Rows, chosen_axes
+from rnnscope.percent import percent
 from rnnscope.question import Count, Level, Seed, TrialInputs, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -93,7 +94,7 @@ class ConditionTrajectories(Result):
         return (
             f"{len(n_trials)} conditions by {', '.join(self.conditions.label_names)}, "
             f"{n_trials.min()} to {n_trials.max()} trials each; "
-            f"{self.trajectories.shape[2]} PCs hold {held:.1%} of the variance of their averages; "
+            f"{self.trajectories.shape[2]} PCs hold {percent(held, 1)} of the variance of their averages; "
             f"trials are fastest at step {self.speed.step_time[peak]} from {self.align} "
             f"({of_trials[peak]:.3g} per step, averages {self.speed.averages.mean(0)[peak]:.3g})"
         )
@@ -264,7 +265,6 @@ def _figure(found: ConditionTrajectories, dims: int | None, components: Any) -> 
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import TEMPLATE
-    from rnnscope.figures.numbers import percent
     from rnnscope.figures.paths import add_band, add_directions, add_ends
 
     held = found.trajectories.shape[2]

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from rnnscope.analyses.state_space.conditions import add_condition_legend, condition_styles
 from rnnscope.analyses.state_space.labelled import Conditions
 from rnnscope.drawing_options import chosen_rows
+from rnnscope.percent import percent
 from rnnscope.question import Whole, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -106,18 +107,19 @@ class DemixedStates(Result):
         }
 
     def summary(self) -> str:
-        shares = ", ".join(f"{part} {share:.1%}" for part, share in zip(self.parts, self.variance_ratio, strict=True))
+        ratios = zip(self.parts, self.variance_ratio, strict=True)
+        shares = ", ".join(f"{part} {percent(share, 1)}" for part, share in ratios)
         n_trials, components = self.conditions.n_trials, self.components
         trials = f"{n_trials.min()} to {n_trials.max()} trials each"
         if self.signal_variance is None:
             caution = "a condition has one trial, so that noise is not known"
         else:
             leaked = 1 - self.signal_variance.sum() / self.variance.sum()
-            caution = f"{leaked:.1%} of it is noise that averaging left"
+            caution = f"{percent(leaked, 1)} of it is noise that averaging left"
         return (
             f"variance of {len(n_trials)} condition averages ({trials}): {shares}; {caution}; "
             f"{len(components.decoders)} demixed components {'of single trials ' if components.against_noise else ''}"
-            f"rebuild {components.explained_together:.1%} (PCA {components.pca_explained:.1%}), "
+            f"rebuild {percent(components.explained_together, 1)} (PCA {percent(components.pca_explained, 1)}), "
             f"their median demixing index {np.median(components.demixing_index):.2f}"
         )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from rnnscope.percent import percent
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -141,10 +142,10 @@ class FlowField(Result):
         close, n_points, n_elsewhere = int(self.drawn.sum()), len(self.points.distance), self.points.n_elsewhere
         points = f"; {close} of {n_points} fixed points within {self.points.near:.3g} of it" * bool(n_points)
         points += f"; {n_elsewhere} fixed points at other inputs left out" * bool(n_elsewhere)
-        outside = f", {1 - self.inside.mean():.0%} of them outside the network's domain" * (not self.inside.all())
+        outside = f", {percent(1 - self.inside.mean())} of them outside the network's domain" * (not self.inside.all())
         return (
             f"flow on {size}{outside} in the {self.plane.name}: "
-            f"{self.out_of_plane_share:.1%} of the squared flow leads out of the plane; "
+            f"{percent(self.out_of_plane_share, 1)} of the squared flow leads out of the plane; "
             f"speed {speed.min():.2g} to {speed.max():.2g} per step{points}"
         )
 
@@ -155,7 +156,6 @@ class FlowField(Result):
 
 def _figure(found: FlowField) -> "go.Figure":
     from rnnscope.figures import SEQUENTIAL, mark_as_saying_little, new_figure
-    from rnnscope.figures.numbers import percent
 
     share = found.out_of_plane_share
     title = (

@@ -1,7 +1,7 @@
 """Where in state space does the network move? Principal components of the states that trials visit."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -9,6 +9,10 @@ import numpy as np
 from annotated_types import Ge, Le
 from jaxtyping import Bool, Float, Int64
 
+from rnnscope.analyses.automata.along import machine_along
+from rnnscope.analyses.automata.deciding.result import Acceptor
+from rnnscope.analyses.automata.emitting.result import Emitter
+from rnnscope.analyses.automata.predicting.result import Predictor
 from rnnscope.analyses.fixed_points import FixedPoints
 from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.known_points import KnownPoints
@@ -21,6 +25,7 @@ from rnnscope.analyses.state_space.principal import (
 )
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.drawing_options import Dims, Rows
+from rnnscope.percent import percent
 from rnnscope.question import Count, Level, Seed, TrialInputs, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -67,6 +72,19 @@ class ProjectedPoints:
     n_unstable: Int64[np.ndarray, " point"]
 
 
+@dataclass(frozen=True)
+class MachineSteps:
+    """Where an automaton of the network is as the trials go on.
+
+    Attributes:
+        state: at each step of the trajectories; -1 in padding and where it is not known.
+        by: how that was found, in words.
+    """
+
+    state: Int64[np.ndarray, "trial time"]
+    by: str
+
+
 @dataclass(frozen=True, repr=False)
 class StateSpace(Result):
     """States in the coordinates of their principal components.
@@ -84,6 +102,7 @@ class StateSpace(Result):
             states fill, from 1 to the number of units (Gao et al. 2017); 0 where the state never moves.
         dimension_90: components that hold 90 % of the variance; 0 where the state never moves.
         made: how it was found; None for recorded states.
+        machine: where an automaton is at each step; None where none was known, or it reads none of these trials.
     """
 
     rows: ClassVar[str] = "rank"
@@ -98,6 +117,7 @@ class StateSpace(Result):
     participation_ratio: float
     dimension_90: int
     made: Made | None = None
+    machine: MachineSteps | None = None
 
     def project(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch component"]:
         """Other states in the same coordinates."""
@@ -108,7 +128,7 @@ class StateSpace(Result):
         self,
         *,
         dims: Dims | None = None,
-        colour: Literal["label", "time", "point"] = "label",
+        colour: Literal["label", "time", "point", "state"] = "label",
         trials: Rows | None = None,
         components: Rows | None = None,
     ) -> "go.Figure":
@@ -117,20 +137,21 @@ class StateSpace(Result):
 
         Args:
             dims: how many axes; None for three where the result holds as many components.
-            colour: by the label of the trial, by time, or by the fixed point that is nearest in the components that the
-                result holds.
+            colour: by the label of the trial, by time, by the fixed point that is nearest in the components that the
+                result holds, or by the state of the automaton that was known.
             trials: which trials to draw; None for some of each label.
             components: which components are the axes, counted from 0; None for the first ones.
 
         Raises:
-            ValueError: the result holds no such trial or component, or no fixed points to colour by.
+            ValueError: the result holds no such trial or component, or no fixed points or automaton to colour by.
         """
         from rnnscope.analyses.state_space.projection_figure import projection_figure
 
+        machine_state = None if self.machine is None else self.machine.state
         return projection_figure(
             self.trajectories, self.trials.valid.sum(1), self.trials.label, self.trials.label_name,
             self.trials.n_trials, self.explained_variance_ratio, self.points.coordinates, self.points.n_unstable,
-            self.components.shape[1], dims=dims, colour=colour, trials=trials, components=components,
+            self.components.shape[1], machine_state, dims=dims, colour=colour, trials=trials, components=components,
         )  # fmt: skip
 
     def headline(self) -> dict[str, float | int]:
@@ -148,7 +169,7 @@ class StateSpace(Result):
         n_points = len(self.points.coordinates)
         points = f"; {n_points} fixed point{'' if n_points == 1 else 's'}" if n_points else ""
         return (
-            f"{n_components} PCs hold {held:.1%} of the variance of {self.trials.n_trials} trials; "
+            f"{n_components} PCs hold {percent(held, 1)} of the variance of {self.trials.n_trials} trials; "
             f"90 % in {self.dimension_90}, participation ratio {self.participation_ratio:.2f}{points}"
         )
 
@@ -164,7 +185,8 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     "state_space",
     title="State space",
     group=STATE_SPACE,
-    uses={"fixed_points": Uses("fixed_points")},
+    # An automaton takes far longer than this: one that is known gives its states, and none is made for them.
+    uses={"fixed_points": Uses("fixed_points"), "automaton": Uses("automaton", made=False)},
     quick={"n_trials": 16},
     states_alone=True,
     cost=Cost("light", "trials x steps x units^2", _cost),
@@ -177,6 +199,7 @@ def project_states(
     n_trials: Count = 128,
     n_components: Annotated[int, Ge(1), Le(KEPT)] = 3,
     fixed_points: FixedPoints | KnownPoints | None = None,
+    automaton: Acceptor | Predictor | Emitter | None = None,
     chunk_size: Count | None = None,
     noise: Level = 0.0,
     seed: Seed = 0,
@@ -189,6 +212,8 @@ def project_states(
         n_trials: how many trials, where `inputs` does not say.
         n_components: coordinates of the trajectories, 1 to 20; fewer where the state has fewer numbers.
         fixed_points: to be seen beside the trajectories: a `FixedPoints`, or `KnownPoints` of one's own.
+        automaton: that `extract_automaton` found in this network, for `figure(colour="state")`: where it is at each
+            step. Of a run, the one that it keeps; none is made for this.
         chunk_size: trials that are simulated at once, for more trials than fit in memory: the components are those
             of all trials (see `project_chunks`), the trajectories those of the first chunk. All at once if None.
         noise: standard deviation of process noise, per number of the state and step.
@@ -196,7 +221,7 @@ def project_states(
 
     Raises:
         NotApplicable: no inputs for something that is no Run, or states that diverge.
-        ValueError: sizes that do not fit, or fewer than two states.
+        ValueError: sizes that do not fit, or fewer than two states; an automaton of another network.
 
     Example:
         >>> import numpy as np, rnnscope as rs
@@ -220,7 +245,9 @@ def project_states(
     labels, label_name = colour_labels(first, subject)
     n_shown = total if subject.recording is None else len(first.states)
     trials = ShownTrials(first.valid, labels, label_name, n_shown, principal.n_states)
-    return _state_space(principal, first.states, trials, n_components, fixed_points)
+    along = machine_along(automaton, subject, first)
+    machine = MachineSteps(along.state, along.by) if along.by else None
+    return replace(_state_space(principal, first.states, trials, n_components, fixed_points), machine=machine)
 
 
 def project_chunks(

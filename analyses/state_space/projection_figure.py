@@ -8,18 +8,18 @@ from jaxtyping import Float, Int64
 
 from rnnscope.drawing_options import chosen_axes, chosen_rows
 from rnnscope.figures import COLOURS, SEQUENTIAL, new_figure
-from rnnscope.figures.numbers import percent
 from rnnscope.figures.palette import NEUTRAL, series_look
 from rnnscope.figures.paths import add_directions, add_ends
 from rnnscope.figures.points import add_points, point_classes
 from rnnscope.figures.template import name_axes
+from rnnscope.percent import percent
 
 SHOWN_TRIALS, SHOWN_STEPS = 40, 800  # more than either makes a ball of wool; every label is shown all the same
 NEAR = 3.0  # fixed points are drawn up to this many times the extent of the trajectories from their middle
 MOST_NAMED = 7  # nearest points in a legend
 MOST_ENDS = 40  # ends and arrows of more trials would hide the trials
 
-Colour = Literal["label", "time", "point"]
+Colour = Literal["label", "time", "point", "state"]
 
 
 def projection_figure(
@@ -32,6 +32,7 @@ def projection_figure(
     points: Float[np.ndarray, "point component"],
     n_unstable: Int64[np.ndarray, " point"],
     n_units: int,
+    machine_state: Int64[np.ndarray, "trial time"] | None,
     *,
     dims: int | None,
     colour: Colour,
@@ -53,8 +54,10 @@ def projection_figure(
         _by_label(figure, paths, label, label_name)
     elif colour == "time":
         _by_time(figure, paths)
-    else:
+    elif colour == "point":
         _by_point(figure, {t: trajectories[t, : lengths[t]] for t in chosen}, paths, points)
+    else:
+        _by_state(figure, paths, machine_state)
     states = np.concatenate(list(paths.values()))
     low, high = states.min(0), states.max(0)
     extent = float((high - low).max())
@@ -121,25 +124,48 @@ def _by_point(figure: go.Figure, full: dict[int, np.ndarray], paths: dict[int, n
     """Steps in the look of the fixed point that is nearest in all components that the result holds."""
     if not len(points):
         raise ValueError("colour='point' needs fixed points, and this result was made without: colour by label or time")
-    every, dims = list(paths.values()), next(iter(paths.values())).shape[1]
-    states, places = np.concatenate(list(full.values())), np.concatenate(every)
+    states = np.concatenate(list(full.values()))
     nearest = ((states[:, None] - points[None]) ** 2).sum(2).argmin(1)
+    _by_class(figure, paths, nearest, "point", f"nearest point<br>in {points.shape[1]} components")
+
+
+def _by_state(figure: go.Figure, paths: dict[int, np.ndarray], machine_state: np.ndarray | None) -> None:
+    """Steps in the look of the state that an automaton is in after them."""
+    if machine_state is None:
+        raise ValueError(
+            "colour='state' needs the states of an automaton, and this result was made without: extract one (of a run "
+            "it is kept) and project the states again, project_states(..., automaton=...), or colour by label or time"
+        )
+    now = np.concatenate([machine_state[t, : len(path)] for t, path in paths.items()])
+    if not (now >= 0).any():
+        raise ValueError("colour='state': in none of these trials the state of the automaton is known; draw others")
+    _by_class(figure, paths, now, "state", "state of the automaton")
+
+
+def _by_class(figure: go.Figure, paths: dict[int, np.ndarray], member: np.ndarray, noun: str, title: str) -> None:
+    """Steps in the look of what each belongs to, under its number; -1 where that is not known. Each keeps its look in
+    other choices of trials where there are as many looks, else the most frequent have one."""
+    every, dims = list(paths.values()), next(iter(paths.values())).shape[1]
+    places, known = np.concatenate(every), member[member >= 0]
     _lines(figure, every, {"color": NEUTRAL, "dash": "solid"}, showlegend=False)
-    title = {"text": f"nearest point<br>in {points.shape[1]} components"}
-    order = np.argsort(-np.bincount(nearest, minlength=len(points)), kind="stable")
-    for rank, point in enumerate(order[: MOST_NAMED + 1]):
-        rest = rank == MOST_NAMED
-        rows = np.isin(nearest, order[MOST_NAMED:]) if rest else nearest == point
+    counts = np.bincount(known)
+    order = np.argsort(-counts, kind="stable")
+    if len(counts) <= len(COLOURS) and noun == "state":
+        order = np.arange(len(counts))
+    most = len(order) if len(order) <= len(COLOURS) else MOST_NAMED
+    shown = [(member == each, f"{noun} {each}", rank) for rank, each in enumerate(order[:most])]
+    shown += [(np.isin(member, order[most:]), "others", most), (member < 0, "not known", -1)]
+    for rows, name, rank in shown:
         if rows.any():
-            look = series_look(rank)
+            look = series_look(max(rank, 0))
             marker = {
-                "color": "#BBBBBB" if rest else look.colour,
-                "symbol": look.symbol,
+                "color": look.colour if 0 <= rank < most else "#BBBBBB",
+                "symbol": look.symbol if rank >= 0 else "circle-open",
                 "size": 2.5 if dims == 3 else 5,
             }
             _scatter(
-                figure, places[rows], "markers", marker=marker, name="others" if rest else f"point {point}",
-                showlegend=True, legendgroup="nearest", legendgrouptitle=title,
+                figure, places[rows], "markers", marker=marker, name=name, showlegend=True, legendgroup=noun,
+                legendgrouptitle={"text": title},
             )  # fmt: skip
 
 

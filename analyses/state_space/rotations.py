@@ -23,6 +23,7 @@ from rnnscope.analyses.state_space.principal import principal_components
 from rnnscope.cost import Cost, Expected, Scale, Settings
 from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.numerics import linalg
+from rnnscope.percent import percent
 from rnnscope.question import Count, Level, Seed, TrialInputs, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -104,13 +105,14 @@ class Rotations(Result):
         }
 
     def summary(self) -> str:
-        first = f"fastest plane {self.frequency[0]:.4f} cycles/step with {self.variance_ratio[0]:.1%} of the variance"
+        held = percent(self.variance_ratio[0], 1)
+        first = f"fastest plane {self.frequency[0]:.4f} cycles/step with {held} of the variance"
         fit = self.fit
         return (
             f"R² {fit.r2_skew:.3f} by rotation, {fit.r2_linear:.3f} by any linear map (ratio {fit.r2_ratio:.2f}); "
             f"surrogates {np.median(fit.null_r2_skew):.3f}, p = {fit.p_value:.3g}; {first}; "
             f"{len(self.conditions.n_trials)} conditions in {self.n_components} components "
-            f"({self.components_ratio:.1%} of the variance)"
+            f"({percent(self.components_ratio, 1)} of the variance)"
         )
 
     @checked
@@ -302,7 +304,6 @@ def _figure(found: Rotations, drawn: Int64[np.ndarray, " drawn"]) -> "go.Figure"
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, NEUTRAL, TEMPLATE
-    from rnnscope.figures.numbers import percent
     from rnnscope.figures.paths import add_directions, add_ends
 
     n = len(drawn)

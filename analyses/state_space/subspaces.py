@@ -18,8 +18,9 @@ from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.state_space.labelled import event_steps, shown_states
 from rnnscope.analyses.state_space.principal import Principal, components_seconds, principal_components
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.drawing_options import Rows, chosen_rows
 from rnnscope.numerics import linalg
-from rnnscope.question import Count, Level, Seed, TrialInputs
+from rnnscope.question import Count, Level, Seed, TrialInputs, checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.records.schema1 import FORMERLY
@@ -115,9 +116,20 @@ class Subspaces(Result):
             f"({self.chance.n_random} draws)"
         )
 
-    def figure(self) -> "go.Figure":
-        """The alignment of all pairs, and the principal angles of up to six."""
-        return _figure(self)
+    @checked
+    def figure(self, *, groups: Rows | None = None) -> "go.Figure":
+        """The alignment of all pairs, and the principal angles of up to six.
+
+        Args:
+            groups: which groups of states, two or more, as rows of `groups`; None for all.
+
+        Raises:
+            ValueError: the result holds no such group, or one alone is named.
+        """
+        chosen = chosen_rows(groups, len(self.groups), "groups")
+        if len(chosen) < 2:
+            raise ValueError(f"groups must name two or more, to be compared, got {chosen.tolist()}")
+        return _figure(self, chosen)
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
@@ -307,12 +319,14 @@ def _random_subspaces(
     return linalg.qr(root @ rng.standard_normal((n, len(covariance), size)))[0]
 
 
-def _figure(found: Subspaces) -> "go.Figure":
+def _figure(found: Subspaces, chosen: Int64[np.ndarray, " chosen"]) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     from rnnscope.figures import COLOURS, SEQUENTIAL, TEMPLATE
 
-    n = len(found.groups)
+    n, names = len(chosen), [found.groups[row] for row in chosen]
+    at = np.ix_(chosen, chosen)
+    alignment, chance, angles = found.alignment[at], found.chance.alignment[1][at], found.angles[at]
     figure = make_subplots(
         cols=2,
         column_widths=[0.52, 0.48],
@@ -321,14 +335,11 @@ def _figure(found: Subspaces) -> "go.Figure":
     )
     figure.update_layout(template=TEMPLATE, title={"text": f"Subspaces of {n} groups of states"})
     figure.update_annotations(font_size=13)
-    text = [
-        [f"{found.alignment[i, j]:.2f}<br>({found.chance.alignment[1, i, j]:.2f})" if i != j else "" for j in range(n)]
-        for i in range(n)
-    ]
+    text = [[f"{alignment[i, j]:.2f}<br>({chance[i, j]:.2f})" if i != j else "" for j in range(n)] for i in range(n)]
     figure.add_heatmap(
-        z=np.where(np.eye(n, dtype=bool), np.nan, found.alignment),
-        x=list(found.groups),
-        y=list(found.groups),
+        z=np.where(np.eye(n, dtype=bool), np.nan, alignment),
+        x=names,
+        y=names,
         zmin=0,
         zmax=1,
         colorscale=SEQUENTIAL,
@@ -343,12 +354,12 @@ def _figure(found: Subspaces) -> "go.Figure":
     # Neighbours first: in time, or in the order that was given.
     pairs = sorted(((a, b) for a in range(n) for b in range(a + 1, n)), key=lambda p: (p[1] - p[0], p[0]))[:SHOWN_PAIRS]
     for (a, b), colour in zip(pairs, COLOURS, strict=False):
-        known = np.isfinite(found.angles[a, b])
+        known = np.isfinite(angles[a, b])
         index = np.arange(1, known.sum() + 1)
-        name = f"{found.groups[a]} – {found.groups[b]}"
+        name = f"{names[a]} – {names[b]}"
         figure.add_scatter(
             x=index,
-            y=found.angles[a, b, known],
+            y=angles[a, b, known],
             mode="lines+markers",
             line={"color": colour, "width": 2},
             name=name,
@@ -358,7 +369,7 @@ def _figure(found: Subspaces) -> "go.Figure":
         )
         figure.add_scatter(
             x=index,
-            y=found.chance.angles[1, a, b, known],
+            y=found.chance.angles[1][at][a, b, known],
             mode="lines+markers",
             marker={"symbol": "circle-open", "size": 6},
             line={"color": colour, "width": 1.5, "dash": "dot"},

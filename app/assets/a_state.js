@@ -11,6 +11,8 @@
     const ROLES = {
         stable: { colour: "#0072B2", symbol: "circle", flat: "circle" },
         saddle: { colour: "#D55E00", symbol: "diamond", flat: "diamond" },
+        "saddle of 2": { colour: "#E69F00", symbol: "square-open", flat: "square-open" },
+        "saddle of more": { colour: "#7A3E00", symbol: "cross", flat: "cross" },
         repelling: { colour: "#CC79A7", symbol: "x", flat: "x" },
         marginal: { colour: "#009E73", symbol: "square", flat: "square" },
         "at a kink": { colour: "#555555", symbol: "diamond-open", flat: "diamond-open" },
@@ -31,7 +33,7 @@
 
     const shared = {
         base: HERE, run: null, step: null, scene: null, selected: { ...NOTHING }, look: { ...LOOK }, picked: [],
-        views: [], told: {}, unitData: null, trialData: null, playing: null,
+        views: [], options: {}, told: {}, unitData: null, trialData: null, playing: null,
     };
 
     function unpack(array) {
@@ -75,6 +77,7 @@
             shared.selected = { ...NOTHING };
             shared.look = { ...LOOK, layers: [...LOOK.layers] };
             shared.picked = [];
+            shared.options = {};
             shared.viewed = shared.dimsSaid = false;
             read(new URLSearchParams(window.location.search));
         }
@@ -302,6 +305,11 @@
         for (const name of CHOICES) if (given.get(name)) shared.look[name] = given.get(name);
         if (given.get("dims")) shared.dimsSaid = true;
         if (given.has("layers")) shared.look.layers = given.get("layers").split(".").filter(Boolean);
+        // Options of figures: card.option.
+        for (const [key, text] of given) {
+            const [card, option, more] = key.split(".");
+            if (option && more === undefined) (shared.options[card] = shared.options[card] || {})[option] = text;
+        }
     }
 
     // What differs from a view of which nothing was said.
@@ -311,6 +319,9 @@
         for (const name of Object.keys(NOTHING)) if (selected[name] !== NOTHING[name]) found[name] = String(selected[name]);
         for (const name of CHOICES) if (look[name] !== LOOK[name]) found[name] = look[name];
         if (look.layers.join(".") !== LOOK.layers.join(".")) found.layers = look.layers.join(".");
+        for (const [card, texts] of Object.entries(shared.options)) {
+            for (const [option, text] of Object.entries(texts)) found[`${card}.${option}`] = text;
+        }
         return found;
     }
 
@@ -325,6 +336,12 @@
             const address = window.location.pathname + (search ? `?${search}` : "") + window.location.hash;
             window.history.replaceState(window.history.state, "", address);
         }, 150);
+    }
+
+    // The options of a card's figure: those that are not as they come.
+    function setOptions(card, texts) {
+        if (Object.keys(texts).length) shared.options[card] = texts; else delete shared.options[card];
+        writeAddress();
     }
 
     // Dash's own controls follow what was selected elsewhere.
@@ -444,7 +461,7 @@
     }
 
     window.rnnscope = {
-        shared, said, forget, view, each, get, query, report, open, select, setLook, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
+        shared, said, forget, view, each, get, query, report, open, select, setLook, setOptions, pick, play, stop, colour, unpack, whenPlotly, config, layout, save, message,
         ROLES, PALETTE, INK, SCALE, AXIS,
     };
     foresee();

@@ -20,10 +20,11 @@
         const menu = element("div", { class: "menu" }, ...KINDS.map(([kind, title]) => element("button", { "data-export": kind }, title)));
         const keep = element("details", { class: "export" }, element("summary", { title: "take it away" }, "⤓"), menu);
         const enlarge = element("button", { class: "enlarge", title: "enlarge, or back", "data-enlarge": "" }, "⤢");
-        const head = element("div", { class: "card-head" }, element("h2", {}, card.title), element("span", { class: "about" }), keep, enlarge);
+        const options = element("button", { class: "options", title: "how this figure is drawn", "aria-expanded": "false", "data-options": "" }, "options");
+        const head = element("div", { class: "card-head" }, element("h2", {}, card.title), element("span", { class: "about" }), ...(card.options ? [options] : []), keep, enlarge);
         const body = element("div", { class: "card-body" }, element("div", { class: "frame invert", role: "img" }));
         const made = element("article", { id: `card-${card.name}`, class: `panel card${card.wide ? " wide" : ""}`, "data-card": card.name },
-            head, body, element("p", { class: "summary", title: "click to read all of it" }), element("div", { class: "missing" }));
+            head, element("div", { class: "options-place" }), body, element("p", { class: "summary", title: "click to read all of it" }), element("div", { class: "missing" }));
         seen.observe(made);
         return made;
     }
@@ -41,6 +42,7 @@
     function show(shown) {
         const other = now.run !== shown.run;
         if (other) held = true; // the linked views come first
+        if (other) closeOptions();
         now = { run: shown.run, stamps: shown.stamps, present: new Set(shown.present) };
         for (const card of document.querySelectorAll("[data-card]")) {
             card.classList.toggle("hidden", !now.present.has(card.dataset.card));
@@ -68,13 +70,20 @@
         for (const part of [".about", ".summary", ".missing"]) card.querySelector(part).replaceChildren();
     }
 
+    // As they stand in addresses; "" where all are as they come.
+    function query(name) {
+        const texts = new URLSearchParams(R.shared.options[name] || {}).toString();
+        return texts ? `?${texts}` : "";
+    }
+
     async function want(card) {
-        const { run } = now, name = card.dataset.card, wanted = `${run} ${now.stamps[name]}`;
+        const { run } = now, name = card.dataset.card, options = query(name), wanted = `${run} ${now.stamps[name]} ${options}`;
         if (!run || !now.present.has(name) || card.dataset.wanted === wanted) return;
         card.dataset.wanted = wanted;
+        card.querySelector(".options")?.classList.toggle("changed", Boolean(options));
         const wait = setTimeout(() => card.classList.add("loading"), PATIENCE);
         try {
-            const answer = await fetch(`${R.shared.base}_card/${encodeURIComponent(run)}/${name}`);
+            const answer = await fetch(`${R.shared.base}_card/${encodeURIComponent(run)}/${name}${options}`);
             const found = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
             if (card.dataset.wanted === wanted) R.whenPlotly(() => fill(card, found));
         } catch {
@@ -119,7 +128,7 @@
             await window.Plotly.downloadImage(graph, { format: kind, filename: file, ...size });
             return;
         }
-        const answer = await fetch(`${R.shared.base}_figure/${encodeURIComponent(now.run)}/${name}.${kind}`);
+        const answer = await fetch(`${R.shared.base}_figure/${encodeURIComponent(now.run)}/${name}.${kind}${query(name)}`);
         if (answer.ok) {
             R.save(`${file}.${kind}`, await answer.blob(), answer.headers.get("Content-Type"));
             return;
@@ -134,6 +143,68 @@
         if (graph.data) window.Plotly.Plots.resize(graph);
     }
 
+    // --- options ---------------------------------------------------------------------------------------------------
+
+    // The page has one form, which Dash fills and reads, for all cards: it stands in the card whose options it holds, so
+    // that the figure stays in view below it and the keyboard finds it next. Dash keeps its home, which never changes.
+    const panel = () => document.getElementById("options-panel");
+    const home = () => document.getElementById("options-home");
+
+    function openOptions(card) {
+        closeOptions();
+        const fields = document.getElementById("options-fields"), name = card.dataset.card;
+        card.querySelector(".options-place").append(panel());
+        card.querySelector(".options").setAttribute("aria-expanded", "true");
+        const filled = new MutationObserver(() => {
+            const first = fields.querySelector("input");
+            if (!first) return;
+            filled.disconnect();
+            first.focus({ preventScroll: true });
+        });
+        filled.observe(fields, { childList: true, subtree: true });
+        ask(name, R.shared.options[name] || {});
+    }
+
+    function ask(card, texts) {
+        window.dash_clientside.set_props("options-of", { data: { card, texts, at: Date.now() } });
+    }
+
+    function closeOptions() {
+        const card = panel()?.closest("[data-card]");
+        if (!card) return;
+        const button = card.querySelector(".options"), inside = panel().contains(document.activeElement);
+        home().append(panel());
+        window.dash_clientside.set_props("options-of", { data: null });
+        button.setAttribute("aria-expanded", "false");
+        if (inside) button.focus();
+    }
+
+    // What the form comes to; it may come late, of a card whose form is closed.
+    function draw({ run, card, texts }) {
+        if (run !== now.run) return;
+        R.setOptions(card, texts);
+        const at = document.getElementById(`card-${card}`);
+        if (at) want(at);
+    }
+
+    document.addEventListener("keydown", (event) => {
+        const { target } = event;
+        // A list that is open closes first.
+        if (event.key !== "Escape" || !target.closest("#options-panel") || target.getAttribute("aria-expanded") === "true") return;
+        event.stopImmediatePropagation();
+        closeOptions();
+    }, true);
+
+    document.addEventListener("click", (event) => {
+        const { target } = event, button = target.closest("[data-options]");
+        if (button) {
+            const card = button.closest("[data-card]");
+            if (card.contains(panel())) closeOptions(); else openOptions(card);
+        }
+        if (target.closest("#options-close")) closeOptions();
+        if (target.closest("#options-reset")) ask(target.closest("[data-card]").dataset.card, {});
+    });
+
     document.addEventListener("click", (event) => {
         const { target } = event, wanted = target.closest("[data-export]");
         if (wanted) { takeAway(wanted.closest("[data-card]"), wanted.dataset.export); wanted.closest("details").open = false; }
@@ -146,5 +217,5 @@
         if (event.key === "Escape" && large) enlarge(large);
     });
 
-    R.cards = { make, show, release };
+    R.cards = { make, show, release, draw };
 })();

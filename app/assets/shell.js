@@ -103,6 +103,7 @@
         trial(value) { if (Number.isFinite(value) && value !== R.shared.told.trial) R.select({ trial: value }); return none(); },
         play(clicks) { if (clicks) R.play(); return none(); },
         view(clicks) { return clicks && R.shared.scene ? { ...R.said(), at: Date.now() } : none(); },
+        options(given) { if (given) R.cards.draw(given); return none(); },
         order(value) { R.orderUnits(value); return none(); },
         savePicked(clicks, name) { if (clicks) R.savePicked(name); return none(); },
     };

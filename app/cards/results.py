@@ -23,12 +23,13 @@ def _card(entry: Analysis, name: str, drawing: Drawing) -> Card:
         drawing.title,
         entry.group,
         lambda run: _file(run, entry.name),
-        lambda shown: drawing.draw(shown.result),
+        lambda shown, **options: drawing.draw(shown.result, **options),
         read=lambda run: _shown(run, entry.name),
         summary=lambda shown: shown.summary() if first else "",
         absent=lambda run: _not_run(run, entry.name),
         remedy="delete it and redo the analysis",
         wide=entry.wide,
+        drawing=drawing if drawing.question.settings else None,
     )
 
 

@@ -15,7 +15,7 @@ from rnnscope.app.cards import boards, cards
 from rnnscope.app.cards.drawing import draw, stamps
 from rnnscope.app.library import Library, unshowable, words
 from rnnscope.app.pages import files
-from rnnscope.app.views import figures, linked, work
+from rnnscope.app.views import card_options, figures, linked, work
 from rnnscope.app.views.tiles import tiles
 from rnnscope.app.views.words import brief, sizes
 from rnnscope.records.runs import Run, RunError
@@ -57,6 +57,7 @@ def layout(_library: Library) -> html.Div:
                     linked.view(),
                     html.Div(id="absent", className="absent"),
                     html.Div(id="boards"),
+                    card_options.view(),
                     html.Div(id="run-settings", className="panel run-settings"),
                 ],
                 id="chosen",
@@ -69,6 +70,7 @@ def layout(_library: Library) -> html.Div:
 def register(app: Dash, library: Library, guard: "Guard") -> None:
     """What appears where, and the addresses that give numbers to the views."""
     _serve(app, library)
+    card_options.register(app, library)
 
     @app.callback(
         Output("run-head", "children"),
@@ -211,7 +213,8 @@ def _serve(app: Dash, library: Library) -> None:
         run = library.find(name)
         if not isinstance(run, Run) or card not in cards():
             return _json({"error": f"There is no figure {card} of a run named {name}."}, 404)
-        text = figures.as_json(draw(run, cards()[card]), name)
+        texts = request.args.to_dict()
+        text = figures.as_json(draw(run, cards()[card], texts), f"{name} {sorted(texts.items())}")
         return Response(text, mimetype="application/json", headers={"Cache-Control": "no-store"})
 
     @server.get(f"{prefix}_figure/<path:name>/<card>.<kind>")
@@ -220,7 +223,7 @@ def _serve(app: Dash, library: Library) -> None:
         try:
             if not isinstance(run, Run):
                 raise files.NoFile(f"there is no run named {name} that can be read")
-            return files.file(run, card, kind)
+            return files.file(run, card, kind, request.args.to_dict())
         except files.NoFile as error:
             return _json({"error": str(error)}, 404)
         except Exception as error:  # noqa: BLE001 - a damaged result, or no browser that draws a PDF
@@ -340,7 +343,10 @@ def _listed() -> list[dict[str, Any]]:
         {
             "heading": heading,
             "anchor": _anchor(heading),
-            "cards": [{"name": card.name, "title": card.title, "wide": card.wide} for card in shown],
+            "cards": [
+                {"name": card.name, "title": card.title, "wide": card.wide, "options": card.drawing is not None}
+                for card in shown
+            ],
         }
         for heading, shown in boards().items()
     ]

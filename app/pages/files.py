@@ -2,12 +2,13 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from flask import Response
 
 from rnnscope.analyses import ANALYSES
-from rnnscope.app.cards import cards
+from rnnscope.app.cards import cards, options
 from rnnscope.app.cards.card import Drawn
 from rnnscope.app.cards.drawing import draw
 from rnnscope.figures import write_figures
@@ -20,8 +21,8 @@ class NoFile(ValueError):
     """There is nothing to take away; the message says why."""
 
 
-def file(run: Run, card: str, kind: str) -> Response:
-    """The file.
+def file(run: Run, card: str, kind: str, texts: Mapping[str, str] = options.NONE_GIVEN) -> Response:
+    """The file, of the figure with its options as they were entered.
 
     Raises:
         NoFile: there is no such card or kind, or nothing in it. ValueError: it cannot be drawn.
@@ -31,14 +32,19 @@ def file(run: Run, card: str, kind: str) -> Response:
     make = {"pdf": _pdf, "csv": _csv, "py": _python}.get(kind)
     if make is None:
         raise NoFile(f"figures can be taken away as pdf, csv or py, not as {kind}")
-    content, mimetype = make(run, card)
+    content, mimetype = make(run, card, texts)
     name = f"{run.name}-{card}.{kind}"
     safe = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "_" for letter in name)
     return Response(content, mimetype=mimetype, headers={"Content-Disposition": f'attachment; filename="{safe}"'})
 
 
-def python(run: Run, card: str) -> str:
-    """Code that draws the figure of a card anew from the run."""
+def python(run: Run, card: str, texts: Mapping[str, str] = options.NONE_GIVEN) -> str:
+    """Code that draws the figure of a card anew from the run, with its options as they were entered.
+
+    Raises:
+        WrongOptions: they cannot be used.
+    """
+    asked = [f"{name}={value!r}" for name, value in options.read(cards()[card], texts).items()]
     analysis = _analysis(card)
     lines = ["import rnnscope as rs", "", f"run = rs.load_run({str(run.path)!r})"]
     if analysis is None:
@@ -55,9 +61,9 @@ def python(run: Run, card: str) -> str:
     result = f"run.result({analysis!r}{settings})" if given else f"run[{analysis!r}]"
     lines += [f"result = {result}  # how it was made: result.made"]
     if card == analysis:
-        lines += ["result.figure().show()"]
+        lines += [f"result.figure({', '.join(asked)}).show()"]
     else:
-        lines += [f"rs.analyses.ANALYSES[{analysis!r}].figures[{card!r}].draw(result).show()"]
+        lines += [f"rs.analyses.ANALYSES[{analysis!r}].figures[{card!r}].draw({', '.join(['result', *asked])}).show()"]
     return "\n".join([*lines, ""])
 
 
@@ -65,14 +71,14 @@ def _analysis(card: str) -> str | None:
     return next((name for name, entry in ANALYSES.items() if card in entry.figures), None)
 
 
-def _python(run: Run, card: str) -> tuple[bytes, str]:
-    return python(run, card).encode(), "text/x-python"
+def _python(run: Run, card: str, texts: Mapping[str, str]) -> tuple[bytes, str]:
+    return python(run, card, texts).encode(), "text/x-python"
 
 
-def _pdf(run: Run, card: str) -> tuple[bytes, str]:
+def _pdf(run: Run, card: str, texts: Mapping[str, str]) -> tuple[bytes, str]:
     import plotly.graph_objects as go
 
-    drawn = draw(run, cards()[card])
+    drawn = draw(run, cards()[card], texts)
     if not isinstance(drawn, Drawn):
         raise NoFile(drawn.reason)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,8 +86,8 @@ def _pdf(run: Run, card: str) -> tuple[bytes, str]:
         return Path(path).read_bytes(), "application/pdf"
 
 
-def _csv(run: Run, card: str) -> tuple[bytes, str]:
-    """The result as a table; of training its history."""
+def _csv(run: Run, card: str, _texts: Mapping[str, str]) -> tuple[bytes, str]:
+    """The result as a table, all of it; of training its history."""
     analysis = _analysis(card)
     if analysis is None:
         return (run.path / "history.csv").read_bytes(), "text/csv"

@@ -7,7 +7,7 @@ Schemas come from pydantic: what the form can say is what the settings object ta
 import inspect
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,6 +33,9 @@ class Field:
         doc: what it says, from the docstring.
         choices: of a choice.
         optional: whether nothing is a value, None.
+        unset: the word that stands for None.
+        hint: how several values are entered, where that may be.
+        plain: of a choice, whether it is between numbers, or between true and false, and not between words.
     """
 
     name: str
@@ -40,6 +43,9 @@ class Field:
     doc: str
     choices: tuple[str, ...] = ()
     optional: bool = False
+    unset: str = NONE
+    hint: str = ""
+    plain: bool = False
 
     @property
     def label(self) -> str:
@@ -47,13 +53,18 @@ class Field:
         return self.name.replace("_", " ").replace(INSIDE, ": ")
 
 
-def fields(cls: type) -> list[Field]:
-    """The settings of a class, in order; those of settings inside one another stand side by side."""
+def fields(cls: type, docs: Mapping[str, str] | None = None) -> list[Field]:
+    """The settings of a class, in order; those of settings inside one another stand side by side.
+
+    Args:
+        cls: of settings.
+        docs: setting -> what it is, where that does not stand in the docstring of the class.
+    """
     schema = TypeAdapter(cls).json_schema()
     defs = schema.get("$defs", {})
-    docs = documented(cls)
+    docs = documented(cls) if docs is None else docs
     found: list[Field] = []
-    for name, part in schema["properties"].items():
+    for name, part in schema.get("properties", {}).items():
         inner, optional = _resolved(part, defs)
         if inner.get("type") == "object" and _is_flat(inner):
             about = _arguments(inner.get("description", ""))
@@ -68,16 +79,16 @@ def fields(cls: type) -> list[Field]:
     return found
 
 
-def documented(cls: type) -> dict[str, str]:
-    """Setting -> what the docstring of its class says under Args."""
-    return _arguments(inspect.getdoc(cls) or "")
+def documented(of: Callable[..., Any]) -> dict[str, str]:
+    """Setting -> what the docstring of its class, or of the function that takes it, says under Args."""
+    return _arguments(inspect.getdoc(of) or "")
 
 
 def read(values: Mapping[str, Any], of: Sequence[Field]) -> dict[str, Any]:
     """What was entered, by the names of the fields, as settings. What cannot be understood stays text: the settings
     object says what is wrong with it."""
     found: dict[str, Any] = {}
-    left_out = {f.name.partition(INSIDE)[0] for f in of if f.look == "choice" and values.get(f.name) == NONE}
+    left_out = {f.name.partition(INSIDE)[0] for f in of if _may_be_none(f) and values.get(f.name) == NONE}
     for field in of:
         outer, slash, inner = field.name.partition(INSIDE)
         if outer in left_out:
@@ -110,26 +121,29 @@ def show(config: Mapping[str, Any], of: Sequence[Field], defaults: Mapping[str, 
     return shown
 
 
-def view(part: str, field: Field, value: Any) -> Any:
-    """The field, with what it holds. Its id is {"type": "train-text" or "train-switch", "part": part, "name": name}."""
+def view(part: str, field: Field, value: Any, kind: str = "train") -> Any:
+    """The field, with what it holds. Its id is {"type": "train-text" or "train-switch", "part": part, "name": name},
+    with another word than "train" in a form of another `kind`."""
     about, rest = _first_words(field.doc)
     named: dict[str, Any] = {"label": field.label, "size": "sm"}
     if about:
         named["description"] = html.Span(about, title=rest or about)
     if field.look == "switch":
-        id_ = {"type": "train-switch", "part": part, "name": field.name}
+        id_ = {"type": f"{kind}-switch", "part": part, "name": field.name}
         return dmc.Switch(id=id_, checked=bool(value), className="train-switch", **named)
-    id_ = {"type": "train-text", "part": part, "name": field.name}
+    id_ = {"type": f"{kind}-text", "part": part, "name": field.name}
     named["inputWrapperOrder"] = ["label", "input", "error", "description"]  # fields of a row then stand in a line
     if field.look == "choice":
-        return dmc.Select(id=id_, data=list(field.choices), value=value, allowDeselect=False, **named)
+        shown = [{"value": each, "label": field.unset if each == NONE else each} for each in field.choices]
+        return dmc.Select(id=id_, data=shown, value=value, allowDeselect=False, **named)
     if field.look in ("matrix", "other") and len(str(value)) > 40:
         return dmc.Textarea(
             id=id_, value=value, autosize=True, minRows=2, maxRows=8, debounce=300, className="train-wide", **named
         )
     # A field for numbers that takes text: such fields round, and take 1e-4 for a slip.
     mode = {"whole": "numeric", "number": "decimal"}.get(field.look)
-    empty = {"placeholder": NONE} if field.optional else {}
+    words = "; ".join(filter(None, (field.unset if field.optional else "", field.hint)))
+    empty = {"placeholder": words} if words else {}
     attributes = {"input": {"inputMode": mode, "spellCheck": "false", "autoComplete": "off"}}
     return dmc.TextInput(id=id_, value=value, debounce=300, attributes=attributes, **empty, **named)
 
@@ -161,7 +175,18 @@ def _place(loc: Sequence[int | str], reason: str, of: Sequence[Field]) -> str:
         word = re.match(r"\w*", reason)
         named = f"{loc[0]}{INSIDE}{word[0] if word else ''}"
         return named if named in inside else (inside[0] if inside else "")
+    return named_in(reason, of)
+
+
+def named_in(reason: str, of: Sequence[Field]) -> str:
+    """The field that a sentence about something wrong begins with; "" if it begins with none."""
+    names = [field.name for field in of]
     return next((word for word in re.findall(r"\w+", reason)[:3] if word in names), "")
+
+
+def _may_be_none(field: Field) -> bool:
+    """Whether NONE among its choices stands for None, and is no choice of that name."""
+    return field.look == "choice" and (field.optional or INSIDE in field.name)
 
 
 def _sentence(reason: str) -> str:
@@ -173,8 +198,12 @@ def _field(name: str, part: Mapping[str, Any], defs: Mapping[str, Any], doc: str
     look: Look = "other"
     choices: tuple[str, ...] = ()
     match inner.get("type"):
+        case "boolean" if optional:
+            look, choices = "choice", ("true", "false")
         case "boolean":
             look = "switch"
+        case "integer" if "enum" in inner:
+            look, choices = "choice", tuple(map(str, inner["enum"]))
         case "integer":
             look = "whole"
         case "number":
@@ -185,7 +214,9 @@ def _field(name: str, part: Mapping[str, Any], defs: Mapping[str, Any], doc: str
             look = "words"
         case "object":
             look = "matrix"
-    return Field(name, look, doc, choices, optional)
+    plain = look == "choice" and inner.get("type") != "string"  # its values are no words, but numbers or true and false
+    choices = (NONE, *choices) if look == "choice" and optional else choices
+    return Field(name, look, doc, choices, optional, plain=plain)
 
 
 def _resolved(part: Mapping[str, Any], defs: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
@@ -234,11 +265,13 @@ def _value(text: Any, field: Field) -> Any:
     if not text and field.optional:
         return None
     match field.look:
+        case "choice" if field.plain:
+            return _json(text)
         case "choice" | "words":
             return text
         case "whole" | "number":
             return _json(text)
-    if match := re.fullmatch(r"(\d+)\s*(?:-|–|\.\.)\s*(\d+)", text):
+    if match := re.fullmatch(r"(\d{1,6})\s*(?:-|–|\.\.)\s*(\d{1,6})", text):
         return list(range(int(match[1]), int(match[2]) + 1))
     if "," in text and not text.startswith(("[", "{")):
         return [_json(part.strip()) for part in text.split(",") if part.strip()]
@@ -260,7 +293,7 @@ def _text(value: Any, field: Field) -> Any:
     if field.look == "switch":
         return bool(value)
     if value is None:
-        return ""
+        return NONE if _may_be_none(field) else ""
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple) and all(isinstance(each, int | float) for each in value):

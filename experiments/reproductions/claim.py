@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from rnnscope.drawing import Drawing
 from rnnscope.records.results import Result
 from rnnscope.records.runs import Run
+from rnnscope.registry import ANALYSES
 
 Verdict = Literal["reproduced", "not reproduced", "open", "not tested"]
 # A claim counts as reproduced under a condition where it holds in this share of the networks, as four of five.
@@ -33,9 +35,8 @@ class Estimate(NamedTuple):
         return True if self.high < most else False if self.low > most else None
 
     def __str__(self) -> str:
-        if self.low == self.high:
-            return f"{self.value:.3g}"
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        span = "" if self.low == self.high else f" [{self.low:.3g}, {self.high:.3g}]"
+        return f"{self.value:.3g}{span}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Claim:
         criterion: when it holds in a network, in words with its numbers. It stands here before anything is trained.
         uses: the analyses that are run for it.
         measure: from the evidence of one network.
-        drawings: (analysis, drawing) to show beside it.
+        drawings: what is shown beside it, by the names of figures: "residency", "residency-unstable".
         only_where: another claim, without which this one says nothing of a network: networks for which that one does
             not hold are named, and do not count.
         caveat: what the criterion cannot tell.
@@ -90,9 +91,21 @@ class Claim:
     criterion: str
     uses: tuple[str, ...]
     measure: Callable[[Evidence], Measured]
-    drawings: tuple[tuple[str, str], ...] = ()
+    drawings: tuple[str, ...] = ()
     only_where: str | None = None
     caveat: str = ""
+
+
+def drawing_of(name: str) -> tuple[str, Drawing]:
+    """The analysis and the drawing that a figure's name stands for.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    analysis = name.partition("-")[0]
+    if analysis not in ANALYSES or name not in ANALYSES[analysis].figures:
+        raise ValueError(f"unknown figure {name!r}")
+    return analysis, ANALYSES[analysis].figures[name]
 
 
 class Judged(NamedTuple):

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from rnnscope.analyses.report.notebook import as_notebook, code_cell, text_cell
+from rnnscope.experiments.reproductions.claim import drawing_of
 from rnnscope.experiments.reproductions.reproduction import Reproduction
 
 
@@ -35,9 +36,7 @@ def reproduction_notebook(done: Reproduction, folder: Path) -> str:
         cells.append(
             code_cell(f"print(done.verdict({claim.name!r}))\ntable.loc[table.claim == {claim.name!r}, {columns}]")
         )
-        cells += [
-            code_cell(f"rs.analyses.ANALYSES[{analysis!r}].figures[{drawing!r}].draw(done.networks[0].result({analysis!r}))")
-            for analysis, drawing in claim.drawings
-            if claim.name not in paper.scale(done.scale).untested
-        ]  # fmt: skip
+        for name in claim.drawings if claim.name not in paper.scale(done.scale).untested else ():
+            drawing = f"rs.analyses.ANALYSES[{drawing_of(name)[0]!r}].figures[{name!r}]"
+            cells.append(code_cell(f"{drawing}.draw(done.networks[0].result({drawing_of(name)[0]!r}))"))
     return as_notebook(cells)

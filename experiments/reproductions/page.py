@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnnscope.analyses.report.shell import figure_place, whole_page
-from rnnscope.experiments.reproductions.claim import WANTED_SHARE, Claim, Judged
+from rnnscope.experiments.reproductions.claim import WANTED_SHARE, Claim, Judged, drawing_of
 from rnnscope.experiments.reproductions.reproduction import Found, Reproduction, spread
 from rnnscope.figures import says_little
-from rnnscope.registry import ANALYSES
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.version import __version__
 
@@ -81,7 +80,8 @@ def _trained(done: Reproduction) -> str:
         rows.append(f"<tr>{''.join(f'<td>{_e(entry)}</td>' for entry in row)}</tr>")
     seconds = sum(each.run.record["seconds"] for each in done.networks)
     table = f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
-    words = f"{len(done.networks)} networks, {seconds / 60:.0f} minutes of training in all."
+    count = "One network" if len(done.networks) == 1 else f"{len(done.networks)} networks"
+    words = f"{count}, {seconds / 60:.1f} minutes of training in all."
     return f'<section class="panel"><h2>What was trained</h2>{table}<p class="note">{words}</p></section>'
 
 
@@ -131,7 +131,7 @@ def _cell(values: Sequence[float], alone: Any) -> str:
         return "–"
     ordered = sorted(values)
     middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    return f"{middle:.3g} ({ordered[0]:.3g} to {ordered[-1]:.3g})"
+    return f"{middle:.3g} ({ordered[0]:.3g} to {ordered[-1]:.3g})".replace("-", "−")
 
 
 def _against(found: Sequence[Found]) -> str:
@@ -165,14 +165,15 @@ def _figures(done: Reproduction, claim: Claim, drawn: list[str]) -> str:
     parts = []
     for condition in done.conditions:
         counted = [each for each in done.of(claim.name, condition) if each.measured is not None and not each.why_not]
-        for analysis, drawing in claim.drawings if counted else ():
+        for name in claim.drawings if counted else ():
             network = counted[0].network
+            analysis, drawing = drawing_of(name)
+            title = f"<h4>{_e(network.wanted.name)}: {_e(drawing.title)}</h4>"
             try:
-                figure = ANALYSES[analysis].figures[drawing].draw(network.result(analysis))
+                figure = drawing.draw(network.result(analysis))
             except NotApplicable as error:
-                parts.append(f'<p class="note">{_e(network.wanted.name)}: {_e(error)}</p>')
+                parts.append(f'{title}<p class="note">{_e(error)}</p>')
                 continue
-            title = f"<h4>{_e(network.wanted.name)}: {_e(ANALYSES[analysis].figures[drawing].title)}</h4>"
             little = says_little(figure)
             parts.append(f'{title}<p class="note">{_e(little)}</p>' if little else title + figure_place(figure, drawn))
     return "".join(parts)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rnnscope.experiments.reproductions.claim import Claim, Evidence, Measured
+from rnnscope.experiments.reproductions.claim import Claim, Evidence, Measured, drawing_of
 from rnnscope.experiments.reproductions.networks import Prepared, Wanted, named, prepare
 from rnnscope.experiments.reproductions.paper import Paper
 from rnnscope.experiments.reproductions.papers import paper
@@ -43,7 +43,7 @@ def reproduce(
         say: called with a line whenever a network is done.
 
     Raises:
-        ValueError: an unknown paper, scale, claim or condition, or a count below 1.
+        ValueError: an unknown paper, scale, claim, condition, analysis or figure, or a count below 1.
         RunError: a run in the folder was begun with other settings.
 
     Example:
@@ -63,6 +63,8 @@ def reproduce(
         )
     asked = _asked(which, claims)
     tested = [claim for claim in asked if claim.name not in size.untested]
+    for name in (name for claim in tested for name in claim.drawings):
+        drawing_of(name)
     analyses = named(list(dict.fromkeys(use for claim in tested for use in claim.uses)), size.settings)
     folder = Path("reproductions") / f"{which.name}-{scale}" if out is None else Path(out)
     wanted = [

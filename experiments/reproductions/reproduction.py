@@ -85,7 +85,8 @@ class Reproduction:
 
     def summary(self) -> str:
         """A line for each claim."""
-        lines = [f"{self.paper.title}, scale {self.scale}: {len(self.networks)} networks"]
+        count = "1 network" if len(self.networks) == 1 else f"{len(self.networks)} networks"
+        lines = [f"{self.paper.title}, scale {self.scale}: {count}"]
         lines += [f"{claim.name} {claim.title}: {self.verdict(claim.name)}" for claim in self.claims]
         return "\n".join(lines)
 

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, no_type_check
@@ -265,12 +264,17 @@ def figures_of(
         variant = "" if shown is not None and kept.path == shown.path else f"-{kept.path.name.split('.zarr')[0]}"
         try:
             result = kept.load()
-            for name, drawing in drawings.items():
-                with suppress(NotApplicable):
-                    figure = drawing.draw(result, **options.get(name, {}))
-                    found[f"{name}{variant}"] = name_run(figure, run.name)
         except ValueError as error:
             damaged.append(one_line(error))
+            continue
+        for name, drawing in drawings.items():
+            try:
+                figure = drawing.draw(result, **options.get(name, {}))
+                found[f"{name}{variant}"] = name_run(figure, run.name)
+            except NotApplicable:
+                continue
+            except ValueError as error:  # an option that this result does not allow costs its own figure
+                damaged.append(f"{name}{variant}: {one_line(error)}")
     return found, damaged
 
 

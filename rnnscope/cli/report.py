@@ -27,6 +27,10 @@ def report(
     execute: Annotated[
         bool, typer.Option("--execute", help="Run the cells of the notebook; this needs nbclient and ipykernel.")
     ] = False,
+    comparison: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder that `rnnscope compare` wrote about these runs, or a file in it (repeatable)."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the file if it is there.")] = False,
     config: Annotated[Path | None, settings_file()] = None,
 ) -> None:
@@ -35,7 +39,7 @@ def report(
 
     `rnnscope report runs/parity --out parity.html`
 
-    `rnnscope report runs/* --out all.html --format html,ipynb`
+    `rnnscope report runs/* --out all.html --format html,ipynb --comparison comparison`
 
     The page needs nothing beside itself, prints, and follows light and dark.
     """
@@ -47,5 +51,5 @@ def report(
     if there and not overwrite:
         raise ValueError(f"{there[0]} is there already: name another file with --out, or replace it with --overwrite")
     chosen = load_runs(run_folders(runs))
-    for path in rs.report(chosen.values(), out, formats=formats, execute_notebook=execute):
+    for path in rs.report(chosen.values(), out, formats=formats, execute_notebook=execute, comparison=comparison or ()):
         say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")

@@ -359,8 +359,9 @@ def _place(panels: list[Panel], layout: dict[str, Any], page: Page, across: Trac
 def _step_back(scene: dict[str, Any], width: float, height: float, page: Page) -> None:
     """See a scene from so far that the titles of its axes, which grow beside it, are inside."""
     shorter = min(width, height)
-    # As drawn, a scene of 620 px had room for text of 14 px; a narrow one is cut at its sides.
-    farther = (1 + _BACK * (page.font / shorter - DRAWN_FONT / DRAWN_SIDE)) * max(1.0, height / width)
+    # As drawn, a scene of 620 px had room for text of 14 px; a narrow one is cut at its sides, where the titles stand.
+    larger = max(1.0, 1 + _BACK * (page.font / shorter - DRAWN_FONT / DRAWN_SIDE))
+    farther = larger * max(1.0, 1.1 * larger * height / width)
     eye = scene.get("camera", {}).get("eye", {"x": 1.5, "y": 1.5, "z": 0.9})
     scene["camera"] = {**scene.get("camera", {}), "eye": {letter: farther * value for letter, value in eye.items()}}
 

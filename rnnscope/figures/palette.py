@@ -25,8 +25,8 @@ class Look(NamedTuple):
     dash: str
 
 
-# What a point does to states nearby. The explorer's scripts have the first five (ROLES in app/assets/a_state.js; a test
-# holds them equal). Saddles differ by the number of their unstable directions.
+# What a point does to states nearby. The explorer's scripts have all but the last (ROLES in app/assets/a_state.js; a
+# test holds them equal). Saddles differ by the number of their unstable directions.
 ROLES: Mapping[str, Look] = MappingProxyType(
     {
         "stable": Look(COLOURS[0], "circle", "solid"),

@@ -61,7 +61,7 @@ def ticks(axis: dict[str, Any], letter: str, drawn: list[Any], length: float, si
     low, high = _range(axis, drawn)
     if axis.get("type") == "log":
         return _decades(axis, letter, (low, high), length, size)
-    n, wide = _fitting(low, high, letter, length, size)
+    n, wide = _fitting([(low, high), _bare_range(axis, drawn)], letter, length, size)
     dtick = axis.get("dtick")
     settings = {"nticks": n, "tickangle": 0} | ({"dtick": None} if dtick is not None else {})
     # Ticks of whole numbers stay whole where there is room for few.
@@ -70,14 +70,14 @@ def ticks(axis: dict[str, Any], letter: str, drawn: list[Any], length: float, si
     return Ticks(wide if letter == "y" else size, settings)
 
 
-def _fitting(low: float, high: float, letter: str, length: float, size: float) -> tuple[int, float]:
-    """How many ticks of numbers have room, two at least, and how wide the widest of these is."""
+def _fitting(spans: list[tuple[float, float]], letter: str, length: float, size: float) -> tuple[int, float]:
+    """How many ticks of numbers have room whichever of these spans it is, two at least, and how wide the widest is."""
     n = _MOST_TICKS
     while True:
-        words = _numbers(low, high, n)
-        wide = max(text_width(w, size) for w in words)
+        of_spans = [_numbers(low, high, n) for low, high in spans]
+        wide = max(text_width(w, size) for words in of_spans for w in words)
         each = wide + size if letter == "x" else 2 * size
-        if n == 2 or len(words) * each <= length * (1 + 1 / max(len(words) - 1, 1)):
+        if n == 2 or all(len(words) * each <= length * (1 + 1 / max(len(words) - 1, 1)) for words in of_spans):
             return n, wide
         n -= 1
 
@@ -159,6 +159,17 @@ def _range(axis: dict[str, Any], drawn: list[Any]) -> tuple[float, float]:
         low, high = min(low, 0.0), max(high, 0.0)
     pad = 0.05 * (high - low) or 1.0
     return low - pad, high + pad
+
+
+def _bare_range(axis: dict[str, Any], drawn: list[Any]) -> tuple[float, float]:
+    """The ends where plotly adds no room, as along lines: it then has other ticks."""
+    low, high = _range(axis, drawn)
+    if axis.get("range") is not None and None not in axis["range"]:
+        return low, high
+    seen = [float(v) for v in drawn if isinstance(v, (int, float)) and math.isfinite(v)]
+    if not seen or min(seen) == max(seen):
+        return low, high
+    return min(seen), max(seen)
 
 
 def axis_range(axis: dict[str, Any], drawn: list[Any]) -> tuple[float, float]:

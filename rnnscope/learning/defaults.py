@@ -28,6 +28,25 @@ TRAININGS: dict[str, Training] = {
         stop_when_learned=False,
         checkpoints=tuple(range(0, 1000, 100)),
     ),
+    # Emission by moments to the end: after them the energy of sequences, whose gradient is far noisier, made copies
+    # worse. The narrow clip keeps steps alike where a few batches have large gradients; without `steady`, states grew
+    # without end beyond the trained length.
+    "moments": Training(
+        steps=1000,
+        batch_size=512,
+        learning_rate=3e-3,
+        betas=(0.9, 0.99),
+        decay=Decay("cosine", final=0.1),
+        clip=0.1,
+        unbiased_from=0,
+        moments_until=1000,
+        steady=0.3,
+        readout_bias=False,
+        evaluate_every=100,
+        evaluation_trials=2048,
+        stop_when_learned=False,
+        checkpoints=(0, 10, 20, 40, 80, 150, 250, 400, 600, 800),
+    ),
     # Noise, and going on after the task is learned, pull states together that should be one: the network then holds far
     # beyond the lengths it was trained on.
     "language": Training(

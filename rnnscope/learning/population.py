@@ -20,7 +20,7 @@ import torch
 
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.defaults import default_training
-from rnnscope.learning.settings import Training, change_settings
+from rnnscope.learning.settings import Training, change_settings, check_fits
 from rnnscope.learning.stack import Stack, fits
 from rnnscope.learning.stepper import Progress, Trainer, TrainingDiverged
 from rnnscope.learning.trainer import check_device, open_run, threads_of, writable
@@ -193,6 +193,7 @@ def _members(
         own_task = task_from_config({**to_config(task), **changes["task"]}, task.arrays) if changes["task"] else task
         own_cell = cell_from_config({**to_config(cell), **changes["cell"]}) if changes["cell"] else cell
         own_training = change_settings(training, changes["training"]) if changes["training"] else training
+        check_fits(own_training, own_task)
         words = "-".join(f"{key.partition('.')[2]}={_short(value)}" for key, value in zip(vary, values, strict=True))
         found += [
             Member(f"{words}-seed={seed}" if words else f"seed={seed}", own_task, own_cell, own_training, seed)

@@ -7,7 +7,9 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from rnnscope.learning.schedules import Curriculum, Decay
+from rnnscope.tasks.hmm import HMM
 from rnnscope.tasks.settings import settings_class, validated
+from rnnscope.tasks.task import Task
 
 
 @settings_class
@@ -29,6 +31,10 @@ class Training:
             independent halves of the batch (Salimans et al., ICLR 2018; see `sinkhorn_energy`) in place of the
             Sinkhorn divergence, whose least value for finite batches is not at the true distribution; None keeps the
             divergence.
+        moments_until: for tasks whose trials are sequences of a hidden Markov model, the step until which the loss is
+            the error of the moments of what is emitted, exact and without sampling (`learning.moments`), in place of
+            the distance of sequences; None never. From `steps` on it is that loss alone.
+        steady: for tasks of emission, the weight of a penalty on states that grow within a trial; 0 for none.
         readout_bias: whether the readout has a bias.
         evaluate_every: steps between evaluations on fresh trials, and between saves.
         evaluation_trials: trials in an evaluation.
@@ -51,6 +57,8 @@ class Training:
     noise: float = 0.0
     curriculum: Curriculum | None = None
     unbiased_from: int | None = None
+    moments_until: int | None = None
+    steady: float = 0.0
     readout_bias: bool = True
     evaluate_every: int = 50
     evaluation_trials: int = 1024
@@ -75,6 +83,13 @@ class Training:
                 "unbiased_from must be a step, from 0 on, and batch_size at least 2, because the batch is halved: got "
                 f"{self.unbiased_from} and {self.batch_size}"
             )
+        if self.moments_until is not None and not (self.moments_until >= 1 and self.batch_size >= 2):
+            raise ValueError(
+                "moments_until must be a step, from 1 on, or None for never, and batch_size at least 2, because the "
+                f"batch is halved: got {self.moments_until} and {self.batch_size}"
+            )
+        if self.steady < 0:
+            raise ValueError(f"steady is the weight of a penalty, a number from 0 on, got {self.steady}")
         if self.noise < 0:
             raise ValueError(f"noise is a standard deviation and cannot be negative, got {self.noise}")
         for beta in self.betas:
@@ -85,6 +100,23 @@ class Training:
         if min(self.checkpoints, default=0) < 0:
             raise ValueError(f"checkpoints are steps and cannot be negative, got {self.checkpoints}")
         return self
+
+
+def check_fits(training: Training, task: Task) -> None:
+    """Raises ValueError, naming the setting and the reason, where a task has nothing that a setting could act on."""
+    if training.curriculum is not None and not task.ns:
+        raise ValueError(f"a curriculum needs a multi-head task, such as Parity(range(2, 6)), not {task}")
+    if training.moments_until is not None and not (task.loss == "sinkhorn" and isinstance(task.ground_truth, HMM)):
+        raise ValueError(
+            f"moments_until = {training.moments_until} needs a task that emits the sequences of a hidden Markov model, "
+            f"such as HMMEmission, because only of one the moments are known; {type(task).__name__} is none: leave it "
+            "None"
+        )
+    if training.steady and task.loss != "sinkhorn":
+        raise ValueError(
+            f"steady = {training.steady:g} needs a task of emission, such as HMMEmission: others, as "
+            f"{type(task).__name__}, may want states that grow; leave it 0"
+        )
 
 
 def change_settings(training: Training, settings: Mapping[str, Any]) -> Training:

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnscope.learning import losses
+from rnnscope.learning import losses, moments
 from rnnscope.learning.settings import Training
 from rnnscope.network import Network
 from rnnscope.records import runs, writing
 from rnnscope.records.runs import Run, RunError
+from rnnscope.tasks.hmm import HMM
 from rnnscope.tasks.task import Task, Trials
 
 # What a random stream is for; with the seed and the step it makes the stream.
@@ -62,6 +63,7 @@ class Trainer:
         self.stage, self.step, self.seconds = 0, 0, 0.0
         self.rows: list[dict[str, float]] = []
         self.latest: dict[str, float] = {}
+        self.process_moments: dict[int, moments.Moments] = {}  # by length of trials
         self._load()
 
     def run_to_the_end(self, report: Callable[[Progress], None]) -> Run:
@@ -201,9 +203,28 @@ class Trainer:
             case "mse":
                 return losses.mean_squared_error(network, states, targets, mask)
             case "sinkhorn":
-                # The constant costs time and moves no weight: only rows of the history need it.
-                unbiased = self.training.unbiased_from is not None and self.step >= self.training.unbiased_from
-                return losses.emission_divergence(network, states, targets, generator, self.logged, unbiased)
+                return self._emission_loss(network, states, targets, generator)
+
+    def _emission_loss(
+        self, network: losses.Reads, states: Tensor, targets: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        training, until = self.training, self.training.moments_until
+        if until is not None and self.step < until:
+            loss = moments.moment_error(network, states, self._process_moments(states))
+        else:
+            # The constant costs time and moves no weight: only rows of the history need it.
+            unbiased = training.unbiased_from is not None and self.step >= training.unbiased_from
+            loss = losses.emission_divergence(network, states, targets, generator, self.logged, unbiased)
+        return loss + training.steady * moments.growth(states) if training.steady else loss
+
+    def _process_moments(self, states: Tensor) -> moments.Moments:
+        """Of trials as long as these; made once, since all trials are."""
+        length = states.shape[1]
+        if length not in self.process_moments:
+            hmm = self.task.ground_truth
+            assert isinstance(hmm, HMM), "settings are checked before training begins"
+            self.process_moments[length] = moments.process_moments(hmm, length, states)
+        return self.process_moments[length]
 
     # Curriculum
 

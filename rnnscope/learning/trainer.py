@@ -16,7 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from rnnscope.cells import CELLS, Cell
 from rnnscope.learning.defaults import default_training
-from rnnscope.learning.settings import Training, change_settings
+from rnnscope.learning.settings import Training, change_settings, check_fits
 from rnnscope.learning.stepper import Progress, Trainer, TrainingDiverged, measure
 from rnnscope.network import Network
 from rnnscope.records import runs, writing
@@ -83,8 +83,7 @@ def train(
     seed = int(seed)
     _check_known(task, TASKS, "task")
     _check_known(cell, CELLS, "cell")
-    if training.curriculum is not None and not task.ns:
-        raise ValueError(f"a curriculum needs a multi-head task, such as Parity(range(2, 6)), not {task}")
+    check_fits(training, task)
     path = Path(folder) / (name or default_name(task, cell, seed))
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file: choose another name or folder for the run")
@@ -151,9 +150,11 @@ def _begun_alike(path: Path, task: Task, cell: Cell, training: Training, seed: i
     """The run that is there; raises RunError if it was begun with other settings."""
     run = runs.load_run(path)
     asked = {"task": to_config(task), "cell": to_config(cell), "seed": seed, "training": _plain(training)}
+    # Settings that there were not yet when it was begun were then what they are by default.
+    begun = {**run.record, "training": {**_plain(Training()), **run.record["training"]}}
     for part, value in asked.items():
-        if run.record[part] != value:
-            then, now = _first_difference(run.record[part], value)
+        if begun[part] != value:
+            then, now = _first_difference(begun[part], value)
             raise RunError(
                 f"cannot go on with {path}: it was begun with {part} {then}, now {now} is asked for; "
                 "use the settings that it was begun with, or another name"

@@ -1,16 +1,22 @@
 """Reports: they say what the run keeps and no more, need nothing beside themselves, and what they say to do works."""
 
+import html
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import rnnscope as rs
+from rnnscope.analyses import ANALYSES
+from rnnscope.analyses.comparison import compare_networks
+from rnnscope.analyses.report.beside import comparisons
 from rnnscope.analyses.report.contents import contents
 from rnnscope.analyses.report.tiles import tiles_of
 from rnnscope.figures.sentences import mark_as_saying_little
+from rnnscope.records.result_files import save_result
 
 
 @pytest.fixture(scope="module")
@@ -148,4 +154,54 @@ def test_what_makes_no_report_is_refused(runs, given, told, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=told):
         rs.report(*given(runs))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_of_several_holds_what_was_compared(runs, tmp_path):
+    (plain,) = rs.report(runs, tmp_path / "plain.html")
+    told = words(plain.read_text())
+    assert "No comparison of these networks was given, and none is computed for a report." in told
+    found = compare_networks(runs, n_trials=16, n_copies=2)
+    folder = tmp_path / "compared"  # as `rnnscope compare` leaves it
+    save_result(found, folder / "procrustes.zarr.zip")
+    path, notebook = rs.report(runs, tmp_path / "both.html", formats=("html", "ipynb"), comparison=folder)
+    told = words(path.read_text())
+    assert html.escape(found.summary(), quote=False) in told
+    assert "No comparison of these networks" not in told
+    assert "not in this report" not in told
+    assert path.read_text().count('<figure data-figure="') == plain.read_text().count('<figure data-figure="') + 1
+    cells = ["".join(cell["source"]) for cell in json.loads(notebook.read_text())["cells"]]
+    assert any("load_result(Comparison, 'compared/procrustes.zarr.zip').figure()" in cell for cell in cells)
+    [beside] = comparisons(found, runs[:1])
+    assert beside.reservations == ("with <two> at step 4, not in this report as compared",)
+    again = rs.train(runs[0].task, runs[0].cell, steps=1, seed=9, folder=tmp_path, name="other", progress=False)
+    assert "without other as it is now" in comparisons(found, [*runs, again])[0].reservations
+    with pytest.raises(ValueError, match="holds no comparison: name a folder that `rnnscope compare --out` wrote"):
+        rs.report(runs, tmp_path / "none.html", comparison=runs[0].path)
+
+
+def test_a_figure_that_fails_costs_itself_alone(runs, monkeypatch):
+    """Whatever it is that it cannot draw."""
+
+    def fails(*_arguments, **_options):
+        raise ValueError("dims=3 needs 3 components")
+
+    entry = ANALYSES["fixed_points"]
+    broken = replace(entry, drawings=(replace(entry.drawings[0], function=fails),))
+    monkeypatch.setattr("rnnscope.analyses.report.contents.ANALYSES", {**ANALYSES, "fixed_points": broken})
+    said = contents(runs[0])
+    assert not said.damaged
+    [section] = [each for each in said.sections if each.analysis == "fixed_points"]
+    first, places = section.figures
+    assert first.figure is not None or first.sentence
+    assert places.sentence == "cannot be drawn: dims=3 needs 3 components"
+
+
+def test_a_notebook_is_run_only_where_that_can_be(runs, tmp_path, monkeypatch):
+    """Before anything is drawn, in one line that says what to install."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="nbclient, ipykernel must be there: pip install nbclient ipykernel"):
+        rs.report(runs, tmp_path / "a.ipynb", execute_notebook=True)
+    with pytest.raises(ValueError, match="only a notebook can be executed, and the format of the report is html"):
+        rs.report(runs, tmp_path / "a.html", execute_notebook=True)
     assert not list(tmp_path.iterdir())

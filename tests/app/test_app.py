@@ -17,6 +17,7 @@ from browsing import PATIENCE, Page
 
 import rnnscope as rs
 from rnnscope.analyses import ANALYSES, NotApplicable, analyse
+from rnnscope.app import saved_views
 from rnnscope.app.cards import cards
 from rnnscope.cells import Vanilla
 from rnnscope.records.runs import Run
@@ -164,6 +165,70 @@ def test_a_card_is_enlarged_and_taken_away(page: Page, folder: Path, tmp_path: P
     made: dict[str, Any] = {}
     exec(code, made)
     assert made["result"].summary() == rs.load_run(folder / WHOLE).shown("lyapunov").load().summary()
+
+
+def _option(page: Any, card: str, name: str) -> Any:
+    return page.locator(f"""[id='{{"name":"{name}","part":"{card}","type":"option-text"}}']""")
+
+
+def test_options_of_a_card_are_those_of_its_figure_and_are_kept(page: Page, folder: Path, tmp_path: Path) -> None:
+    shown = page.open(f"/run/{WHOLE}")
+    card = shown.locator("#card-state_space")
+    _views(shown)
+    card.scroll_into_view_if_needed()
+    card.locator(".frame canvas").first.wait_for(state="attached")
+    card.locator("[data-options]").focus()
+    shown.keyboard.press("Enter")
+    _wait(shown, "document.activeElement.closest('#options-fields')")
+    assert card.locator("#options-fields label").all_inner_texts() == ["dims", "colour", "trials", "components"]
+    _option(shown, "state_space", "trials").fill("99")
+    wrong = card.locator(".mantine-InputWrapper-error")
+    wrong.filter(has_text="trials has no row 99").wait_for()
+    assert "state_space" not in shown.url, "what cannot be drawn is not kept"
+    _option(shown, "state_space", "trials").fill("0, 3")
+    card.locator(".about", has_text="2 of 16 trials").wait_for()
+    _option(shown, "state_space", "dims").click()
+    shown.get_by_role("option", name="2", exact=True).click()
+    card.locator(".frame .xaxislayer-above").first.wait_for(state="attached")
+    assert wrong.count() == 0
+    shown.wait_for_url("**/run/whole?state_space.dims=2&state_space.trials=0%2C+3*")
+    shown.keyboard.press("Escape")
+    assert shown.evaluate("document.activeElement.matches('#card-state_space [data-options]')")
+    for kind, begin in {"svg": "<svg", "py": "import rnnscope", "pdf": "%PDF"}.items():
+        card.locator(".export summary").click()
+        with shown.expect_download() as waiting:
+            card.locator(f'[data-export="{kind}"]').click()
+        waiting.value.save_as(tmp_path / kind)
+        assert (tmp_path / kind).read_bytes().startswith(begin.encode()), kind
+    assert "PC3" not in (tmp_path / "svg").read_text()
+    assert "result.figure(dims=2, trials=[0, 3])" in (tmp_path / "py").read_text()
+    shown.locator("#view-name").fill("flat")
+    shown.locator("#view-save").click()
+    shown.locator("#view-link").wait_for()
+    link = shown.locator("#view-link").get_attribute("href")
+    assert saved_views.read(folder / WHOLE)["flat"] == {"state_space.dims": "2", "state_space.trials": "0, 3"}
+    shown.goto(f"{page.address}{link}")
+    card.scroll_into_view_if_needed()
+    card.locator(".about", has_text="2 of 16 trials").wait_for()
+    assert card.locator("[data-options]").get_attribute("class") == "options changed"
+    card.locator("[data-options]").click()
+    _wait(shown, "document.activeElement.closest('#options-fields')")
+    assert _option(shown, "state_space", "trials").input_value() == "0, 3"
+    shown.locator("#options-reset").click()
+    card.locator(".frame canvas").first.wait_for(state="attached")
+    _wait(shown, "!window.location.search.includes('state_space')")
+    (folder / WHOLE / saved_views.FILE).unlink()
+
+
+def test_an_address_with_options_that_cannot_be_says_so_at_the_card(page: Page) -> None:
+    shown = page.open(f"/run/{WHOLE}?state_space.trials=77&state_space.nothing=1")
+    card = shown.locator("#card-state_space")
+    card.scroll_into_view_if_needed()
+    card.locator(".error", has_text="this figure has no option nothing").wait_for()
+    card.locator("[data-options]").click()
+    _option(shown, "state_space", "trials").wait_for()
+    shown.locator("#options-reset").click()
+    card.locator(".frame canvas").first.wait_for(state="attached")
 
 
 # --- linked views ----------------------------------------------------------------------------------------------------

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import rnnscope as rs
-from rnnscope.analyses import analyse
+from rnnscope.analyses import analyse, linked
 from rnnscope.analyses.linked import link_states
 from rnnscope.analyses.state_space.correlation_time import correlation_time
 from rnnscope.app import create_app, library, packs, saved_views, scene, seen, serve, tags
-from rnnscope.app.cards import boards, cards, drawing
+from rnnscope.app.cards import boards, cards, drawing, options
 from rnnscope.app.index import Index
 from rnnscope.app.library import Library
 from rnnscope.app.pages import files
@@ -650,3 +650,37 @@ def test_the_index_follows_a_training(bare: Path, tmp_path: Path) -> None:
     (place / "history.csv").write_text("step,seconds,loss\n10,.1,1.0\n20,.2,0.5\n30,.3,0.")
     index.refresh()
     assert index.page().rows[0]["loss"] == 0.5
+
+
+def test_options_are_read_from_texts_as_drawings_take_them() -> None:
+    space, ours = cards()["state_space"], cards()["automaton"]
+    assert options.read(space, {"dims": "2", "trials": "2-4"}) == {"dims": 2, "trials": [2, 3, 4]}
+    assert options.read(ours, {"fold": "false", "layout": "states"}) == {"fold": False, "layout": "states"}
+    assert options.read(cards()["finite_time"], {"colour": "none"}) == {"colour": "none"}, "a choice of that name"
+    for card in cards().values():  # what stands in a form that nobody touched changes nothing
+        assert options.changed(card, options.usual(card)) == {}
+        assert options.shown(card, {}) == options.usual(card)
+        for field in options.fields(card):
+            assert field.doc, f"{card.name}.{field.name} is described nowhere"
+    texts = {"dims": "7", "trials": "0-99999999", "components": "1, x"}
+    with pytest.raises(options.WrongOptions) as refused:
+        options.read(space, texts)
+    assert {*refused.value.wrong} == {*texts}, "each is said at its field"
+    with pytest.raises(options.WrongOptions, match="no option dims: it has none"):
+        options.read(cards()["training"], {"dims": "2"})
+
+
+def test_a_saved_view_keeps_options_whole_or_not_at_all(tmp_path: Path) -> None:
+    view = {"trial": 3, "state_space.trials": "0, 3", "a.b.c": "x", "<b>.dims": "2"}
+    kept = saved_views.write(tmp_path, "mine", view)
+    assert saved_views.read(tmp_path)[kept] == {"trial": "3", "state_space.trials": "0, 3"}
+    with pytest.raises(ValueError, match="at most 100 options of figures, of at most 200 letters"):
+        saved_views.write(tmp_path, "longer", {"state_space.trials": "1, " * 100})
+
+
+def test_saddles_are_told_apart_by_their_unstable_directions() -> None:
+    """As in figures: one, two, more, and all of them."""
+    n_unstable, n = np.array([0, 1, 2, 3, 4, 5, 1]), 5
+    smooth = np.arange(7) != 6
+    roles = [linked.ROLES[role] for role in linked._roles(n_unstable, n, smooth)]
+    assert roles == ["stable", "saddle", "saddle of 2", "saddle of more", "saddle of more", "repelling", "at a kink"]

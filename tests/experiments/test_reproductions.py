@@ -37,7 +37,7 @@ def even_seeds(evidence: Evidence) -> Measured:
 CLAIMS = (
     Claim(
         "C1", "not large", "exponents are small", "the exponent is below 1", ("lyapunov",), finite,
-        (("lyapunov", "lyapunov"),),
+        ("lyapunov",),
     ),
     Claim("C2", "even seeds", "seeds are even", "the seed is even", (), even_seeds),
     Claim("C3", "rests on C2", "what C2 says, again", "always", (), lambda _: Measured(True), only_where="C2"),

@@ -9,6 +9,7 @@ import pytest
 from rnnscope.analyses import ANALYSES, NotApplicable
 from rnnscope.figures import PAPER, new_figure, styled, write_figures
 from rnnscope.figures.measure import measure_figures
+from rnnscope.figures.template import name_axes
 
 
 def test_every_drawing_can_be_read_at_the_width_of_a_column(of_analyses):
@@ -65,3 +66,17 @@ def test_a_pdf_has_its_true_size_its_fonts_and_no_pixels(tmp_path):
     assert (width / 72 * 25.4, height / 72 * 25.4) == pytest.approx((85, 60), abs=0.5)
     assert re.search(rb"/FontFile\d?\b", content)
     assert not re.search(rb"/Subtype\s*/Image", content)
+
+
+def test_a_scene_with_a_long_legend_beside_it_is_seen_from_farther():
+    """Titles of its axes stand at its sides; a browser measures no text in a scene, so the distance is what is held."""
+    seen = {}
+    for n_entries in (2, 12):
+        figure = new_figure("space")
+        for number in range(n_entries):
+            figure.add_scatter3d(x=[0, 1], y=[0, 1], z=[0, 1], mode="lines", name=f"a long name {number}")
+        name_axes(figure, ["PC1 (44 %)", "PC2 (31 %)", "PC3 (11 %)"])
+        scene = styled(figure, PAPER).layout.scene
+        seen[n_entries] = scene.domain.x[1] - scene.domain.x[0], scene.camera.eye.x
+    assert seen[12][0] < 0.8 < seen[2][0], "below, and beside"
+    assert seen[12][1] > 1.25 * seen[2][1]

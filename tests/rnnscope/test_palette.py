@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnscope.analyses import linked
 from rnnscope.figures import COLOURS, SEQUENTIAL, name_run, new_figure
-from rnnscope.figures.numbers import percent
 from rnnscope.figures.palette import ROLES, ink_on, series_look
 from rnnscope.figures.paths import add_band, add_directions, add_ends
 from rnnscope.figures.points import add_points, apart, point_classes
+from rnnscope.percent import percent
 
-SCRIPT = Path(__file__).parents[2] / "app" / "assets" / "a_state.js"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "app" / "assets" / "a_state.js"
 
 
 def linear(colour: str) -> np.ndarray:
@@ -23,9 +25,9 @@ def linear(colour: str) -> np.ndarray:
 
 def test_the_pages_have_the_looks_of_the_figures():
     script = SCRIPT.read_text()
-    roles = dict(re.findall(r'^\s+"?([a-z ]+)"?: \{ colour: "(#\w+)"', script, re.M))
-    symbols = dict(re.findall(r'^\s+"?([a-z ]+)"?: \{ colour: "#\w+", symbol: "([\w-]+)"', script, re.M))
-    assert set(roles) == {"stable", "saddle", "repelling", "marginal", "at a kink"}
+    roles = dict(re.findall(r'^\s+"?([a-z2 ]+)"?: \{ colour: "(#\w+)"', script, re.M))
+    symbols = dict(re.findall(r'^\s+"?([a-z2 ]+)"?: \{ colour: "#\w+", symbol: "([\w-]+)"', script, re.M))
+    assert set(roles) == {*ROLES} - {"slow"} == {*linked.ROLES}
     for role, colour in roles.items():
         assert (colour, symbols[role]) == (ROLES[role].colour, ROLES[role].symbol)
     [palette] = re.findall(r"const PALETTE = (\[.*\]);", script)
@@ -55,6 +57,16 @@ def test_shares_are_written_alike():
     assert [percent(x) for x in (0.0, 0.00004, 0.0123, 0.099, 0.5, 0.724, 0.9949, 0.996, 0.99999, 1.0)] == [
         "0 %", "< 0.01 %", "1.2 %", "9.9 %", "50 %", "72 %", "99 %", "99.6 %", "99.99 %", "100 %"
     ]  # fmt: skip
+    assert [percent(x, 1) for x in (0.12345, 0.9996, 0.99999, 1.0, -1e-16, -0.00005, 2.5)] == [
+        "12.3 %", "99.96 %", "99.99 %", "100.0 %", "0 %", "> -0.01 %", "250.0 %"
+    ]  # fmt: skip
+
+
+def test_no_line_writes_shares_in_another_way():
+    """Python's own notation has no space before the sign, and rounds what is nearly all to 100%."""
+    ours = [path for folder in ("analyses", "rnnscope", "app", "tasks") for path in (ROOT / folder).rglob("*.py")]
+    assert len(ours) > 200
+    assert [str(path) for path in ours if re.search(r":\.\d%[}\"]", path.read_text())] == []
 
 
 def test_points_are_sorted_by_what_they_do():

@@ -224,3 +224,54 @@ def test_the_models_of_the_paper():
 def test_bad_values_are_told(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@paper
+def test_lagged_pairs_against_sums_over_all_words_and_against_samples(hmm):
+    """Of sequences of 6 steps, by the likelihood of each of all 729; of longer ones, by how often they are seen."""
+    every = np.array(list(itertools.product(range(hmm.n_symbols), repeat=6)))
+    likelihood = np.exp(hmm.log_likelihood(every))
+    lags = [1, 2, 5]
+    for lag, found in zip(lags, hmm.lagged_pairs(lags, 6), strict=True):
+        wanted = np.zeros((hmm.n_symbols, hmm.n_symbols))
+        for t in range(6 - lag):
+            np.add.at(wanted, (every[:, t], every[:, t + lag]), likelihood / (6 - lag))
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+    np.testing.assert_allclose(hmm.lagged_pairs([1], 6)[0], hmm.expected(6)[1], atol=1e-14)
+    _, symbols = hmm.sample(20_000, 20, np.random.default_rng(1))
+    for lag, found in zip([3, 12], hmm.lagged_pairs([3, 12], 20), strict=True):
+        seen = np.eye(hmm.n_symbols)[symbols]
+        each = np.einsum("nta,ntb->nab", seen[:, :-lag], seen[:, lag:]) / (20 - lag)
+        error = each.std(0) / np.sqrt(len(each))
+        assert (np.abs(each.mean(0) - found) < 5 * error + 1e-12).all()
+
+
+@settings(max_examples=20, deadline=None)
+@random_shapes
+def test_words_against_sums_over_all_sequences(seed, n_states, n_symbols):
+    """Also where the start is not stationary: random models, all words of 5 symbols."""
+    hmm = random_hmm(seed, n_states, n_symbols)
+    every = np.array(list(itertools.product(range(n_symbols), repeat=5)))
+    likelihood = np.exp(hmm.log_likelihood(every))
+    for width in (1, 2, 3, 5):
+        words = list(itertools.product(range(n_symbols), repeat=width))
+        places = range(5 - width + 1)
+        wanted = [
+            np.mean([likelihood[(every[:, t : t + width] == word).all(1)].sum() for t in places]) for word in words
+        ]
+        np.testing.assert_allclose(hmm.word_probabilities(width, 5), wanted, atol=1e-12)
+    np.testing.assert_allclose(
+        hmm.word_probabilities(2, 5).reshape(n_symbols, n_symbols), hmm.lagged_pairs([1], 5)[0], atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("lags", [[], [0], [1, 5]], ids=str)
+def test_lags_that_do_not_fit_are_refused(lags):
+    with pytest.raises(ValueError, match=r"lags must be from 1 to length - 1 = 4, .* got"):
+        linear_chain(2).lagged_pairs(lags, 5)
+
+
+@pytest.mark.parametrize("width", [0, 6])
+def test_words_that_do_not_fit_are_refused(width):
+    with pytest.raises(ValueError, match=f"width must be from 1 to the length of a sequence, 5, got {width}"):
+        linear_chain(2).word_probabilities(width, 5)

@@ -38,7 +38,8 @@ def acceptor_graph(
         Node(
             texts[i],
             int(colours.reshape(-1)[i]),
-            f"state {state}<br>output {machine.outputs[state].tolist()}<br>{100 * occupancy[state]:.1f} % of the time",
+            f"state {state}<br>output {machine.outputs[state].tolist()}<br>"
+            f"{percent(float(occupancy[state]))} of the time",
         )
         for i, state in enumerate(shown.tolist())
     ]

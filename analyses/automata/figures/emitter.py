@@ -8,6 +8,7 @@ from jaxtyping import Float
 from rnnscope.analyses.automata.emitting.parts import EmissionFidelity, EmissionRivals, Front, TrueModel
 from rnnscope.analyses.automata.figures.graph import MAX_SHOWN, Edge, Graph, Node, most_visited
 from rnnscope.analyses.automata.wording import plural_states
+from rnnscope.percent import percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -32,7 +33,7 @@ def emitter_graph(
         likeliest = np.argsort(-row, kind="stable")[: 3 if len(shown) <= 6 else 1]
         lines = [f"{symbols[s]}: {row[s]:.2f}" for s in likeliest if row[s] >= LEAST_PROBABILITY]
         full = "<br>".join(f"{name}: {p:.3f}" for name, p in zip(symbols, row.tolist(), strict=True))
-        hover = f"state {state}, {100 * occupancy[state]:.1f} % of the time<br>emits<br>{full}"
+        hover = f"state {state}, {percent(float(occupancy[state]), 1)} of the time<br>emits<br>{full}"
         nodes.append(Node("<br>".join(lines), int(likeliest[0]), hover))
     edges = [
         Edge(place[a], place[b], f"{transitions[a, b]:.2f}", 1.2 + 2.2 * float(transitions[a, b]))

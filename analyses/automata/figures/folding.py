@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from rnnscope.analyses.automata.figures.graph import MAX_SHOWN, Edge, Graph, Node
-from rnnscope.figures.numbers import percent
+from rnnscope.percent import percent
 
 # More circles than this would need folding again. Fewer are drawn where modularity is largest with fewer.
 MOST_GROUPS = 12

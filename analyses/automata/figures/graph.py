@@ -66,7 +66,7 @@ def most_visited(
     if n <= most:
         return np.arange(n), ""
     shown = np.sort(np.argsort(-occupancy, kind="stable")[:most])
-    from rnnscope.figures.numbers import percent
+    from rnnscope.percent import percent
 
     share = percent(float(occupancy[shown].sum()), 1)
     note = f";<br>drawn: the {most} most visited states ({share} of the time), and the arrows among these"

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from rnnscope.analyses.automata.figures.graph import Edge, Graph, Node
 from rnnscope.analyses.automata.predicting.parts import Beliefs, PredictionFidelity, PredictionRivals, SizeSearch
+from rnnscope.percent import percent
 from rnnscope.tasks.machine import Machine
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def predictor_graph(
         Node(
             f"q{state}",
             int(not recurrent[state]),
-            f"state {state}<br>{100 * occupancy[state]:.1f} % of the time<br>"
+            f"state {state}<br>{percent(float(occupancy[state]), 1)} of the time<br>"
             + "<br>".join(f"{s}: {p:.4f}" for s, p in zip(symbols, emission[state], strict=True)),
         )
         for state in shown

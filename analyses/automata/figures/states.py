@@ -34,8 +34,8 @@ def states_figure(
         symbols: the names of what it reads; None for a machine that emits at random.
     """
     from rnnscope.figures import new_figure
-    from rnnscope.figures.numbers import percent
     from rnnscope.figures.palette import series_look
+    from rnnscope.percent import percent
 
     n, shown = len(occupancy), graph.shown
     title = f"{plural_states(n)}, placed by the network's states"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
+from rnnscope.percent import percent
 from rnnscope.tasks.programs.program import Program
 
 
@@ -80,7 +81,7 @@ class NetworkProgram:
         for length, symbols, words in zip(agreement.lengths, agreement.symbols, agreement.words, strict=True):
             parts.append(
                 f"on {agreement.n_words} held-out words of {length} symbols it shows what the network shows with "
-                f"{_percent(symbols)} of the symbols, with all of them in {_percent(words)} of the words"
+                f"{percent(symbols, 1)} of the symbols, with all of them in {percent(words, 1)} of the words"
             )
         parts.append(f"in all words of {agreement.lengths[-1]} they are the same up to symbol {agreement.follows}")
         if self.decoding is not None:
@@ -88,12 +89,7 @@ class NetworkProgram:
                 self.program.registers, self.decoding.right, self.decoding.chance, strict=True
             ):
                 parts.append(
-                    f"{register.name} can be read from the states, rounded, at {_percent(right)} of held-out prefixes "
-                    f"(its commonest value alone: {_percent(chance)})"
+                    f"{register.name} can be read from the states, rounded, at {percent(right, 1)} of held-out "
+                    f"prefixes (its commonest value alone: {percent(chance, 1)})"
                 )
         return "; ".join(parts)
-
-
-def _percent(share: float) -> str:
-    """Rounded down, so that 100 % is all."""
-    return f"{np.floor(share * 1000) / 10:g} %"

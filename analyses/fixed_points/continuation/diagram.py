@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Integer
+from jaxtyping import Bool, Complex, Float, Int64, Integer
 
 from rnnscope.analyses.fixed_points.continuation.parts import Along, Branches, Events, Searches
 from rnnscope.numerics import linalg
@@ -33,14 +33,16 @@ SYMBOLS = {
     "fold-flip": "hexagon",
     "degenerate point": "asterisk",
 }
-# (label, least and most unstable directions): an unstable point is never drawn through.
+# (label, role in the palette): what a point does to states nearby, in the words of other figures.
 CLASSES = (
-    ("stable", 0, 0),
-    ("1 unstable direction", 1, 1),
-    ("2 unstable directions", 2, 2),
-    ("3 or more", 3, np.inf),
-    ("at a kink of the map", -1, -1),
+    ("stable", "stable"),
+    ("1 unstable direction", "saddle"),
+    ("2 unstable directions", "saddle of 2"),
+    ("3 or more", "saddle of more"),
+    ("repelling", "repelling"),
+    ("at a kink of the map", "at a kink"),
 )
+REPELLING, KINK = 4, 5
 # Heights that differ by less are equal but for rounding: an axis so short would have such numbers as its ticks.
 LEAST_SPAN = 1e-12
 
@@ -216,7 +218,6 @@ def _figure(found: BifurcationDiagram, unit: int | None, output: int | None) -> 
     from rnnscope.figures.palette import ROLES
     from rnnscope.figures.points import MOST_NUMBERS, apart
 
-    looks = [ROLES[name] for name in ("stable", "saddle", "saddle of 2", "saddle of more", "at a kink")]
     along = found.along
     heights, event_heights, title = _coordinate(found, unit, output)
     n, n_events = len(found), len(found.events)
@@ -226,25 +227,27 @@ def _figure(found: BifurcationDiagram, unit: int | None, output: int | None) -> 
         along.name,
         title,
     )
-    level = np.where(found.at_kink[found.branch], -1, found.n_unstable)
+    level, kinds = found.n_unstable, _classes(found)
     pieces: list[list[np.ndarray]] = [[] for _ in CLASSES]
     gap = np.full((1, 3), np.nan)
     for branch in range(n):
-        for rows, kind in _runs(found, branch, level, heights, event_heights):
+        for rows, kind in _runs(found, branch, level, kinds, heights, event_heights):
             pieces[kind] += [rows, gap]
-    for (label, _, _), look, rows in zip(CLASSES, looks, pieces, strict=True):
+    for (label, role), rows in zip(CLASSES, pieces, strict=True):
         if not rows:
             continue
-        x, y, directions = np.concatenate(rows).T
+        look = ROLES[role]
+        directions = "" if role == "at a kink" else "<br>%{customdata:.0f} unstable directions"
+        x, y, n_unstable = np.concatenate(rows).T
         figure.add_scatter(
             x=x,
             y=y,
-            customdata=directions,
+            customdata=n_unstable,
             mode="lines" if along.continuous else "lines+markers",
             line={"color": look.colour, "width": 2.2 if look.dash == "solid" else 1.6, "dash": look.dash},
             marker={"size": 5, "symbol": look.symbol},
             name=label,
-            hovertemplate=f"{along.name} %{{x:.6g}}<br>%{{customdata:.0f}} unstable directions<extra>{label}</extra>",
+            hovertemplate=f"{along.name} %{{x:.6g}}{directions}<extra>{label}</extra>",
         )
     _add_events(figure, found, event_heights)
     if 1 < n <= MOST_NUMBERS:
@@ -315,7 +318,7 @@ def _coordinate(found: BifurcationDiagram, unit: int | None, output: int | None)
         )
     if not len(found.point):
         return np.empty(0), np.empty(0), "PC1"
-    from rnnscope.figures.numbers import percent
+    from rnnscope.percent import percent
 
     mean = found.point.mean(0)
     with linalg.one_thread():
@@ -326,17 +329,26 @@ def _coordinate(found: BifurcationDiagram, unit: int | None, output: int | None)
     return (found.point - mean) @ direction, (found.events.point - mean) @ direction, title
 
 
+def _classes(found: BifurcationDiagram) -> Int64[np.ndarray, " row"]:
+    """Of each row, the row of `CLASSES`."""
+    kind = np.clip(found.n_unstable, 0, 3).astype(np.int64)
+    kind[found.n_unstable == found.point.shape[1]] = REPELLING
+    kind[found.at_kink[found.branch]] = KINK
+    return kind
+
+
 def _runs(
     found: BifurcationDiagram,
     branch: int,
     level: np.ndarray,
+    kinds_of_rows: np.ndarray,
     heights: np.ndarray,
     event_heights: np.ndarray,
 ) -> list[tuple[np.ndarray, int]]:
     """The pieces of a branch with one line style: ((row, 3) of axis value, height and unstable directions, class)."""
     rows = np.flatnonzero(found.branch == branch)
     line = np.stack([found.value[rows], heights[rows], level[rows].astype(float)], 1)
-    kinds = np.array([next(i for i, each in enumerate(CLASSES) if each[1] <= n <= each[2]) for n in level[rows]])
+    kinds = kinds_of_rows[rows]
     runs = []
     cuts = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(rows)]
     for start, stop in pairwise(cuts):

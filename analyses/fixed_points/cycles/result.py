@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Integer
+from jaxtyping import Bool, Complex, Float, Int64, Integer
 
 from rnnscope.analyses.fixed_points.cycles.search import CycleSearch, ranges
 from rnnscope.analyses.fixed_points.search.stability import is_marginal
+from rnnscope.drawing_options import Rows, chosen_rows
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -103,12 +105,21 @@ class Cycles(Result):
         largest = [f"largest q {self.q.max():.1g}"] if len(self) else []
         return "; ".join([", ".join(parts), *self.search.trust(), *largest])
 
-    def figure(self) -> "go.Figure":
-        """The cycles in state space, and their multipliers in the complex plane."""
-        return _figure(self)
+    @checked
+    def figure(self, *, cycles: Rows | None = None) -> "go.Figure":
+        """The cycles in state space, and their multipliers in the complex plane.
+
+        Args:
+            cycles: which cycles are drawn in state space, by their numbers; None for some, stable and short ones
+                first.
+
+        Raises:
+            ValueError: there is no such cycle.
+        """
+        return _figure(self, None if cycles is None else chosen_rows(cycles, len(self), "cycles"))
 
 
-def _figure(found: Cycles) -> "go.Figure":
+def _figure(found: Cycles, wanted: Int64[np.ndarray, " chosen"] | None) -> "go.Figure":
     """On the left the states of each cycle, joined in order; on the right all multipliers, with the unit
     circle. There a multiplier μ of a cycle of period k has the modulus |μ|^(1/k), its growth per step."""
     from plotly.subplots import make_subplots
@@ -122,7 +133,7 @@ def _figure(found: Cycles) -> "go.Figure":
     n = len(found)
     # Stable ones first, then short ones; at least one.
     drawn = np.lexsort((-found.hits, found.period, ~found.stable))[:MOST_DRAWN]
-    drawn = drawn[: max(1, int((np.cumsum(found.period[drawn]) <= MOST_STATES).sum()))]
+    drawn = drawn[: max(1, int((np.cumsum(found.period[drawn]) <= MOST_STATES).sum()))] if wanted is None else wanted
     some = f", {len(drawn)} of {n} drawn" if len(drawn) < n else ""
     place = f"State space{some}, c: number of the cycle" if n > 1 else "State space"
     figure = make_subplots(
@@ -229,7 +240,7 @@ def _plane(found: Cycles) -> tuple[np.ndarray, tuple[str, ...]]:
     centred = points - points.mean(0) if len(points) else points
     if points.shape[1] == 2 or np.linalg.matrix_rank(centred) < 2:
         return points[:, :2], ("unit 0", "unit 1")
-    from rnnscope.figures.numbers import percent
+    from rnnscope.percent import percent
 
     _, values, axes = np.linalg.svd(centred, full_matrices=False)
     share = values**2 / (values**2).sum()

@@ -6,10 +6,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Int64, Integer
 
 from rnnscope.analyses.fixed_points.manifolds.parts import LocalDynamics, ManifoldTrust, Seeds, Zeros
+from rnnscope.drawing_options import Rows, chosen_axes
 from rnnscope.numerics import linalg
+from rnnscope.percent import percent
+from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 
@@ -177,13 +180,26 @@ class MarginalManifolds(Result):
             text += f", its dimension is unsure ({self.dimension[i]} by eigenvalues, {by_pca} by PCA)"
         return text + (", not covered to its ends" if {"full", "stopped"} & set(self.trust.ends[i]) else "")
 
-    def figure(self) -> "go.Figure":
-        """The manifolds in their first two principal components, with arrows along the drift, and the drift against
-        arc length."""
-        return _figure(self)
+    @checked
+    def figure(self, *, components: Rows | None = None) -> "go.Figure":
+        """The manifolds in two of their principal components, with arrows along the drift, and the drift against arc
+        length.
+
+        Args:
+            components: which two are the axes, counted from 0; None for the first two.
+
+        Raises:
+            ValueError: there are no such components, or other than two are named.
+        """
+        if components is None:
+            return _figure(self, np.arange(2))
+        if not len(self):
+            raise ValueError("components chooses axes for manifolds, and none was seen: leave it out")
+        n = min(self.points.shape)
+        return _figure(self, chosen_axes(2, components, n))
 
 
-def _figure(found: MarginalManifolds) -> "go.Figure":
+def _figure(found: MarginalManifolds, shown_axes: Int64[np.ndarray, "2"]) -> "go.Figure":
     if not len(found):
         from rnnscope.analyses.fixed_points.manifolds.seeds_figure import seeds_figure
 
@@ -204,13 +220,13 @@ def _figure(found: MarginalManifolds) -> "go.Figure":
         subplot_titles=["State space", "Drift along it" if len(shown) == 1 else "Drift along them"],
     )
     figure.update_layout(template=TEMPLATE, title={"text": f"Slow manifolds: {_counts(found)}{rest}"})
-    mean, axes, share = _axes(found)
+    mean, axes, share = _axes(found, shown_axes)
     for i in shown:
-        _place(figure, found, i, names[i], COLOURS[i], (found.points[found.manifold == i] - mean) @ axes, ordered)
+        _place(figure, found, i, names[i], COLOURS[i], mean, axes, ordered)
         if i in ordered or not ordered:
             _drift(figure, found, i, names[i], COLOURS[i], bool(ordered))
     _others(figure, found, mean, axes)
-    titles = [f"PC{i + 1} ({100 * part:.0f} %)" for i, part in enumerate(share)]
+    titles = [f"PC{i + 1} ({percent(float(part))})" for i, part in zip(shown_axes, share, strict=True)]
     figure.update_xaxes(title_text=titles[0], row=1, col=1)
     figure.update_yaxes(title_text=titles[1], scaleanchor="x", row=1, col=1)
     figure.update_xaxes(title_text="arc length" if ordered else "distance from the centre", row=1, col=2)
@@ -234,16 +250,15 @@ def _counts(found: MarginalManifolds) -> str:
     return ", ".join(f"{(n := found.kind.count(kind))} {kind}{'s' * (n > 1)}" for kind in kinds)
 
 
-def _axes(found: MarginalManifolds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(mean, two directions of largest variance (unit, 2), their shares of the variance) of all manifolds' points."""
+def _axes(found: MarginalManifolds, shown_axes: Int64[np.ndarray, "2"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(mean, two principal directions (unit, 2), their shares of the variance) of all manifolds' points."""
     mean = found.points.mean(0)
     _, sizes, directions = (part[0] for part in linalg.svd((found.points - mean)[None]))
     # A single unit, or a single point, still has two axes to draw.
-    axes = np.zeros((found.points.shape[1], 2))
-    n = min(2, len(directions))
-    axes[:, :n] = directions[:n].T
-    share = np.zeros(2)
-    share[:n] = sizes[:n] ** 2 / max(float((sizes**2).sum()), 1e-300)
+    known = shown_axes < len(directions)
+    axes, share = np.zeros((found.points.shape[1], 2)), np.zeros(2)
+    axes[:, known] = directions[shown_axes[known]].T
+    share[known] = sizes[shown_axes[known]] ** 2 / max(float((sizes**2).sum()), 1e-300)
     return mean, axes, share
 
 
@@ -253,10 +268,12 @@ def _place(
     i: int,
     name: str,
     colour: str,
-    places: np.ndarray,
+    mean: Float[np.ndarray, " unit"],
+    axes: Float[np.ndarray, "unit 2"],
     ordered: list[int],
 ) -> None:
     mine = found.manifold == i
+    places = (found.points[mine] - mean) @ axes
     where: dict[str, Any] = {"row": 1, "col": 1}
     style = {"name": name, "legendgroup": name, "hovertemplate": f"{name}<br>%{{x:.3f}}, %{{y:.3f}}<extra></extra>"}
     if i in ordered:
@@ -268,7 +285,6 @@ def _place(
         figure.add_scatter(x=places[:, 0], y=places[:, 1], mode="markers", marker=marker, **style, **where)
     if found.largest_drift[i] > found.no_drift:
         moved = np.abs(found.drift[mine]) > found.no_drift
-        mean, axes, _ = _axes(found)
         # Arrows at equal distances whatever the length.
         across = np.ptp((found.points - mean) @ axes, axis=0).max()
         n_arrows = max(2, int(N_ARROWS * found.length[i] / (3 * across))) if i in ordered else 4 * N_ARROWS

@@ -10,6 +10,7 @@ from rnnscope.analyses.fixed_points.orbits.intervals import wilson_interval
 from rnnscope.analyses.fixed_points.orbits.settling import DIVERGED, ENDS, MOVING
 from rnnscope.analyses.fixed_points.search.planes import plane_of
 from rnnscope.drawing_options import Dims
+from rnnscope.percent import percent
 from rnnscope.question import checked
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
@@ -138,9 +139,9 @@ class Basins(Result):
             shares = self.fraction[reached]
             widest = max(float((self.high - self.low)[reached].max()) / 2, 0.0)
             parts.append(
-                f"{' and '.join(kinds)} take{'s' * (len(shares) == 1)} {_percent(shares.min())}"
-                f"{f' to {_percent(shares.max())}' if len(shares) > 1 else ''} of {n} starts "
-                f"({starts.drawn_from}; ± {_percent(widest)} at most)"
+                f"{' and '.join(kinds)} take{'s' * (len(shares) == 1)} {percent(shares.min(), 1)}"
+                f"{f' to {percent(shares.max(), 1)}' if len(shares) > 1 else ''} of {n} starts "
+                f"({starts.drawn_from}; ± {percent(widest, 1)} at most)"
             )
             median, late = np.percentile(starts.steps[starts.attractor >= 0], [50, 99])
             parts.append(f"settled in {median:.0f} steps (median), 99 % in {late:.0f}")
@@ -149,9 +150,9 @@ class Basins(Result):
         for code in (MOVING, DIVERGED):
             if (starts.end == code).any():
                 after = f" after {starts.n_steps} steps" if code == MOVING else ""
-                parts.append(f"{_percent(self.ends.fraction[code])} {self.ends.names[code]}{after}")
+                parts.append(f"{percent(self.ends.fraction[code], 1)} {self.ends.names[code]}{after}")
         if (starts.end == HELD).any():
-            share, why = _percent(self.ends.fraction[HELD]), "exactly on what leads there, or by rounding"
+            share, why = percent(self.ends.fraction[HELD], 1), "exactly on what leads there, or by rounding"
             parts.append(f"{share} at an unstable point or cycle, which is no basin ({why})")
         unreached = int((~reached & (self.n_unstable == 0) & ~self.marginal).sum())
         if unreached:
@@ -174,10 +175,6 @@ class Basins(Result):
             ValueError: three are wanted of states with fewer units.
         """
         return _figure(self, dims)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.1f} %"
 
 
 def _figure(found: Basins, dims: int) -> "go.Figure":
@@ -276,7 +273,7 @@ def _figure(found: Basins, dims: int) -> "go.Figure":
         figure.update_xaxes(title_text=titles[0], row=1, col=2)
         figure.update_yaxes(title_text=titles[1], row=1, col=2)
     if len(names) == 1:
-        low, high = (_percent(float(value) / 100) for value in (low[0], high[0]))
+        low, high = (percent(float(value) / 100, 1) for value in (low[0], high[0]))
         mark_as_saying_little(figure, f"All {len(drawn)} starts: {names[0]} (95 %: {low} to {high}).")
     return figure
 

@@ -22,7 +22,7 @@ def plane_of(
     if size <= 2 or not len(of):
         titles = ["state", ""] if size == 1 else ["state, unit 1", "state, unit 2"]
         return np.pad(states, ((0, 0), (0, max(0, 2 - size))))[:, :2], titles
-    from rnnscope.figures.numbers import percent
+    from rnnscope.percent import percent
 
     variance, axes = np.linalg.eigh(np.cov(of.T, bias=True))
     variance, axes = np.maximum(variance[::-1], 0.0), axes.T[::-1]

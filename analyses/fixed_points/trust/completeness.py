@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from rnnscope.analyses.fixed_points.trust.coordinates import unknowns
 from rnnscope.maps.state_map import check_states
 from rnnscope.numerics.branch_and_prune import Zeros, find_zeros
+from rnnscope.percent import percent
 from rnnscope.subjects.subject import as_subject
 
 NO_BOUNDS = "the map has no bounds on boxes of states"
@@ -166,7 +167,7 @@ def _proof(
     if not decided:
         why = (
             f"stopped after {zeros.n_boxes} boxes{'' if np.isinf(seconds) else f' or {seconds:g} s of CPU'}, with "
-            f"{100 * share:.2g} % of the domain left"
+            f"{percent(share)} of the domain left"
             if zeros.stopped
             else f"undecided in {len(zeros.low)} tiny boxes: nearly degenerate there"
         )

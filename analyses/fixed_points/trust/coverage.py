@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Integer
 
+from rnnscope.percent import percent
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
@@ -44,7 +46,7 @@ class Coverage:
         if not self.n_found:
             return "nothing found, so nothing is known of what is unseen"
         more = f"about {self.unseen:.0f} or more unseen by the hits; " if self.unseen >= 0.5 else ""
-        return f"{more}an unseen point takes at most {100 * self.largest_unseen:.2g} % of such starts (95 %)"
+        return f"{more}an unseen point takes at most {percent(self.largest_unseen)} of such starts (95 %)"
 
     def figure(self) -> "go.Figure":
         """Distinct points against starts, and the estimate from below of all."""

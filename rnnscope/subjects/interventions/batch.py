@@ -49,7 +49,6 @@ def under_each(
         n, shape = len(some), (len(some), *shown.shape[:2])
         state = np.concatenate([edit(start) for edit in some])
         outputs = np.empty((*shape, map.readout_size or map.state_size))
-        steps = np.tile(shown, (n, 1, 1)).swapaxes(0, 1).copy()
         by_part = {}
 
         def change(part: slice, new: np.ndarray) -> np.ndarray:
@@ -61,7 +60,7 @@ def under_each(
 
         for t in range(shape[2]):
             added = None if noise is None else noise[t]
-            state = step_changing(map, state, steps[t], change)
+            state = step_changing(map, state, np.tile(shown[:, t], (n, 1)), change)
             read = map.readout(state) if map.readout_size else state
             outputs[:, :, t] = read.reshape(n, shape[1], -1)
         return look(which, outputs)
@@ -132,9 +131,10 @@ def _side_by_side(edits: Sequence[Affine]) -> Callable[[np.ndarray], np.ndarray]
 
     def elementwise(states: np.ndarray) -> np.ndarray:
         states = states if states.flags.writeable else states.copy()
-        for each, edit, numbers in zip(states, edits, where, strict=True):
-            if len(numbers):
-                each[:, numbers] = each[:, numbers] * edit.matrix[numbers] + edit.shift[numbers]
+        with np.errstate(over="ignore", invalid="ignore"):  # what diverges is infinite, and is said to be
+            for each, edit, numbers in zip(states, edits, where, strict=True):
+                if len(numbers):
+                    each[:, numbers] = each[:, numbers] * edit.matrix[numbers] + edit.shift[numbers]
         return states
 
     return elementwise

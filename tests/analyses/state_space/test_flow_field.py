@@ -51,7 +51,7 @@ def test_what_leads_out_of_the_plane_is_known():
     np.testing.assert_allclose(found.out_of_plane, 2)
     np.testing.assert_allclose(found.flow, np.broadcast_to([1.0, 2.0], found.flow.shape))
     np.testing.assert_allclose(found.speed, 3)
-    assert "44.4% of the squared flow leads out of the plane" in found.summary()
+    assert "44.4 % of the squared flow leads out of the plane" in found.summary()
 
 
 def test_fixed_points_near_the_plane_and_how_far():

@@ -233,3 +233,45 @@ def test_bad_chunks_are_refused():
         project_chunks([np.array([[1.0, np.nan], [0.0, 0.0]])])
     with pytest.raises(ValueError, match="at least two states, got 1"):
         project_chunks([np.zeros((1, 5))])
+
+
+def test_steps_have_the_look_of_the_state_of_the_automaton():
+    """Parity by hand: the machine's state after a step is the number of ones so far, odd or even."""
+    flip = rs.FunctionMap(
+        lambda h, u: np.abs(h - u), state_size=1, input_size=1, readout=lambda h: h - 0.5, readout_size=1
+    )
+    bits = np.random.default_rng(0).integers(2, size=(6, 9, 1)).astype(float)
+    machine = rs.analyses.extract_automaton(flip, alphabet=np.array([[0.0], [1.0]]))
+    found = project_states(flip, inputs=bits, automaton=machine)
+    odd = np.cumsum(bits[..., 0], axis=1).astype(int) % 2
+    assert found.machine is not None
+    np.testing.assert_array_equal(machine.outputs[found.machine.state][..., 0], odd)
+    drawn = {trace.name: np.array(trace.x) for trace in found.figure(colour="state").data if trace.name}
+    assert {*drawn} == {"state 0", "state 1"}
+    for name, places in drawn.items():
+        assert len(np.unique(places.round(6))) == 1, "each state of the machine is one state of this map"
+        assert len(places) == (found.machine.state == int(name[-1])).sum()
+    one = found.figure(colour="state", trials=[int(np.argmax(odd.sum(1)))])
+    assert [t.marker.color for t in one.data if t.name] == [
+        t.marker.color for t in found.figure(colour="state").data if t.name
+    ], "a state keeps its look in other trials"
+    without = project_states(flip, inputs=bits)
+    assert without.machine is None
+    with pytest.raises(ValueError, match="colour='state' needs the states of an automaton"):
+        without.figure(colour="state")
+    strange = project_states(flip, inputs=bits + 0.5, automaton=machine)
+    with pytest.raises(ValueError, match="in none of these trials the state of the automaton is known"):
+        strange.figure(colour="state")
+
+
+def test_a_run_gives_the_automaton_that_it_keeps_and_makes_none(tmp_path):
+    run = rs.train(rs.tasks.Parity(2), rs.cells.Vanilla(4), steps=5, folder=tmp_path, progress=False)
+    entry = rs.analyses.ANALYSES["state_space"]
+    assert entry.on(run, n_trials=4).machine is None
+    assert run.kept("automaton") == []
+    rs.analyses.analyse(run, ["automaton"], settings={"automaton": rs.analyses.ANALYSES["automaton"].quick})
+    found = entry.on(run, n_trials=4)
+    assert found.machine is not None
+    assert found.made.used["automaton"].analysis == "automaton"
+    run.save_result(found)
+    np.testing.assert_array_equal(run.kept("state_space")[-1].load().machine.state, found.machine.state)

@@ -1,10 +1,13 @@
 """rnnscope figures: which are drawn, at which size, and that none is ever half there."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
+from rnnscope.analyses import ANALYSES
 from rnnscope.cli.figures import drawing_options, figures_of
+from rnnscope.drawing import Drawing
 from rnnscope.figures import check_size, export, new_figure, write_figures
 
 
@@ -47,6 +50,19 @@ def test_a_figure_of_an_analysis_by_its_name(train, tmp_path, run_cli):
     code, _, err = run_cli("figures", run.path, "--only", "automaton-states", "--out", tmp_path / "f", "-f", "html")
     assert code == 2
     assert f"nothing to draw: rnnscope analyze {run.path} makes the results" in err
+
+
+def test_an_option_that_a_result_does_not_allow_costs_its_own_figure(train, tmp_path, run_cli, monkeypatch):
+    """The other figures of that result, and those of others, are drawn."""
+    run = train(tmp_path)
+    run_cli("analyze", run.path, "--only", "fixed_points,lyapunov", "--set", "lyapunov.n_steps=20")
+    other = replace(ANALYSES["fixed_points"], drawings=(Drawing("other", "Other", lambda _: new_figure("other")),))
+    monkeypatch.setattr("rnnscope.cli.figures.ANALYSES", {**ANALYSES, "fixed_points": other})
+    wanted = {"fixed_points", "fixed_points-other", "lyapunov"}
+    found, wrong = figures_of(run, wanted, {"fixed_points": {"points": [10_000]}})
+    assert set(found) == wanted - {"fixed_points"}
+    [line] = wrong
+    assert line.startswith("fixed_points: points has no row 10000: there")
 
 
 @pytest.mark.parametrize("name", ["secnod", ""])

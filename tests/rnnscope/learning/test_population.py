@@ -1,4 +1,4 @@
-"""Networks that are trained together are those that are trained alone, each a run of its own, whatever interrupts them."""
+"""Networks that are trained together are those that are trained alone, whatever interrupts them."""
 
 import os
 import signal
@@ -34,7 +34,8 @@ def difference(run: rs.Run, other: rs.Run) -> float:
 CASES = {
     "vanilla, mse": (tasks.FlipFlop(2, length=10), cells.Vanilla(5), PLAIN),
     "relu without biases, sinkhorn": (
-        tasks.HMMEmission("linear_chain:2", noise_size=2, length=6), cells.Vanilla(5, nonlinearity="relu", bias=False), PLAIN,
+        tasks.HMMEmission("linear_chain:2", noise_size=2, length=6), cells.Vanilla(5, nonlinearity="relu", bias=False),
+        PLAIN,
     ),
     "leaky inside, cross-entropy": (tasks.Parity(2), cells.Leaky(5), PLAIN),
     "leaky outside, noise": (tasks.Parity(2), cells.Leaky(5, leak="outside"), rs.Training(**SHORT, noise=0.1)),
@@ -45,7 +46,8 @@ CASES = {
     "LSTM, noise": (tasks.FlipFlop(1, length=8), cells.LSTM(4), rs.Training(**SHORT, noise=0.05)),
     "learned start": (tasks.FlipFlop(1, length=8), cells.Vanilla(4, start="learned"), PLAIN),
     "curriculum": (
-        tasks.Parity(range(2, 5)), cells.Leaky(6), rs.Training(**SHORT, curriculum=Curriculum(threshold=0.4, every=2, trials=16)),
+        tasks.Parity(range(2, 5)), cells.Leaky(6),
+        rs.Training(**SHORT, curriculum=Curriculum(advance_at=0.4, every=2, trials=16)),
     ),
     "a language": (tasks.FormalLanguage("tomita-4"), cells.GRU(4), PLAIN),
 }  # fmt: skip

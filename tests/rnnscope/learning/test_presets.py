@@ -69,3 +69,34 @@ def test_a_default_training_that_there_is_not_is_told(monkeypatch):
 def test_an_unknown_preset_is_told():
     with pytest.raises(ValueError, match="unknown preset 'parity-2-6'; known: parity, "):
         rs.preset("parity-2-6")
+
+
+MODELS = {
+    "2": (rs.tasks.linear_chain(2), 30, 100, 0.9, 500),
+    "3": (rs.tasks.linear_chain(3), 30, 30, 0.9, 500),
+    "4": (rs.tasks.linear_chain(4), 30, 30, 0.9, 500),
+    "5": (rs.tasks.linear_chain(5), 40, 40, 0.9, 500),
+    "fully-connected": (rs.tasks.fully_connected(3), 30, 30, 0.3, 1000),
+    "cyclic": (rs.tasks.cyclic(4), 40, 40, 0.3, 500),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_model_has_a_preset_and_one_of_the_papers_settings(name):
+    """The paper's: batches of 4096, Adam's decay rates .9 and .9, the divergence itself, H = 150, d = 100."""
+    hmm, length, paper_length, clip, epochs = MODELS[name]
+    ours, paper = rs.preset(f"hmm-{name}"), rs.preset(f"hmm-{name}-paper")
+    assert ours.task.ground_truth == paper.task.ground_truth == hmm
+    assert (ours.task.length, paper.task.length) == (length, paper_length)
+    assert ours.training.moments_until == ours.training.steps, "sequences would follow"
+    assert len([step for step in ours.training.checkpoints if step < ours.training.steps]) >= 9
+    assert (paper.cell.units, paper.task.noise_size) == (150, 100)
+    training = paper.training
+    assert (training.batch_size, training.betas, training.clip, training.learning_rate) == (
+        4096,
+        (0.9, 0.9),
+        clip,
+        1e-3,
+    )
+    assert (training.moments_until, training.unbiased_from, training.steady) == (None, None, 0)
+    assert training.steps == 3 * epochs

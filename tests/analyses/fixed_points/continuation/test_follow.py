@@ -397,9 +397,9 @@ def test_the_result_survives_and_its_figure_shows_all():
     assert back.summary() == found.summary()
     assert back.outputs is None
     figure = found.figure()
-    names = ["stable", "1 unstable direction", "saddle-node (2)", "numbers: of branches"]
+    names = ["stable", "repelling", "saddle-node (2)", "numbers: of branches"]
     assert [trace.name for trace in figure.data] == names
-    assert [trace.line.dash for trace in figure.data[:2]] == ["solid", "dash"]
+    assert [trace.line.dash for trace in figure.data[:2]] == ["solid", "dot"]
     np.testing.assert_allclose(figure.data[2].x, [-FOLD, FOLD], atol=1e-9)
     drawn = np.array([figure.data[1].x, figure.data[1].y])
     for x, y in zip(figure.data[2].x, figure.data[2].y, strict=True):
