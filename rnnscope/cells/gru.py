@@ -33,12 +33,13 @@ class GRU(Cell):
 
 @plain_dataclass(frozen=True)
 class GRUDynamics(Dynamics):
-    """The equation with its weights, gates stacked in torch's order: reset, update, new."""
+    """The equation with its weights, gates stacked in torch's order: reset, update, new. Weights of several networks, on an
+    axis in front, serve `unroll` alone."""
 
-    weight_in: Float[Tensor, "gates input"]
-    weight: Float[Tensor, "gates unit"]
-    bias_in: Float[Tensor, " gates"]
-    bias: Float[Tensor, " gates"]
+    weight_in: Float[Tensor, "*member gates input"]
+    weight: Float[Tensor, "*member gates unit"]
+    bias_in: Float[Tensor, "*member gates"]
+    bias: Float[Tensor, "*member gates"]
 
     def _gates(self, state: Tensor, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         from_input = functional.linear(input, self.weight_in, self.bias_in).chunk(3, -1)

@@ -33,11 +33,12 @@ class LSTM(Cell):
 
 @plain_dataclass(frozen=True)
 class LSTMDynamics(Dynamics):
-    """The equation with its weights, gates stacked in torch's order: input, forget, new, output."""
+    """The equation with its weights, gates stacked in torch's order: input, forget, new, output. Weights of several networks, on an
+    axis in front, serve `unroll` alone."""
 
-    weight_in: Float[Tensor, "gates input"]
-    weight: Float[Tensor, "gates unit"]
-    bias: Float[Tensor, " gates"]
+    weight_in: Float[Tensor, "*member gates input"]
+    weight: Float[Tensor, "*member gates unit"]
+    bias: Float[Tensor, "*member gates"]
 
     def _gates(self, hidden: Tensor, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         drive = functional.linear(input, self.weight_in, self.bias) + functional.linear(hidden, self.weight)

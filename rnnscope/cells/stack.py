@@ -54,7 +54,7 @@ class StackedCell:
         each = [cast("nn.Module", module) for module in modules]
         self.n_members = len(each)
         # A cell whose parameters have an axis more: what it computes from them, it computes for all.
-        self._cell: Any = _blank(modules[0])
+        self._cell: Any = _blank(each[0])
         self.parameters: dict[str, nn.Parameter] = {}
         for name, parameter in each[0].named_parameters():
             values = torch.stack([module.get_parameter(name).detach() for module in each])
@@ -106,16 +106,15 @@ class StackedCell:
         self._cell.project()
 
 
-def _blank(cell: CellModule) -> Any:
+def _blank(module: nn.Module) -> Any:
     """A copy of a module without its tensors."""
-    module = cast("nn.Module", cell)
     copy = module.__new__(type(module))
     nn.Module.__init__(copy)
     for key, value in vars(module).items():
         if not key.startswith("_") or key in ("_flat_weights_names", "_all_weights"):
             copy.__dict__[key] = value
     for name, child in module.named_children():
-        copy.add_module(name, _blank(cast("Any", child)))
+        copy.add_module(name, _blank(child))
     for name in module._parameters:
         copy.register_parameter(name, None)
     for name in module._buffers:

@@ -111,7 +111,9 @@ def train_population(
 
     Networks of one shape are stepped together where that is faster here: a few sizes are tried before anything is
     trained, and the fastest is taken. `run.record["together"]` says how many, and by how much the first gradient of
-    this network differs from that of the network alone, relative to its largest entry (0: bit for bit).
+    this network differs from that of the network alone, relative to its largest entry. At 0 the first step is that of
+    the network alone bit for bit, and on the same kernels the others are; above it, rounding differs, which optimisers
+    may enlarge (Adam does, where an entry of the gradient is next to nothing).
 
     Args:
         task, cell, training: what to learn, with what, and how; as for `rs.train`.
