@@ -321,7 +321,11 @@ def _figure(found: DrivenOverTraining) -> "go.Figure":
         if np.isfinite(found.changes.step[k]):
             line = {"color": NEUTRAL, "width": 1.5, "dash": "dot"}
             figure.add_vline(x=float(found.changes.step[k]), line=line, **where)
-        figure.update_yaxes(title_text=titles[found.name[k]], rangemode="tozero", **where)
+        values = found.value[:, k]
+        # A step of a network that has not settled yet may be a million times as large.
+        wide = found.name[k] == "step size" and np.nanmin(values) > 0 and np.nanmax(values) > 100 * np.nanmin(values)
+        scale = {"type": "log", "exponentformat": "power"} if wide else {"rangemode": "tozero"}
+        figure.update_yaxes(title_text=titles[found.name[k]], **scale, **where)
     for column in (1, 2):
         figure.update_xaxes(title_text="training step", row=2, col=column)
     return figure
