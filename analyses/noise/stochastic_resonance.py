@@ -269,7 +269,7 @@ def _mixing(
     rng: np.random.Generator,
 ) -> Mixing:
     """With x' of the same kind as x: other trials of the task, or one step of these held for good."""
-    other = drive.inputs(*inputs.shape[:2], rng)
+    other = drive.inputs(len(inputs), inputs.shape[1], rng)
     held = np.broadcast_to(other[:, :1], inputs.shape)
     shares = np.array(mixed, float) if drive.task is not None else np.empty(0)
     rates, errors = np.empty((2, len(MIXED), len(shares)))
