@@ -99,7 +99,7 @@ def test_moebius_takes_the_unit_circle_to_the_imaginary_axis():
     angle = np.linspace(0.1, 3.0, 9)
     mu = moebius(np.exp(1j * angle))
     assert np.allclose(mu, 1j * np.tan(angle / 2))
-    assert np.isinf(moebius(np.array([-1.0 + 0j])).real).all()
+    assert np.isinf(np.real(moebius(np.array([-1.0 + 0j])))).all()
     assert moebius(np.array([0.0j])) == -1
     # At angle .1: Im μ = .05 is below .06; at .2 it is .1, and the radius .99 moves Re μ by about -.005.
     assert counts_of(np.array([[0.99 * np.exp(0.1j), 0.99 * np.exp(-0.1j)]])).tolist() == [[0, 2, 0]]
