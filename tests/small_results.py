@@ -77,7 +77,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "copy_quality": analyses.measure_copy(of_hmm, n_sequences=40, n_matched=20),
         "noise_or_chaos": analyses.noise_or_chaos(network, noise=0.1, n_steps=60, n_pairs=2),
         "residency": analyses.residency_times(telegraph(0.2), **ANALYSES["residency"].quick),
-        "kick_neurons": analyses.kick_neurons(kicked(), **ANALYSES["kick_neurons"].quick),
+        "kick_neurons": analyses.kick_neurons(kicked(0.3), **ANALYSES["kick_neurons"].quick),
         "sustained_orbit": analyses.sustained_orbit(telegraph(0.2), **ANALYSES["sustained_orbit"].quick),
         "stochastic_resonance": analyses.stochastic_resonance(telegraph(0.2), **ANALYSES["stochastic_resonance"].quick),
         "recurrence": analyses.recurrence(network, noise=0.1, n_steps=60, n_runs=2),

@@ -29,8 +29,8 @@ from rnnscope.tasks.hmm_emission import HMMEmission
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# Nanoseconds that an assignment takes for each cube of a sequence, and the matrix for each pair and number of its rows.
-ASSIGNMENT, MATRIX = 2.0, 0.5
+# Seconds that matching takes for each cube of the number of sequences, their distances included: of 500 to 1,000.
+ASSIGNMENT = 1.2e-10
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,7 +137,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     n, matched = settings["n_sequences"], settings["n_matched"]
     length = settings["length"] or scale.trial_steps
     repetitions = n // matched
-    assignments = repetitions * (ASSIGNMENT * matched**3 + MATRIX * 3 * length * matched**2) * 2e-9
+    assignments = 2 * repetitions * ASSIGNMENT * matched**3
     seconds = scale.simulation(n, length) + scale.readout.of(1, n * length) + assignments + 1e-6 * n * length
     return scale.around(seconds, FLOAT * (256 * length * (scale.n + scale.n_inputs) + 12 * n * length + matched**2))
 

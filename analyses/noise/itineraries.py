@@ -112,10 +112,11 @@ class Itineraries(Result):
         if not n:
             return f"no metastable state was seen in {told}"
         d, m = self.dwell, self.moves
-        parts = [f"{n_states} metastable state{'s' * (n_states != 1)} by {self.by} in {n} episodes"]
+        parts = [f"{n_states} metastable state{'s' * (n_states != 1)} by {self.by} in {n} episode{'s' * (n != 1)}"]
         if d.n[-1]:
+            error = f" ± {d.mean_error[-1]:.1g}" if np.isfinite(d.mean_error[-1]) else ""
             parts.append(
-                f"dwell {d.mean[-1]:.4g} ± {d.mean_error[-1]:.1g} steps in {d.n[-1]} whole ones ({d.n_cut[-1]} cut; "
+                f"dwell {d.mean[-1]:.4g}{error} steps in {d.n[-1]} whole ones ({d.n_cut[-1]} cut; "
                 f"{d.with_cut[-1]:.4g} with those cut at the end)"
             )
             if np.isfinite(d.variation[-1]):

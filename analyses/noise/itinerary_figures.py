@@ -98,7 +98,7 @@ def graph_figure(moves: Moves, dwell: Dwell) -> "go.Figure":
             axref="x", ayref="y", showarrow=True, arrowhead=2, arrowwidth=0.5 + 3.5 * share, arrowcolor="#555555",
             text="",
         )  # fmt: skip
-        middle = begin + 0.62 * (end - begin) + 2.2 * side
+        middle = begin + 0.62 * (end - begin) + 3.6 * side
         figure.add_scatter(
             x=[middle[0]], y=[middle[1]], mode="text", text=[f"{share:.2f}"], showlegend=False,
             hovertemplate=f"{moves.counts[i, j]} of {total[i, 0]}: 95 % from {moves.low[i, j]:.2f} to "

@@ -51,8 +51,8 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     title="Kick neurons",
     group=NOISE,
     quick={
-        "n_trials": 4, "n_screen": 2, "n_steps": 30, "transient": 2, "n_candidates": 3, "n_controls": 2,
-        "n_gain_controls": 1, "gains": (0.0, 1.0, 2.0), "most": 2, "n_inputs": 3, "n_readout": 1,
+        "n_trials": 2, "n_screen": 2, "n_steps": 12, "transient": 2, "n_candidates": 2, "n_controls": 2,
+        "n_gain_controls": 1, "gains": (0.0, 1.0), "most": 2, "n_inputs": 3, "n_readout": 1,
     },
     cost=Cost("heavy", "(units + candidates + gains) x trials x steps x units^2", _cost),
     drawings=(Drawing("gain", "Changes over the gain of kick neurons", gain_figure),),

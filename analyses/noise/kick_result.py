@@ -124,10 +124,10 @@ class KickNeurons(Result):
     @property
     def verdict(self) -> str:
         """ "yes" where taking the best set out cuts the rate by 40 % or more (the whole interval), and random sets
-        change it by 25 % at most in the mean (of sizes of changes); "no" where the whole interval is above, or random
-        sets change it more; else "open"."""
+        change it by 25 % at most, up or down, in the mean; "no" where the whole interval is above, or random sets
+        change it more; else "open"."""
         low, high = self.sets.low[self.best], self.sets.high[self.best]
-        random = np.abs(self.random_change).mean()
+        random = abs(self.random_change.mean())
         if low > -CUT or random > LEFT:
             return "no"
         return "yes" if high <= -CUT else "open"

@@ -1,7 +1,7 @@
 """How did the driven dynamics come about? What noise does at the checkpoints of a run, and since when."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge
@@ -312,7 +312,7 @@ def _figure(found: DrivenOverTraining) -> "go.Figure":
     figure = make_subplots(rows=2, cols=2, shared_xaxes=True, vertical_spacing=0.09, horizontal_spacing=0.16)
     figure.update_layout(template=TEMPLATE, title={"text": "Driven dynamics over training"}, showlegend=False)
     for place, k in enumerate(shown):
-        where = {"row": place // 2 + 1, "col": place % 2 + 1}
+        where: dict[str, Any] = {"row": place // 2 + 1, "col": place % 2 + 1}
         bars = {"type": "data", "array": 2 * np.nan_to_num(found.error[:, k]), "thickness": 1.2, "width": 3}
         figure.add_scatter(
             x=found.step, y=found.value[:, k], error_y=bars, mode="lines+markers", name=found.name[k],
@@ -321,7 +321,13 @@ def _figure(found: DrivenOverTraining) -> "go.Figure":
         if np.isfinite(found.changes.step[k]):
             line = {"color": NEUTRAL, "width": 1.5, "dash": "dot"}
             figure.add_vline(x=float(found.changes.step[k]), line=line, **where)
-        figure.update_yaxes(title_text=titles[found.name[k]], rangemode="tozero", **where)
+        values = found.value[:, k]
+        # A step of a network that has not settled yet may be a million times as large.
+        wide = found.name[k] == "step size" and np.nanmin(values) > 0 and np.nanmax(values) > 100 * np.nanmin(values)
+        scale: dict[str, Any] = {"rangemode": "tozero"}
+        if wide:
+            scale = {"type": "log", "exponentformat": "power"}
+        figure.update_yaxes(title_text=titles[found.name[k]], **scale, **where)
     for column in (1, 2):
         figure.update_xaxes(title_text="training step", row=2, col=column)
     return figure

@@ -30,6 +30,9 @@ from rnnscope.subjects.subject import Subject
 # Steps before and after a change of symbol within which a state is near it. It moves which states are looked at, and
 # not what is said of all, as each counts for as many as it was drawn from.
 NEAR = 1
+# A region that is seen in fewer trials, or whose states all have the same count, has no error that a bootstrap could
+# tell: three states without unstable eigenvalues do not say that there are none.
+LEAST_TRIALS = 10
 # Valleys of the histogram of log times: bins of a grid, and how deep one must be beside the lower of its two hills.
 GRID, DEPTH = 200, 0.9
 
@@ -225,7 +228,10 @@ def _by_region(
     sums, sizes = _sums(trial, weight, region, values, n_trials)
     means = over_trials(sums, np.repeat(sizes[..., None], values.shape[1], 2), rng)
     shares = over_trials(sizes, np.repeat(sizes.sum(1, keepdims=True), len(REGIONS), 1), rng)
-    of_kinds = Estimate(means.value[:, 1:], means.error[:, 1:], means.low[:, 1:], means.high[:, 1:])
+    known = _known(sums[..., 1:], sizes)
+    of_kinds = Estimate(
+        means.value[:, 1:], *(np.where(known, each[:, 1:], np.nan) for each in (means.error, means.low, means.high))
+    )
     return Regions(
         name=REGIONS,
         n_states=np.bincount(region, minlength=len(REGIONS)),
@@ -254,8 +260,21 @@ def _fewest(
     others = [k for k in range(len(REGIONS)) if k != CLUSTER]
     sums, sizes = (np.column_stack([each, each[:, others].sum(1)]) for each in (sums, sizes))
     draws = resampled(sums, sizes, rng)
-    found = estimate(draws[:, [CLUSTER]] - draws[:, [0, 1, len(REGIONS)]])
-    return FewestUnstable(("transition", "kick zone", "all others"), found.value, found.error, found.low, found.high)
+    which, known = [0, 1, len(REGIONS)], _known(sums[..., None], sizes)[:, 0]
+    found = estimate(draws[:, [CLUSTER]] - draws[:, which])
+    error, low, high = (
+        np.where(known[which] & known[CLUSTER], each, np.nan) for each in (found.error, found.low, found.high)
+    )
+    return FewestUnstable(("transition", "kick zone", "all others"), found.value, error, low, high)
+
+
+def _known(sums: Float[np.ndarray, "trial of value"], sizes: Float[np.ndarray, "trial of"]) -> np.ndarray:
+    """Whether an error of the mean is known of each value of each region."""
+    there = sizes > 0
+    with np.errstate(all="ignore"):
+        means = np.where(there[..., None], sums / sizes[..., None], np.nan)
+    spread = np.nan_to_num(np.fmax.reduce(means, 0) - np.fmin.reduce(means, 0)) > 0
+    return spread & (there.sum(0) >= LEAST_TRIALS)[:, None]
 
 
 def _sums(

@@ -19,8 +19,8 @@ SYMBOLS = ("x", "diamond", "circle", "cross")
 
 @dataclass(frozen=True)
 class Regions:
-    """What the states of each region have. NaN where there are no such states, or in so few trials that no error is
-    known.
+    """What the states of each region have. NaN where there are no such states; errors where these are in fewer than 10
+    trials, or all have the same.
 
     Attributes:
         name: "transition", "kick zone", "cluster", and "other" for what has a long time and no certain symbol.
@@ -53,7 +53,8 @@ class FewestUnstable:
 
     Attributes:
         than: "transition", "kick zone", "all others".
-        difference: negative where clusters have fewer; NaN where one of the two has no states.
+        difference: negative where clusters have fewer; NaN where one of the two has no states. Its error and interval
+            are NaN too where one of the two is in fewer than 10 trials, or has the same count throughout.
         error: its standard error over trials.
         low, high: an interval of 95 %, of a bootstrap over trials.
     """

@@ -119,7 +119,7 @@ def positive_sum(first: LyapunovSpectrum, more: Callable[[int], LyapunovSpectrum
         open_ = bool((values + 2 * error > 0)[-1]) if np.isfinite(values[-1]) else False
         if not open_ or len(values) >= min(n, MOST_EXPONENTS):
             break
-        found = more(min(n, MOST_EXPONENTS, max(4, 2 * len(values))))
+        found = more(min(n, MOST_EXPONENTS, max(8, 4 * len(values))))
     known = np.isfinite(values)
     total = float(np.maximum(values[known], 0).sum())
     upper = float(np.maximum(values[known] + error[known], 0).sum())

@@ -159,7 +159,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     "stochastic_resonance",
     title="Stochastic resonance",
     group=NOISE,
-    quick={"n_trials": 4, "n_steps": 20, "transient": 2, "amplitudes": (0.0, 0.5, 1.0), "mixed": (0.0, 0.5)},
+    quick={"n_trials": 3, "n_steps": 8, "transient": 2, "amplitudes": (0.0, 1.0), "mixed": (0.5,)},
     cost=Cost("light", "amplitudes x trials x steps x units^2", _cost),
     drawings=(Drawing("mixing", "Noise mixing", mixing_figure),),
 )
@@ -269,7 +269,7 @@ def _mixing(
     rng: np.random.Generator,
 ) -> Mixing:
     """With x' of the same kind as x: other trials of the task, or one step of these held for good."""
-    other = drive.inputs(*inputs.shape[:2], rng)
+    other = drive.inputs(len(inputs), inputs.shape[1], rng)
     held = np.broadcast_to(other[:, :1], inputs.shape)
     shares = np.array(mixed, float) if drive.task is not None else np.empty(0)
     rates, errors = np.empty((2, len(MIXED), len(shares)))

@@ -36,7 +36,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     "sustained_orbit",
     title="Noise-sustained orbit",
     group=NOISE,
-    quick={"n_trials": 4, "n_steps": 40, "transient": 5, "n_starts": 4, "n_alone": 20, "n_surrogates": 19},
+    quick={"n_trials": 3, "n_steps": 16, "transient": 2, "n_starts": 3, "n_alone": 8, "n_surrogates": 19},
     cost=Cost("light", "trials x steps x units^2", _cost),
     drawings=(Drawing("collapse", "Collapse without what drives it", collapse_figure),),
 )

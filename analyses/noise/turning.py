@@ -7,6 +7,8 @@ from jaxtyping import Float
 
 from rnnscope.analyses.noise.over_trials import over_trials
 
+ONE_WAY = 0.9  # of all turning: less than a twentieth of it is the other way
+
 
 @dataclass(frozen=True)
 class Rotation:
@@ -37,19 +39,20 @@ class Rotation:
 
     @property
     def verdict(self) -> str:
-        """ "one way" where the interval of the angle has no 0 in it; "circulation" where that of the angle has, and
-        that of the area has not: currents that do not go round the mean; "none" where both have; "unknown" without
-        intervals."""
+        """ "one way" where nine tenths of all turning are; "more one way" where the interval of the angle has no 0 in
+        it; "circulation" where that of the angle has, and that of the area has not: currents that do not go round the
+        mean; "none" where both have; "unknown" without intervals."""
         if not (np.isfinite(self.low) and np.isfinite(self.area_low)):
             return "unknown"
         if self.low > 0 or self.high < 0:
-            return "one way"
+            return "one way" if abs(self.ratio) > ONE_WAY else "more one way"
         return "circulation" if self.area_low > 0 or self.area_high < 0 else "none"
 
     def words(self) -> str:
         """In words."""
         said = {
             "one way": "turns one way",
+            "more one way": "turns both ways, one more than the other",
             "circulation": "no net turning about its mean, but area is swept more one way",
             "none": "no net rotation seen",
             "unknown": "rotation unknown",

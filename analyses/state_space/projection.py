@@ -117,7 +117,7 @@ class StateSpace(Result):
     participation_ratio: float
     dimension_90: int
     made: Made | None = None
-    machine: MachineSteps | None = None
+    machine: MachineSteps | None = field(default=None, metadata={FORMERLY: None})
 
     def project(self, states: Float[np.ndarray, "*batch unit"]) -> Float[np.ndarray, "*batch component"]:
         """Other states in the same coordinates."""

@@ -84,7 +84,7 @@ PRESETS: dict[str, Preset] = {
     "hmm-2-small": Preset(
         HMMEmission(linear_chain(2), noise_size=10),
         _SMALL,
-        _for(1200),
+        _for(1200, decay=_LASTING),
         "the same with 50 units and 10 channels of noise",
     ),
     **{

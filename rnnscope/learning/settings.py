@@ -33,7 +33,7 @@ class Training:
             divergence.
         moments_until: for tasks whose trials are sequences of a hidden Markov model, the step until which the loss is
             the error of the moments of what is emitted, exact and without sampling (`learning.moments`), in place of
-            the distance of sequences; None never. From `steps` on it is that loss alone.
+            the distance of sequences; None never. Give `steps` for moments to the end.
         steady: for tasks of emission, the weight of a penalty on states that grow within a trial; 0 for none.
         readout_bias: whether the readout has a bias.
         evaluate_every: steps between evaluations on fresh trials, and between saves.

@@ -1,8 +1,10 @@
 """Units that make symbols change: networks in which they were planted."""
 
+from typing import Any
+
 import numpy as np
 import pytest
-from driven_systems import kicked, telegraph
+from driven_systems import kicked, noise_task, telegraph
 
 import rnnscope as rs
 from rnnscope.analyses import NotApplicable, kick_neurons
@@ -12,7 +14,7 @@ from rnnscope.analyses.noise.switches import as_sets, scaled, shown_to_all, swit
 from rnnscope.numerics.affine import Affine
 from rnnscope.subjects.interventions import Ablate, Gain
 
-FEW = {
+FEW: dict[str, Any] = {
     "n_trials": 24, "n_screen": 16, "n_steps": 80, "transient": 5, "n_candidates": 6, "n_gain_controls": 2,
     "n_controls": 8, "gains": (0.0, 1.0, 2.0),
 }  # fmt: skip
@@ -53,14 +55,14 @@ def test_each_pole_has_its_own():
 
 @pytest.mark.parametrize("cell", [rs.cells.GRU(6), rs.cells.LSTM(5), rs.cells.Vanilla(6, nonlinearity="relu")])
 def test_a_set_is_taken_out_as_the_interventions_take_it_out(cell):
-    task = kicked().task
+    task = noise_task(7)
     network = rs.Network(cell, task.input_size, task.output_size)
     subject = rs.Subject(network.map(), task)
     drive = drive_of(subject, 0.0)
     shown = shown_to_all(drive, 6, 3, 40, np.random.default_rng(0))
     sets = as_sets([[1, 3]], 6 if drive.subject.map.state_size == 6 else 5)
     found = switches(drive, [scaled(subject, sets[0], factor) for factor in (0.0, 1.7)], shown)
-    for row, each in enumerate((Ablate(units=[1, 3]), Gain(1.7, units=[1, 3]))):
+    for row, each in enumerate((Ablate(units=(1, 3)), Gain(1.7, units=(1, 3)))):
         states = subject.under(each).trajectories(shown.inputs, initial=shown.starts).states[:, 3:]
         symbols = subject.map.readout(states).argmax(-1)
         assert found.changes[row].tolist() == (symbols[:, 1:] != symbols[:, :-1]).sum(1).tolist()

@@ -1,5 +1,7 @@
 """Changes over the amplitude of noise: maps in which they have a closed form, with a peak and without."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ import rnnscope as rs
 from rnnscope.analyses import NotApplicable, stochastic_resonance
 from rnnscope.analyses.noise.emulation import copy_errors, model_of
 
-FEW = {"n_trials": 30, "n_steps": 200, "transient": 2}
+FEW: dict[str, Any] = {"n_trials": 30, "n_steps": 200, "transient": 2}
 
 
 def band(low: float, high: float) -> rs.Subject:
@@ -26,7 +28,7 @@ def band(low: float, high: float) -> rs.Subject:
 def test_a_band_has_a_peak_where_it_was_planted(low, high):
     """P(low < a u < high) is largest where a^2 = (high^2 - low^2) / (2 ln(high / low))."""
     amplitudes = np.arange(0, 6.01, 0.25)
-    found = stochastic_resonance(band(low, high), amplitudes=amplitudes, **FEW)
+    found = stochastic_resonance(band(low, high), amplitudes=tuple(amplitudes), **FEW)
     a = np.maximum(amplitudes, 1e-9)
     expected = norm.cdf(high / a) - norm.cdf(low / a)
     assert (np.abs(found.rate - expected) < 5 * np.sqrt(expected / 6000) + 1e-9).all()

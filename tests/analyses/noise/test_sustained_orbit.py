@@ -1,5 +1,7 @@
 """What noise holds up: processes whose collapse, period, turning and scaling are known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from rnnscope.analyses.noise.homogeneity import homogeneity_of
 from rnnscope.analyses.noise.periods import period_of
 from rnnscope.analyses.noise.turning import rotation_of
 
-FEW = {"n_trials": 20, "n_steps": 200, "n_alone": 60, "n_starts": 20}
+FEW: dict[str, Any] = {"n_trials": 20, "n_steps": 200, "n_alone": 60, "n_starts": 20}
 
 
 def turn(angle: float, size: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from rnnscope.analyses.fixed_points import find_fixed_points
 from rnnscope.analyses.state_space import StateSpace, project_chunks, project_states
 from rnnscope.network import Network
 from rnnscope.records import result_files
+from rnnscope.records.labelled import labelled, rebuilt
 
 SHOW = rs.FunctionMap(lambda h, u: u, state_size=5, input_size=5)  # the state is the input
 
@@ -273,5 +274,8 @@ def test_a_run_gives_the_automaton_that_it_keeps_and_makes_none(tmp_path):
     found = entry.on(run, n_trials=4)
     assert found.machine is not None
     assert found.made.used["automaton"].analysis == "automaton"
+    before = labelled(replace(found, machine=None))
+    del before.values["machine"]  # as versions wrote it that knew no automata here
+    assert rebuilt(StateSpace, before).machine is None
     run.save_result(found)
     np.testing.assert_array_equal(run.kept("state_space")[-1].load().machine.state, found.machine.state)
