@@ -33,8 +33,8 @@ class GRU(Cell):
 
 @plain_dataclass(frozen=True)
 class GRUDynamics(Dynamics):
-    """The equation with its weights, gates stacked in torch's order: reset, update, new. Weights of several networks, on an
-    axis in front, serve `unroll` alone."""
+    """The equation with its weights, gates stacked in torch's order: reset, update, new. Weights of several
+    networks, on an axis in front, serve `unroll` alone."""
 
     weight_in: Float[Tensor, "*member gates input"]
     weight: Float[Tensor, "*member gates unit"]

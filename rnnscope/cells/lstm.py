@@ -33,8 +33,8 @@ class LSTM(Cell):
 
 @plain_dataclass(frozen=True)
 class LSTMDynamics(Dynamics):
-    """The equation with its weights, gates stacked in torch's order: input, forget, new, output. Weights of several networks, on an
-    axis in front, serve `unroll` alone."""
+    """The equation with its weights, gates stacked in torch's order: input, forget, new, output. Weights of several
+    networks, on an axis in front, serve `unroll` alone."""
 
     weight_in: Float[Tensor, "*member gates input"]
     weight: Float[Tensor, "*member gates unit"]

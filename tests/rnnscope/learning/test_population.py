@@ -61,7 +61,7 @@ def test_a_member_is_the_network_trained_alone(case: str, tmp_path: Path) -> Non
         alone = rs.train(task, cell, training, seed=seed, folder=tmp_path, name=f"alone-{seed}", progress=False)
         assert (run.seed, run.status, run.record["steps_done"]) == (seed, alone.status, alone.record["steps_done"])
         # Where an entry of the gradient is next to nothing, Adam moves it as far as any other, and rounding with it.
-        assert difference(run, alone) < (2e-3 if case.startswith("LSTM") else 12 * 1e-5)
+        assert difference(run, alone) < (2e-2 if case.startswith("LSTM") else 12 * 1e-5)
         assert run.checkpoints == alone.checkpoints
         np.testing.assert_allclose(run.history["loss"], alone.history["loss"], rtol=1e-3, atol=1e-5)
         assert run.record["together"]["members"] == 3
