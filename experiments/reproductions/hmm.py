@@ -107,14 +107,14 @@ def _fewest(evidence: Evidence) -> Measured:
 def _kick(evidence: Evidence) -> Measured:
     found = cast("KickNeurons", evidence.results["kick_neurons"])
     sets, best = found.sets, found.best
-    random = np.abs(found.random_change)
+    random = found.random_change
     error = float(random.std(ddof=1) / np.sqrt(len(random)))
     shared = found.populations.shared
     together = shared[~np.eye(len(shared), dtype=bool)]
     numbers = {
         "changes per step": Estimate.exact(found.intact_rate),
         "change without the set": Estimate(float(sets.change[best]), float(sets.low[best]), float(sets.high[best])),
-        "size of the change without random sets, mean": Estimate.around(float(random.mean()), error),
+        "change without random sets, mean": Estimate.around(float(random.mean()), error),
     }
     if together.size:
         numbers["inputs that two of them share, beyond chance"] = Estimate.exact(
