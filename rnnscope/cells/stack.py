@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rnnscope.cells.cell import CellModule, InitialState
+from rnnscope.cells.cell import CellModule, InitialState, Start
 from rnnscope.cells.gru import GRUCell
 from rnnscope.cells.gru_recurrence import unroll_gru
 from rnnscope.cells.lstm import LSTMCell
@@ -72,7 +72,7 @@ class StackedCell:
         start: InitialState = self._cell.start
         if start.kind == "learned":
             return start.value.unsqueeze(1).expand(-1, n_trials, -1)
-        alone = InitialState(start.kind, start.state_size).to(start.value)
+        alone = InitialState(cast("Start", start.kind), start.state_size).to(start.value)
         return torch.stack([alone(n_trials, generator) for generator in generators])
 
     def unroll(

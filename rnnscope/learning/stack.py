@@ -41,9 +41,12 @@ class _Member(NamedTuple):
 
 def fits(trainers: Sequence[Trainer]) -> bool:
     """Whether these can be stepped together: cells of one shape, and batches of one size."""
-    sizes = {(each.training.batch_size, tuple(each.network.readout.weight.shape)) for each in trainers}
-    biased = {each.network.readout.bias is None for each in trainers}
-    return len(sizes) == 1 and len(biased) == 1 and can_stack([each.network.cell for each in trainers])
+    readouts = {
+        tuple((name, tuple(value.shape)) for name, value in each.network.readout.named_parameters())
+        for each in trainers
+    }
+    sizes = {each.training.batch_size for each in trainers}
+    return len(sizes) == 1 and len(readouts) == 1 and can_stack([each.network.cell for each in trainers])
 
 
 class Stack:
@@ -54,13 +57,11 @@ class Stack:
         self.trainers = list(trainers)
         networks = [each.network for each in self.trainers]
         self.cell = StackedCell([network.cell for network in networks])
-        self.weight = nn.Parameter(torch.stack([network.readout.weight.detach() for network in networks]))
-        biases = [network.readout.bias for network in networks]
-        self.bias = None if biases[0] is None else nn.Parameter(torch.stack([each.detach() for each in biases]))
         stacked = {f"cell.{name}": parameter for name, parameter in self.cell.parameters.items()}
-        stacked["readout.weight"] = self.weight
-        if self.bias is not None:
-            stacked["readout.bias"] = self.bias
+        for name in dict(networks[0].readout.named_parameters()):
+            values = [network.readout.get_parameter(name).detach() for network in networks]
+            stacked[f"readout.{name}"] = nn.Parameter(torch.stack(values))
+        self.weight, self.bias = stacked["readout.weight"], stacked.get("readout.bias")
         self.leaves = [parameter for parameter in stacked.values() if parameter.requires_grad]
         # (member, leaf): the member's own parameter, which from now on is a part of the leaf.
         self.parts: list[list[nn.Parameter]] = []
