@@ -1,5 +1,6 @@
 """A claim of a paper, and what one network says of it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -15,7 +16,8 @@ WANTED_SHARE = 0.8
 
 
 class Estimate(NamedTuple):
-    """A number, and the ends of its 95 % interval; both are the number itself where it is exact."""
+    """A number, and the ends of its 95 % interval: the number itself where it is exact, NaN where too little
+    was seen to know an error."""
 
     value: float
     low: float
@@ -36,6 +38,8 @@ class Estimate(NamedTuple):
 
     def __str__(self) -> str:
         span = "" if self.low == self.high else f" [{self.low:.3g}, {self.high:.3g}]"
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            span = ", error unknown"
         return f"{self.value:.3g}{span}".replace("-", "−")
 
 

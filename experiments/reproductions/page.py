@@ -12,6 +12,8 @@ from rnnscope.figures import says_little
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.version import __version__
 
+# In a table of many conditions.
+_SHORT = {"reproduced": "yes", "not reproduced": "no", "open": "open"}
 _TRUST = {"reproduced": "sure", "not reproduced": "doubt", "open": "estimate", "not tested": "estimate"}
 
 
@@ -48,9 +50,10 @@ def _overview(done: Reproduction) -> str:
         name = f'<a href="#{_e(claim.name)}">{_e(claim.name)}</a> {_e(claim.title)}'
         rows.append(f"<tr><th>{name}</th>{cells}</tr>")
     words = (
-        f"A claim is reproduced where it holds in {100 * WANTED_SHARE:.0f} % of the networks, by a criterion that was "
-        "fixed before any of them was trained; it is open where networks that do not settle it decide. Networks in "
-        "which a claim has nothing to rest on do not count, and are named below."
+        f"Yes: a claim is reproduced, as it holds in {100 * WANTED_SHARE:.0f} % of the networks at least, by a "
+        "criterion that was fixed before any of them was trained; no: it is not; open: networks that do not settle it "
+        "decide. Numbers are the networks in which it holds, of all that count. Networks in which a claim has nothing "
+        "to rest on do not count, and are named below."
     )
     table = f'<div class="wide"><table><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
     return f'<section class="panel"><h2>What was found</h2>{table}<p class="note">{_e(words)}</p></section>'
@@ -59,7 +62,9 @@ def _overview(done: Reproduction) -> str:
 def _mark(done: Reproduction, claim: Claim, condition: str) -> str:
     if claim.name in done.paper.scale(done.scale).untested:
         return '<span class="note">not tested at this size</span>'
-    return _badge(done.judged(claim.name, condition))
+    judged = done.judged(claim.name, condition)
+    short = f"{_SHORT[judged.verdict]} {judged.n_holding}/{judged.n}" if judged.n else judged.verdict
+    return f'<span class="trust trust-{_TRUST[judged.verdict]}" title="{_e(judged)}">{_e(short)}</span>'
 
 
 def _badge(judged: Judged) -> str:

@@ -4,6 +4,7 @@ import html
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rnnscope as rs
@@ -95,6 +96,8 @@ def test_an_interval_decides_only_what_lies_outside_it() -> None:
     assert Estimate(1.0, 0.5, 1.5).below(2.0) is True
     assert Estimate(1.0, 0.5, 1.5).below(0.2) is False
     assert Estimate(1.0, 0.5, 1.5).below(1.2) is None
+    assert Estimate(1.0, np.nan, np.nan).below(1.2) is None
+    assert str(Estimate(1.0, np.nan, np.nan)) == "1, error unknown"
 
 
 def test_nothing_is_done_twice_and_more_seeds_cost_only_themselves(done: Reproduction) -> None:
