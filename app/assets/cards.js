@@ -105,7 +105,7 @@
             return;
         }
         place.style.visibility = "";
-        place.setAttribute("aria-label", found.summary || found.title || "");
+        place.setAttribute("aria-label", found.summary || found.title || card.querySelector("h2").textContent);
         // Plotly's WebGL in the plane compiles text, which the page does not allow; the same as SVG takes longer, and looks alike.
         const data = found.figure.data.map((trace) => (trace.type === "scattergl" ? { ...trace, type: "scatter" } : trace));
         window.Plotly.react(place, data, found.figure.layout, CONFIG);

@@ -15,6 +15,11 @@ from rnnscope.records.provenance import Made
 
 SETTINGS = {name: dict(entry.quick) for name, entry in ANALYSES.items()}
 BISTABLE = ("least_pushes",)  # what has nothing to say where there is one attractor
+# What is asked of networks that emit symbols.
+EMITTING = (
+    "bayes_distance", "copy_quality", "kick_neurons", "driven_over_training", "residency", "stochastic_resonance",
+    "sustained_orbit",
+)  # fmt: skip
 SETTINGS["fixed_points"] = {**SETTINGS["fixed_points"], "n_starts": 16}
 
 
@@ -26,11 +31,22 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> rs.Run:
 
 
 @pytest.fixture(scope="module")
-def found(run: rs.Run, bistable: rs.Run) -> dict[str, tuple[rs.Run, Any]]:
+def found(run: rs.Run, bistable: rs.Run, emitting: rs.Run) -> dict[str, tuple[rs.Run, Any]]:
     """Each analysis with the run that it was asked of, and its answer."""
     answers = {name: (run, result) for name, result in analyses.analyse(run, seed=1, settings=SETTINGS).results.items()}
     others = analyses.analyse(bistable, [*BISTABLE], seed=1, settings={name: SETTINGS[name] for name in BISTABLE})
-    return answers | {name: (bistable, result) for name, result in others.results.items()}
+    answers |= {name: (bistable, result) for name, result in others.results.items()}
+    others = analyses.analyse(emitting, [*EMITTING], seed=1, settings={name: SETTINGS[name] for name in EMITTING})
+    return answers | {name: (emitting, result) for name, result in others.results.items()}
+
+
+@pytest.fixture(scope="module")
+def emitting(tmp_path_factory: pytest.TempPathFactory) -> rs.Run:
+    """A run that emits symbols."""
+    training = rs.Training(steps=20, batch_size=8, evaluation_trials=8, checkpoints=(0, 10), readout_bias=False)
+    task = rs.tasks.HMMEmission("linear_chain:2", noise_size=3, length=12)
+    cell = rs.cells.Vanilla(8, nonlinearity="relu", bias=False)
+    return rs.train(task, cell, training, folder=tmp_path_factory.mktemp("runs"), name="emitting", progress=False)
 
 
 @pytest.fixture(scope="module")

@@ -405,5 +405,6 @@ def test_as_many_outputs_as_steps(n_outputs: int):
 
 def test_a_fused_module_alone_has_no_readout():
     found = rs.find_state(seeded(Whole, nn.GRU(2, 5, batch_first=True)), INPUTS)
-    assert (found.readout, found.wrap().readout_size, found.output_error) == ("", 0, 0.0)
+    assert (found.readout, found.wrap().readout_size) == ("", 0)
+    assert found.output_error < 1e-12
     assert "output: what the last part shows" in str(found)

@@ -125,7 +125,7 @@ def assert_same(found: object, wanted: object):
             assert a.tobytes() == b.tobytes(), f"{field.name} came back with other bits: {b} as {a}"
             assert a.flags.writeable, f"{field.name} came back read-only"
         else:
-            assert a == b, field.name
+            assert a == b or (a != a and b != b), field.name  # NaN is NaN
 
 
 @pytest.mark.parametrize("name", ANALYSES)
