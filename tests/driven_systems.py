@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 from scipy.stats import norm
 
 import rnnscope as rs
@@ -69,3 +70,24 @@ def kicked(p: float = 0.05, per_pole: bool = False) -> rs.Subject:
         initial=lambda n, rng: np.concatenate([np.ones((n, 5)), np.zeros((n, size - 5))], -1),
     )
     return rs.Subject(found, noise_task(size - 5))
+
+
+def exact_copy(hmm: rs.tasks.HMM) -> rs.FunctionMap:
+    """A map that is the model: its state is the latent state and the symbol, drawn by the inverse of their joint
+    distribution from a normal input; its logits leave no doubt about the symbol."""
+    sources = np.vstack([hmm.transition_matrix, hmm.start_distribution])
+    joint = (sources[:, :, None] * hmm.emission_matrix).reshape(len(sources), -1)
+    cumulative = np.cumsum(joint, 1) / joint.sum(1, keepdims=True)
+
+    def step(state: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        drawn = (cumulative[state[..., 0].astype(int)] <= ndtr(noise[..., :1])).sum(-1)
+        return np.stack(np.divmod(np.minimum(drawn, joint.shape[1] - 1), hmm.n_symbols), -1)
+
+    return rs.FunctionMap(
+        step,
+        state_size=2,
+        input_size=1,
+        initial=lambda n, rng: np.tile([float(hmm.n_states), 0.0], (n, 1)),
+        readout=lambda state: 1000.0 * (state[..., 1:] == np.arange(hmm.n_symbols)),
+        readout_size=hmm.n_symbols,
+    )

@@ -75,6 +75,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "bifurcations": analyses.follow_fixed_points(network, inputs=np.array([[0.0], [0.5]]), n_starts=16),
         "lyapunov": analyses.lyapunov_spectrum(network, n_steps=50, transient=10),
         "copy_quality": analyses.measure_copy(of_hmm, n_sequences=40, n_matched=20),
+        "sequence_divergence": analyses.sequence_divergence(of_hmm, n_sequences=16, lengths=(6, 8)),
         "noise_or_chaos": analyses.noise_or_chaos(network, noise=0.1, n_steps=60, n_pairs=2),
         "residency": analyses.residency_times(telegraph(0.2), **ANALYSES["residency"].quick),
         "kick_neurons": analyses.kick_neurons(kicked(0.3), **ANALYSES["kick_neurons"].quick),

@@ -11,6 +11,7 @@ from rnnscope.analyses.noise.over_training import DrivenOverTraining, driven_ove
 from rnnscope.analyses.noise.recurrence import Recurrence, recurrence
 from rnnscope.analyses.noise.residency import residency_times
 from rnnscope.analyses.noise.residency_result import Residency
+from rnnscope.analyses.noise.sequence_divergence import SequenceDivergence, sequence_divergence
 from rnnscope.analyses.noise.stochastic_resonance import StochasticResonance, stochastic_resonance
 from rnnscope.analyses.noise.sustained_orbit import sustained_orbit
 
@@ -25,6 +26,7 @@ __all__ = [
     "NoiseOrChaos",
     "Recurrence",
     "Residency",
+    "SequenceDivergence",
     "StochasticResonance",
     "SustainedOrbit",
     "bayes_distance",
@@ -35,6 +37,7 @@ __all__ = [
     "noise_or_chaos",
     "recurrence",
     "residency_times",
+    "sequence_divergence",
     "stochastic_resonance",
     "sustained_orbit",
 ]

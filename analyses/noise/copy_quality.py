@@ -13,6 +13,7 @@ from rnnscope.analyses.noise.emitted import (
     Estimate,
     MatchedSequences,
     count_symbols,
+    emission_of,
     emit,
     matched_distance,
     mean_and_error,
@@ -22,9 +23,7 @@ from rnnscope.question import Level, Seed
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
 from rnnscope.registry import analysis
-from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
-from rnnscope.tasks.hmm_emission import HMMEmission
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -193,16 +192,7 @@ def measure_copy(
             f"n_sequences must be at least 2 x n_matched = {2 * n_matched}, because an error takes two repetitions, "
             f"got {n_sequences}: give more, or match fewer at a time"
         )
-    task = subject.task
-    if not isinstance(task, HMMEmission):
-        raise NotApplicable(
-            "there is no hidden Markov model that it should be a copy of: its task is "
-            f"{'not known' if task is None else type(task).__name__}, and must be an HMMEmission"
-        )
-    if subject.map.readout_size != task.output_size:
-        raise NotApplicable(
-            f"its {subject.map.readout_size} outputs are not the logits of the task's {task.output_size} symbols"
-        )
+    task = emission_of(subject)
     hmm, steps = task.hmm, task.length if length is None else length
     emitted = emit(subject, task, n_sequences, steps, noise, seed)
     rng = np.random.default_rng([seed, 0xC1])

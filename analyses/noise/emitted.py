@@ -96,6 +96,25 @@ class EmittedSymbols:
         return float(self.expected_frequency @ np.abs(rows).max(1))
 
 
+def emission_of(subject: Subject) -> HMMEmission:
+    """The task of a network that should be a copy of a hidden Markov model.
+
+    Raises:
+        NotApplicable: the task is another or not known, or the outputs are not its symbols' logits.
+    """
+    task = subject.task
+    if not isinstance(task, HMMEmission):
+        raise NotApplicable(
+            "there is no hidden Markov model that it should be a copy of: its task is "
+            f"{'not known' if task is None else type(task).__name__}, and must be an HMMEmission"
+        )
+    if subject.map.readout_size != task.output_size:
+        raise NotApplicable(
+            f"its {subject.map.readout_size} outputs are not the logits of the task's {task.output_size} symbols"
+        )
+    return task
+
+
 def emit(
     subject: Subject, task: HMMEmission, n_sequences: int, length: int, noise: float, seed: int
 ) -> Int64[np.ndarray, "sequence time"]:

@@ -18,6 +18,7 @@ class Scale:
         seeds: networks for each condition, where nobody says how many.
         settings: analysis -> settings that differ from its default ones.
         untested: claim -> why it is not tested at this size.
+        own_settings: condition -> settings of its networks alone, beside `settings`.
     """
 
     about: str
@@ -25,6 +26,12 @@ class Scale:
     seeds: int = 1
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     untested: Mapping[str, str] = field(default_factory=dict)
+    own_settings: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+
+    def asked_of(self, condition: str) -> Mapping[str, Mapping[str, Any]]:
+        """Analysis -> settings of this condition's networks."""
+        own = self.own_settings.get(condition, {})
+        return {name: {**self.settings.get(name, {}), **own.get(name, {})} for name in {**self.settings, **own}}
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,11 @@ def reproduce(
     tested = [claim for claim in asked if claim.name not in size.untested]
     for name in (name for claim in tested for name in claim.drawings):
         drawing_of(name)
-    analyses = named(list(dict.fromkeys(use for claim in tested for use in claim.uses)), size.settings)
+    uses = list(dict.fromkeys(use for claim in tested for use in claim.uses))
+    analyses = {condition: named(uses, size.asked_of(condition)) for condition in size.networks}
     folder = Path("reproductions") / f"{which.name}-{scale}" if out is None else Path(out)
     wanted = [
-        Wanted(condition, seed, preset, f"{condition}-{seed}", analyses)
+        Wanted(condition, seed, preset, f"{condition}-{seed}", analyses[condition])
         for seed in range(n_seeds)  # one of each condition first: what is interrupted has something of each
         for condition, preset in size.networks.items()
         if not conditions or condition in conditions

@@ -17,8 +17,8 @@ SETTINGS = {name: dict(entry.quick) for name, entry in ANALYSES.items()}
 BISTABLE = ("least_pushes",)  # what has nothing to say where there is one attractor
 # What is asked of networks that emit symbols.
 EMITTING = (
-    "bayes_distance", "copy_quality", "kick_neurons", "driven_over_training", "residency", "stochastic_resonance",
-    "sustained_orbit",
+    "bayes_distance", "copy_quality", "kick_neurons", "driven_over_training", "residency", "sequence_divergence",
+    "stochastic_resonance", "sustained_orbit",
 )  # fmt: skip
 SETTINGS["fixed_points"] = {**SETTINGS["fixed_points"], "n_starts": 16}
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from driven_systems import exact_copy
 
 import rnnscope as rs
 from rnnscope import NotApplicable, cells, tasks
@@ -14,27 +14,6 @@ from rnnscope.tasks import HMM, HMMEmission, cyclic, fully_connected, linear_cha
 
 SEQUENCES = {"n_sequences": 1600, "n_matched": 200}
 MODELS = {"chain 2": linear_chain(2), "chain 4": linear_chain(4), "full 3": fully_connected(3), "cyclic 4": cyclic(4)}
-
-
-def exact_copy(hmm: HMM) -> rs.FunctionMap:
-    """A map that is the model: its state is the latent state and the symbol, drawn by the inverse of their joint
-    distribution from a normal input; its logits leave no doubt about the symbol."""
-    sources = np.vstack([hmm.transition_matrix, hmm.start_distribution])
-    joint = (sources[:, :, None] * hmm.emission_matrix).reshape(len(sources), -1)
-    cumulative = np.cumsum(joint, 1) / joint.sum(1, keepdims=True)
-
-    def step(state: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        drawn = (cumulative[state[..., 0].astype(int)] <= ndtr(noise[..., :1])).sum(-1)
-        return np.stack(np.divmod(np.minimum(drawn, joint.shape[1] - 1), hmm.n_symbols), -1)
-
-    return rs.FunctionMap(
-        step,
-        state_size=2,
-        input_size=1,
-        initial=lambda n, rng: np.tile([float(hmm.n_states), 0.0], (n, 1)),
-        readout=lambda state: 1000.0 * (state[..., 1:] == np.arange(hmm.n_symbols)),
-        readout_size=hmm.n_symbols,
-    )
 
 
 def measured(copy: HMM, model: HMM, length: int = 20, seed: int = 0) -> rs.analyses.CopyQuality:
