@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from rnnscope.tasks.array_settings import with_arrays
+from rnnscope.tasks.delayed_addition import DelayedAddition
 from rnnscope.tasks.delayed_match import DelayedMatchToSample
 from rnnscope.tasks.delayed_match_epochs import DelayedMatchEpochs
+from rnnscope.tasks.evidence_accumulation import EvidenceAccumulation
 from rnnscope.tasks.flip_flop import FlipFlop
 from rnnscope.tasks.formal_language import FormalLanguage
 from rnnscope.tasks.from_arrays import FromArrays
@@ -23,6 +25,8 @@ TASKS: dict[str, type[Task]] = {
     "Parity": Parity,
     "DelayedMatchToSample": DelayedMatchToSample,
     "DelayedMatchEpochs": DelayedMatchEpochs,
+    "DelayedAddition": DelayedAddition,
+    "EvidenceAccumulation": EvidenceAccumulation,
     "HMMEmission": HMMEmission,
     "FlipFlop": FlipFlop,
     "FormalLanguage": FormalLanguage,
@@ -47,8 +51,10 @@ __all__ = [
     "HMM",
     "TASKS",
     "Criterion",
+    "DelayedAddition",
     "DelayedMatchEpochs",
     "DelayedMatchToSample",
+    "EvidenceAccumulation",
     "FlipFlop",
     "FormalLanguage",
     "FromArrays",

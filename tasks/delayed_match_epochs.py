@@ -1,22 +1,16 @@
 """Delayed match-to-sample with epochs: fixate, see a direction, wait, say whether the next is the same."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float32, Num
 from pydantic import BeforeValidator, StrictFloat, StrictInt
 
+from rnnscope.tasks.epochs import as_range, check_range
 from rnnscope.tasks.settings import settings_class
 from rnnscope.tasks.task import Criterion, LossKind, Task, Trials, check_count
 
 FIXATE, MATCH, NON_MATCH = 0, 1, 2
-
-
-def _as_range(delay: Any) -> Any:
-    """One number stands for a fixed delay; a list (from JSON) for a tuple."""
-    if isinstance(delay, int) and not isinstance(delay, bool):
-        return (delay, delay)
-    return tuple(delay) if isinstance(delay, list) else delay
 
 
 @settings_class
@@ -53,7 +47,7 @@ class DelayedMatchEpochs(Task):
     n_channels: StrictInt = 16
     fixation_steps: StrictInt = 5
     sample_steps: StrictInt = 5
-    delay_steps: Annotated[tuple[StrictInt, StrictInt], BeforeValidator(_as_range)] = (10, 30)
+    delay_steps: Annotated[tuple[StrictInt, StrictInt], BeforeValidator(as_range)] = (10, 30)
     test_steps: StrictInt = 8
     grace_steps: StrictInt = 2
     noise: StrictFloat = 0.1
@@ -66,12 +60,7 @@ class DelayedMatchEpochs(Task):
         check_count("sample_steps", self.sample_steps)
         check_count("test_steps", self.test_steps)
         check_count("grace_steps", self.grace_steps, 0)
-        least, greatest = self.delay_steps
-        check_count("the least of delay_steps", least, 0)
-        if greatest < least:
-            raise ValueError(
-                f"delay_steps = {self.delay_steps} ends before it begins; give (least, greatest), as (10, 30)"
-            )
+        check_range("delay_steps", self.delay_steps, 0)
         if self.grace_steps >= self.test_steps:
             raise ValueError(
                 f"grace_steps = {self.grace_steps} leaves nothing of the {self.test_steps} test steps to judge; "
