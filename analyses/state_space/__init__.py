@@ -9,11 +9,14 @@ from rnnscope.analyses.state_space.subspaces import Subspaces, compare_subspaces
 from rnnscope.analyses.state_space.rotations import Rotations, find_rotations
 from rnnscope.analyses.state_space.flow_result import FlowField
 from rnnscope.analyses.state_space.flow_field import flow_field
+from rnnscope.analyses.state_space.geometry_result import GeometryOverTraining
+from rnnscope.analyses.state_space.geometry_over_training import geometry_over_training
 
 __all__ = [
     "ConditionTrajectories",
     "DemixedStates",
     "FlowField",
+    "GeometryOverTraining",
     "Rotations",
     "StateSpace",
     "Subspaces",
@@ -22,6 +25,7 @@ __all__ = [
     "demix_states",
     "find_rotations",
     "flow_field",
+    "geometry_over_training",
     "project_chunks",
     "project_states",
 ]

@@ -442,8 +442,8 @@ PAPER = Paper(
             },
         ),
         "small": Scale(
-            "All six models with 50 units and 10 channels of noise, trained by moments; about a minute of "
-            "training and about two of analyses for each network on one core.",
+            "All six models with 50 units and 10 channels of noise, trained by moments; about half a minute of "
+            "training and one of analyses for each network on one core.",
             _SMALL,
             settings=_OF_SMALL,
             own_settings=_OF_THE_LONGEST,
@@ -470,7 +470,7 @@ PAPER = Paper(
         "of the network. Without input the origin is its only sure fixed point, so that following fixed points along "
         "training does not apply.",
         "At the scales tiny and small networks are trained by moments (how often symbols go together, which is known "
-        "exactly and needs no sampled sequences), not by the Sinkhorn divergence; the paper's settings are the scale "
-        "paper.",
+        "exactly and needs no sampled sequences), not by the Sinkhorn divergence; with that they are trained at the "
+        "scales sinkhorn and paper.",
     ),
 )

@@ -1,5 +1,6 @@
 """The report of a reproduction as one page: each claim beside what was found."""
 
+import collections
 import html
 import shlex
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from rnnscope.figures import says_little
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.version import __version__
 
+LISTED = 6  # networks that are listed without being asked for
 # In a table of many conditions.
 _SHORT = {"reproduced": "yes", "not reproduced": "no", "open": "open"}
 _TRUST = {"reproduced": "sure", "not reproduced": "doubt", "open": "estimate", "not tested": "estimate"}
@@ -55,7 +57,7 @@ def _overview(done: Reproduction) -> str:
         "decide. Numbers are the networks in which it holds, of all that count. Networks in which a claim has nothing "
         "to rest on do not count, and are named below."
     )
-    table = f'<div class="wide"><table><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
+    table = f'<div class="wide"><table class="claims"><tr><th></th>{head}</tr>{"".join(rows)}</table></div>'
     return f'<section class="panel"><h2>What was found</h2>{table}<p class="note">{_e(words)}</p></section>'
 
 
@@ -86,8 +88,12 @@ def _trained(done: Reproduction) -> str:
     seconds = sum(each.run.record["seconds"] for each in done.networks)
     table = f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
     count = "One network" if len(done.networks) == 1 else f"{len(done.networks)} networks"
-    words = f"{count}, {seconds / 60:.1f} minutes of training in all."
-    return f'<section class="panel"><h2>What was trained</h2>{table}<p class="note">{words}</p></section>'
+    ended = collections.Counter(each.run.status for each in done.networks)
+    ends = ", ".join(f"{n} {status}" for status, n in ended.items())
+    words = f"{count} ({ends}), {seconds / 60:.1f} minutes of training in all."
+    if len(done.networks) > LISTED:
+        table = f"<details><summary>One by one</summary>{table}</details>"
+    return f'<section class="panel"><h2>What was trained</h2><p>{words}</p>{table}</section>'
 
 
 def _of_claim(done: Reproduction, claim: Claim, drawn: list[str]) -> str:

@@ -49,6 +49,15 @@ def mean_squared_error(
     return functional.mse_loss(network.read(states, mask), targets[mask])
 
 
+def unrest(states: Float[Tensor, "trial time state"], mask: Bool[Tensor, "trial time"]) -> Float[Tensor, ""]:
+    """Mean squared change of a number of the state in a step, up to the last step of each trial that counts."""
+    n_steps = mask.shape[1]
+    last = n_steps - 1 - mask.flip(1).to(torch.uint8).argmax(1)
+    within = torch.arange(1, n_steps, device=mask.device) <= last[:, None]
+    change = (states[:, 1:] - states[:, :-1]).square().mean(-1)
+    return (change * within).sum() / within.sum().clamp(min=1)
+
+
 def emission_divergence(
     network: Reads,
     states: Float[Tensor, "trial time state"],

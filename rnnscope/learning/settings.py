@@ -35,6 +35,8 @@ class Training:
             the error of the moments of what is emitted, exact and without sampling (`learning.moments`), in place of
             the distance of sequences; None never. Give `steps` for moments to the end.
         steady: for tasks of emission, the weight of a penalty on states that grow within a trial; 0 for none.
+        consistency: the weight of temporal consistency, a penalty on the mean squared change of a unit in a step, which
+            draws states to rest (Haputhanthri et al. 2025); 0 for none.
         readout_bias: whether the readout has a bias.
         evaluate_every: steps between evaluations on fresh trials, and between saves.
         evaluation_trials: trials in an evaluation.
@@ -59,6 +61,7 @@ class Training:
     unbiased_from: int | None = None
     moments_until: int | None = None
     steady: float = 0.0
+    consistency: float = 0.0
     readout_bias: bool = True
     evaluate_every: int = 50
     evaluation_trials: int = 1024
@@ -88,8 +91,9 @@ class Training:
                 "moments_until must be a step, from 1 on, or None for never, and batch_size at least 2, because the "
                 f"batch is halved: got {self.moments_until} and {self.batch_size}"
             )
-        if self.steady < 0:
-            raise ValueError(f"steady is the weight of a penalty, a number from 0 on, got {self.steady}")
+        for name in ("steady", "consistency"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is the weight of a penalty, a number from 0 on, got {getattr(self, name)}")
         if self.noise < 0:
             raise ValueError(f"noise is a standard deviation and cannot be negative, got {self.noise}")
         for beta in self.betas:

@@ -199,11 +199,13 @@ class Trainer:
         mask = torch.from_numpy(trials.mask).to(self.device)
         match self.task.loss:
             case "cross_entropy":
-                return losses.cross_entropy(network, states, targets, mask, self.heads, self.task.n_heads)
+                loss = losses.cross_entropy(network, states, targets, mask, self.heads, self.task.n_heads)
             case "mse":
-                return losses.mean_squared_error(network, states, targets, mask)
+                loss = losses.mean_squared_error(network, states, targets, mask)
             case "sinkhorn":
-                return self._emission_loss(network, states, targets, generator)
+                loss = self._emission_loss(network, states, targets, generator)
+        weight = self.training.consistency
+        return loss + weight * losses.unrest(states, mask) if weight else loss
 
     def _emission_loss(
         self, network: losses.Reads, states: Tensor, targets: Tensor, generator: torch.Generator

@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional
 
 import rnnscope as rs
-from rnnscope import cells
+from rnnscope import cells, tasks
 from rnnscope.learning import losses
-from rnnscope.learning.losses import gumbel_one_hot
+from rnnscope.learning.losses import gumbel_one_hot, unrest
 from rnnscope.learning.trainer import Progress
 from rnnscope.numerics.sinkhorn import sinkhorn_divergence, sinkhorn_energy
 
@@ -140,3 +140,31 @@ def test_the_unbiased_loss_begins_at_its_step_and_resumes_bit_for_bit(tmp_path):
 def test_an_unbiased_loss_that_cannot_be_is_refused(settings: dict[str, int]):
     with pytest.raises(ValueError, match="unbiased_from must be a step"):
         rs.Training(**settings)
+
+
+def test_unrest_is_the_mean_squared_change_within_trials():
+    """Two trials of which the second counts for three steps alone: what comes after, padding, is not asked."""
+    states = torch.tensor(
+        [[[0.0, 0.0], [1.0, 0.0], [1.0, 2.0], [1.0, 2.0]], [[0.0, 0.0], [0.0, 3.0], [0.0, 3.0], [9.0, 9.0]]]
+    )
+    mask = torch.tensor([[False, False, False, True], [True, False, True, False]])
+    changes = [1 / 2, 4 / 2, 0, 9 / 2, 0]
+    assert unrest(states, mask).item() == pytest.approx(sum(changes) / 5)
+    assert unrest(states[:, :1], mask[:, :1]).item() == 0
+
+
+def test_consistency_draws_states_to_rest(tmp_path):
+    """The same trials and weights at the start: with the penalty states change less; without its weight nothing is
+    added."""
+    task, cell = tasks.FlipFlop(1, length=12), cells.Leaky(6)
+    found = []
+    for weight in (0.0, 10.0):
+        run = rs.train(
+            task, cell, steps=60, consistency=weight, stop_when_learned=False, progress=False,
+            name=f"weight {weight:g}", folder=tmp_path,
+        )  # fmt: skip
+        states = rs.as_subject(run).trajectories(n_trials=32, seed=0).states
+        found.append(float((np.diff(states, axis=1) ** 2).mean()))
+    assert found[1] < 0.5 * found[0], found
+    with pytest.raises(ValueError, match="consistency is the weight of a penalty, a number from 0 on, got -1"):
+        rs.train(task, cell, consistency=-1.0, folder=tmp_path)
