@@ -66,10 +66,12 @@ class Evidence(NamedTuple):
     Attributes:
         run: the network.
         results: analysis -> result, of those that the claim uses.
+        siblings: condition -> the network of the same seed in that other condition, for what a setting changes.
     """
 
     run: Run
     results: Mapping[str, Result]
+    siblings: Mapping[str, Run] = {}
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Claim:
         words: what the paper says.
         criterion: when it holds in a network, in words with its numbers. It stands here before anything is trained.
         uses: the analyses that are run for it.
-        measure: from the evidence of one network.
+        measure: from the evidence of one network; raises `NotApplicable` where the claim says nothing of it.
         drawings: what is shown beside it, by the names of figures: "residency", "residency-unstable".
         only_where: another claim, without which this one says nothing of a network: networks for which that one does
             not hold are named, and do not count.

@@ -2,13 +2,14 @@
 
 import collections
 import html
+import math
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from rnnscope.analyses.report.shell import figure_place, whole_page
 from rnnscope.experiments.reproductions.claim import WANTED_SHARE, Claim, Judged, drawing_of
-from rnnscope.experiments.reproductions.reproduction import Found, Reproduction, spread
+from rnnscope.experiments.reproductions.reproduction import Found, Reproduction, middle, spread
 from rnnscope.figures import says_little
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.version import __version__
@@ -117,7 +118,8 @@ def _of_claim(done: Reproduction, claim: Claim, drawn: list[str]) -> str:
 
 
 def _numbers(done: Reproduction, claim: Claim) -> str:
-    """For each condition the numbers: of one network with its interval, of several the middle and the range."""
+    """For each condition the numbers: of one network with its interval, of several the median, its
+    interval where there are six or more, and the range."""
     names = list(spread(done.of(claim.name)))
     if not names:
         return ""
@@ -138,11 +140,12 @@ def _numbers(done: Reproduction, claim: Claim) -> str:
 def _cell(values: Sequence[float], alone: Any) -> str:
     if alone is not None:
         return _e(alone)
+    values = [value for value in values if math.isfinite(value)]
     if not values:
         return "–"
-    ordered = sorted(values)
-    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    return f"{middle:.3g} ({ordered[0]:.3g} to {ordered[-1]:.3g})".replace("-", "−")
+    median, low, high = middle(values)
+    interval = "" if math.isnan(low) else f" [{low:.3g}, {high:.3g}]"
+    return f"{median:.3g}{interval} ({min(values):.3g} to {max(values):.3g})".replace("-", "−")
 
 
 def _against(found: Sequence[Found]) -> str:

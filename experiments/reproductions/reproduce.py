@@ -1,7 +1,7 @@
 """Reproduce a paper: train its networks, run the analyses, and set each claim beside what was found."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rnnscope.experiments.reproductions.claim import Claim, Evidence, Measured, drawing_of
@@ -9,6 +9,8 @@ from rnnscope.experiments.reproductions.networks import Prepared, Wanted, named,
 from rnnscope.experiments.reproductions.paper import Paper
 from rnnscope.experiments.reproductions.papers import paper
 from rnnscope.experiments.reproductions.reproduction import Found, Reproduction
+from rnnscope.records.runs import Run
+from rnnscope.subjects.not_applicable import NotApplicable
 
 
 def reproduce(
@@ -81,7 +83,7 @@ def reproduce(
             say(f"[{len(done)}/{len(wanted)}] {_said(network)}")
     order = list(size.networks)
     done.sort(key=lambda each: (order.index(each.wanted.condition), each.wanted.seed))
-    found = [found for network in done for found in _of_network(network, tested)]
+    found = [found for network in done for found in _of_network(network, tested, done)]
     return Reproduction(which, scale, folder, tuple(done), tuple(asked), tuple(found))
 
 
@@ -104,14 +106,21 @@ def _said(network: Prepared) -> str:
     return f"{network.wanted.name}: {how}{skipped}"
 
 
-def _of_network(network: Prepared, claims: Sequence[Claim]) -> list[Found]:
+def _of_network(network: Prepared, claims: Sequence[Claim], everyone: Sequence[Prepared]) -> list[Found]:
+    siblings = {
+        each.wanted.condition: each.run
+        for each in everyone
+        if each.wanted.seed == network.wanted.seed and each is not network and not each.diverged
+    }
     found: dict[str, Found] = {}
     for claim in claims:
-        found[claim.name] = _of_claim(network, claim, found)
+        found[claim.name] = _of_claim(network, claim, found, siblings)
     return list(found.values())
 
 
-def _of_claim(network: Prepared, claim: Claim, before: dict[str, Found]) -> Found:
+def _of_claim(
+    network: Prepared, claim: Claim, before: Mapping[str, Found], siblings: Mapping[str, Run]
+) -> Found:  # fmt: skip
     if network.diverged:
         # A training that fails is a failure of what is claimed of trainings; of mechanisms it says nothing.
         diverged = Measured(False, against="its training diverged") if claim.only_where is None else None
@@ -124,4 +133,8 @@ def _of_claim(network: Prepared, claim: Claim, before: dict[str, Found]) -> Foun
         if rests_on is None or not rests_on.holds:
             return Found(claim.name, network, None, f"{claim.only_where} was not seen to hold for it")
     results = {use: network.result(use) for use in claim.uses}
-    return Found(claim.name, network, claim.measure(Evidence(network.run, results)))
+    try:
+        measured = claim.measure(Evidence(network.run, results, siblings))
+    except NotApplicable as error:
+        return Found(claim.name, network, None, str(error))
+    return Found(claim.name, network, measured)

@@ -151,6 +151,20 @@ def _all(n: int, total: int) -> str:
     return f"{n} of {total} conditions"
 
 
+def middle(values: Sequence[float]) -> tuple[float, float, float]:
+    """The median, and the ends of an interval of 95 % at least, whatever the law: the values of such ranks that the
+    median lies between them (David & Nagaraja, Order Statistics, 2003). Of fewer than six values there is none: NaN."""
+    from scipy.stats import binom
+
+    ordered = sorted(values)
+    n = len(ordered)
+    median = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    below = int(binom.ppf(0.025, n, 0.5))  # P(fewer than this many values below the median) is at most 2.5 %
+    if binom.cdf(below - 1, n, 0.5) > 0.025 or below < 1:
+        return median, math.nan, math.nan
+    return median, ordered[below - 1], ordered[n - below]
+
+
 def spread(found: Sequence[Found]) -> dict[str, list[float]]:
     """Each number of a claim over networks, name -> its values."""
     values: dict[str, list[float]] = {}

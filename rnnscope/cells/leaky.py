@@ -29,6 +29,8 @@ class Leaky(Cell):
         nonlinearity: f.
         self_connections: whether W may have a diagonal.
         start: where trials start; the paper starts at 0.1 U(0, 1).
+        strength: of the initial recurrent weights, uniform within strength / sqrt(units): their spectral radius is
+            about strength / sqrt(3).
     """
 
     units: Units
@@ -38,6 +40,7 @@ class Leaky(Cell):
     nonlinearity: Nonlinearity = "leaky_relu"
     self_connections: bool = False
     start: Start = "random"
+    strength: float = 1.0
 
     @classmethod
     def examples(cls) -> "tuple[Leaky, ...]":
@@ -62,6 +65,13 @@ class Leaky(Cell):
             raise ValueError(f"tau must be a range (low, high) of time constants with 1 <= low <= high, got {value}")
         return value
 
+    @field_validator("strength")
+    @classmethod
+    def _check_strength(cls, value: float) -> float:
+        if not value > 0:
+            raise ValueError(f"strength is a factor of weights and must be positive, got {value}")
+        return value
+
     def build(self, input_size: int, generator: torch.Generator | None = None) -> RateCell:
         return RateCell(_LeakyWeights(self, input_size, generator), input_size, self.units, self.start)
 
@@ -72,7 +82,7 @@ class _LeakyWeights(nn.Module):
         units = cell.units
         self.leak, self.nonlinearity = cell.leak, cell.nonlinearity
         self.weight_in = uniform((units, input_size), max(1, input_size) ** -0.5, generator)
-        self.weight = uniform((units, units), units**-0.5, generator)
+        self.weight = uniform((units, units), cell.strength * units**-0.5, generator)
         self.bias = uniform((units,), units**-0.5, generator)
         low, high = cell.tau
         tau = low + (high - low) * torch.rand(units, generator=generator)

@@ -151,7 +151,8 @@ def _begun_alike(path: Path, task: Task, cell: Cell, training: Training, seed: i
     run = runs.load_run(path)
     asked = {"task": to_config(task), "cell": to_config(cell), "seed": seed, "training": _plain(training)}
     # Settings that there were not yet when it was begun were then what they are by default.
-    begun = {**run.record, "training": {**_plain(Training()), **run.record["training"]}}
+    training_then = {**_plain(Training()), **run.record["training"]}
+    begun = {**run.record, "cell": to_config(run.cell), "training": training_then}
     for part, value in asked.items():
         if begun[part] != value:
             then, now = _first_difference(begun[part], value)
