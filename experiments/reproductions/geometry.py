@@ -275,7 +275,7 @@ PAPER = Paper(
     {
         "tiny": Scale(
             "One bit in eight units, with and without consistency; seconds.",
-            _TINY, settings={"geometry_over_training": {"n_trials": 64}},
+            _TINY, settings={"geometry_over_training": {"n_trials": 64, "n_starts": 32}},
         ),
         "small": Scale(
             "Three tasks and five kinds of cell, and leaky networks with consistency, three seeds each; about a "

@@ -9,9 +9,10 @@ import pytest
 
 import rnnscope as rs
 from rnnscope import cells, tasks
+from rnnscope.analyses import ANALYSES
 from rnnscope.cli import main
 from rnnscope.experiments import PAPERS, reproduce
-from rnnscope.experiments.reproductions.claim import Claim, Estimate, Evidence, Measured, judge
+from rnnscope.experiments.reproductions.claim import Claim, Estimate, Evidence, Measured, drawing_of, judge
 from rnnscope.experiments.reproductions.paper import Paper, Scale
 from rnnscope.experiments.reproductions.reproduction import Reproduction
 from rnnscope.experiments.reproductions.write import write_reports
@@ -51,6 +52,24 @@ PAPER = Paper(
     {"tiny": Scale("seconds", {"four": preset(4), "six": preset(6)}, 2, EXPONENTS, {"C5": "it takes a cluster"})},
     CLAIMS[:5], ("an identity",),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_claim_names_analyses_and_figures_that_there_are(name: str):
+    for claim in PAPERS[name].claims:
+        assert all(use in ANALYSES for use in claim.uses), claim.name
+        assert {drawing_of(figure)[0] for figure in claim.drawings} <= set(claim.uses), claim.name
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"), [(paper.name, scale) for paper in PAPERS.values() for scale in paper.scales]
+)
+def test_settings_of_every_scale_are_accepted(name: str, scale: str):
+    size = PAPERS[name].scale(scale)
+    for condition in size.networks:
+        for analysis, settings in size.asked_of(condition).items():
+            ANALYSES[analysis].question.check(dict(settings))
+    assert set(size.own_settings) <= set(size.networks)
 
 
 @pytest.fixture(scope="module")
