@@ -174,7 +174,7 @@ def _pair(evidence: Evidence) -> tuple[Run, Run]:
 
 def _stable_at_end(run: Run, evidence: Evidence) -> float:
     made = _geometry(evidence).made
-    settings = {} if made is None else {k: v for k, v in made.settings.items() if k in ("n_trials", "n_checkpoints")}
+    settings = {} if made is None else {name: made.settings[name] for name in made.changed}
     found = cast("GeometryOverTraining", run.result("geometry_over_training", **settings))
     return float(found.of("stable points")[-1])
 
