@@ -162,7 +162,7 @@ def _cost(scale: Scale, settings: Settings) -> Expected:
     "noise_or_chaos",
     title="Noise or chaos?",
     group=NOISE,
-    quick={"n_steps": 40, "n_pairs": 2, "transient": 20},
+    quick={"n_steps": 20, "n_pairs": 2, "transient": 5},
     drawings=(Drawing("symbols", "What its symbols carry", _symbols),),
     cost=Cost("light", "pairs x steps x units^2", _cost),
 )
