@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rnnscope import analyses
     from rnnscope.analyses.report import report
     from rnnscope.app.notebook import explore
-    from rnnscope.experiments import reproduce
+    from rnnscope.experiments import Range, Sweep, load_sweep, reproduce, sweep
     from rnnscope.figures.grid import figure_grid
     from rnnscope.records.table import table
 
@@ -48,10 +48,12 @@ __all__ = [
     "NotApplicable",
     "Population",
     "Preset",
+    "Range",
     "Run",
     "RunError",
     "StateMap",
     "Subject",
+    "Sweep",
     "Traced",
     "Training",
     "TrainingDiverged",
@@ -71,10 +73,12 @@ __all__ = [
     "interventions",
     "list_runs",
     "load_run",
+    "load_sweep",
     "preset",
     "report",
     "reproduce",
     "simulate",
+    "sweep",
     "table",
     "tasks",
     "train",
@@ -93,8 +97,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("rnnscope.figures.grid").figure_grid
     if name == "report":
         return importlib.import_module("rnnscope.analyses.report").report
-    if name == "reproduce":
-        return importlib.import_module("rnnscope.experiments").reproduce
+    if name in ("Range", "Sweep", "load_sweep", "reproduce", "sweep"):
+        return getattr(importlib.import_module("rnnscope.experiments"), name)
     if name == "table":
         return importlib.import_module("rnnscope.records.table").table
     raise AttributeError(f"module 'rnnscope' has no attribute {name!r}")
