@@ -1,10 +1,134 @@
-"""Files that are never half there."""
+"""Files that are never half there, and reading that takes no more than a file can rightly ask for."""
 
+import hashlib
+import json
+import math
 import os
+import stat
+import struct
 import time
+import tokenize
 import uuid
+import zipfile
+import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, BinaryIO
+
+# Records and settings are small; JSON of this size takes some 400 MB of memory at worst.
+MOST_TEXT = 2**24
+_BLOCK = 2**20
+# What zipfile, zarr, numpy and json raise of damaged content, as found by damaging files at random: a RuntimeError of
+# an entry that claims to be encrypted, a MemoryError of a shape that is none, ...
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,  # with it RecursionError and NotImplementedError
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+class DamagedError(ValueError):
+    """A file is not what was written."""
+
+
+def read(
+    path: Path,
+    most: int | None = None,
+    *,
+    inside: Path | None = None,
+    good: Callable[[BinaryIO, int], bool] | None = None,
+) -> bytes:
+    """The content of an ordinary file.
+
+    Args:
+        path: the file.
+        most: the bytes that it may have; None takes half of the memory of this machine.
+        inside: a folder that links must not lead out of.
+        good: given the open file and its size, says whether it has the right digest, before it is taken into memory.
+
+    Raises:
+        FileNotFoundError: there is none. OSError: it cannot be read. DamagedError: it is a pipe, a device or a link
+            that leads elsewhere, is too large, or is not good.
+    """
+    if inside is not None:
+        check_inside(path, inside)
+    most = memory() // 2 if most is None else most
+    # A pipe that nobody writes into would be waited for.
+    with open(path, "rb", opener=_ordinary) as file:
+        status = os.fstat(file.fileno())
+        if status.st_size > most:
+            raise DamagedError(f"it has {status.st_size:,} bytes, more than the {most:,} that it may have")
+        if good is not None:
+            if not good(file, status.st_size):
+                raise DamagedError("its digest is another")
+            file.seek(0)
+        return file.read(most)
+
+
+def _ordinary(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DamagedError("it is no ordinary file")
+    return descriptor
+
+
+def check_inside(path: Path, folder: Path) -> None:
+    """Raise DamagedError where links lead from a path out of a folder, so that nothing of what is there is shown."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise DamagedError("it is a link that leads out of the folder of the run: put the file itself there")
+
+
+def digest_of(file: BinaryIO, size: int) -> str:
+    """The digest of the next bytes of a file, which are never all in memory."""
+    found = hashlib.blake2b(digest_size=32)
+    while size > 0 and (block := file.read(min(_BLOCK, size))):
+        found.update(block)
+        size -= len(block)
+    return found.hexdigest()
+
+
+def digest(content: bytes | memoryview) -> str:
+    """What tells a content from all others."""
+    return hashlib.blake2b(content, digest_size=32).hexdigest()
+
+
+def memory() -> int:
+    """The memory of this machine, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def parse_record(content: bytes | str) -> Any:
+    """JSON of finite numbers.
+
+    Raises:
+        ValueError: it is none, holds NaN or what is beyond all floating-point numbers, or is nested too deeply.
+    """
+    try:
+        return json.loads(content, parse_constant=_refused, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _refused(text: str) -> float:
+    raise ValueError(f"{text} is no finite number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refused(text[:40])
 
 
 def write_atomically(path: Path, content: bytes) -> None:

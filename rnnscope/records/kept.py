@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnscope.records import manifest, schema1
-from rnnscope.records.files import sweep, write_atomically
+from rnnscope.records.files import MOST_TEXT, UNREADABLE, read, sweep, write_atomically
 from rnnscope.records.kinds import kinds_of
 from rnnscope.records.labelled import rebuilt
 from rnnscope.records.provenance import Made
@@ -80,7 +80,7 @@ class Kept:
             found = read_result(self.path)
             cls = next((cls for cls in classes if cls.__name__ == found.kind), classes[0])
             return rebuilt(cls, found)
-        except ValueError as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise ValueError(str(error) if str(self.path) in str(error) else f"{self.path}: {error}") from None
 
 
@@ -149,16 +149,16 @@ def _by_age(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Kept | None:
-    analysis = path.parent.name
+    analysis, run = path.parent.name, path.parents[2]
     try:
         if path.name.endswith(SUFFIX):
             made = read_attributes(path).get("made")
             return Kept(analysis, path, None if made is None else Made.from_plain(made))
-        record = manifest.unsigned(path.read_bytes())
+        record = manifest.unsigned(read(path, MOST_TEXT, inside=run))
         return Kept(analysis, path, Made.from_plain(record["made"]), str(record["not applicable"]))
     except FileNotFoundError:
         return None
-    except (KeyError, ValueError, OSError):
+    except UNREADABLE:
         return Kept(analysis, path, None)
 
 
