@@ -63,7 +63,7 @@ class _Record(TypedDict):
     task: dict[str, Any]
     cell: dict[str, Any]
     training: Training
-    seed: _Count
+    seed: Annotated[int, Field(strict=True, ge=0)]
     versions: dict[str, str]
     status: Status
     steps_done: _Count
