@@ -19,8 +19,7 @@ from rnnscope.learning.defaults import default_training
 from rnnscope.learning.settings import Training, change_settings, check_fits
 from rnnscope.learning.stepper import Progress, Trainer, TrainingDiverged, measure
 from rnnscope.network import Network, default_dtype
-from rnnscope.records import runs, writing
-from rnnscope.records.files import memory
+from rnnscope.records import files, runs, writing
 from rnnscope.records.runs import Run, RunError
 from rnnscope.tasks import TASKS, to_config
 from rnnscope.tasks.settings import short
@@ -95,6 +94,7 @@ def train(
     with writable(path):
         lock = writing.lock_run(path)
         try:
+            files.sweep(path)
             run = open_run(path, task, cell, training, seed, exists == "resume")
             if run.status != "training":
                 return run
@@ -145,10 +145,10 @@ def check_memory(task: Task, cell: Cell, training: Training) -> None:
     machine: before anything is written."""
     numbers = sum(math.prod(shape) for shape in runs.weight_shapes(task, cell, _plain(training)).values())
     wanted = 4 * numbers * (4 if training.optimiser == "adam" else 3)
-    if wanted > memory():
+    if wanted > files.memory():
         raise ValueError(
             f"{cell} has {numbers:,} weights, and training them takes {wanted / 1e9:,.0f} GB of memory, more than the "
-            f"{memory() / 1e9:,.0f} GB of this machine: take fewer units"
+            f"{files.memory() / 1e9:,.0f} GB of this machine: take fewer units"
         )
 
 

@@ -1,5 +1,7 @@
 """Files that are never half there, and reading that takes no more than a file can rightly ask for."""
 
+import fcntl
+import glob
 import hashlib
 import json
 import math
@@ -134,34 +136,64 @@ def _finite(text: str) -> float:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path`, flush to the disk, then move into place: whoever reads sees the old file or the new one.
 
-    The name beside it is told from all others', of other threads, processes and machines.
+    The name beside it is told from all others', of other threads, processes and machines. What writers of this file
+    that were killed have left is removed.
+
+    Raises:
+        OSError: it cannot be written; the old file is as it was, and nothing is left beside it.
     """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{LEFTOVER}"):
+        if _is_left(left):
+            left.unlink(missing_ok=True)
+    try:
+        _write(path, content)
+    except FileNotFoundError:  # somebody has taken what had only just been made for left over: once more
+        if not path.parent.is_dir():
+            raise
+        _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> None:
     fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}{LEFTOVER}")
     try:
         with open(fresh, "xb") as file:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(fresh, path)
+            os.replace(fresh, path)
     finally:
         with suppress(FileNotFoundError):
             fresh.unlink()
 
 
-# How the name ends of what a writer that was killed leaves behind; writing takes seconds, so what is older than this
-# was left.
+# How the name ends of what a writer that was killed leaves behind. A writer holds a lock on what it writes, which the
+# system lets go when it ends; where there are no locks, what is older than this was left.
 LEFTOVER = ".part"
 OLD = 3600.0
+_JUST_MADE = 1.0  # seconds in which a writer may not hold its lock yet
+
+
+def _is_left(path: Path) -> bool:
+    try:
+        age = abs(time.time() - path.stat().st_mtime)  # the clock may have been set back
+        if age < _JUST_MADE:
+            return False
+        with open(path, "rb", opener=_ordinary) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:  # it has just been moved into place
+        return False
+    except (OSError, DamagedError):
+        return age > OLD
 
 
 def left_over(folder: Path) -> list[Path]:
     """What writers that were killed have left in a folder and below it."""
-    found, now = [], time.time()
-    for path in folder.rglob(f".*{LEFTOVER}"):
-        with suppress(FileNotFoundError):  # it has just been moved into place
-            if now - path.stat().st_mtime > OLD:
-                found.append(path)
-    return sorted(found)
+    return sorted(path for path in folder.rglob(f".*{LEFTOVER}") if _is_left(path))
 
 
 def sweep(folder: Path) -> None:

@@ -123,8 +123,8 @@ def _raw(folder: Path) -> bytes | None:
         return read(folder / NAME, MOST_TEXT, inside=folder)
     except FileNotFoundError:
         return None
-    except (DamagedError, OSError) as error:
-        raise DamagedError(f"{NAME} cannot be read ({getattr(error, 'strerror', error)})") from None
+    except DamagedError as error:
+        raise DamagedError(f"{NAME} cannot be read ({error})") from None
 
 
 def _entries(raw: bytes) -> dict[str, list[str | None]]:
