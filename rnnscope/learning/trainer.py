@@ -256,7 +256,7 @@ def writable(path: Path) -> Iterator[None]:
     except (FileExistsError, BrokenPipeError):
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = (error.strerror or str(error)).partition(":")[0]
         raise OSError(
             error.errno, f"cannot write the run {path} ({reason}): choose another folder, or make room there"
         ) from error

@@ -1,5 +1,6 @@
 """Files that are never half there, and reading that takes no more than a file can rightly ask for."""
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -146,11 +147,23 @@ def write_atomically(path: Path, content: bytes) -> None:
         if _is_left(left):
             left.unlink(missing_ok=True)
     try:
-        _write(path, content)
-    except FileNotFoundError:  # somebody has taken what had only just been made for left over: once more
-        if not path.parent.is_dir():
-            raise
-        _write(path, content)
+        try:
+            _write(path, content)
+        except FileNotFoundError:  # somebody has taken what had only just been made for left over: once more
+            _write(path, content)
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "look at the disk, or choose another folder")
+        raise OSError(error.errno, f"{error.strerror or error}: it is as it was; {remedy}", str(path)) from None
+
+
+_REMEDIES = {
+    errno.ENOSPC: "make room there, or choose another folder",
+    errno.EDQUOT: "make room within your quota, or choose another folder",
+    errno.EROFS: "choose a folder that is not read-only",
+    errno.EACCES: "look at the permissions of its folder, or choose another one",
+    errno.ENOENT: "make its folder, or choose another one",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
 
 
 def _write(path: Path, content: bytes) -> None:

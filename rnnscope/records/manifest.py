@@ -69,6 +69,15 @@ def listed(folder: Path) -> dict[str, list[str | None]] | None:
     return None if raw is None else _entries(raw)
 
 
+def expected(folder: Path) -> set[str]:
+    """The files that must be there: all that are listed, but those that were just about to be written or removed.
+
+    Raises:
+        DamagedError: the list is damaged.
+    """
+    return {name for name, known in (listed(folder) or {}).items() if None not in known}
+
+
 def found_in(folder: Path) -> list[str]:
     """The files that a list of digests is about: all but hidden ones, the list itself, those of results, which hold
     their digests themselves, and what was put aside as damaged."""

@@ -156,11 +156,11 @@ class Run:
             RunError: the list of files is damaged.
         """
         try:
-            listed = manifest.listed(self.path) or {}
+            expected = manifest.expected(self.path)
         except ValueError as error:
             raise RunError(f"{self.path}: {error}") from None
         names = {p.name for p in (self.path / "checkpoints").glob("*")}
-        names |= {name.removeprefix("checkpoints/") for name, known in listed.items() if None not in known}
+        names |= {name.removeprefix("checkpoints/") for name in expected}
         found = (re.fullmatch(r"(\d{1,18})\.safetensors", name) for name in names)
         return sorted(int(match[1]) for match in found if match)
 
@@ -179,7 +179,7 @@ class Run:
             columns = zip(*[[float(entry or "nan") for entry in row] for row in rows[1:]], strict=True)
             return {name: np.array(column) for name, column in zip(names, columns, strict=True)} if rows[1:] else {}
         except FileNotFoundError:
-            if "history.csv" not in (manifest.listed(self.path) or {}):
+            if "history.csv" not in manifest.expected(self.path):
                 return {}
             raise RunError(f"{file} is gone: {_NOT_NEEDED}") from None
         except (OSError, ValueError, csv.Error) as error:

@@ -95,3 +95,12 @@ def test_a_record_of_any_structure_is_a_run_or_one_line(runs: list[Path], tmp_pa
         is_short = "\n" not in said and 0 < len(said) < 1500
         if not is_short:
             raise AssertionError(f"no short line: {said[:2000]}") from error
+
+
+def test_a_crash_before_the_first_history_is_no_loss(runs: list[Path], tmp_path: Path):
+    """The list says that it is about to be there, or not to be there."""
+    copy = Path(shutil.copytree(runs[0], tmp_path / "run"))
+    (copy / "history.csv").unlink()
+    listed = manifest.listed(copy) or {}
+    (copy / manifest.NAME).write_bytes(manifest.signed({"files": {**listed, "history.csv": ["0" * 64, None]}}))
+    assert rs.load_run(copy).history == {}
