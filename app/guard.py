@@ -8,7 +8,9 @@ can reach the port, nothing at all is shown without it.
 
 import hashlib
 import hmac
+import os
 import secrets
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
@@ -16,8 +18,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 import flask
+from dash.exceptions import DashException
 from flask_compress import Compress
-from werkzeug.exceptions import SecurityError
+from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
 LOOPBACK = ("127.0.0.1", "localhost")
+CALLBACKS = "/_dash-update-component"
 _READING = ("GET", "HEAD", "OPTIONS")
 _PORTS = {"http": 80, "https": 443}
 _STYLE = (
@@ -98,6 +102,8 @@ def protect(app: "Dash", guard: Guard, is_known: Callable[[str], bool]) -> None:
         app: with `requests_pathname_prefix` the base path, and `routes_pathname_prefix` "/".
         guard: what to ask for.
         is_known: whether there is a page at this path, given without the slash before it.
+
+    What is no request of a page gets 400 and one line in the terminal; with `RNNSCOPE_DEBUG=1` there is a traceback.
     """
     server = app.server
     server.config["TRUSTED_HOSTS"] = [*LOOPBACK, *guard.hosts]  # Dash itself answers any Host header
@@ -130,6 +136,18 @@ def protect(app: "Dash", guard: Guard, is_known: Callable[[str], bool]) -> None:
             f"This explorer answers to {named}. To ask for it under another name, start it with --trusted-host NAME.",
             link=False,
         )
+
+    @server.errorhandler(Exception)
+    def malformed(error: Exception) -> "Response | HTTPException":
+        if isinstance(error, HTTPException):
+            return error
+        # What asks for no callback, or gives one values of other types than its page does, raises one of these.
+        kinds = (ValueError, TypeError, LookupError, AttributeError, RecursionError, DashException)
+        if flask.request.path != CALLBACKS or not isinstance(error, kinds) or os.environ.get("RNNSCOPE_DEBUG"):
+            raise error
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
+        print(f"rnnscope explorer: a request could not be answered ({reason})", file=sys.stderr, flush=True)
+        return flask.Response("This request could not be answered: it is none of a page of this explorer.", 400)
 
     policy: list[str] = []
 

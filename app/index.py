@@ -23,6 +23,7 @@ from rnnscope.app import tags
 from rnnscope.app.library import Library
 from rnnscope.app.views.words import sizes
 from rnnscope.records import kept
+from rnnscope.records.files import MOST_TEXT, check_inside, parse_record, read
 from rnnscope.records.result_files import HEADLINE, read_attributes
 from rnnscope.records.runs import Run
 
@@ -186,7 +187,7 @@ def row(name: str, place: Path) -> dict[str, Any]:
     """What the list says of a run, from its `run.json` and the first piece of each result; nothing is checked here
     that opening the run checks."""
     try:
-        record = json.loads((place / "run.json").read_bytes())
+        record = parse_record(read(place / "run.json", MOST_TEXT, inside=place))
         run = Run(place, record)
         metric, score = headline(run)
         found: dict[str, Any] = {
@@ -216,8 +217,11 @@ def row(name: str, place: Path) -> dict[str, Any]:
 def _course(place: Path, trains: bool) -> dict[str, Any]:
     """The last loss, a short curve of it as JSON, and how far a training is that has not yet written so."""
     try:
+        if not (place / "history.csv").is_file():  # a pipe would be waited for
+            return {}
+        check_inside(place / "history.csv", place)
         with (place / "history.csv").open("rb") as file:
-            names = file.readline().decode().strip().split(",")
+            names = file.readline(MOST_READ).decode().strip().split(",")
             size = os.fstat(file.fileno()).st_size
             if size - file.tell() > MOST_READ:
                 file.seek(size - MOST_READ)

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 
 from rnnscope.app.library import Library
 from rnnscope.app.processes import lives, this_boot
-from rnnscope.records.files import write_atomically
+from rnnscope.records.files import MOST_TEXT, DamagedError, check_inside, parse_record, read, write_atomically
 
 Kind = Literal["training", "analyses"]
 KINDS: tuple[Kind, ...] = ("training", "analyses")
@@ -90,7 +90,7 @@ def read_started(place: Path, kind: Kind) -> Started | None:
     In the copy of a run it has no process: that works on the run that was copied.
     """
     try:
-        record = json.loads(job_file(place, kind, "json").read_bytes())
+        record = parse_record(read(job_file(place, kind, "json"), MOST_TEXT, inside=place))
         return Started(
             int(record["pid"]) if record["folder"] == str(place.resolve()) else NOBODY,
             str(record["process_began"]),
@@ -108,7 +108,7 @@ def read_started(place: Path, kind: Kind) -> Started | None:
 def exit_code(place: Path, kind: Kind) -> int | None:
     """With what it ended; None where it did not end by itself, or works."""
     try:
-        return int(job_file(place, kind, "end").read_text())
+        return int(read(job_file(place, kind, "end"), 100, inside=place))
     except (OSError, ValueError):
         return None
 
@@ -116,11 +116,15 @@ def exit_code(place: Path, kind: Kind) -> int | None:
 def last_lines(place: Path, kind: Kind) -> list[str]:
     """The last that it said."""
     try:
-        with open(job_file(place, kind, "log"), "rb") as log:
+        path = job_file(place, kind, "log")
+        check_inside(path, place)
+        if not path.is_file():  # a pipe would be waited for
+            return []
+        with open(path, "rb") as log:
             log.seek(0, os.SEEK_END)
             log.seek(max(0, log.tell() - _LAST_BYTES))
-            return log.read().decode(errors="replace").splitlines()
-    except OSError:
+            return log.read(_LAST_BYTES).decode(errors="replace").splitlines()
+    except (OSError, DamagedError):
         return []
 
 
@@ -159,6 +163,8 @@ def registered(library: Library) -> Iterator[tuple[float, str, Path, Kind]]:
             for entry in os.scandir(root / _REGISTRY):
                 noted, _, kind = entry.name.rpartition(".")
                 name = unquote(noted)
+                if name.startswith("/") or ".." in name.split("/"):
+                    continue
                 for known in KINDS:
                     if kind == known:
                         shown = name if len(library.roots) == 1 else f"{root_name}/{name}"

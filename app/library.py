@@ -44,7 +44,7 @@ class Library:
         return cls(dict(zip(_short_names(resolved), resolved, strict=True)))
 
     def places(self) -> dict[str, Path]:
-        """The folder of each run, by name, in order."""
+        """The folder of each run, by name, in order. Links that lead out of the roots are not followed."""
         found = {}
         for name, root in self.roots.items():
             if (root / "run.json").exists():
@@ -52,7 +52,8 @@ class Library:
                 continue
             with suppress(OSError):  # a folder that was taken away meanwhile has no runs
                 prefix = "" if len(self.roots) == 1 else f"{name}/"
-                found.update({prefix + place.relative_to(root).as_posix(): place for place in sorted(_runs(root))})
+                inside = sorted(place for place in _runs(root) if _is_inside(place, root))
+                found.update({prefix + place.relative_to(root).as_posix(): place for place in inside})
         return found
 
     def place(self, name: str) -> Path | None:
@@ -68,7 +69,7 @@ class Library:
                 continue
             parts = inside.split("/")
             plain = len(parts) <= DEPTH and not any(part[:1] in ("", ".") or set(part) & {"\\", "\0"} for part in parts)
-            if plain and (root / inside / "run.json").exists():
+            if plain and (root / inside / "run.json").exists() and _is_inside(root / inside, root):
                 above = [root.joinpath(*parts[:k]) for k in range(1, len(parts))]
                 closed = any(folder.is_symlink() or (folder / "run.json").exists() for folder in above)
                 return None if closed else root / inside
@@ -92,6 +93,11 @@ class Library:
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.roots.values()))
+
+
+def _is_inside(place: Path, root: Path) -> bool:
+    """Whether what is at a place lies in the root, which a link may lead out of."""
+    return not place.is_symlink() or place.resolve().is_relative_to(root)
 
 
 def _runs(folder: Path, depth: int = DEPTH) -> Iterator[Path]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from rnnscope.records import files
 from rnnscope.records.files import write_atomically
 
 FILE = "views.json"
@@ -20,8 +21,8 @@ MOST_OPTIONS, LONGEST_OPTION = 100, 200
 def read(place: Path) -> dict[str, dict[str, str]]:
     """The views of the run in a folder, by name; none where there are none, or the file is something else."""
     try:
-        found = json.loads((place / FILE).read_bytes())
-    except (OSError, ValueError):
+        found = json.loads(files.read(place / FILE, files.MOST_TEXT, inside=place))
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}

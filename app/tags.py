@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from rnnscope.records import files
 from rnnscope.records.files import write_atomically
 
 FILE = "tags.json"
@@ -13,8 +14,8 @@ MOST, LONGEST = 30, 60
 def read(place: Path) -> tuple[str, ...]:
     """The tags of the run in a folder; none where there are none, or the file is no list of words."""
     try:
-        found = json.loads((place / FILE).read_bytes())
-    except (OSError, ValueError):
+        found = json.loads(files.read(place / FILE, files.MOST_TEXT, inside=place))
+    except (OSError, ValueError, RecursionError):
         return ()
     return tuple(tag for tag in found if isinstance(tag, str)) if isinstance(found, list) else ()
 

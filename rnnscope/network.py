@@ -1,5 +1,8 @@
 """A cell with a linear readout."""
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -38,7 +41,9 @@ class Network(nn.Module):
         self.settings, self.input_size, self.output_size = cell, input_size, output_size
         self.cell = cell.build(input_size, generator)
         # Made without values, so that torch's global generator is left alone where one is given.
-        self.readout = nn.utils.skip_init(nn.Linear, self.cell.n_units, output_size, bias=readout_bias)
+        self.readout = nn.utils.skip_init(
+            nn.Linear, self.cell.n_units, output_size, bias=readout_bias, device=torch.get_default_device()
+        )
         bound = self.cell.n_units**-0.5
         for parameter in self.readout.parameters():
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
@@ -99,3 +104,14 @@ class Network(nn.Module):
     def map(self) -> CellMap:
         """The network as a map, with a copy of the weights."""
         return CellMap([self.cell], self.readout, self.output_size)
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Make torch's default another one for a while: the networks of runs are of float32, whatever a session's is."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

@@ -5,8 +5,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rnnscope.tasks.machine import Machine
+from rnnscope.tasks.settings import short
 
 EMPTY = -1  # an arrow that reads nothing
+
+
+# Of a machine, before and after it is made deterministic: some expressions grow exponentially.
+MOST_STATES = 4096
 
 
 def regex_machine(pattern: str, symbols: str = "01") -> Machine:
@@ -17,7 +22,8 @@ def regex_machine(pattern: str, symbols: str = "01") -> Machine:
     match.
 
     Raises:
-        ValueError: a character that is no symbol, brackets that do not match, a repetition of nothing.
+        ValueError: a character that is no symbol, brackets that do not match, a repetition of nothing; a machine of too
+            many states.
 
     Example:
         >>> import numpy as np
@@ -28,7 +34,10 @@ def regex_machine(pattern: str, symbols: str = "01") -> Machine:
     if not symbols or len(set(symbols)) < len(symbols) or set(symbols) & set(".|*+?(){}[]^\\"):
         raise ValueError(f"symbols must be different characters without a meaning of their own, got {symbols!r}")
     parser = _Parser(pattern, symbols)
-    start, end = parser.alternatives()
+    try:
+        start, end = parser.alternatives()
+    except RecursionError:
+        raise parser.error("brackets are nested too deeply") from None
     if parser.place < len(pattern):
         raise parser.error("a closing bracket without an opening one")
     return _determinise(parser.arrows, start, end, len(symbols))
@@ -157,6 +166,8 @@ class _Parser:
         return found
 
     def _state(self) -> int:
+        if len(self.arrows) >= MOST_STATES:
+            raise self.error(f"it needs more than {MOST_STATES:,} states: make it shorter")
         self.arrows.append([])
         return len(self.arrows) - 1
 
@@ -164,7 +175,7 @@ class _Parser:
         self.arrows[source].append((EMPTY, target))
 
     def error(self, reason: str) -> ValueError:
-        return ValueError(f"regular expression {self.pattern!r}, near character {self.place}: {reason}")
+        return ValueError(f"regular expression {short(self.pattern)}, near character {self.place}: {reason}")
 
 
 def _determinise(arrows: list[list[tuple[int, int]]], start: int, end: int, n_symbols: int) -> Machine:
@@ -184,6 +195,8 @@ def _determinise(arrows: list[list[tuple[int, int]]], start: int, end: int, n_sy
         row = []
         for symbol in range(n_symbols):
             ahead = closed(frozenset(t for s in subset for a, t in arrows[s] if a == symbol))
+            if len(subsets) > MOST_STATES:
+                raise ValueError(f"a machine for it has more than {MOST_STATES:,} states: take a simpler expression")
             if ahead not in number:
                 number[ahead] = len(subsets)
                 subsets.append(ahead)

@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import functools
 import inspect
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, dataclass_transform, overload
 
@@ -90,10 +91,10 @@ def from_config(config: Mapping[str, Any], kinds: Mapping[str, type[T]], what: s
     """
     fields = dict(config)
     kind = fields.pop("kind", None)
-    if kind not in kinds:
-        close = difflib.get_close_matches(str(kind), kinds, n=1, cutoff=0.5)
+    if not isinstance(kind, str) or kind not in kinds:
+        close = difflib.get_close_matches(str(kind)[:60], kinds, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"unknown {what} {kind!r}: {hint}known: {', '.join(sorted(kinds))}")
+        raise ValueError(f"unknown {what} {short(kind)}: {hint}known: {', '.join(sorted(kinds))}")
     return validated(kinds[kind], fields, f"{what} {kind}")
 
 
@@ -142,6 +143,16 @@ def one_line(error: ValidationError, names: Sequence[str] = ()) -> str:
     return "; ".join(_sentence(items, names) for items in found.values())
 
 
+def short(value: Any) -> str:
+    """A value as Python writes it, cut short: files may hold anything."""
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 3, 120, 60, 200
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = 12
+
+
 def _sentence(items: list[Any], names: Sequence[str]) -> str:
     item = items[0]
     first, *rest = item["loc"] or ("",)
@@ -149,7 +160,7 @@ def _sentence(items: list[Any], names: Sequence[str]) -> str:
     field = ".".join(map(str, [first] if len(items) > 1 else [first, *rest]))
     reason = ", or: ".join(dict.fromkeys(each["msg"].removeprefix("Value error, ") for each in items))
     if item["type"] in _UNKNOWN:
-        return f"unknown setting {field!r}"
+        return f"unknown setting {short(field)}"
     if item["type"] in ("value_error", "missing"):
         return f"{field}: {reason}" if field else reason
-    return f"{field}: {reason} (got {item['input']!r})"
+    return f"{field}: {reason} (got {short(item['input'])})"

@@ -12,6 +12,7 @@ from rnnscope.app.cards import cards, options
 from rnnscope.app.cards.card import Drawn
 from rnnscope.app.cards.drawing import draw
 from rnnscope.figures import write_figures
+from rnnscope.records import manifest
 from rnnscope.records.runs import Run
 
 WIDTH, HEIGHT = 900, 620  # of a PDF, in CSS pixels
@@ -90,7 +91,12 @@ def _csv(run: Run, card: str, _texts: Mapping[str, str]) -> tuple[bytes, str]:
     """The result as a table, all of it; of training its history."""
     analysis = _analysis(card)
     if analysis is None:
-        return (run.path / "history.csv").read_bytes(), "text/csv"
+        try:
+            return manifest.read_file(run.path, "history.csv"), "text/csv"
+        except FileNotFoundError:
+            raise NoFile(f"{run.name} has no history.csv") from None
+        except manifest.DamagedError as error:
+            raise NoFile(f"history.csv of {run.name} is damaged ({error})") from None
     shown = run.shown(analysis)
     if shown is None or shown.reason is not None:
         raise NoFile(f"{run.name} keeps no result of {analysis}")

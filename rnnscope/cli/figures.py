@@ -273,8 +273,8 @@ def figures_of(
                 found[f"{name}{variant}"] = name_run(figure, run.name)
             except NotApplicable:
                 continue
-            except ValueError as error:  # an option that this result does not allow costs its own figure
-                damaged.append(f"{name}{variant}: {one_line(error)}")
+            except Exception as error:  # noqa: BLE001 - an option or a number that nobody foresaw costs its own figure
+                damaged.append(f"{name}{variant} of {kept.path}: {one_line(error) or type(error).__name__}")
     return found, damaged
 
 

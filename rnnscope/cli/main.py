@@ -24,6 +24,7 @@ from rnnscope.cli.train import train
 from rnnscope.cli.verify import verify
 
 INTERRUPTED = 130
+FAULT = "a fault of rnnscope's, please report it"
 
 
 class Command(NamedTuple):
@@ -103,11 +104,19 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         say_error(one_line(error))
         sys.exit(2)
+    except MemoryError:
+        say_error("there is not enough memory for this: take fewer units, trials or steps")
+        sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except _CommandLineError as error:
         say_error(one_line(error.format_message()))
         sys.exit(2)
+    except Exception as error:
+        if os.environ.get("RNNSCOPE_DEBUG"):
+            raise
+        say_error(f"{FAULT}: {type(error).__name__} {one_line(error):.300} (RNNSCOPE_DEBUG=1 shows where)")
+        sys.exit(70)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code, and says nothing
         asked = COMMANDS.get(arguments[0])
         goes_on = asked.interrupted if asked is not None else ""

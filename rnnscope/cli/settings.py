@@ -12,9 +12,10 @@ import typer
 import yaml
 
 import rnnscope as rs
+from rnnscope.records.files import DamagedError, read
 from rnnscope.records.integrity import is_run
 from rnnscope.subjects import interventions
-from rnnscope.tasks.settings import from_config, to_config
+from rnnscope.tasks.settings import from_config, short, to_config
 
 # Options that several commands have.
 Folder = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
@@ -95,7 +96,9 @@ def parse_settings(pairs: list[str] | None, tables: Iterable[str]) -> dict[str, 
             raise ValueError(f"--set {pair}: write {' or '.join(f'{name}.NAME=VALUE' for name in found)}")
         try:
             value = json.loads(text)
-        except json.JSONDecodeError:
+        except RecursionError:
+            raise ValueError(f"--set {key}: the value is nested too deeply") from None
+        except ValueError:
             value = text
         *parents, last = rest.split(".")
         place = found[table]
@@ -200,25 +203,51 @@ def known_names(names: list[str], known: Iterable[str], what: str) -> list[str]:
 
 def _content(path: Path) -> dict[str, Any]:
     """Read the content of a settings file."""
+    kind = path.suffix[1:].upper()
+    if path.suffix not in (".toml", ".yaml", ".yml"):
+        raise ValueError(f"{path}: give a file that ends in .toml, .yaml or .yml")
     try:
-        text = path.read_text()
-        if path.suffix not in (".toml", ".yaml", ".yml"):
-            raise ValueError(f"{path}: give a file that ends in .toml, .yaml or .yml")
+        text = read(path, _MOST_TEXT).decode()
         found = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text) or {}
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid {path.suffix[1:].upper()}: {' '.join(str(error).split())}") from None
+    except DamagedError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply: write settings as plain tables") from None
+    except (ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        # YAML builds dates and numbers while it reads, and says of them what Python says.
+        raise ValueError(f"{path} is no valid {kind}: {' '.join(str(error).split()):.400}") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds no settings: write lines such as seed = 1")
-    _check_keys(found, path)
+    _check_tables(found, path)
     return found
 
 
-def _check_keys(table: Mapping[Any, Any], path: Path) -> None:
-    for key, value in table.items():
-        if not isinstance(key, str):
-            raise ValueError(f"{path}: a name must be text, got {key!r}: write it in quotes")
+# What a settings file may have, in bytes, in values, and in tables inside one another: names that stand for other parts
+# of a YAML file can make a few lines endless.
+_MOST_TEXT, _MOST_VALUES, _DEEPEST = 2**20, 100_000, 20
+
+
+def _check_tables(table: Mapping[Any, Any], path: Path) -> None:
+    left = _MOST_VALUES
+
+    def look(value: Any, depth: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > _DEEPEST:
+            raise ValueError(
+                f"{path} holds more than {_MOST_VALUES:,} values, or more than {_DEEPEST} tables inside one another: a "
+                "name that stands for what holds it (&, *) does that; write values out"
+            )
         if isinstance(value, dict):
-            _check_keys(value, path)
+            for key, inner in value.items():
+                if not isinstance(key, str):
+                    raise ValueError(f"{path}: a name must be text, got {short(key)}: write it in quotes")
+                look(inner, depth + 1)
+        elif isinstance(value, list):
+            for inner in value:
+                look(inner, depth + 1)
+
+    look(table, 0)
 
 
 def _value(value: Any, takes_several: bool, where: str) -> Any:
@@ -226,5 +255,5 @@ def _value(value: Any, takes_several: bool, where: str) -> Any:
     values = value if isinstance(value, list) and takes_several else [value]
     if not all(isinstance(each, str | int | float | None) for each in values):
         kind = "plain values" if takes_several else "one plain value"
-        raise ValueError(f"{where} takes {kind}, got {value!r}")
+        raise ValueError(f"{where} takes {kind}, got {short(value)}")
     return values if takes_several and value is not None else value

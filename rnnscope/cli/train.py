@@ -10,7 +10,7 @@ from rnnscope.cells import CELLS, cell_from_config
 from rnnscope.cli.lines import say
 from rnnscope.cli.settings import Folder, Seed, Set, given_settings, named_config, settings_file
 from rnnscope.learning.trainer import change_settings
-from rnnscope.records.arrays import read_arrays
+from rnnscope.records.arrays import read_array_file
 from rnnscope.tasks import TASKS, task_from_config
 
 TABLES = ("task", "cell", "training")
@@ -51,7 +51,7 @@ def train(
     changes = given_settings(context, set_, TABLES)
     base = None if preset is None else rs.preset(preset)
     task_config = named_config(changes["task"], task, base and base.task, "task", TASKS)
-    chosen_task = task_from_config(task_config, {} if data is None else read_arrays(data.read_bytes(), data))
+    chosen_task = task_from_config(task_config, {} if data is None else read_array_file(data))
     chosen_cell = cell_from_config(named_config(changes["cell"], cell, base and base.cell, "cell", CELLS))
     training = rs.default_training(chosen_task) if base is None else base.training
     run = rs.train(

@@ -40,6 +40,7 @@ from rnnscope.figures.style import style as style_of
 from rnnscope.figures.task import task_figure
 from rnnscope.figures.training import training_figure
 from rnnscope.records import kinds
+from rnnscope.records.files import MOST_TEXT, DamagedError, read
 from rnnscope.registry import ANALYSES
 from rnnscope.tasks.settings import one_line
 
@@ -167,9 +168,13 @@ def read_spec(path: Path) -> Spec:
         `read_spec(Path("figures.toml")).entries[0].name`
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read(path, MOST_TEXT).decode()
         plain = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except DamagedError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply: write plain tables") from None
+    except ValueError as error:
         raise ValueError(f"{path} is no valid TOML: {' '.join(str(error).split())}") from None
     try:
         _SPEC.validate_python(plain)

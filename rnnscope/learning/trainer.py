@@ -18,10 +18,11 @@ from rnnscope.cells import CELLS, Cell
 from rnnscope.learning.defaults import default_training
 from rnnscope.learning.settings import Training, change_settings, check_fits
 from rnnscope.learning.stepper import Progress, Trainer, TrainingDiverged, measure
-from rnnscope.network import Network
-from rnnscope.records import runs, writing
+from rnnscope.network import Network, default_dtype
+from rnnscope.records import files, runs, writing
 from rnnscope.records.runs import Run, RunError
 from rnnscope.tasks import TASKS, to_config
+from rnnscope.tasks.settings import short
 from rnnscope.tasks.task import Task
 
 Exists = Literal["error", "resume", "reuse"]
@@ -32,7 +33,7 @@ def train(
     cell: Cell,
     training: Training | None = None,
     *,
-    seed: int = 0,
+    seed: int | np.integer = 0,
     name: str | None = None,
     folder: str | os.PathLike[str] = "runs",
     exists: Exists = "error",
@@ -84,7 +85,8 @@ def train(
     _check_known(task, TASKS, "task")
     _check_known(cell, CELLS, "cell")
     check_fits(training, task)
-    path = Path(folder) / (name or default_name(task, cell, seed))
+    path = Path(folder) / (default_name(task, cell, seed) if name is None else checked_name(name))
+    check_memory(task, cell, training)
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file: choose another name or folder for the run")
     if exists == "reuse" and (path / "run.json").exists():
@@ -92,10 +94,15 @@ def train(
     with writable(path):
         lock = writing.lock_run(path)
         try:
+            files.sweep(path)
             run = open_run(path, task, cell, training, seed, exists == "resume")
             if run.status != "training":
                 return run
-            with _reporter(run, training, progress, on_progress) as report, threads_of(training.threads):
+            with (
+                _reporter(run, training, progress, on_progress) as report,
+                threads_of(training.threads),
+                default_dtype(torch.float32),
+            ):
                 return Trainer(run, task, training, torch.device(device)).run_to_the_end(report)
         finally:
             lock.release()
@@ -111,6 +118,38 @@ def evaluate(
         noise: standard deviation of process noise.
     """
     return measure(network, task, None, n_trials, np.random.default_rng([seed, 0xE7A1]), noise)
+
+
+def checked_name(name: str) -> str:
+    """The name of a run.
+
+    Raises:
+        ValueError: it is no name of a folder in a folder.
+    """
+    if (
+        not name
+        or name.startswith(".")
+        or set(name) & {"/", "\\"}
+        or not name.isprintable()
+        or len(name.encode()) > 200
+    ):
+        raise ValueError(
+            f"the name of a run must be that of a folder, of printable letters, without / and no dot before it, got "
+            f"{short(name)}: say with folder= (--folder) where it goes"
+        )
+    return name
+
+
+def check_memory(task: Task, cell: Cell, training: Training) -> None:
+    """Raises ValueError where the weights and what an optimiser keeps of them are more than the memory of this
+    machine: before anything is written."""
+    numbers = sum(math.prod(shape) for shape in runs.weight_shapes(task, cell, _plain(training)).values())
+    wanted = 4 * numbers * (4 if training.optimiser == "adam" else 3)
+    if wanted > files.memory():
+        raise ValueError(
+            f"{cell} has {numbers:,} weights, and training them takes {wanted / 1e9:,.0f} GB of memory, more than the "
+            f"{files.memory() / 1e9:,.0f} GB of this machine: take fewer units"
+        )
 
 
 def default_name(task: Task, cell: Cell, seed: int) -> str:
@@ -218,7 +257,7 @@ def writable(path: Path) -> Iterator[None]:
     except (FileExistsError, BrokenPipeError):
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = (error.strerror or str(error)).partition(":")[0]
         raise OSError(
             error.errno, f"cannot write the run {path} ({reason}): choose another folder, or make room there"
         ) from error

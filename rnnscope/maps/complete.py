@@ -17,6 +17,7 @@ from rnnscope.maps.state_map import (
     check_sequence,
     check_sizes,
     check_vectors,
+    real,
     sizes_of,
 )
 from rnnscope.numerics.bounds import Bounded, Region
@@ -67,10 +68,10 @@ class Completed:
         return repr(self.map) if type(self.map).__repr__ is not object.__repr__ else sizes_of(self.map)
 
     def step(self, states: States, inputs: Inputs) -> States:
-        return self.map.step(states, inputs)
+        return real(self.map.step(states, inputs), "step")
 
     def jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state state"]:
-        return self.map.jacobian(states, inputs)
+        return real(self.map.jacobian(states, inputs), "jacobian")
 
     def input_jacobian(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state input"]:
         return self.map.input_jacobian(states, inputs)

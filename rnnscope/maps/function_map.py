@@ -20,6 +20,7 @@ from rnnscope.maps.state_map import (
     check_vectors,
     checked_derivative,
     directional_differences,
+    real,
     repeat,
 )
 from rnnscope.numerics.bounds import UNIT, Bounded, Region, affine, exactly, linearised, mixed, norm_bound, two_slopes
@@ -51,6 +52,10 @@ class FunctionMap:
         smooth: whether the step has a continuous derivative everywhere. False where it has kinks; if None it is not
             known, unless `pieces` or `jacobian_lipschitz` say it.
 
+    Raises:
+        ValueError: a size that is none, or another argument that cannot be; functions that return complex numbers, when
+            they are called.
+
     The functions are given float64 copies, which they may write to. A function has no digest, so a result of one
     is never used for another.
 
@@ -79,6 +84,10 @@ class FunctionMap:
         rounding: float = 1e-13,
         smooth: bool | None = None,
     ) -> None:
+        for name, size, least in (("state_size", state_size, 1), ("input_size", input_size, 0)):
+            if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < least:
+                raise ValueError(f"{name} must be a whole number from {least} on, got {size!r}")
+        state_size, input_size = int(state_size), int(input_size)
         if (readout is None) != (readout_size == 0):
             raise ValueError(
                 f"readout and readout_size go together: give both or neither (readout_size={readout_size})"
@@ -114,7 +123,7 @@ class FunctionMap:
     def _call(self, function: Callable[..., Array], states: Array, inputs: Array) -> Array:
         check_sizes(self, states, inputs)
         given = (states, inputs) if self.input_size else (states,)
-        return np.asarray(function(*(np.array(x, np.float64) for x in given)), np.float64)
+        return real(function(*(np.array(x, np.float64) for x in given)), "a function of this map")
 
     def step(self, states: States, inputs: Inputs) -> States:
         new = self._call(self._step, states, inputs)
@@ -198,9 +207,9 @@ class FunctionMap:
         if self._readout is None:
             raise ValueError("this map has no readout: give FunctionMap a readout=... and readout_size=...")
         check_states(self, states)
-        return np.asarray(self._readout(np.array(states, np.float64)), np.float64)
+        return real(self._readout(np.array(states, np.float64)), "readout")
 
     def initial_states(self, n_trials: int, rng: np.random.Generator) -> Float[np.ndarray, "trial state"]:
         if self._initial is None:
             return np.zeros((n_trials, self.state_size))
-        return np.asarray(self._initial(n_trials, rng), np.float64)
+        return real(self._initial(n_trials, rng), "initial")

@@ -162,6 +162,15 @@ def tensor(array: Array) -> torch.Tensor:
     return torch.from_numpy(np.require(array, np.float64, ["C", "W"]))
 
 
+def real(values: Any, what: str) -> Array:
+    """Values as float64; raises ValueError where they are complex, whose imaginary parts would be lost."""
+    if np.iscomplexobj(values):
+        raise ValueError(
+            f"{what} returns complex numbers, and states are real: write real and imaginary parts beside one another"
+        )
+    return np.asarray(values, np.float64)
+
+
 def check_states(map: Any, states: Array) -> None:
     if states.shape[-1:] != (map.state_size,):
         raise ValueError(f"the map's states have {map.state_size} numbers, got an array of shape {states.shape}")

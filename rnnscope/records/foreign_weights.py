@@ -12,6 +12,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from rnnscope.records.arrays import read_arrays
+from rnnscope.records.files import DamagedError, read
 
 TORCH = (".pt", ".pth", ".bin", ".ckpt")
 KINDS = f"{', '.join(TORCH)} (a torch state dict), .safetensors or .npz"
@@ -24,7 +25,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         OSError: it cannot be read. ValueError: it is of another kind, damaged, or holds more than tensors (a pickled
             module, whose code would run).
     """
-    content = path.read_bytes()
+    try:
+        content = read(path)
+    except DamagedError as error:
+        raise ValueError(f"{path} cannot be read ({error}): give {KINDS}") from None
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return {name: _tensor(path, name, array) for name, array in read_arrays(content, path).items()}

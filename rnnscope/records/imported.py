@@ -19,7 +19,7 @@ from rnnscope.learning.settings import change_settings
 from rnnscope.learning.stepper import measure
 from rnnscope.network import Network
 from rnnscope.records import writing
-from rnnscope.records.arrays import read_arrays
+from rnnscope.records.arrays import read_array_file
 from rnnscope.records.foreign_weights import read_weights
 from rnnscope.records.matched_weights import BIAS_OUT, GATES, START, Matched, has_bias, match, ours
 from rnnscope.records.runs import Run, blank_network, checkpoint_name
@@ -165,7 +165,7 @@ def _cell(cell: str | Cell, kind: str, matched: Matched) -> Cell:
 
 
 def _task(path: Path) -> Task:
-    return task_from_config({"kind": "FromArrays"}, read_arrays(path.read_bytes(), path))
+    return task_from_config({"kind": "FromArrays"}, read_array_file(path))
 
 
 def _check(path: Path, held: Mapping[str, Tensor], first_path: Path, first: Mapping[str, Tensor]) -> None:

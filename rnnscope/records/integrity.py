@@ -4,7 +4,6 @@ Nothing is deleted but what a writer that was killed has left: what is damaged i
 run, where nothing looks for it.
 """
 
-import json
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -184,8 +183,8 @@ def _list_is_lost(path: Path) -> bool:
 
 def _schema(path: Path) -> int:
     try:
-        return int(json.loads((path / "run.json").read_bytes())["schema"])
-    except (OSError, ValueError, LookupError, TypeError):
+        return int(files.parse_record(files.read(path / "run.json", files.MOST_TEXT))["schema"])
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return 0
 
 

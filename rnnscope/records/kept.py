@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnscope.records import manifest, schema1
-from rnnscope.records.files import sweep, write_atomically
+from rnnscope.records.files import MOST_TEXT, UNREADABLE, read, sweep, write_atomically
 from rnnscope.records.kinds import kinds_of
 from rnnscope.records.labelled import rebuilt
 from rnnscope.records.provenance import Made
@@ -61,7 +61,7 @@ class Kept:
         """
         if self.path.name.endswith(SUFFIX):
             found = read_attributes(self.path, whole=True).get(HEADLINE)
-            if found is not None:
+            if found is not None and self.made is not None:
                 return found
         return dict(self.load().headline())
 
@@ -78,9 +78,12 @@ class Kept:
             if self.path.suffix == schema1.SUFFIX:
                 return rebuilt(*schema1.upgraded(classes, schema1.read_folder(self.path)))
             found = read_result(self.path)
+            made = found.values.get("made")
+            if made is None or not _belongs(self.path, Made.from_plain(made)):
+                raise ValueError(f"{self.path} is the answer to another question, or of another run: {_MOVED}")
             cls = next((cls for cls in classes if cls.__name__ == found.kind), classes[0])
             return rebuilt(cls, found)
-        except ValueError as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise ValueError(str(error) if str(self.path) in str(error) else f"{self.path}: {error}") from None
 
 
@@ -140,6 +143,15 @@ def _place(run: Path, made: Made, suffix: str) -> Path:
     return run / FOLDER / made.analysis / f"{words}-{made.key}{suffix}"
 
 
+# What helps where a file lies in a place that is not its own.
+_MOVED = "put it back where it was, or redo the analysis"
+
+
+def _belongs(path: Path, made: Made) -> bool:
+    """Whether an answer lies where it was kept: copied there from another run, it would be silently wrong."""
+    return made.key in path.name and made.analysis == path.parent.name
+
+
 def _by_age(folder: Path) -> list[Path]:
     found = []
     for path in filter(answers, folder.iterdir()):
@@ -149,16 +161,18 @@ def _by_age(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Kept | None:
-    analysis = path.parent.name
+    analysis, run = path.parent.name, path.parents[2]
     try:
         if path.name.endswith(SUFFIX):
             made = read_attributes(path).get("made")
-            return Kept(analysis, path, None if made is None else Made.from_plain(made))
-        record = manifest.unsigned(path.read_bytes())
-        return Kept(analysis, path, Made.from_plain(record["made"]), str(record["not applicable"]))
+            known = None if made is None else Made.from_plain(made)
+            return Kept(analysis, path, known if known is not None and _belongs(path, known) else None)
+        record = manifest.unsigned(read(path, MOST_TEXT, inside=run))
+        known = Made.from_plain(record["made"])
+        return Kept(analysis, path, known, str(record["not applicable"])) if _belongs(path, known) else None
     except FileNotFoundError:
         return None
-    except (KeyError, ValueError, OSError):
+    except UNREADABLE:
         return Kept(analysis, path, None)
 
 

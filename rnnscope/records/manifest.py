@@ -7,38 +7,39 @@ new one and the old one. `null` stands for no file. The digests are written befo
 at every moment each file has one of its digests, and a reader that finds none looks whether they have changed.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rnnscope.records.files import write_atomically
+from rnnscope.records.files import MOST_TEXT, DamagedError, digest, digest_of, read, write_atomically
 
 NAME = "digests.json"
 ELSEWHERE = ("results", "damaged")
 
 
-class DamagedError(ValueError):
-    """A file is not what was written."""
-
-
-def read_file(folder: Path, name: str) -> bytes:
+def read_file(folder: Path, name: str, most: int | None = None) -> bytes:
     """The content of a file, checked. A folder without digests is one that an older version wrote: nothing is checked.
+
+    Args:
+        folder, name: which.
+        most: the bytes that it may have; None takes half of the memory of this machine.
 
     Raises:
         FileNotFoundError: there is none. DamagedError: it, or the list of digests, is damaged.
     """
     before = _raw(folder)
     while True:
-        content = (folder / name).read_bytes()
-        if before is None or digest(content) in _entries(before).get(name, ()):
-            return content
-        now = _raw(folder)
-        if now == before:
-            listed = name in _entries(before)
-            raise DamagedError("its digest is another" if listed else f"it is not listed in {NAME}")
-        before = now
+        if before is None:
+            return read(folder / name, most, inside=folder)
+        known = _entries(before).get(name, ())
+        try:
+            return read(folder / name, most, inside=folder, good=lambda file, size: digest_of(file, size) in known)  # noqa: B023
+        except DamagedError as error:
+            now = _raw(folder)
+            if now == before:
+                raise error if known else DamagedError(f"it is not listed in {NAME}") from None
+            before = now
 
 
 def write_files(folder: Path, files: Mapping[str, bytes | None]) -> None:
@@ -68,6 +69,15 @@ def listed(folder: Path) -> dict[str, list[str | None]] | None:
     return None if raw is None else _entries(raw)
 
 
+def expected(folder: Path) -> set[str]:
+    """The files that must be there: all that are listed, but those that were just about to be written or removed.
+
+    Raises:
+        DamagedError: the list is damaged.
+    """
+    return {name for name, known in (listed(folder) or {}).items() if None not in known}
+
+
 def found_in(folder: Path) -> list[str]:
     """The files that a list of digests is about: all but hidden ones, the list itself, those of results, which hold
     their digests themselves, and what was put aside as damaged."""
@@ -82,12 +92,13 @@ def found_in(folder: Path) -> list[str]:
 def relist(folder: Path) -> None:
     """Write the list anew from the files that are there: for a folder that an older version wrote, or one of which
     somebody has looked at every file."""
-    entries = {name: [digest((folder / name).read_bytes())] for name in found_in(folder)}
+    entries = {}
+    for name in found_in(folder):
+        try:
+            entries[name] = [digest(read(folder / name, inside=folder))]
+        except DamagedError as error:
+            raise DamagedError(f"{folder / name}: {error}") from None
     write_atomically(folder / NAME, signed({"files": entries}))
-
-
-def digest(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=32).hexdigest()
 
 
 def signed(record: Mapping[str, Any]) -> bytes:
@@ -105,7 +116,9 @@ def unsigned(content: bytes) -> dict[str, Any]:
     try:
         record = json.loads(content)
         mark = record.pop("digest")
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except RecursionError:
+        raise DamagedError("it is nested too deeply") from None
+    except ValueError as error:
         raise DamagedError(str(error)) from None
     except (AttributeError, KeyError, TypeError):
         raise DamagedError("it holds no digest") from None
@@ -116,31 +129,43 @@ def unsigned(content: bytes) -> dict[str, Any]:
 
 def _raw(folder: Path) -> bytes | None:
     try:
-        return (folder / NAME).read_bytes()
+        return read(folder / NAME, MOST_TEXT, inside=folder)
     except FileNotFoundError:
         return None
+    except DamagedError as error:
+        raise DamagedError(f"{NAME} cannot be read ({error})") from None
 
 
 def _entries(raw: bytes) -> dict[str, list[str | None]]:
     try:
-        return unsigned(raw)["files"]
-    except (DamagedError, KeyError) as error:
+        entries = unsigned(raw)["files"]
+        if not all(_is_entry(name, known) for name, known in entries.items()):
+            raise DamagedError("it lists what is no file of a run")
+    except (DamagedError, LookupError, TypeError, AttributeError) as error:
         raise DamagedError(
             f"{NAME} is damaged ({error}): rnnscope repair looks at the files and writes it anew"
         ) from None
+    return entries
+
+
+def _is_entry(name: str, known: Any) -> bool:
+    """Whether it is a file below the folder, and its digests."""
+    parts = PurePosixPath(name).parts
+    below = bool(parts) and not name.startswith("/") and ".." not in parts and "\0" not in name
+    return below and isinstance(known, list) and all(each is None or isinstance(each, str) for each in known)
 
 
 def _settled(folder: Path) -> dict[str, list[str | None]]:
     """The digests as they are now: of a file that was about to be replaced, which of the two it has."""
     entries = listed(folder)
     if entries is None:
-        return {name: [digest((folder / name).read_bytes())] for name in found_in(folder)}
+        return {name: [digest(read(folder / name, inside=folder))] for name in found_in(folder)}
     settled = {}
     for name, known in entries.items():
         if len(known) == 1:
             settled[name] = known
             continue
         path = folder / name
-        is_now = digest(path.read_bytes()) if path.exists() else None
+        is_now = digest(read(path, inside=folder)) if path.exists() else None
         settled[name] = [is_now] if is_now in known else known
     return {name: known for name, known in settled.items() if known != [None]}

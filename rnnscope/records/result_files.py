@@ -6,7 +6,6 @@ themselves: `xr.open_datatree("result.zarr.zip", engine="zarr", consolidated=Fal
 """
 
 import errno
-import hashlib
 import io
 import json
 import os
@@ -15,11 +14,20 @@ import zipfile
 from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from rnnscope.records.files import write_atomically
+from rnnscope.records.files import (
+    MOST_TEXT,
+    UNREADABLE,
+    DamagedError,
+    check_inside,
+    digest,
+    digest_of,
+    read,
+    write_atomically,
+)
 from rnnscope.records.labelled import Labelled, axes_of, from_attributes, labelled, rebuilt
 from rnnscope.records.results import Result
 
@@ -29,8 +37,9 @@ SUFFIX = ".zarr.zip"
 HEADLINE = "headline"  # the name under which a file holds the numbers that stand for the result
 # The comment at the end of the zip: this, and the digest in hexadecimal.
 _MARK, _DIGITS = b"blake2b ", 64
-# What zipfile, zarr and json raise of damaged content. A digest stands before them; these are for files without one.
-_UNREADABLE = (zipfile.BadZipFile, OSError, LookupError, TypeError, ValueError, RuntimeError, NotImplementedError)
+# So much a result may need in memory where its file is small, so that no file of some bytes takes all memory. What is
+# larger is not compressed.
+_MOST_COMPRESSED, _MOST_TIMES = 2**28, 1000
 
 
 def save_result(result: Any, path: str | os.PathLike[str]) -> None:
@@ -81,11 +90,12 @@ def read_result(path: Path) -> Labelled:
         raise FileNotFoundError(f"no result at {path}: run the analysis first") from None
     except OSError as error:
         raise ValueError(f"the result at {path} cannot be read ({error.strerror}): look at its permissions") from None
+    except DamagedError as error:
+        raise _damaged(path, error) from None
     try:
-        _check(content)
         return _read(content)
-    except _UNREADABLE as error:
-        raise ValueError(f"the result at {path} is damaged ({error}): delete it and redo the analysis") from None
+    except UNREADABLE as error:
+        raise _damaged(path, error) from None
 
 
 def read_attributes(path: Path, *, whole: bool = False) -> dict[str, Any]:
@@ -99,27 +109,42 @@ def read_attributes(path: Path, *, whole: bool = False) -> dict[str, Any]:
         FileNotFoundError: there is none. ValueError: it is damaged.
     """
     try:
-        if whole:
-            _check(_whole(path))
-        with zipfile.ZipFile(path) as archive:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError(path) if not path.exists() else DamagedError("it is no ordinary file")
+        if (run := _run_of(path)) is not None:
+            check_inside(path, run)
+        with zipfile.ZipFile(io.BytesIO(_whole(path)) if whole else path) as archive:
+            if archive.getinfo("zarr.json").file_size > MOST_TEXT:
+                raise DamagedError("its attributes are too large")
             attributes = json.loads(archive.read("zarr.json"))["attributes"]
         return from_attributes(attributes, {}, {}).values
     except FileNotFoundError:
         raise
-    except _UNREADABLE as error:
-        raise ValueError(f"the result at {path} is damaged ({error}): delete it and redo the analysis") from None
+    except UNREADABLE as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ValueError(f"the result at {path} is damaged ({reason:.200}): delete it and redo the analysis")
 
 
 def _whole(path: Path) -> bytes:
-    """All of a file. On a network's file system one that is replaced meanwhile may go stale; then the new one."""
+    """All of a file that has its digest. On a network's file system one that is replaced meanwhile may go stale; then
+    the new one."""
     for wait in (0.0, 0.01, 0.1, 1.0):
         time.sleep(wait)
         try:
-            return path.read_bytes()
+            return read(path, inside=_run_of(path), good=_is_whole)
         except OSError as error:
             if error.errno != errno.ESTALE:
                 raise
-    return path.read_bytes()
+    return read(path, inside=_run_of(path), good=_is_whole)
+
+
+def _run_of(path: Path) -> Path | None:
+    """The folder of the run that keeps the result; None where it lies elsewhere."""
+    return path.parents[2] if len(path.parents) > 2 and path.parents[1].name == "results" else None
 
 
 def _content(found: Labelled) -> bytes:
@@ -129,6 +154,8 @@ def _content(found: Labelled) -> bytes:
 
     entries: dict[str, Any] = {}
     store = MemoryStore(entries)
+    size = sum(array.nbytes for part in found.walk() for _, array in part.arrays.values())
+    compression: Mapping[str, Any] = {"compressors": None} if size > _MOST_COMPRESSED else {}
 
     def put(part: Labelled, place: str) -> None:
         group = zarr.create_group(store, path=place, attributes=part.attributes())
@@ -136,7 +163,7 @@ def _content(found: Labelled) -> bytes:
             # One chunk: results are read whole.
             chunks = tuple(max(1, size) for size in array.shape)
             made = group.create_array(
-                name, shape=array.shape, dtype=array.dtype, chunks=chunks, dimension_names=axes, **_WHOLE
+                name, shape=array.shape, dtype=array.dtype, chunks=chunks, dimension_names=axes, **_WHOLE, **compression
             )
             if array.size:
                 made[...] = array
@@ -150,23 +177,20 @@ def _content(found: Labelled) -> bytes:
             archive.writestr(zipfile.ZipInfo(name), entries[name].to_bytes())
         archive.comment = _MARK + b"0" * _DIGITS
     content = file.getvalue()[:-_DIGITS]
-    return content + _digest(content)
+    return content + digest(content).encode()
 
 
 # Empty chunks too, so that a chunk that is not there is known to be lost.
 _WHOLE: Mapping[str, Any] = {"config": {"write_empty_chunks": True}}
 
 
-def _digest(content: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(content, digest_size=_DIGITS // 2).hexdigest().encode()
-
-
-def _check(content: bytes) -> None:
-    end = len(content) - _DIGITS
-    if content[max(0, end - len(_MARK)) : max(0, end)] != _MARK:
-        raise ValueError("it does not end in a digest")
-    if content[end:] != _digest(memoryview(content)[:end]):
-        raise ValueError("its digest is another")
+def _is_whole(file: BinaryIO, size: int) -> bool:
+    found = digest_of(file, size - _DIGITS)
+    end = file.read(_DIGITS)
+    file.seek(max(0, size - _DIGITS - len(_MARK)))
+    if file.read(len(_MARK)) != _MARK:
+        raise DamagedError("it does not end in a digest")
+    return end == found.encode()
 
 
 def _read(content: bytes) -> Labelled:
@@ -176,9 +200,20 @@ def _read(content: bytes) -> Labelled:
 
     buffer = default_buffer_prototype().buffer
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(info.file_size for info in archive.infolist()) > len(content):
+            raise DamagedError("its entries are larger than the file")
         entries = {name: buffer.from_bytes(archive.read(name)) for name in archive.namelist()}
 
+    left = _MOST_COMPRESSED + _MOST_TIMES * len(content)
+
     def take(group: zarr.Group) -> Labelled:
+        nonlocal left
+        for name, array in group.arrays():
+            left -= array.nbytes
+            # Zarr's own count mistakes the chunks of "mean_error" for those of "mean".
+            chunks = sum(f"{entry}/".startswith(f"{array.path}/c/") for entry in entries)
+            if left < 0 or (array.size and chunks < array.nchunks):
+                raise DamagedError(f"{name} of shape {array.shape} is more than the file can hold")
         arrays = {name: (axes_of(array), np.asarray(array[...])) for name, array in group.arrays()}
         return from_attributes(dict(group.attrs), arrays, {name: take(each) for name, each in group.groups()})
 

@@ -15,7 +15,6 @@ beside its place and moved there, so that a crash leaves the old one or the new 
 
 import csv
 import io
-import json
 import math
 import os
 import re
@@ -23,26 +22,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import safetensors
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors.torch import load
 from typing_extensions import TypeAliasType, TypedDict
 
 from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.settings import Training
-from rnnscope.network import Network
+from rnnscope.network import Network, default_dtype
 from rnnscope.records import kept, manifest
 from rnnscope.records.arrays import read_arrays
+from rnnscope.records.files import MOST_TEXT, parse_record
 from rnnscope.records.kept import Kept
 from rnnscope.records.provenance import Made, recorded
 from rnnscope.records.results import Result
 from rnnscope.tasks import task_from_config
 from rnnscope.tasks.array_settings import describe, described_arrays
-from rnnscope.tasks.settings import one_line
+from rnnscope.tasks.settings import one_line, to_config
 from rnnscope.tasks.task import Task
 from rnnscope.version import __version__
 
@@ -52,22 +52,32 @@ ARRAYS = "task.npz"
 Status = TypeAliasType("Status", Literal["training", "learned", "finished", "diverged"])
 
 
+# No boolean and no text that could be read as a number; not beyond what files and figures can name.
+_Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+
+
 class _Record(TypedDict):
     """What `run.json` must hold; a later rnnscope of this schema may add to it."""
 
-    schema: int
+    schema: _Count
     task: dict[str, Any]
     cell: dict[str, Any]
     training: Training
-    seed: int
+    seed: Annotated[int, Field(strict=True, ge=0)]
     versions: dict[str, str]
     status: Status
-    steps_done: int
-    seconds: float
+    steps_done: _Count
+    seconds: Annotated[float, Field(ge=0)]
     metrics: dict[str, float | None]
 
 
 _RECORD = TypeAdapter(_Record)
+
+
+# What history.csv may have: a million rows of many columns.
+_MOST_HISTORY = 2**28
+_RESTORE = "restore run.json and the checkpoints from one copy, or train the run anew"
+_NOT_NEEDED = "rnnscope repair takes it off the list; the weights do not need it"
 
 
 class RunError(ValueError):
@@ -139,8 +149,19 @@ class Run:
 
     @property
     def checkpoints(self) -> list[int]:
-        """The steps at which weights were kept, in order."""
-        found = (re.fullmatch(r"(\d+)\.safetensors", p.name) for p in (self.path / "checkpoints").glob("*"))
+        """The steps at which weights were kept, in order; also those whose files are lost, so that no earlier weights
+        are taken for the last ones.
+
+        Raises:
+            RunError: the list of files is damaged.
+        """
+        try:
+            expected = manifest.expected(self.path)
+        except ValueError as error:
+            raise RunError(f"{self.path}: {error}") from None
+        names = {p.name for p in (self.path / "checkpoints").glob("*")}
+        names |= {name.removeprefix("checkpoints/") for name in expected}
+        found = (re.fullmatch(r"(\d{1,18})\.safetensors", name) for name in names)
         return sorted(int(match[1]) for match in found if match)
 
     @property
@@ -152,14 +173,17 @@ class Run:
         """
         file = self.path / "history.csv"
         try:
-            rows = list(csv.reader(io.StringIO(manifest.read_file(self.path, "history.csv").decode())))
+            text = manifest.read_file(self.path, "history.csv", _MOST_HISTORY).decode()
+            rows = list(csv.reader(io.StringIO(text)))
             names = rows[0] if rows else []
             columns = zip(*[[float(entry or "nan") for entry in row] for row in rows[1:]], strict=True)
             return {name: np.array(column) for name, column in zip(names, columns, strict=True)} if rows[1:] else {}
         except FileNotFoundError:
-            return {}
+            if "history.csv" not in manifest.expected(self.path):
+                return {}
+            raise RunError(f"{file} is gone: {_NOT_NEEDED}") from None
         except (OSError, ValueError, csv.Error) as error:
-            raise RunError(f"{file} is damaged ({error}): delete it, the weights do not need it") from None
+            raise RunError(f"{file} is damaged ({_short(error)}): {_NOT_NEEDED}") from None
 
     def network(self, step: int | None = None) -> Network:
         """The network with the weights of the last checkpoint, or of the one at `step`.
@@ -177,16 +201,16 @@ class Run:
             step = steps[-1]
         if step not in steps:
             raise RunError(f"{self.path} has no checkpoint at step {step}; there are {', '.join(map(str, steps))}")
-        network = blank_network(self.task, self.cell, self.settings)
         path = self.path / checkpoint_name(step)
         try:
             weights = load(manifest.read_file(self.path, checkpoint_name(step)))
-            network.load_state_dict(weights)
-        except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, MemoryError, safetensors.SafetensorError) as error:
             kept = [s for s in steps if s != step]
             remedy = f"use another checkpoint (step {kept[-1]})" if kept else "train the run anew"
-            reason = str(error).splitlines()[0]
-            raise RunError(f"the checkpoint {path} is damaged ({reason}): {remedy}") from None
+            raise RunError(f"the checkpoint {path} is damaged ({_short(error)}): {remedy}") from None
+        self._check_fits(path, weights)  # before memory is taken for what run.json says
+        network = blank_network(self.task, self.cell, self.settings)
+        network.load_state_dict(weights)
         for name, values in weights.items():
             if not bool(torch.isfinite(values).all()):
                 n = int((~torch.isfinite(values)).sum())
@@ -195,6 +219,20 @@ class Run:
                     "checkpoint, or train the run anew with a smaller learning_rate"
                 )
         return network
+
+    def _check_fits(self, path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+        try:
+            wanted = weight_shapes(self.task, self.cell, self.settings)
+        except ValueError as error:
+            raise RunError(f"{self.path / 'run.json'} describes no network ({_short(error)}): {_RESTORE}") from None
+        found = {name: tuple(values.shape) for name, values in weights.items()}
+        for name in sorted({*wanted, *found}):
+            if wanted.get(name) != found.get(name):
+                here, there = (shapes.get(name, "missing") for shapes in (found, wanted))
+                raise RunError(
+                    f"{path} does not belong to {self.path / 'run.json'}: {name} is {here} there, and {there} by the "
+                    f"task and the cell: {_RESTORE}"
+                )
 
     def __getitem__(self, analysis: str) -> Result:
         """The result of an analysis under its default settings, of the last checkpoint.
@@ -317,7 +355,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     path = Path(path)
     file = path / "run.json"
     try:
-        record = json.loads(manifest.read_file(path, "run.json"))
+        record = parse_record(manifest.read_file(path, "run.json", MOST_TEXT))
     except FileNotFoundError:
         raise RunError(f"no run at {path} (it has no run.json): give a folder that rnnscope train made") from None
     except NotADirectoryError:
@@ -325,9 +363,9 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     except OSError as error:
         raise RunError(f"{file} cannot be read ({error.strerror}): look at its permissions") from None
     except ValueError as error:
-        raise RunError(f"{file} is damaged ({error}): restore it from a copy, or train the run anew") from None
+        raise RunError(f"{file} is damaged ({_short(error)}): restore it from a copy, or train the run anew") from None
     schema = record.get("schema") if isinstance(record, dict) else None
-    if not isinstance(schema, int):
+    if not isinstance(schema, int) or isinstance(schema, bool):
         raise RunError(f"{file} does not state its schema: it is no run of rnnscope's")
     if schema > SCHEMA:
         raise RunError(
@@ -340,9 +378,10 @@ def load_run(path: str | os.PathLike[str]) -> Run:
         _RECORD.validate_python(record)
     except ValidationError as error:
         raise RunError(
-            f"{file} is damaged ({one_line(error)}): restore it from a copy, or train the run anew"
+            f"{file} is damaged ({one_line(error):.500}): restore it from a copy, or train the run anew"
         ) from None
-    return Run(path, record)
+    # Settings that there were not yet when it was begun were then what they are by default.
+    return Run(path, {**record, "training": {**_plain(Training()), **record["training"]}})
 
 
 def list_runs(folder: str | os.PathLike[str]) -> list[Run]:
@@ -360,7 +399,24 @@ def blank_network(
     task: Task, cell: Cell, training: Mapping[str, Any], generator: torch.Generator | None = None
 ) -> Network:
     """The network of a run with fresh weights."""
-    return Network(cell, task.input_size, task.output_size, readout_bias=training["readout_bias"], generator=generator)
+    with default_dtype(torch.float32):
+        return Network(
+            cell, task.input_size, task.output_size, readout_bias=training["readout_bias"], generator=generator
+        )
+
+
+def weight_shapes(task: Task, cell: Cell, training: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights of a run's network by name, without memory for them.
+
+    Raises:
+        ValueError: no machine could hold so many.
+    """
+    try:
+        with torch.device("meta"):
+            network = blank_network(task, cell, training)
+    except RuntimeError:  # torch cannot even count the bytes
+        raise ValueError(f"{cell} has more weights than any machine can hold: give it fewer units") from None
+    return {name: tuple(values.shape) for name, values in network.state_dict().items()}
 
 
 def task_arrays(path: Path, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -383,6 +439,15 @@ def task_arrays(path: Path, config: Mapping[str, Any]) -> dict[str, np.ndarray]:
         if name not in found or describe(found[name]) != description:
             raise RunError(f"{file} does not hold the {name} that the run was trained on: {remedy}")
     return {name: found[name] for name in wanted}
+
+
+def _plain(training: Training) -> dict[str, Any]:
+    return {name: value for name, value in to_config(training).items() if name != "kind"}
+
+
+def _short(error: Exception) -> str:
+    """The first line of an error, or its kind where it says nothing."""
+    return f"{(str(error).splitlines() or [''])[0] or type(error).__name__:.300}"
 
 
 def _is_changed(each: Kept) -> bool:

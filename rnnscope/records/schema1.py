@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnscope.records.files import MOST_TEXT, UNREADABLE, DamagedError, check_inside, memory, read
 from rnnscope.records.labelled import FORMERLY, Labelled, axes_of, from_attributes, may_be_missing, part_of
 from rnnscope.records.provenance import Made
 
@@ -31,32 +32,39 @@ def read_folder(path: Path) -> Labelled:
     import zarr
 
     try:
+        for file in path.rglob("*"):
+            check_inside(file, path)
+            if not (file.is_dir() or file.is_file()):
+                raise DamagedError(f"{file.name} is no ordinary file")
         group, arrays = zarr.open_group(path, mode="r"), {}
         for name, array in group.arrays():
+            if array.nbytes > memory() // 2:
+                raise DamagedError(f"{name} of shape {array.shape} is more than the folder can hold")
             if array.nchunks_initialized < array.nchunks:  # zarr itself would read zeros or NaN
                 raise ValueError(f"a part of {name} is missing")
             arrays[name] = (axes_of(array), np.asarray(array[...]))
         return from_attributes(dict(group.attrs), arrays, {})
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise ValueError(
-            f"the result at {path} is damaged ({error}): delete this folder and redo the analysis"
+            f"the result at {path} is damaged ({str(error) or type(error).__name__:.200}): delete this folder and redo "
+            "the analysis"
         ) from error
 
 
 def read_made(path: Path) -> Made | None:
     """How a saved result was found; None where it does not say, or is damaged."""
     try:
-        attributes = json.loads((path / "zarr.json").read_text())["attributes"]
+        attributes = json.loads(read(path / "zarr.json", MOST_TEXT, inside=path))["attributes"]
         return Made.from_plain(json.loads(attributes["made"]))
-    except (OSError, LookupError, TypeError, ValueError):
+    except UNREADABLE:
         return None
 
 
 def read_reasons(folder: Path) -> dict[str, str]:
     """Why analyses do not apply, in a folder of results; none where that file is damaged."""
     try:
-        found = json.loads((folder / REASONS).read_text())
-    except (OSError, ValueError):
+        found = json.loads(read(folder / REASONS, MOST_TEXT, inside=folder))
+    except UNREADABLE:
         return {}
     return {str(name): str(reason) for name, reason in found.items()} if isinstance(found, dict) else {}
 

@@ -88,11 +88,11 @@ def read_tensors(path: Path, name: str) -> tuple[dict[str, torch.Tensor], dict[s
     """
     try:
         data = manifest.read_file(path, name)
+        tensors = load(data)  # looks at the header first
         header_size = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + header_size]).get("__metadata__", {})
-        return load(data), metadata
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        return tensors, json.loads(data[8 : 8 + header_size]).get("__metadata__", {})
+    except (OSError, ValueError, KeyError, RecursionError, safetensors.SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(
             f"{path / name} is damaged ({reason}): delete it, and the run starts again from its first step"
         ) from None

@@ -19,7 +19,7 @@ from dash import Dash, Input, Output, State, dcc, html
 
 from rnnscope.app.guard import Guard, protect
 from rnnscope.app.library import Library
-from rnnscope.app.server import is_page
+from rnnscope.app.server import create_app, is_page
 
 TOKEN = "a-token-of-this-start-0123456789"
 STARTED: list[str] = []
@@ -206,6 +206,49 @@ def test_addresses_that_there_are_not(client, folder):
     small = client.get("/nowhere")
     assert 'href="/"' in small.text
     assert "no run" in small.text
+
+
+NO_REQUESTS: dict[str, bytes] = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "no object": b"[]",
+    "nested": b"[" * 100_000,
+    "no output": b"{}",
+    "an output that is none": b'{"output": "x.y"}',
+    "numbers": b'{"output": "said.children", "outputs": 3, "inputs": 3, "state": 3, "changedPropIds": 3}',
+    "other outputs": b'{"output": "said.children", "outputs": [], "inputs": [], "state": [], "changedPropIds": []}',
+}
+
+
+@pytest.mark.parametrize("what", NO_REQUESTS)
+def test_what_is_no_request_of_a_page_is_refused_without_a_traceback(client, capfd, caplog, what):
+    answer = client.post("/_dash-update-component", data=NO_REQUESTS[what], content_type="application/json")
+    assert answer.status_code == 400
+    said = capfd.readouterr().err + caplog.text
+    assert "Traceback" not in said
+    assert len(said) < 600
+    assert b"rror" not in answer.data.replace(b"Error", b""), "the answer shows what is inside"
+
+
+def test_callbacks_of_the_explorer_refuse_values_of_other_types(folder, capfd, caplog):
+    """Whatever stands in place of what its own pages say, no request costs more than itself."""
+    client = create_app(folder).server.test_client()
+    for each in client.get("/_dash-dependencies").get_json():
+        if each.get("clientside_function"):
+            continue
+        names = each["output"].strip(".").split("...") if each["output"].startswith("..") else [each["output"]]
+        outputs = [dict(zip(("id", "property"), name.split("@")[0].rsplit(".", 1), strict=True)) for name in names]
+        for value in (3, [1], {"a": [None]}):
+            body = {
+                "output": each["output"],
+                "outputs": outputs if each["output"].startswith("..") else outputs[0],
+                "inputs": [{**part, "value": value} for part in each["inputs"]],
+                "state": [{**part, "value": value} for part in each["state"]],
+                "changedPropIds": ["{id}.{property}".format(**each["inputs"][0])],
+            }
+            answer = client.post("/_dash-update-component", json=body)
+            assert answer.status_code in (200, 204, 400, 403), f"{each['output']} of {value}: {answer.status_code}"
+    assert "Traceback" not in capfd.readouterr().err + caplog.text
 
 
 def test_what_has_no_fingerprint_is_asked_for_anew_and_not_sent_again(client):

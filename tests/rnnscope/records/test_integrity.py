@@ -1,5 +1,6 @@
 """Damage of every kind is found, and what is whole is kept."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -108,15 +109,17 @@ def test_foreign_files_and_left_overs_are_found(run: Path):
     being_written = run / "results" / "fixed_points" / ".new.part"
     for path in (left, being_written):
         path.write_bytes(b"half")
-    os.utime(left, (time.time() - 9999, time.time() - 9999))
-    assert found_in(run) == {
-        "notes.txt": "foreign",
-        "results/sheet.csv": "foreign",
-        "checkpoints/.00000006.safetensors.0123.part": "left over",
-    }
-    assert len(repair_run(run)) == 1
-    assert not left.exists()
-    assert being_written.exists(), "somebody writes it"
+        os.utime(path, (time.time() + 9999, time.time() + 9999))  # whatever the clock said
+    with being_written.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert found_in(run) == {
+            "notes.txt": "foreign",
+            "results/sheet.csv": "foreign",
+            "checkpoints/.00000006.safetensors.0123.part": "left over",
+        }
+        assert len(repair_run(run)) == 1
+        assert not left.exists()
+        assert being_written.exists(), "somebody writes it"
     assert (run / "notes.txt").read_text() == "mine"
 
 

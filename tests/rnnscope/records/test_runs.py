@@ -82,7 +82,7 @@ def test_a_checkpoint_of_another_network_is_told(copy):
     record = json.loads((copy.path / "run.json").read_text())
     record["cell"]["units"] = 9
     manifest.write_files(copy.path, {"run.json": json.dumps(record).encode()})
-    with pytest.raises(rs.RunError, match="is damaged"):
+    with pytest.raises(rs.RunError, match=r"does not belong to .*run.json: .*: restore run.json"):
         rs.load_run(copy.path).network()
 
 
@@ -140,7 +140,7 @@ def test_a_file_in_place_of_a_run_is_told(copy):
 @pytest.mark.parametrize("text", ["step,loss\n1,abc\n", "step,loss\n1,2,3\n", "step,loss\n1\n"])
 def test_a_damaged_history_is_told(copy, text):
     manifest.write_files(copy.path, {"history.csv": text.encode()})
-    with pytest.raises(rs.RunError, match=r"history.csv is damaged .*: delete it"):
+    with pytest.raises(rs.RunError, match=r"history.csv is damaged .*: rnnscope repair"):
         _ = copy.history
 
 
