@@ -20,6 +20,7 @@ from rnnscope.cli.repair import repair
 from rnnscope.cli.report import report
 from rnnscope.cli.reproduce import reproduce
 from rnnscope.cli.show import show
+from rnnscope.cli.sweep import sweep
 from rnnscope.cli.train import train
 from rnnscope.cli.verify import verify
 
@@ -43,6 +44,7 @@ COMMANDS = {
     "report": Command(report),
     "compare": Command(compare),
     "reproduce": Command(reproduce, "the same command goes on where it was"),
+    "sweep": Command(sweep, "the same command goes on where it was"),
     "app": Command(app),
     "list": Command(list_),
     "verify": Command(verify),

@@ -57,7 +57,7 @@ def settings_file(tables: Iterable[str] = ()) -> Any:
     def read(context: typer.Context, path: Path | None) -> Path | None:
         if path is not None:
             known, command = tuple(tables), str(context.info_name)
-            found = _content(path)
+            found = read_settings(path)
             held = {name: found.pop(name) for name in known if isinstance(found.get(name), dict)}
             # Python's own words (set, format, list) are the names of options too, and have a _ behind them here.
             parameters = {
@@ -140,7 +140,7 @@ def read_interventions(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: a file that holds something else, or an intervention that there is not, or that is refused.
     """
-    found = _content(path)
+    found = read_settings(path)
     tables = found.pop("interventions", None)
     if found or not isinstance(tables, list) or not tables or not all(isinstance(each, dict) for each in tables):
         other = f", got {', '.join(map(repr, found))}" if found else ""
@@ -201,7 +201,7 @@ def known_names(names: list[str], known: Iterable[str], what: str) -> list[str]:
     return names
 
 
-def _content(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
     """Read the content of a settings file."""
     kind = path.suffix[1:].upper()
     if path.suffix not in (".toml", ".yaml", ".yml"):

@@ -158,7 +158,7 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path):
     until(lambda: len(list((folder / "finished").glob("*.json"))) >= 2, first)
     first.kill()
     first.wait()
-    begun = set(weights(folder)) if (folder / "runs").exists() else set()
+    begun = {run.name for run in (folder / "runs").iterdir()}
     second = subprocess.Popen([*command, "2"], env=env)
     until(lambda: len(list((folder / "finished").glob("*.json"))) >= 4, second)
     workers = [int(pid) for pid in Path(f"/proc/{second.pid}/task/{second.pid}/children").read_text().split()]
