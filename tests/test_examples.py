@@ -39,7 +39,7 @@ def test_docstrings_have_examples_at_all():
 @pytest.mark.parametrize("index", [0, 1])
 def test_readme_python_runs_as_it_stands(index, tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert len(blocks) == 7, "the README has other Python blocks than this test knows"
+    assert len(blocks) == 8, "the README has other Python blocks than this test knows"
     programs = "".join(blocks[:-2]), "".join(blocks[-2:])  # the last two, of one's own network, begin anew
     done = subprocess.run(
         [sys.executable, "-c", programs[index]], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
