@@ -107,6 +107,7 @@ from rnnscope.analyses.state_space import (
     project_states,
 )
 from rnnscope.analyses.switching_linear import SwitchingLinear, switching_linear
+from rnnscope.analyses.timescales import Timescales, timescales
 from rnnscope.registry import ANALYSES, COMPARISONS, Analysis, Drawing
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks.machine import Machine
@@ -168,6 +169,7 @@ __all__ = [
     "Subspaces",
     "SustainedOrbit",
     "SwitchingLinear",
+    "Timescales",
     "ablate_units",
     "align_subspace",
     "analyse",
@@ -221,6 +223,7 @@ __all__ = [
     "stochastic_resonance",
     "sustained_orbit",
     "switching_linear",
+    "timescales",
 ]
 
 

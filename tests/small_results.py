@@ -89,6 +89,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "covariant": analyses.covariant_lyapunov_vectors(network, n_steps=30),
         "gradients": analyses.gradient_growth(network, inputs=shown),
         "geometry_over_training": analyses.geometry_over_training(run, n_trials=4, n_starts=8),
+        "timescales": analyses.timescales(network, **ANALYSES["timescales"].quick),
         "lyapunov_over_training": analyses.lyapunov_over_training(run, n_steps=20, transient=5),
         "state_space": analyses.project_states(network, inputs=trials, fixed_points=points),
         "conditions": analyses.condition_trajectories(network, inputs=shown, **three),
