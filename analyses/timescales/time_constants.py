@@ -11,6 +11,7 @@ from rnnscope.analyses.headings import STATE_SPACE
 from rnnscope.analyses.noise.replicas import driven_inputs
 from rnnscope.analyses.timescales.exponentials import fit_exponentials
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
+from rnnscope.maps.cell_map import CellMap
 from rnnscope.numerics import linalg
 from rnnscope.question import Seed, Whole
 from rnnscope.records.provenance import Made
@@ -248,6 +249,8 @@ class _Moments:
         new = states.shape[1]
         for lag in range(self.n_lags + 1):
             first = max(lag, joined.shape[1] - new)  # pairs whose later state is new
+            if first >= joined.shape[1]:
+                break
             earlier, later = joined[:, first - lag : joined.shape[1] - lag], joined[:, first:]
             self.lagged[lag] += np.einsum("rtu,rtu->u", earlier, later)
             self.pairs[lag] += earlier.shape[0] * earlier.shape[1]
@@ -282,12 +285,6 @@ def _alone(diagonal: Float[np.ndarray, " unit"]) -> Float[np.ndarray, " unit"]:
 
 
 def _trained(subject: Subject) -> Float[np.ndarray, " unit"]:
-    """The parameter "tau" of a cell that has one, for each number of the state."""
-    none = np.full(subject.state_size, np.nan)
-    if subject.run is None or subject.interventions:
-        return none
-    weights = subject.run.network(subject.checkpoint).state_dict()
-    found = [value for name, value in weights.items() if name.rpartition(".")[2] == "tau"]
-    if len(found) != 1 or found[0].numel() != subject.state_size:
-        return none
-    return found[0].double().numpy()
+    """The time constants that cells were given or have learned, for each number of the state."""
+    state_map = subject.map
+    return state_map.time_constants if isinstance(state_map, CellMap) else np.full(subject.state_size, np.nan)

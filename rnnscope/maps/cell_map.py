@@ -95,6 +95,16 @@ class CellMap:
         digest = digest_of_modules([*self._layers, *readout], self._start)
         return digest if self._edit is None else digest_of_parts("edited", digest, self._edit.matrix, self._edit.shift)
 
+    @property
+    def time_constants(self) -> Float[np.ndarray, " state"]:
+        """The parameter "tau" of each unit in steps, where a cell has one; NaN elsewhere."""
+        found = []
+        for layer in self._layers:
+            own = [value for name, value in layer.named_parameters() if name.rpartition(".")[2] == "tau"]
+            fits = len(own) == 1 and own[0].numel() == layer.state_size
+            found.append(own[0].detach().numpy() if fits else np.full(layer.state_size, np.nan))
+        return np.concatenate(found)
+
     def step(self, states: States, inputs: Inputs) -> States:
         state, signal = self._tensors(states, inputs)
         new = []
