@@ -26,7 +26,7 @@ FALLEN = 0.5
 ABRUPT = 1.0
 # G4: how much longer the smooth measure may take than the one of whole trials.
 AS_ABRUPT = 1.5
-CONSISTENT = " + consistency"  # in the name of a condition
+CONSISTENT = "+consistency"  # in the name of a condition
 
 
 def _falls(evidence: Evidence) -> Measured:
@@ -241,7 +241,7 @@ CLAIMS = (
 
 _TASKS: dict[str, Task] = {"addition": DelayedAddition(), "evidence": EvidenceAccumulation(), "flip-flop": FlipFlop(3)}
 _CELLS: dict[str, Cell] = {
-    "leaky": Leaky(48), "leaky, strong": Leaky(48, strength=3.0), "LSTM": LSTM(24),
+    "leaky": Leaky(48), "strong-leaky": Leaky(48, strength=3.0), "LSTM": LSTM(24),
     "piecewise-linear": PiecewiseLinear(48), "rank-one": LowRank(48, 1, tau=2.0),
 }  # fmt: skip
 _TRAINING = Training(
@@ -255,17 +255,17 @@ def _preset(task: str, cell: str, **training: float) -> Preset:
     return Preset(_TASKS[task], _CELLS[cell], replace(_TRAINING, **training), f"{task}, {cell}")  # pyright: ignore[reportArgumentType]
 
 
-_SMALL = {f"{task}, {cell}": _preset(task, cell) for task in _TASKS for cell in _CELLS}
+_SMALL = {f"{task}-{cell}": _preset(task, cell) for task in _TASKS for cell in _CELLS}
 _CONSISTENT = {
-    f"{task}, {cell}{CONSISTENT}": _preset(task, cell, consistency=WEIGHT)
+    f"{task}-{cell}{CONSISTENT}": _preset(task, cell, consistency=WEIGHT)
     for task in _TASKS
-    for cell in ("leaky", "leaky, strong")
+    for cell in ("leaky", "strong-leaky")
 }
 _FIFTY = {name: preset for name, preset in {**_SMALL, **_CONSISTENT}.items() if preset.cell == _CELLS["leaky"]}
 _TINY_TRAINING = replace(_TRAINING, steps=400, learning_rate=0.02, checkpoints=tuple(range(0, 400, 20)))
 _TINY = {
     name: Preset(FlipFlop(1, length=20), Leaky(8), replace(_TINY_TRAINING, consistency=weight), "one bit")
-    for name, weight in (("one bit", 0.0), (f"one bit{CONSISTENT}", WEIGHT))
+    for name, weight in (("one-bit", 0.0), (f"one-bit{CONSISTENT}", WEIGHT))
 }
 
 PAPER = Paper(
