@@ -176,7 +176,7 @@ def default_name(task: Task, cell: Cell, seed: int) -> str:
 
 def open_run(path: Path, task: Task, cell: Cell, training: Training, seed: int, resume: bool) -> Run:
     """A new run, or with `resume` the one that is there; raises RunError where that was begun with other settings."""
-    if resume and not (path / "run.json").exists() and any(not p.name.startswith(".") for p in path.iterdir()):
+    if resume and not (path / "run.json").exists() and not writing.is_blank(path):
         raise RunError(f"{path} has files but no run.json, so there is nothing to go on with: choose another name")
     if not (resume and (path / "run.json").exists()):
         return writing.create_run(path, task, cell, _plain(training), seed)

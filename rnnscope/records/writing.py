@@ -48,8 +48,7 @@ def create_run(path: Path, task: Task, cell: Cell, training: Mapping[str, Any], 
         "seconds": 0.0,
         "metrics": {},
     }
-    # Hidden files are the lock, and what a crash may leave before there is a run.
-    if path.exists() and (not path.is_dir() or any(not p.name.startswith(".") for p in path.iterdir())):
+    if path.exists() and not is_blank(path):
         raise FileExistsError(
             f"{path} exists already: go on with exists='resume' (--resume), or choose another name or folder"
         )
@@ -57,6 +56,17 @@ def create_run(path: Path, task: Task, cell: Cell, training: Mapping[str, Any], 
     arrays = {ARRAYS: array_bytes(task.arrays)} if task.arrays else {}
     manifest.write_files(path, {**arrays, "run.json": _json(record)})
     return Run(path, record)
+
+
+def is_blank(path: Path) -> bool:
+    """Whether a folder holds no more than the lock, and what a crash or a full disk may leave before there is a run."""
+    if not path.is_dir():
+        return False
+    visible = {file.name for file in path.iterdir() if not file.name.startswith(".")}
+    try:
+        return visible <= {manifest.NAME, ARRAYS} and not manifest.expected(path)
+    except manifest.DamagedError:
+        return False
 
 
 def keep_arrays(path: Path, task: Task) -> None:

@@ -94,3 +94,13 @@ def test_a_clock_that_was_set_back_hides_nothing(run_cli, train, tmp_path: Path,
     assert len(run.kept("first")) == 1
     assert not left.exists()
     assert verify_run(run.path) == []
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_no_folder_that_blocks_the_name(
+    run_cli, train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as here:
+        fail(here, errno.ENOSPC, lambda target: target.endswith("run.json"))
+        assert run_cli("train", "parity", "--quiet", "--folder", tmp_path, "--name", "run")[0] == 2
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name[0] != "."] == ["digests.json"]
+    assert train(tmp_path, "--resume").status in ("finished", "learned")
