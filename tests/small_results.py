@@ -90,6 +90,7 @@ def every_result(folder: Path) -> dict[str, Result]:
         "gradients": analyses.gradient_growth(network, inputs=shown),
         "geometry_over_training": analyses.geometry_over_training(run, n_trials=4, n_starts=8),
         "timescales": analyses.timescales(network, **ANALYSES["timescales"].quick),
+        "robustness": analyses.robustness(rs.Subject(network.map(), task), n_draws=2, n_trials=4, sizes=(0.1,)),
         "lyapunov_over_training": analyses.lyapunov_over_training(run, n_steps=20, transient=5),
         "state_space": analyses.project_states(network, inputs=trials, fixed_points=points),
         "conditions": analyses.condition_trajectories(network, inputs=shown, **three),

@@ -11,6 +11,7 @@ from rnnscope.analyses.causal.machine_states import machine_states
 from rnnscope.analyses.causal.machine_states_result import MachineStates
 from rnnscope.analyses.causal.minimal_units import MinimalUnits, minimal_units
 from rnnscope.analyses.causal.patching import Patching, patch_states
+from rnnscope.analyses.causal.robustness import Robustness, robustness
 from rnnscope.analyses.causal.steering import steer_along_eigenvector, steer_between
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MachineStates",
     "MinimalUnits",
     "Patching",
+    "Robustness",
     "ablate_units",
     "align_subspace",
     "before_and_after",
@@ -28,6 +30,7 @@ __all__ = [
     "machine_states",
     "minimal_units",
     "patch_states",
+    "robustness",
     "steer_along_eigenvector",
     "steer_between",
 ]

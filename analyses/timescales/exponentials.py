@@ -8,6 +8,7 @@ from jaxtyping import Float
 SHORTEST, LONGEST = 0.2, 100.0  # time constants that are looked for, in steps
 GRID = 48
 BETTER = 4.0  # by which the AIC of two must be lower: less is weak evidence (Burnham & Anderson, 2002, 2.6)
+NOTHING = 9.2  # by which chi-square must fall for there to be a time constant: 99 % of it with two degrees of freedom
 MOST_LAGS = 4000  # in Bartlett's sum
 
 
@@ -15,7 +16,7 @@ class Exponentials(NamedTuple):
     """A fit of sum_i weight_i exp(-lag / tau_i), from lag 1 on.
 
     Attributes:
-        tau: time constants in steps, the slower last; NaN for what is not there.
+        tau: time constants in steps, the slower last; NaN for what is not there, both where a step leaves nothing.
         weight: of each.
         error: standard error of the slower time constant.
         better: by how much the AIC of two is lower than that of one; negative where it is higher.
@@ -30,8 +31,8 @@ class Exponentials(NamedTuple):
 
     @property
     def slow(self) -> float:
-        """The slower time constant, in steps."""
-        return float(np.nanmax(self.tau)) if np.isfinite(self.tau).any() else np.nan
+        """The slower time constant, in steps; 0 where nothing is left after a step."""
+        return float(np.nanmax(self.tau)) if np.isfinite(self.tau).any() else 0.0
 
 
 def fit_exponentials(correlation: Float[np.ndarray, " lag"], n: int) -> Exponentials:
@@ -58,6 +59,9 @@ def fit_exponentials(correlation: Float[np.ndarray, " lag"], n: int) -> Exponent
     for _ in range(2):  # the weights of the fit are those of the fit before
         whiten = _whitening(one, min(max(weight, 0.0), 1.0), n_lags, n)
         one, weight, chi_one = _one(correlation, whiten, lags, grid)
+    chi_none = float(((whiten @ correlation) ** 2).sum())
+    if chi_none - chi_one < NOTHING:
+        return Exponentials(np.full(2, np.nan), np.full(2, np.nan), np.nan, np.nan, chi_none / n_lags)
     two, weights, chi_two = _two(correlation, whiten, lags, grid)
     better = (chi_one + 2 * 2) - (chi_two + 2 * 4)
     if better > BETTER:

@@ -37,7 +37,8 @@ class Timescales(Result):
         parameter: the trained time constant of each unit; NaN where a cell has none.
         own: -1 / ln of the mean of the diagonal of the Jacobian at visited states: how long a unit would remember
             without the others; 0 where that is not positive, infinite where it is 1 or more.
-        network: the slower time constant of the unit's autocorrelation, NaN where it does not move.
+        network: the slower time constant of the unit's autocorrelation; 0 where nothing is left of it after a step, NaN
+            where it does not move, or where the error is larger than itself.
         network_error: its standard error, from the fit.
         faster: the other time constant, where two describe the autocorrelation better; NaN elsewhere.
         misfit: chi-square over degrees of freedom of the fit: far above 1 where no sum of two exponentials describes
@@ -67,8 +68,8 @@ class Timescales(Result):
 
     @property
     def n_exponentials(self) -> Int64[np.ndarray, " unit"]:
-        """How many exponentials describe the autocorrelation of each; 0 where it does not move."""
-        return np.isfinite(self.network).astype(np.int64) + np.isfinite(self.faster)
+        """How many exponentials describe the autocorrelation of each; 0 where none is known."""
+        return (self.network > 0).astype(np.int64) + np.isfinite(self.faster)
 
     def headline(self) -> dict[str, float | int]:
         """Medians over units, and the dimension."""
@@ -90,11 +91,14 @@ class Timescales(Result):
         parts.append(f"of single units {_spread(self.own)}")
         if self._moves:
             known = self.network[np.isfinite(self.network)]
-            bad = int((self.misfit > 3).sum())
-            parts.append(
-                f"in the network {_spread(known)}, two exponentials in {int((self.n_exponentials == 2).sum())} of "
-                f"{len(self.network)}" + (f"; no sum of two describes {bad} (chi-square above 3)" if bad else "")
+            counts = (
+                ("nothing is left after a step", int((known == 0).sum())),
+                ("two exponentials", int((self.n_exponentials == 2).sum())),
+                ("not told (error above itself)", int((np.isnan(self.network) & np.isfinite(self.misfit)).sum())),
+                ("no sum of two fits (chi-square above 3)", int((self.misfit > 3).sum())),
             )
+            said = "".join(f", {what} in {n}" for what, n in counts if n)
+            parts.append(f"in the network {_spread(known)}{said} of {len(self.network)}")
         else:
             parts.append("nothing moves")
         parts.append(f"90 % of the variance in {self.dimension_90}, participation ratio {self.participation_ratio:.2f}")
@@ -107,13 +111,17 @@ class Timescales(Result):
 
         figure = new_figure("Time constants (steps)")
         alone = np.where(np.isfinite(self.parameter), self.parameter, self.own)
-        shown = np.isfinite(alone) & (alone > 0) & np.isfinite(self.network)
+        shown = np.isfinite(alone) & (alone > 0) & (self.network > 0)
         names = {1: "one exponential", 2: "two, the slower"}
         for k, (count, name) in enumerate(names.items()):
             some = np.flatnonzero(shown & (self.n_exponentials == count))
             figure.add_scatter(
                 x=alone[some], y=self.network[some], mode="markers", name=name, text=[f"unit {unit}" for unit in some],
-                error_y={"array": self.network_error[some], "thickness": 1, "width": 0},
+                # On a logarithmic axis a bar to nearly 0 would fill the figure.
+                error_y={
+                    "array": self.network_error[some], "thickness": 1, "width": 0, "symmetric": False,
+                    "arrayminus": np.minimum(self.network_error[some], 0.7 * self.network[some]),
+                },
                 marker={"color": COLOURS[k], "size": 7, "opacity": 0.8},
                 hovertemplate="%{text}<br>alone %{x:.3g}, in the network %{y:.3g} steps<extra></extra>",
             )  # fmt: skip
@@ -211,8 +219,9 @@ def timescales(
     network, error, faster, misfit = np.full((4, n), np.nan)
     for unit in np.flatnonzero(variance > 1e-12 * max(float(variance.max()), 1e-300)):
         fit = fit_exponentials(correlation[unit], n_runs * n_steps)
-        network[unit], error[unit], misfit[unit] = fit.slow, fit.error, fit.misfit
-        faster[unit] = fit.tau[0]
+        misfit[unit] = fit.misfit
+        if not fit.error > fit.slow:
+            network[unit], error[unit], faster[unit] = fit.slow, fit.error, fit.tau[0]
     spectrum = np.clip(np.linalg.eigvalsh(covariance)[::-1], 0.0, None)
     total = spectrum.sum()
     return Timescales(

@@ -1,9 +1,9 @@
 """The papers that can be reproduced. One more is one file beside this one, and one line here."""
 
-from rnnscope.experiments.reproductions import geometry, hmm
+from rnnscope.experiments.reproductions import geometry, hmm, timescales
 from rnnscope.experiments.reproductions.paper import Paper
 
-PAPERS: dict[str, Paper] = {each.name: each for each in (hmm.PAPER, geometry.PAPER)}
+PAPERS: dict[str, Paper] = {each.name: each for each in (hmm.PAPER, geometry.PAPER, timescales.PAPER)}
 
 
 def paper(name: str) -> Paper:

@@ -53,6 +53,13 @@ def test_what_no_two_exponentials_describe_is_said():
     assert fit_exponentials(correlation(wave), 60_000).misfit > 10
 
 
+def test_white_noise_has_no_time_constant():
+    """In at most three of forty draws, of which one in a hundred may have one by chance."""
+    found = [fit_exponentials(correlation(np.random.default_rng(k).standard_normal(20_000)), 20_000) for k in range(40)]
+    assert sum(each.slow > 0 for each in found) <= 3
+    assert np.mean([each.misfit for each in found]) == pytest.approx(1, abs=0.2)
+
+
 def test_a_network_whose_time_constants_are_known(tmp_path):
     """Two linear units that remember alone, and two that do so together, of which the diagonal of the Jacobian knows
     only what each keeps by itself; and what a trained cell says of itself. Inputs are independent symbols."""
