@@ -263,7 +263,8 @@ def _figure(found: NoiseOrChaos) -> "go.Figure":
                 hovertemplate=f"{name}, pair {pair}<br>%{{y:.2g}} after %{{x}} steps<extra></extra>",
             )  # fmt: skip
         start = float(np.median(found.distance[k, 0]))
-        slope = start * np.exp(np.clip(found.exponent[k] * (found.time - found.time[0]), -80, 80))
+        rate = np.nan_to_num(found.exponent[k], neginf=-80.0)  # what forgets at once falls as fast as can be shown
+        slope = start * np.exp(np.clip(rate * (found.time - found.time[0]), -80, 80))
         inside = (slope >= floor) & (slope <= 10 * max(found.distance.max(), floor))
         error = found.standard_error[k]
         figure.add_scatter(

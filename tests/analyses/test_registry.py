@@ -248,7 +248,9 @@ def test_all_analyses_of_a_run_load_its_checkpoint_and_make_its_task_once(tmp_pa
     run = runs.load_run(run.path)
     loaded, made = [], []
     read_file, task_from_config = manifest.read_file, runs.task_from_config
-    monkeypatch.setattr(manifest, "read_file", lambda path, name: loaded.append(name) or read_file(path, name))
+    monkeypatch.setattr(
+        manifest, "read_file", lambda path, name, *more: loaded.append(name) or read_file(path, name, *more)
+    )
     monkeypatch.setattr(runs, "task_from_config", lambda *given: made.append(given) or task_from_config(*given))
     found = analyse(run, settings={name: dict(entry.quick) for name, entry in ANALYSES.items()})
     assert len(found.results) + len(found.skipped) == len(ANALYSES)
