@@ -110,10 +110,15 @@ def validated(cls: type[T], fields: Mapping[str, Any], what: str) -> T:
         raise ValueError(f"{what}: {error.reason}") from None
 
 
+LONGEST = 1000  # letters of a reason: a value may be a text of any length
+
+
 def _reason(cls: type[Any], error: ValidationError) -> str:
     names = list(inspect.signature(cls).parameters)
     unknown = any(item["type"] in _UNKNOWN for item in _mistakes(error))
-    return one_line(error, names) + (f"; known: {', '.join(names)}" if unknown else "")
+    line = one_line(error, names)
+    line = line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+    return line + (f"; known: {', '.join(names)}" if unknown else "")
 
 
 def _mistakes(error: ValidationError) -> list[Mapping[str, Any]]:

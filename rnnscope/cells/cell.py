@@ -14,14 +14,19 @@ from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from rnnscope.numerics.bounds import Bounded, Signal
-from rnnscope.tasks.settings import validated
+from rnnscope.tasks.settings import short, validated
 from rnnscope.tasks.task import check_count
 
 Start = Literal["zero", "random", "learned"]
 
 
+MOST_UNITS = 2**62  # torch counts in 64 bits
+
+
 def _checked_units(value: int) -> int:
     check_count("units", value)
+    if value >= MOST_UNITS:
+        raise ValueError(f"units must be below 2^62, got {short(value)}: no machine holds so many, ask for fewer units")
     return value
 
 
