@@ -186,7 +186,7 @@ def robustness(
         size=np.array(sizes, float),
         weights=weights,
         time_constants=taus,
-        without=np.array([under(Ablate(units=[unit])) for unit in range(n_units)], float),
+        without=np.array([under(Ablate(units=(unit,))) for unit in range(n_units)], float),
         n_trials=n_trials,
     )
 

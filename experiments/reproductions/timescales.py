@@ -5,7 +5,7 @@ a fifth of the paper's, and training is by Adam on batches of 128: 500 units, SG
 """
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -240,7 +240,7 @@ def _scales(run: Run, evidence: Evidence) -> Timescales:
     return cast("Timescales", run.result("timescales", **_settings(evidence, "timescales")))
 
 
-def _settings(evidence: Evidence, analysis: str) -> dict[str, object]:
+def _settings(evidence: Evidence, analysis: str) -> dict[str, Any]:
     made = evidence.results[analysis].made
     return {} if made is None else {name: made.settings[name] for name in made.changed}
 

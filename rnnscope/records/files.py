@@ -189,6 +189,7 @@ _JUST_MADE = 1.0  # seconds in which a writer may not hold its lock yet
 
 
 def _is_left(path: Path) -> bool:
+    age = 0.0
     try:
         age = abs(time.time() - path.stat().st_mtime)  # the clock may have been set back
         if age < _JUST_MADE:
