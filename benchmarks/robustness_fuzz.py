@@ -21,7 +21,7 @@ from rnnscope.learning.trainer import check_memory, checked_name
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # last: there is a folder rnnscope in it
 
-import damaging
+import damaging  # pyright: ignore[reportMissingImports]
 
 
 def command(arguments: list[str]) -> tuple[object, str]:
