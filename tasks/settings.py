@@ -98,6 +98,15 @@ def from_config(config: Mapping[str, Any], kinds: Mapping[str, type[T]], what: s
     return validated(kinds[kind], fields, f"{what} {kind}")
 
 
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Join two tables of settings; `over` overrides `under`, at every depth."""
+    joined = dict(under)
+    for name, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(joined.get(name), Mapping)
+        joined[name] = merged(joined[name], value) if both else value
+    return joined
+
+
 def validated(cls: type[T], fields: Mapping[str, Any], what: str) -> T:
     """`cls(**fields)`, with pydantic's report folded into one line.
 

@@ -10,6 +10,7 @@ from rnnscope.cells import Cell, cell_from_config
 from rnnscope.learning.presets import Preset
 from rnnscope.learning.settings import Training, change_settings, check_fits
 from rnnscope.tasks import task_from_config, to_config
+from rnnscope.tasks.settings import merged
 from rnnscope.tasks.task import Task
 
 
@@ -69,8 +70,8 @@ def _member(base: Preset, point: Mapping[str, Any], analyses: Sequence[str]) -> 
         raise ValueError(f"settings of {', '.join(unknown)}, which is not among the analyses of this sweep")
     checked = {entry.name: entry.question.check(changes["analyses"][entry.name]) for entry in chosen(analyses)}
     asked = {name: {key: settings[key] for key in changes["analyses"][name]} for name, settings in checked.items()}
-    task = task_from_config(_merged(to_config(base.task), changes["task"])) if changes["task"] else base.task
-    cell = cell_from_config(_merged(to_config(base.cell), changes["cell"])) if changes["cell"] else base.cell
+    task = task_from_config(merged(to_config(base.task), changes["task"])) if changes["task"] else base.task
+    cell = cell_from_config(merged(to_config(base.cell), changes["cell"])) if changes["cell"] else base.cell
     training = change_settings(base.training, changes["training"]) if changes["training"] else base.training
     check_fits(training, task)
     return Member(dict(point), task, cell, training, seed, asked)
@@ -80,12 +81,3 @@ def _put(changes: dict[str, Any], path: Sequence[str], value: Any) -> None:
     for key in path[:-1]:
         changes = changes.setdefault(key, {})
     changes[path[-1]] = value
-
-
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with some changed; a setting of settings keeps what is not named."""
-    merged = dict(under)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged

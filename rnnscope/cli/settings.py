@@ -15,7 +15,7 @@ import rnnscope as rs
 from rnnscope.records.files import DamagedError, read
 from rnnscope.records.integrity import is_run
 from rnnscope.subjects import interventions
-from rnnscope.tasks.settings import from_config, short, to_config
+from rnnscope.tasks.settings import from_config, merged, short, to_config
 
 # Options that several commands have.
 Folder = Annotated[Path, typer.Option(help="The folder that holds the runs.")]
@@ -72,7 +72,7 @@ def settings_file(tables: Iterable[str] = ()) -> Any:
                 options[parameter.name] = _value(value, parameter.multiple or parameter.nargs == -1, f"{path}: {name}")
             pairs = [str(pair) for pair in options.pop("set_", None) or []]
             context.default_map = {**(context.default_map or {}), **options}
-            context.meta["tables"] = merge(held, parse_settings(pairs, known))
+            context.meta["tables"] = merged(held, parse_settings(pairs, known))
         return path
 
     return typer.Option(
@@ -83,7 +83,7 @@ def settings_file(tables: Iterable[str] = ()) -> Any:
 @no_type_check
 def given_settings(context: typer.Context, pairs: list[str] | None, tables: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Table -> what a file and --set set in it; --set overrides the file."""
-    return merge(context.meta.get("tables", {}), parse_settings(pairs, tables))
+    return merged(context.meta.get("tables", {}), parse_settings(pairs, tables))
 
 
 def parse_settings(pairs: list[str] | None, tables: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -108,17 +108,8 @@ def parse_settings(pairs: list[str] | None, tables: Iterable[str]) -> dict[str, 
                 raise ValueError(f"--set {pair}: {parent} is also set as a whole; choose one of the two")
         if last in place and isinstance(place[last], dict) != isinstance(value, dict):
             raise ValueError(f"--set {pair}: {last} is set in part and as a whole; choose one of the two")
-        place.update(merge(place, {last: value}))
+        place.update(merged(place, {last: value}))
     return found
-
-
-def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Join two tables; `over` overrides `under`, at every depth."""
-    merged = dict(under)
-    for name, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-        merged[name] = merge(merged[name], value) if both else value
-    return merged
 
 
 def named_config(
@@ -131,7 +122,7 @@ def named_config(
         config = {"kind": kind}
     if not config:
         raise ValueError(f"which {what}? give a preset ({', '.join(rs.PRESETS)}) or --{what} ({', '.join(kinds)})")
-    return {**merge(config, changes), "kind": config["kind"]}
+    return {**merged(config, changes), "kind": config["kind"]}
 
 
 def read_interventions(path: Path) -> list[dict[str, Any]]:
