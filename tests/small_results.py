@@ -63,6 +63,7 @@ def every_result(folder: Path) -> dict[str, Result]:
     bistable = rs.FunctionMap(lambda h: np.tanh(2 * h), state_size=1, domain=(-1, 1))
     emission = tasks.HMMEmission("linear_chain:2", noise_size=task.input_size, length=8)
     of_hmm = rs.Subject(Network(cells.Vanilla(4), task.input_size, 3).map(), emission)
+    network_with_task = rs.Subject(network.map(), task)
     few: dict[str, Any] = {"n_random": 2, "n_descent": 2}
     swaps: dict[str, Any] = {"alphabet": [[0.0], [1.0]], "n_pairs": 4, "n_learn": 16, **few}
     return {
@@ -90,7 +91,8 @@ def every_result(folder: Path) -> dict[str, Result]:
         "gradients": analyses.gradient_growth(network, inputs=shown),
         "geometry_over_training": analyses.geometry_over_training(run, n_trials=4, n_starts=8),
         "timescales": analyses.timescales(network, **ANALYSES["timescales"].quick),
-        "robustness": analyses.robustness(rs.Subject(network.map(), task), n_draws=2, n_trials=4, sizes=(0.1,)),
+        "robustness": analyses.robustness(network_with_task, n_draws=2, n_trials=4, sizes=(0.1,)),
+        "input_influence": analyses.input_influence(network_with_task, n_lags=3, n_strings=8),
         "lyapunov_over_training": analyses.lyapunov_over_training(run, n_steps=20, transient=5),
         "state_space": analyses.project_states(network, inputs=trials, fixed_points=points),
         "conditions": analyses.condition_trajectories(network, inputs=shown, **three),

@@ -5,6 +5,7 @@ from rnnscope.analyses.causal.ablation_result import Ablation
 from rnnscope.analyses.causal.alignment import align_subspace
 from rnnscope.analyses.causal.alignment_result import Alignment
 from rnnscope.analyses.causal.before_after import BeforeAfter, before_and_after
+from rnnscope.analyses.causal.input_influence import InputInfluence, input_influence
 from rnnscope.analyses.causal.least_push import find_least_pushes
 from rnnscope.analyses.causal.least_push_result import LeastPushes
 from rnnscope.analyses.causal.machine_states import machine_states
@@ -18,6 +19,7 @@ __all__ = [
     "Ablation",
     "Alignment",
     "BeforeAfter",
+    "InputInfluence",
     "LeastPushes",
     "MachineStates",
     "MinimalUnits",
@@ -27,6 +29,7 @@ __all__ = [
     "align_subspace",
     "before_and_after",
     "find_least_pushes",
+    "input_influence",
     "machine_states",
     "minimal_units",
     "patch_states",
