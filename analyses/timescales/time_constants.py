@@ -191,7 +191,7 @@ def timescales(
         >>> leaky = rs.FunctionMap(lambda h, u: 0.8 * h + u, state_size=1, input_size=1)
         >>> task = rs.tasks.Parity(2)
         >>> found = timescales(rs.Subject(rs.as_subject(leaky).map, task), n_runs=4)
-        >>> abs(found.network[0] / (-1 / np.log(0.8)) - 1) < 0.1
+        >>> bool(abs(found.network[0] / (-1 / np.log(0.8)) - 1) < 0.1)
         True
     """
     rng = np.random.default_rng([seed, 0x7A0])
