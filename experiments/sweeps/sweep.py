@@ -71,6 +71,8 @@ def sweep(
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
+    if not lease > 0:
+        raise ValueError(f"lease must be a time above 0, in seconds, got {lease}")
     check_device(device)
     common = preset(base) if isinstance(base, str) else base
     wanted = members(common, points(axes, how=how, n=n, seed=seed), analyses)

@@ -16,7 +16,9 @@ from rnnscope.records.files import write_atomically
 from rnnscope.records.runs import Run, load_run
 from rnnscope.registry import in_order
 
-DEATHS = 3  # processes that may die at a member before it counts as failed
+# Processes that may die at a member before it counts as failed: memory that runs out kills them all, a user who ends
+# a sweep again and again does not mean this network.
+DEATHS = 20
 Ended = Literal["done", "failed"]
 
 
