@@ -262,7 +262,7 @@ _CONSISTENT = {
     for cell in ("leaky", "strong-leaky")
 }
 _FIFTY = {name: preset for name, preset in {**_SMALL, **_CONSISTENT}.items() if preset.cell == _CELLS["leaky"]}
-_TINY_TRAINING = replace(_TRAINING, steps=400, learning_rate=0.02, checkpoints=tuple(range(0, 400, 20)))
+_TINY_TRAINING = replace(_TRAINING, steps=400, learning_rate=0.02, checkpoints=tuple(range(0, 400, 40)))
 _TINY = {
     name: Preset(FlipFlop(1, length=20), Leaky(8), replace(_TINY_TRAINING, consistency=weight), "one bit")
     for name, weight in (("one-bit", 0.0), (f"one-bit{CONSISTENT}", WEIGHT))
