@@ -175,9 +175,10 @@ def is_page(library: "Library", path: str) -> bool:
 
 
 def _what_to_install(error: ModuleNotFoundError) -> Exception:
-    if not str(error.name).startswith(("dash", "flask")):
+    package = str(error.name).partition(".")[0]
+    if not package.startswith(("dash", "flask")):
         return error
-    return ImportError(f"the explorer needs {error.name}: pip install 'rnnscope[app]'")
+    return ImportError(f"the explorer needs {package}: pip install 'rnnscope[app]'")
 
 
 def _is_loopback(host: str) -> bool:
