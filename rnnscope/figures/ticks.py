@@ -155,10 +155,14 @@ def _range(axis: dict[str, Any], drawn: list[Any]) -> tuple[float, float]:
     if log:
         seen = [math.log10(v) for v in seen]
     low, high = min(seen), max(seen)
-    if axis.get("rangemode") == "tozero" and not log:
+    to_zero = axis.get("rangemode") == "tozero" and not log
+    if to_zero:
         low, high = min(low, 0.0), max(high, 0.0)
-    pad = 0.05 * (high - low) or 1.0
-    return low - pad, high + pad
+    if low == high:
+        return low - (not to_zero), high + 1.0
+    pad = 0.05 * (high - low)
+    # An axis that ends at zero has no room beyond it.
+    return low - pad * (low < 0 or not to_zero), high + pad * (high > 0 or not to_zero)
 
 
 def _bare_range(axis: dict[str, Any], drawn: list[Any]) -> tuple[float, float]:
@@ -169,6 +173,8 @@ def _bare_range(axis: dict[str, Any], drawn: list[Any]) -> tuple[float, float]:
     seen = [float(v) for v in drawn if isinstance(v, (int, float)) and math.isfinite(v)]
     if not seen or min(seen) == max(seen):
         return low, high
+    if axis.get("rangemode") == "tozero":
+        return min(*seen, 0.0), max(*seen, 0.0)
     return min(seen), max(seen)
 
 
