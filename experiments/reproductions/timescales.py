@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnscope.analyses.causal.robustness import Robustness
 from rnnscope.analyses.timescales.time_constants import Timescales
-from rnnscope.cells import GRU, Cell, Leaky
+from rnnscope.cells import GRU, LSTM, Cell, Leaky
 from rnnscope.experiments.reproductions.claim import Claim, Estimate, Evidence, Measured
 from rnnscope.experiments.reproductions.paper import Paper, Scale
 from rnnscope.learning.presets import PRESETS, Preset
@@ -26,6 +26,8 @@ SHARE = 0.04
 LEVEL = 0.98  # accuracy of a head that is solved
 LEAST = 0.2  # accuracy above chance that a head must have for its loss to be told
 LOST = 0.9  # accuracy below which a head that was solved is lost
+FAST, SLOW = 1, 5  # time constants, fixed, of which the paper says how far many heads reach with them
+N_CHECKPOINTS = 32
 EARLY, LATE, LONGER = 11, 28, 10.0  # N of which the paper gives the epochs, 20 and 242, and their ratio at least
 SINGLE, MULTI = "single-head", "multi-head"
 
@@ -318,7 +320,8 @@ _TRAINING = PRESETS["parity-2-20"].training
 
 def _preset(task: Task, cell: Cell, kind: str, steps: int) -> Preset:
     curriculum = Curriculum(kind=kind)  # pyright: ignore[reportArgumentType]
-    training = replace(_TRAINING, steps=steps, curriculum=curriculum, evaluate_every=100, checkpoints=(0,))
+    checkpoints = tuple(range(0, steps, steps // N_CHECKPOINTS))
+    training = replace(_TRAINING, steps=steps, curriculum=curriculum, evaluate_every=100, checkpoints=checkpoints)
     return Preset(task, cell, training, f"{type(task).__name__}, {kind}")
 
 
@@ -330,8 +333,15 @@ def _networks(top: int, units: int, steps: int) -> dict[str, Preset]:
         f"parity-{SINGLE}": _preset(Parity(ns), trained, "single", steps),
         f"parity-{SINGLE}-fixed-tau": _preset(Parity(ns), fixed, "single", steps),
         f"parity-{MULTI}-fixed-tau": _preset(Parity(ns), fixed, "cumulative", steps),
+        **{
+            f"parity-{MULTI}-tau-{tau}": _preset(
+                Parity(ns), replace(fixed, tau=(float(tau), float(tau))), "cumulative", steps
+            )
+            for tau in (FAST, SLOW)
+        },
         "parity-sliding": _preset(Parity(ns), trained, "sliding", steps),
         "parity-GRU-cumulative": _preset(Parity(ns), GRU(units // 2), "cumulative", steps),
+        "parity-LSTM-cumulative": _preset(Parity(ns), LSTM(units // 2), "cumulative", steps),
         f"DMS-{MULTI}": _preset(DelayedMatchToSample(ns), trained, "cumulative", steps),
         f"DMS-{SINGLE}": _preset(DelayedMatchToSample(ns), trained, "single", steps),
     }
