@@ -111,7 +111,16 @@ from rnnscope.analyses.state_space import (
     project_states,
 )
 from rnnscope.analyses.switching_linear import SwitchingLinear, switching_linear
-from rnnscope.analyses.timescales import Timescales, timescales
+from rnnscope.analyses.timescales import (
+    Forgetting,
+    Generalisation,
+    Retraining,
+    Timescales,
+    forgetting,
+    generalisation,
+    retraining,
+    timescales,
+)
 from rnnscope.registry import ANALYSES, COMPARISONS, Analysis, Drawing
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.tasks.machine import Machine
@@ -143,6 +152,8 @@ __all__ = [
     "FiniteTimeExponents",
     "FixedPoints",
     "FlowField",
+    "Forgetting",
+    "Generalisation",
     "GeometryOverTraining",
     "GradientGrowth",
     "InputInfluence",
@@ -167,6 +178,7 @@ __all__ = [
     "Proof",
     "Recurrence",
     "Residency",
+    "Retraining",
     "Robustness",
     "Rotations",
     "SequenceDivergence",
@@ -201,6 +213,8 @@ __all__ = [
     "flow_field",
     "follow_fixed_points",
     "follow_parameter",
+    "forgetting",
+    "generalisation",
     "geometry_over_training",
     "gradient_growth",
     "groups",
@@ -224,6 +238,7 @@ __all__ = [
     "recurrence",
     "redo",
     "residency_times",
+    "retraining",
     "robustness",
     "sequence_divergence",
     "steer_along_eigenvector",

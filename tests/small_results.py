@@ -52,6 +52,8 @@ def every_result(folder: Path) -> dict[str, Result]:
     """One of every analysis, of the other two kinds of automaton, and of a comparison; runs are made in the folder."""
     task, three = Parity(2), {"trial_labels": {"kind": [0, 1, 2, 2, 1, 0, 1, 2]}}
     run = rs.train(task, cells.Vanilla(4), steps=2, folder=folder, progress=False)
+    several, at = Parity([2, 3]), {"steps": 2, "checkpoints": (0, 1), "folder": folder, "progress": False}
+    heads = rs.train(several, cells.Vanilla(4), name="heads", **at)
     network = Network(cells.Vanilla(8), task.input_size, task.output_size, generator=torch.Generator().manual_seed(0))
     other = Network(cells.Vanilla(8), task.input_size, task.output_size, generator=torch.Generator().manual_seed(1))
     network.requires_grad_(False)
@@ -91,6 +93,9 @@ def every_result(folder: Path) -> dict[str, Result]:
         "gradients": analyses.gradient_growth(network, inputs=shown),
         "geometry_over_training": analyses.geometry_over_training(run, n_trials=4, n_starts=8),
         "timescales": analyses.timescales(network, **ANALYSES["timescales"].quick),
+        "forgetting": analyses.forgetting(heads, **ANALYSES["forgetting"].quick),
+        "generalisation": analyses.generalisation(network_with_task, **ANALYSES["generalisation"].quick),
+        "retraining": analyses.retraining(run, **ANALYSES["retraining"].quick),
         "robustness": analyses.robustness(network_with_task, n_draws=2, n_trials=4, sizes=(0.1,)),
         "input_influence": analyses.input_influence(network_with_task, n_lags=3, n_strings=8),
         "lyapunov_over_training": analyses.lyapunov_over_training(run, n_steps=20, transient=5),

@@ -1,6 +1,6 @@
 """How long do a network and its units remember? Time constants of single units, and those that the network makes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
@@ -12,10 +12,12 @@ from rnnscope.analyses.noise.replicas import driven_inputs
 from rnnscope.analyses.timescales.exponentials import fit_exponentials
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.maps.cell_map import CellMap
+from rnnscope.maps.layout import Part
 from rnnscope.numerics import linalg
 from rnnscope.question import Seed, Whole
 from rnnscope.records.provenance import Made
 from rnnscope.records.results import Result
+from rnnscope.records.schema1 import FORMERLY
 from rnnscope.registry import analysis
 from rnnscope.subjects.not_applicable import NotApplicable
 from rnnscope.subjects.subject import Subject
@@ -30,8 +32,7 @@ FIT_SECONDS = 0.02
 
 @dataclass(frozen=True, repr=False)
 class Timescales(Result):
-    """Time constants in steps, of each number of the state; of a gated cell its gates are in `own`: those of the cell
-    state of an LSTM are of its forget gates.
+    """Time constants in steps, of each number of the state.
 
     Attributes:
         parameter: the trained time constant of each unit; NaN where a cell has none.
@@ -48,6 +49,9 @@ class Timescales(Result):
         participation_ratio: (sum of variances)^2 / sum of squared variances.
         drive: what was shown.
         n_steps: steps that were looked at, in all runs together.
+        gate: -1 / ln of the mean share of the number that its gate lets stay at visited states: the forget gate of the
+            memory of an LSTM, the update gate of a GRU; NaN where there is no gate.
+        part: what each number is, "layer 1 h", "layer 1 c" ...; "h" and "c" of a single layer.
         made: how it was found.
     """
 
@@ -64,6 +68,8 @@ class Timescales(Result):
     participation_ratio: float
     drive: str
     n_steps: int
+    gate: Float[np.ndarray, " unit"] | None = field(default=None, metadata={FORMERLY: None})
+    part: tuple[str, ...] | None = field(default=None, metadata={FORMERLY: None})
     made: Made | None = None
 
     @property
@@ -89,6 +95,8 @@ class Timescales(Result):
             trained = self.parameter[np.isfinite(self.parameter)]
             parts.append(f"trained time constants {_spread(trained)} steps")
         parts.append(f"of single units {_spread(self.own)}")
+        if self.gate is not None and np.isfinite(self.gate).any():
+            parts.append(f"of gates {_spread(self.gate[np.isfinite(self.gate)])}")
         if self._moves:
             known = self.network[np.isfinite(self.network)]
             counts = (
@@ -99,6 +107,11 @@ class Timescales(Result):
             )
             said = "".join(f", {what} in {n}" for what, n in counts if n)
             parts.append(f"in the network {_spread(known)}{said} of {len(self.network)}")
+            names = list(dict.fromkeys(self.part or ()))
+            if len(names) > 1:
+                medians = [(name, self.network[[part == name for part in self.part or ()]]) for name in names]
+                said = (f"{name} {np.nanmedian(each):.3g}" for name, each in medians if np.isfinite(each).any())
+                parts.append(f"medians in the network by part: {', '.join(said)}")
         else:
             parts.append("nothing moves")
         parts.append(f"90 % of the variance in {self.dimension_90}, participation ratio {self.participation_ratio:.2f}")
@@ -215,6 +228,7 @@ def timescales(
     some = visited[np.linspace(0, len(visited) - 1, min(n_states, len(visited))).astype(int)]
     shown = inputs[rng.integers(n_runs, size=len(some)), rng.integers(transient + n_steps, size=len(some))]
     diagonal = np.einsum("nii->ni", subject.map.jacobian(some, shown)).mean(0)
+    cells = subject.map if isinstance(subject.map, CellMap) else None
     n = subject.state_size
     network, error, faster, misfit = np.full((4, n), np.nan)
     for unit in np.flatnonzero(variance > 1e-12 * max(float(variance.max()), 1e-300)):
@@ -236,6 +250,8 @@ def timescales(
         participation_ratio=float(total**2 / (spectrum**2).sum()) if total else 0.0,
         drive=drive,
         n_steps=n_runs * n_steps,
+        gate=np.full(n, np.nan) if cells is None else _alone(cells.kept_by_gates(some, shown).mean(0)),
+        part=_named(subject.map.layout),
     )
 
 
@@ -289,8 +305,16 @@ def _inputs(
 
 
 def _alone(diagonal: Float[np.ndarray, " unit"]) -> Float[np.ndarray, " unit"]:
+    """-1 / ln of what stays after a step; NaN stays NaN."""
     with np.errstate(all="ignore"):
-        return np.where(diagonal >= 1, np.inf, np.where(diagonal > 0, -1 / np.log(diagonal), 0.0))
+        found = np.where(diagonal >= 1, np.inf, np.where(diagonal > 0, -1 / np.log(diagonal), 0.0))
+    return np.where(np.isnan(diagonal), np.nan, found)
+
+
+def _named(layout: tuple[Part, ...]) -> tuple[str, ...]:
+    n_layers = 1 + max(part.layer for part in layout)
+    names = [f"layer {part.layer + 1} {part.name}" if n_layers > 1 else part.name for part in layout]
+    return tuple(name for name, part in zip(names, layout, strict=True) for _ in range(part.n_units))
 
 
 def _trained(subject: Subject) -> Float[np.ndarray, " unit"]:

@@ -36,7 +36,7 @@ Units = Annotated[int, AfterValidator(_checked_units)]
 
 @runtime_checkable
 class Dynamics(Protocol):
-    """One step of a cell and its derivatives, batched over leading axes. The last four members have a default for those
+    """One step of a cell and its derivatives, batched over leading axes. The last five members have a default for those
     that inherit from this protocol."""
 
     def step(
@@ -80,6 +80,13 @@ class Dynamics(Protocol):
     def fixed_point_equation(self, state: Signal, input: Signal) -> tuple[Bounded, ...] | None:
         """An equation that is zero exactly where the step leaves the state as it is, written with the bounds of
         `rnnscope.numerics.bounds`. Fixed points are proven with it; where it is None, none can be proven."""
+        return None
+
+    def kept_by_gates(
+        self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state"] | None:
+        """The share of each number of the state that a gate lets stay, NaN for those without one; None where no gate
+        does so."""
         return None
 
     @property

@@ -55,6 +55,11 @@ class GRUDynamics(Dynamics):
         _, update, new, _ = self._gates(state, input)
         return new + update * (state - new)
 
+    def kept_by_gates(
+        self, state: Float[Tensor, "*batch unit"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch unit"]:
+        return self._gates(state, input)[1]
+
     def _row_factors(self, state: Tensor, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return the factors of the rows of each gate's weights in the derivative, and the gates needed besides."""
         reset, update, new, hidden = self._gates(state, input)

@@ -53,6 +53,13 @@ class LSTMDynamics(Dynamics):
         memory = f * memory + i * g
         return torch.cat([o * torch.tanh(memory), memory], -1)
 
+    def kept_by_gates(
+        self, state: Float[Tensor, "*batch state"], input: Float[Tensor, "*batch input"]
+    ) -> Float[Tensor, "*batch state"]:
+        hidden = state.chunk(2, -1)[0]
+        forget = self._gates(hidden, input)[1]
+        return torch.cat([torch.full_like(forget, torch.nan), forget], -1)
+
     def _row_factors(self, state: Tensor, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What multiplies the rows of the weights of the first three gates in dc', (3, unit), and of the last in dh';
         dh'/dc', and dc'/dc."""

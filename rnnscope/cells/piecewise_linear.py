@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from rnnscope.cells.cell import Cell, InitialState, Pieces, Start, Units, uniform
+from rnnscope.cells.cell import Cell, Dynamics, InitialState, Pieces, Start, Units, uniform
 from rnnscope.cells.kept_box import affine_bounds, contracting_bound
 from rnnscope.cells.products import times
 from rnnscope.numerics import bounds
@@ -57,7 +57,7 @@ class PiecewiseLinear(Cell):
 
 
 @plain_dataclass(frozen=True)
-class PiecewiseLinearDynamics:
+class PiecewiseLinearDynamics(Dynamics):
     """The equation with its weights; the last `n_relu` units are rectified before W."""
 
     diagonal: Float[Tensor, " unit"]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rnnscope.cells.cell import InitialState, Pieces, Start
+from rnnscope.cells.cell import Dynamics, InitialState, Pieces, Start
 from rnnscope.cells.kept_box import affine_bounds, around_zero, contracting_bound
 from rnnscope.cells.products import times
 from rnnscope.cells.recurrence import LEAKY_SLOPE, apply_nonlinearity, rate_domain, slope_from_rate, unroll_rates
@@ -23,7 +23,7 @@ SLOPES = {"relu": (0.0, 1.0), "leaky_relu": (LEAKY_SLOPE, 1.0), "identity": (1.0
 
 
 @dataclass(frozen=True)
-class RateDynamics:
+class RateDynamics(Dynamics):
     """The equation with its weights. `keep` and `gain` None stand for 0 and 1: no leak. Weights of several networks, on
     an axis in front, serve `unroll` alone."""
 

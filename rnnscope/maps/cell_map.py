@@ -256,6 +256,19 @@ class CellMap:
                 signal = dynamics.step(own, signal)[..., : layer.n_units]
         return by_state.numpy(), by_input.numpy()
 
+    def kept_by_gates(self, states: States, inputs: Inputs) -> Float[np.ndarray, "*batch state"]:
+        """The share of each number of the state that a gate lets stay: an LSTM's forget gate of its memory, a GRU's
+        update gate; NaN where no gate does so."""
+        state, signal = self._tensors(states, inputs)
+        found = []
+        with torch.inference_mode():
+            for layer, dynamics, part in zip(self._layers, self._dynamics, self._slices, strict=True):
+                own = state[..., part]
+                kept = dynamics.kept_by_gates(own, signal)
+                found.append(torch.full_like(own, torch.nan) if kept is None else kept)
+                signal = dynamics.step(own, signal)[..., : layer.n_units]
+        return torch.cat(found, -1).numpy()
+
     def readout(self, states: States) -> Float[np.ndarray, "*batch output"]:
         if self._readout is None:
             raise ValueError("this map has no readout: wrap the network with one, rs.wrap(module, readout=...)")

@@ -20,6 +20,7 @@ EMITTING = (
     "bayes_distance", "copy_quality", "kick_neurons", "driven_over_training", "residency", "sequence_divergence",
     "stochastic_resonance", "sustained_orbit",
 )  # fmt: skip
+HEADS = ("forgetting", "generalisation", "retraining")  # what is asked of networks with heads for several N
 SETTINGS["fixed_points"] = {**SETTINGS["fixed_points"], "n_starts": 16}
 
 
@@ -31,13 +32,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> rs.Run:
 
 
 @pytest.fixture(scope="module")
-def found(run: rs.Run, bistable: rs.Run, emitting: rs.Run) -> dict[str, tuple[rs.Run, Any]]:
+def found(run: rs.Run, bistable: rs.Run, emitting: rs.Run, headed: rs.Run) -> dict[str, tuple[rs.Run, Any]]:
     """Each analysis with the run that it was asked of, and its answer."""
     answers = {name: (run, result) for name, result in analyses.analyse(run, seed=1, settings=SETTINGS).results.items()}
-    others = analyses.analyse(bistable, [*BISTABLE], seed=1, settings={name: SETTINGS[name] for name in BISTABLE})
-    answers |= {name: (bistable, result) for name, result in others.results.items()}
-    others = analyses.analyse(emitting, [*EMITTING], seed=1, settings={name: SETTINGS[name] for name in EMITTING})
-    return answers | {name: (emitting, result) for name, result in others.results.items()}
+    for other, names in ((bistable, BISTABLE), (emitting, EMITTING), (headed, HEADS)):
+        others = analyses.analyse(other, [*names], seed=1, settings={name: SETTINGS[name] for name in names})
+        answers |= {name: (other, result) for name, result in others.results.items()}
+    return answers
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,14 @@ def emitting(tmp_path_factory: pytest.TempPathFactory) -> rs.Run:
     task = rs.tasks.HMMEmission("linear_chain:2", noise_size=3, length=12)
     cell = rs.cells.Vanilla(8, nonlinearity="relu", bias=False)
     return rs.train(task, cell, training, folder=tmp_path_factory.mktemp("runs"), name="emitting", progress=False)
+
+
+@pytest.fixture(scope="module")
+def headed(tmp_path_factory: pytest.TempPathFactory) -> rs.Run:
+    """A run with two heads."""
+    training = rs.Training(steps=4, batch_size=8, evaluation_trials=8, checkpoints=(0, 2))
+    task, cell = rs.tasks.Parity([2, 3]), rs.cells.Vanilla(4)
+    return rs.train(task, cell, training, folder=tmp_path_factory.mktemp("runs"), name="headed", progress=False)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.signal import lfilter
 
 import rnnscope as rs
@@ -107,3 +108,29 @@ def test_what_does_not_move_and_what_diverges():
         analyses.timescales(rs.FunctionMap(lambda h, u: 3 * h + u, state_size=1, input_size=1), n_steps=2000)
     with pytest.raises(ValueError, match="at least six lags, got 4"):
         fit_exponentials(np.full(4, 0.5), 100)
+
+
+def test_gates_and_layers_whose_time_constants_are_known():
+    """torch's LSTM of two layers: where a gate hangs on its bias alone its share is known."""
+    torch.manual_seed(0)
+    lstm = torch.nn.LSTM(1, 3, num_layers=2)
+    biases = np.array([[0.5, 1.0, 2.0], [3.0, 1.5, 0.0]])
+    with torch.no_grad():
+        for layer, bias in enumerate(biases):
+            for name in (f"weight_ih_l{layer}", f"weight_hh_l{layer}", f"bias_ih_l{layer}", f"bias_hh_l{layer}"):
+                getattr(lstm, name)[3:6] = 0  # the rows of the forget gate
+            getattr(lstm, f"bias_ih_l{layer}")[3:6] = torch.from_numpy(bias)
+    found = analyses.timescales(lstm, n_runs=2, n_steps=200)
+    assert found.part == tuple(f"layer {k} {name}" for k in (1, 2) for name in "hc" for _ in range(3))
+    memory = np.array([name.endswith("c") for name in found.part])
+    assert np.isnan(found.gate[~memory]).all()
+    np.testing.assert_allclose(found.gate[memory], 1 / np.log1p(np.exp(-biases.ravel())), rtol=1e-6)
+    assert "by part: layer 1 h" in found.summary()
+
+    gru = rs.Network(cells.GRU(2), 1, 2)
+    with torch.no_grad():
+        for name, value in gru.cell.named_parameters():
+            value[2:4] = 1.0 if name == "rnn.bias_hh_l0" else 0.0
+    np.testing.assert_allclose(
+        analyses.timescales(gru, n_runs=2, n_steps=100).gate, np.full(2, 1 / np.log1p(np.exp(-1))), rtol=1e-6
+    )
