@@ -59,7 +59,7 @@ class Forgetting(Result):
     @property
     def solved(self) -> Bool[np.ndarray, " head"]:
         """Heads that were solved at any checkpoint."""
-        return (self.own >= SOLVED).any(0)
+        return np.asarray((self.own >= SOLVED).any(0))
 
     @property
     def lost(self) -> Bool[np.ndarray, " head"]:
@@ -106,7 +106,7 @@ class Forgetting(Result):
                 showscale=column == 2, colorbar={"title": {"text": "accuracy"}},
                 hovertemplate="N = %{y}, step %{x}: %{z:.3f}<extra></extra>", row=1, col=column,
             )  # fmt: skip
-            figure.update_xaxes(title_text="training step", type="category", row=1, col=column)
+            figure.update_xaxes(title_text="training step", type="category", nticks=6, tickangle=0, row=1, col=column)
         figure.update_yaxes(title_text="N of the head", type="category", row=1, col=1)
         return figure
 

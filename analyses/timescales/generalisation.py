@@ -1,7 +1,7 @@
 """How far does a network generalise? Its heads on longer trials, and larger N that its states hold untrained."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge
@@ -105,7 +105,8 @@ class Generalisation(Result):
             line={"color": NEUTRAL, "width": 1.5, "dash": "dot"}, row=1, col=2,
         )  # fmt: skip
         if self.largest:
-            figure.add_vline(x=self.largest + 0.5, line={"color": NEUTRAL, "width": 1, "dash": "dash"}, row=1, col=2)
+            where: dict[str, Any] = {"row": 1, "col": 2}
+            figure.add_vline(x=self.largest + 0.5, line={"color": NEUTRAL, "width": 1, "dash": "dash"}, **where)
         figure.update_xaxes(title_text="N of the head", row=1, col=1)
         figure.update_xaxes(title_text="N that is read", row=1, col=2)
         figure.update_yaxes(title_text="accuracy", row=1, col=1)

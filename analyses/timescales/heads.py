@@ -1,6 +1,7 @@
 """What networks are asked that have one head for each N: the state after each trial, and what a head, or a new linear
 read-out of that state, should say of it."""
 
+import warnings
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -85,6 +86,7 @@ def right_by_head(subject: Subject, task: Task, head: int, asked: Asked) -> Bool
 def right_by_new_readout(subject: Subject, fitted: Asked, held_out: Asked) -> Bool[np.ndarray, " trial"]:
     """Whether a new linear read-out, fitted on some trials, says of others what is wanted: logistic regression on what
     the last layer shows, each unit scaled by its spread. What it cannot read may still be there, otherwise coded."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     if len(np.unique(fitted.wanted)) < 2:
@@ -94,5 +96,9 @@ def right_by_new_readout(subject: Subject, fitted: Asked, held_out: Asked) -> Bo
     mean, spread = fitted.states[:, shown].mean(0), fitted.states[:, shown].std(0)
     spread = np.where(spread > 1e-12 * max(float(spread.max()), 1e-300), spread, np.inf)
     scaled = [(each.states[:, shown] - mean) / spread for each in (fitted, held_out)]
-    readout = LogisticRegression(C=10.0, max_iter=300).fit(scaled[0], fitted.wanted)
-    return readout.predict(scaled[1]) == held_out.wanted
+    readout = LogisticRegression(C=10.0, max_iter=300)
+    with warnings.catch_warnings():
+        # Where trials can be told apart without error it never ends; the trials that are held out judge it.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        readout.fit(scaled[0], fitted.wanted)
+    return np.asarray(readout.predict(scaled[1]) == held_out.wanted)

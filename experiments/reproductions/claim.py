@@ -29,7 +29,7 @@ class Estimate(NamedTuple):
         return cls(float(value), float(value - 1.96 * standard_error), float(value + 1.96 * standard_error))
 
     @classmethod
-    def exact(cls, value: float) -> "Estimate":
+    def exact(cls, value: float | int) -> "Estimate":
         return cls(float(value), float(value), float(value))
 
     def below(self, most: float) -> bool | None:
