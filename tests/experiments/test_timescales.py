@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnscope.analyses.causal.input_influence import InputInfluence
 from rnnscope.analyses.causal.robustness import Robustness
-from rnnscope.analyses.timescales import Timescales
+from rnnscope.analyses.timescales import Forgetting, Generalisation, Retraining, Timescales
 from rnnscope.experiments import PAPERS, reproduce
 from rnnscope.experiments.reproductions.claim import Evidence
 from rnnscope.experiments.reproductions.timescales import _reached, _solved_at
@@ -121,3 +122,47 @@ def test_the_smallest_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         "T9",
         "T11",
     }
+
+
+def test_what_is_asked_of_heads():
+    """Results written by hand, of which it is known what the claims say."""
+    ns = np.array([2, 3, 4])
+    own = np.array([[0.5, 0.5, 0.5], [1.0, 0.99, 0.99], [0.6, 0.6, 0.99]])
+    lost = Forgetting(
+        np.arange(3), ns, own, np.array([[0.5] * 3, [1.0] * 3, [1.0, 0.5, 1.0]]), np.full(3, 0.5), 0.9, 400
+    )
+    single = Kept("parity-single-head", {2: 100, 3: 300}, kind="single", forgetting=lost)
+    found = PAPER.claim("T13").measure(evidence(single))
+    assert found.holds is False, "one of two is not more than half"
+    assert found.against == "nothing reads N = [3]"
+    with pytest.raises(NotApplicable, match="all its heads are trained to the end"):
+        PAPER.claim("T13").measure(evidence(Kept("parity-multi-head", {2: 100}, forgetting=lost)))
+
+    def course(end: float) -> np.ndarray:
+        return np.array([[0.5, end]])
+
+    for retrained, holds in ((0.95, True), (0.53, None), (0.1, False)):
+        learned = Retraining(np.array([5]), np.array([0, 300]), course(retrained), course(0.5), 4, 256)
+        assert PAPER.claim("T14").measure(evidence(Kept("parity-multi-head", {}, retraining=learned))).holds is holds
+
+    influence = np.zeros((6, 29))
+    influence[:2, 0], influence[:3, 1] = 1.0, 1.0
+    names = tuple(f"N = {n}" for n in range(2, 31))
+    multi = Kept(
+        "parity-multi-head", {2: 100, 3: 200}, input_influence=InputInfluence(influence, 0 * influence, names, 8, 9)
+    )
+    assert PAPER.claim("T15").measure(evidence(multi)).holds
+    influence[4, 1] = 0.3
+    assert PAPER.claim("T15").measure(evidence(multi)).against == "other inputs matter to N = [3]"
+
+    for longest, holds in ((0.99, True), (0.9, False)):
+        values = np.array([[1.0, 0.99, 0.5], [longest, longest, 0.5]])
+        asked = np.array([3, 4])
+        reach = Generalisation(ns, (1, 4), values, 3, asked, np.array([1.0, 0.7]), np.full(2, 0.5), 512)
+        said = PAPER.claim("T16").measure(evidence(Kept("parity-multi-head", {}, generalisation=reach)))
+        assert said.holds is holds
+        assert said.numbers["a new read-out at N + 1"].value == 0.7
+
+    slow = Kept("parity-multi-head-tau-5", {2: 100})
+    fast = Kept("parity-multi-head-tau-1", {2: 100, 3: 200})
+    assert PAPER.claim("T12").measure(evidence(fast, parity_multi_head_tau_5=slow)).holds
