@@ -1,4 +1,4 @@
-"""How many states has the machine of sliding N-parity in a trained network? 2^N, as many as its last N bits have values.
+"""How many states has the machine of sliding N-parity in a trained network? As many as N bits have values, 2^N.
 
     python benchmarks/parity_machines.py
 

@@ -88,8 +88,7 @@ def main() -> None:
               f"{lost} files damaged or left, {stuck} that did not go on with more room, {other} other weights; "
               f"{time.perf_counter() - began:.0f} s")  # fmt: skip
         mount("-t", "tmpfs", "-o", "size=64m", "none", str(place))
-        for arguments in (["--set=training.steps=10"], []):
-            command("train", "parity", "--quiet", "--resume", "--name", "run", "--folder", place, *QUICK, *arguments)
+        work(place)
         mount("-o", "remount,ro", str(place))
         said = [
             command("train", "parity", "--quiet", "--name", "other", "--folder", place, *QUICK),

@@ -10,7 +10,7 @@ import functools
 import inspect
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, dataclass_transform, overload
+from typing import Any, TypeVar, dataclass_transform, get_args, get_type_hints, overload
 
 import pydantic.dataclasses
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -61,6 +61,9 @@ def settings_class(cls: Any = None, /, *, repr: bool = True, eq: bool = True) ->
 
         @functools.wraps(checking)
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            for name, value in kwargs.items():
+                if isinstance(value, bool) and name in _numbers(type(self)):
+                    raise Refused(type(self).__name__, f"{name}: {value} is no number: give one")
             try:
                 checking(self, *args, **kwargs)
             except ValidationError as error:
@@ -70,6 +73,17 @@ def settings_class(cls: Any = None, /, *, repr: bool = True, eq: bool = True) ->
         return made
 
     return make if cls is None else make(cls)
+
+
+@functools.cache
+def _numbers(cls: type[Any]) -> frozenset[str]:
+    """The settings that are numbers: True, which Python takes for 1, is a mistake there."""
+    try:
+        hints = get_type_hints(cls)
+    except NameError:  # a type that only type checkers import: pydantic, which needs it too, says so
+        return frozenset()
+    kinds = {name: {hint, *get_args(hint)} for name, hint in hints.items()}
+    return frozenset(name for name, found in kinds.items() if found & {int, float} and bool not in found)
 
 
 def to_config(settings: Any) -> dict[str, Any]:

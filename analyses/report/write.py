@@ -10,7 +10,7 @@ from rnnscope.analyses.report.beside import comparisons
 from rnnscope.analyses.report.contents import contents
 from rnnscope.analyses.report.notebook import check_can_execute, execute, report_notebook
 from rnnscope.analyses.report.page import report_page
-from rnnscope.records.files import write_atomically
+from rnnscope.records.files import make_folder, write_atomically
 from rnnscope.records.runs import Run, load_run
 
 FORMATS = ("html", "ipynb")
@@ -64,7 +64,7 @@ def report(
     written = []
     for kind in wanted:
         path = out.with_suffix(f".{kind}")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         content: Any = report_page(said, beside) if kind == "html" else report_notebook(said, path.parent, beside)
         if kind == "ipynb" and execute_notebook:
             content = execute(content, path.parent)

@@ -282,8 +282,8 @@ PAPER = Paper(
             {**_SMALL, **_CONSISTENT}, 3,
         ),
         "paper": Scale(
-            "The same with fifty seeds each, for an interval of the lead over seeds; about four hours on one core, some "
-            "twenty minutes for each kind of network alone (--condition).",
+            "The same with fifty seeds each, for an interval of the lead over seeds; about four hours on one "
+            "core, some twenty minutes for each kind of network alone (--condition).",
             {**_SMALL, **_CONSISTENT}, 50,
         ),
     },

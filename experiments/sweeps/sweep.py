@@ -16,7 +16,7 @@ from rnnscope.experiments.sweeps.space import Axis, How, points
 from rnnscope.experiments.sweeps.work import Ended, ended, work
 from rnnscope.learning.presets import Preset, preset
 from rnnscope.learning.trainer import check_device
-from rnnscope.records.files import write_atomically
+from rnnscope.records.files import make_folder, write_atomically
 from rnnscope.records.runs import RunError
 from rnnscope.tasks import to_config
 
@@ -92,7 +92,7 @@ def sweep(
 
 def _write(folder: Path, base: Preset, wanted: Sequence[Member]) -> None:
     """Keep what is asked for, with what was asked for before."""
-    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "runs")
     path = folder / "sweep.json"
     common = {part: to_config(getattr(base, part)) for part in ("task", "cell", "training")}
     before: dict[str, Any] = {"base": common, "members": []}

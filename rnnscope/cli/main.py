@@ -23,6 +23,7 @@ from rnnscope.cli.show import show
 from rnnscope.cli.sweep import sweep
 from rnnscope.cli.train import train
 from rnnscope.cli.verify import verify
+from rnnscope.records.files import is_out_of_memory
 
 INTERRUPTED = 130
 FAULT = "a fault of rnnscope's, please report it"
@@ -106,9 +107,6 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         say_error(one_line(error))
         sys.exit(2)
-    except MemoryError:
-        say_error("there is not enough memory for this: take fewer units, trials or steps")
-        sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except _CommandLineError as error:
@@ -117,6 +115,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("RNNSCOPE_DEBUG"):
             raise
+        if is_out_of_memory(error):
+            say_error("there is not enough memory for this: take fewer units, shorter trials, or fewer at once")
+            sys.exit(2)
         say_error(f"{FAULT}: {type(error).__name__} {one_line(error):.300} (RNNSCOPE_DEBUG=1 shows where)")
         sys.exit(70)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code, and says nothing

@@ -16,7 +16,7 @@ from rnnscope.figures.naming import name_run
 from rnnscope.figures.sentences import says_little
 from rnnscope.figures.spec import OF_RUNS, Entry, Panel, Spec, all_drawings, analysis_of, panels_in
 from rnnscope.figures.style import styled
-from rnnscope.records.files import write_atomically
+from rnnscope.records.files import make_folder, write_atomically
 from rnnscope.records.query import rows_where
 from rnnscope.records.runs import Run
 from rnnscope.subjects.not_applicable import NotApplicable
@@ -129,7 +129,7 @@ def draw_planned(
     """
     for formats in {each.entry.look.formats for each in planned}:
         check_formats(formats)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     state = _State(out, on_done or (lambda name, what, why: None), {}, [], [], {}, {})
     state.made.update(_read_made(out))
     waiting = [each for each in planned if again or not state.is_there(each, everything)]

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from rnnscope.figures.browser import CannotDraw, Sheet, draw_sheets
 from rnnscope.figures.page import PLOTLY_FILE, Plotly, check_plotly, html_page, plotly_script
 from rnnscope.figures.style import Style, styled
-from rnnscope.records.files import write_atomically
+from rnnscope.records.files import make_folder, write_atomically
 
 FORMATS = ("png", "svg", "pdf", "html")
 # The least and the greatest side in CSS pixels. Below, the margins leave no room for axes; above, a PNG of twice as
@@ -120,7 +120,7 @@ def write_figures(
         width, height = style.width, style.height
     check_size(WIDTH if width is None else width, HEIGHT if height is None else height)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     drawn = tuple(f for f in formats if f != "html")
     written: list[Path] = []
     if "html" in formats and plotly == "shared":

@@ -103,7 +103,13 @@ def train(
                 threads_of(training.threads),
                 default_dtype(torch.float32),
             ):
-                return Trainer(run, task, training, torch.device(device)).run_to_the_end(report)
+                trainer = Trainer(run, task, training, torch.device(device))
+                try:
+                    return trainer.run_to_the_end(report)
+                except Exception as error:
+                    if files.is_out_of_memory(error) and not trainer.step:
+                        writing.clear_run(path)  # nothing was trained: it is not to block the name
+                    raise
         finally:
             lock.release()
 

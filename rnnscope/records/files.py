@@ -113,6 +113,13 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice: Python's own, or torch's, which has several for it."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(said in str(error) for said in ("allocate memory", "out of memory"))
+    )
+
+
 def parse_record(content: bytes | str) -> Any:
     """JSON of finite numbers.
 
@@ -152,14 +159,32 @@ def write_atomically(path: Path, content: bytes) -> None:
         except FileNotFoundError:  # somebody has taken what had only just been made for left over: once more
             _write(path, content)
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "look at the disk, or choose another folder")
-        raise OSError(error.errno, f"{error.strerror or error}: it is as it was; {remedy}", str(path)) from None
+        raise OSError(error.errno, f"{error.strerror or error}: it is as it was; {_remedy(error)}", str(path)) from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are not there.
+
+    Raises:
+        OSError: it cannot be made, with what to do about it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said = f"{error.strerror or error}: the folder cannot be made; {_remedy(error)}"
+        raise OSError(error.errno, said, str(path)) from None
+
+
+def _remedy(error: OSError) -> str:
+    return _REMEDIES.get(error.errno or 0, "look at the disk, or choose another folder")
 
 
 _REMEDIES = {
     errno.ENOSPC: "make room there, or choose another folder",
     errno.EDQUOT: "make room within your quota, or choose another folder",
     errno.EROFS: "choose a folder that is not read-only",
+    errno.EEXIST: "choose a name that no file has",
+    errno.ENOTDIR: "choose a name that is not below a file",
     errno.EACCES: "look at the permissions of its folder, or choose another one",
     errno.ENOENT: "make its folder, or choose another one",
     errno.ENAMETOOLONG: "choose a shorter name",

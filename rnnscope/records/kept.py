@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnscope.records import manifest, schema1
-from rnnscope.records.files import MOST_TEXT, UNREADABLE, read, sweep, write_atomically
+from rnnscope.records.files import MOST_TEXT, UNREADABLE, make_folder, read, sweep, write_atomically
 from rnnscope.records.kinds import kinds_of
 from rnnscope.records.labelled import rebuilt
 from rnnscope.records.provenance import Made
@@ -107,7 +107,7 @@ def keep(run: Path, result: Result) -> Path:
 def keep_reason(run: Path, made: Made, reason: str) -> Path:
     """Write why an analysis does not apply, in place of what the same question had for an answer; returns the file."""
     path = _place(run, made, _SKIPPED)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomically(path, manifest.signed({"not applicable": reason, "made": made.to_plain()}))
     _remove(_place(run, made, SUFFIX))
     return path

@@ -25,6 +25,7 @@ from rnnscope.records.files import (
     check_inside,
     digest,
     digest_of,
+    make_folder,
     read,
     write_atomically,
 )
@@ -53,7 +54,7 @@ def save_result(result: Any, path: str | os.PathLike[str]) -> None:
         found.values.update(_headline(result))
     content = _content(found)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomically(path, content)
 
 

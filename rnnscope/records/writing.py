@@ -6,6 +6,7 @@ Several files that belong together are written in one go, each whole, with their
 import json
 import math
 import platform
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,15 @@ def create_run(path: Path, task: Task, cell: Cell, training: Mapping[str, Any], 
     arrays = {ARRAYS: array_bytes(task.arrays)} if task.arrays else {}
     manifest.write_files(path, {**arrays, "run.json": _json(record)})
     return Run(path, record)
+
+
+def clear_run(path: Path) -> None:
+    """Take away what a run folder holds, so that another run can have its name; its lock stays."""
+    for entry in path.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif not entry.name.startswith("."):
+            entry.unlink()
 
 
 def is_blank(path: Path) -> bool:
