@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int64, Integer
 from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import USUAL_INTERVAL, check_jacobian, limits_of, next_interval
 from rnnscope.analyses.lyapunov.orbits import Orbits, Shown, orbits_of, rate_unit, starts_of
-from rnnscope.analyses.lyapunov.settings import checked_count
+from rnnscope.analyses.lyapunov.settings import MOST_VECTORS, checked_count, default_count
 from rnnscope.analyses.lyapunov.trust import FINE, ZERO, clear_sign, error_of
 from rnnscope.cost import FLOAT, Cost, Expected, Scale, Settings
 from rnnscope.drawing_options import Rows, chosen_rows
@@ -178,7 +178,7 @@ class CovariantVectors(Result):
 
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
-    n_starts, k = starts_of(settings), min(settings["n_vectors"] or scale.n, scale.n)
+    n_starts, k = starts_of(settings), min(settings["n_vectors"] or default_count(scale.n, MOST_VECTORS), scale.n)
     n_steps = settings["n_steps"] + settings["transient"] + settings["settling"]
     share = (k / scale.n) ** 2
     reductions = n_steps / USUAL_INTERVAL
@@ -218,7 +218,8 @@ def covariant_lyapunov_vectors(
 
     Args:
         subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
-        n_vectors: how many, those of the largest exponents; all if None.
+        n_vectors: how many, those of the largest exponents. None: all of a state of up to 245 numbers; of a larger one
+            60,000 / its size, for memory not to grow with its square: 117 at 512, 30 at 2,000.
         input, inputs, n_starts, starts, noise: as of `lyapunov_spectrum`; `inputs` are of `transient + n_steps +
             settling` steps at least.
         n_steps: steps along which vectors are wanted.
@@ -252,7 +253,8 @@ def covariant_lyapunov_vectors(
         noise=noise,
         rng=rng,
     )
-    k = checked_count("n_vectors", n_vectors, orbits.state_map.state_size, "the map's state size")
+    n = orbits.state_map.state_size
+    k = checked_count("n_vectors", n_vectors or default_count(n, MOST_VECTORS), n, "the map's state size")
     n_times = min(n_times, n_steps + 1)
     time = np.unique(np.round(np.linspace(0, n_steps, n_times)).astype(int))
     with np.errstate(all="ignore"), linalg.one_thread():

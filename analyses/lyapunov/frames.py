@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from rnnscope.analyses.lyapunov.orbits import Orbits, starts_of
+from rnnscope.analyses.lyapunov.settings import MOST_WHOLE, default_count
 from rnnscope.analyses.lyapunov.stretches import MOST_AT_ONCE, Products, Step, at_once, stretches
 from rnnscope.cost import Number, Scale, Settings
 from rnnscope.maps import CompleteMap
@@ -39,7 +40,7 @@ def growing_seconds(scale: Scale, settings: Settings, n_steps: Number) -> Number
     """Processor seconds expected of frames along trajectories of so many steps: those of the starts, and as many
     twins."""
     n_starts = starts_of(settings)
-    k = min(settings["n_exponents"] or scale.n, scale.n)
+    k = min(settings["n_exponents"] or default_count(scale.n, MOST_WHOLE), scale.n)
     reductions = n_steps / (settings.get("qr_every") or USUAL_INTERVAL)
     seconds = scale.step.of(n_steps, 2 * n_steps * n_starts) + scale.jvp.of(n_steps, n_steps * n_starts * k)
     seconds += scale.reduction.of(reductions, reductions * n_starts * (k / scale.n) ** 2)

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Integer
 from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import growing_seconds
 from rnnscope.analyses.lyapunov.orbits import Shown, starts_of
+from rnnscope.analyses.lyapunov.settings import MOST_WHOLE, default_count
 from rnnscope.analyses.lyapunov.spectrum import lyapunov_spectrum
 from rnnscope.analyses.lyapunov.spectrum_result import SHOWN_ERRORS
 from rnnscope.analyses.lyapunov.trust import clear_sign
@@ -114,7 +115,7 @@ class LyapunovOverTraining(Result):
 def _cost(scale: Scale, settings: Settings) -> Expected:
     n_checkpoints = min(settings["n_checkpoints"], scale.n_checkpoints)
     n_steps = settings["n_steps"] + settings["transient"]
-    held = scale.n * (settings["n_exponents"] or scale.n) * 8 + n_steps * scale.n_inputs * 3
+    held = scale.n * (settings["n_exponents"] or default_count(scale.n, MOST_WHOLE)) * 8 + n_steps * scale.n_inputs * 3
     seconds = n_checkpoints * growing_seconds(scale, settings, n_steps)
     return scale.around(seconds, FLOAT * starts_of(settings) * held)
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from rnnscope.analyses.headings import LYAPUNOV
 from rnnscope.analyses.lyapunov.frames import Growth, grow, growing_seconds
 from rnnscope.analyses.lyapunov.orbits import DRIVEN, TRANSIENT, Orbits, Shown, orbits_of, starts_of, transient_of
-from rnnscope.analyses.lyapunov.settings import checked_count
+from rnnscope.analyses.lyapunov.settings import MOST_WHOLE, checked_count, default_count
 from rnnscope.analyses.lyapunov.spectrum_result import (
     MERGED,
     Convergence,
@@ -42,7 +42,7 @@ UNSETTLED = 5.0
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
     n_steps = settings["n_steps"] + transient_of(settings)
-    held = scale.n * (settings["n_exponents"] or scale.n) * 8 + n_steps * scale.n_inputs * 3
+    held = scale.n * (settings["n_exponents"] or default_count(scale.n, MOST_WHOLE)) * 8 + n_steps * scale.n_inputs * 3
     return scale.around(growing_seconds(scale, settings, n_steps), FLOAT * starts_of(settings) * held)
 
 
@@ -79,7 +79,9 @@ def lyapunov_spectrum(
 
     Args:
         subject: a Run, Network, torch module or StateMap; anything that `as_subject` takes.
-        n_exponents: how many, the largest first; all if None. An LSTM has two per unit.
+        n_exponents: how many, the largest first. None: all of a state of up to 300 numbers; of a larger one 90,000 /
+            its size, for time and memory not to grow with their cube: 175 at 512, 45 at 2,000. An LSTM has two numbers
+            per unit.
         input: an input to hold, (input,).
         inputs: a sequence to show, (time, input) for all starts or (start, time, input), of `transient + n_steps`
             steps at least; or a task's trials, which each start is shown one after another, in an order of its own.
@@ -127,7 +129,8 @@ def lyapunov_spectrum(
         noise=noise,
         rng=rng,
     )
-    k = checked_count("n_exponents", n_exponents, orbits.state_map.state_size, "the map's state size")
+    n = orbits.state_map.state_size
+    k = checked_count("n_exponents", n_exponents or default_count(n, MOST_WHOLE), n, "the map's state size")
     with np.errstate(all="ignore"), linalg.one_thread():
         begin, ends = (TRANSIENT if transient is None else transient), _records(n_steps)
         size = float(np.sqrt((orbits.begin**2).sum(1).mean()))

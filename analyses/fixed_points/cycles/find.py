@@ -21,7 +21,7 @@ from rnnscope.analyses.fixed_points.cycles.period_search import (
     search_from_starts,
     smooth_cycles,
 )
-from rnnscope.analyses.fixed_points.cycles.region_search import complete_cost, regions_cost
+from rnnscope.analyses.fixed_points.cycles.region_search import LARGE, complete_cost, regions_cost
 from rnnscope.analyses.fixed_points.cycles.result import Cycles
 from rnnscope.analyses.fixed_points.cycles.search import CycleSearch
 from rnnscope.analyses.fixed_points.cycles.shooting import chain_residuals, shooting_cost
@@ -38,11 +38,19 @@ from rnnscope.registry import analysis
 from rnnscope.subjects.starts import checked_starts
 from rnnscope.subjects.subject import Subject
 
+MOST_STARTS, LEAST_STARTS = 256, 4
+
+
+def default_n_starts(state_size: int) -> int:
+    """From how many starts cycles are searched."""
+    return MOST_STARTS if state_size <= LARGE else max(LEAST_STARTS, int(MOST_STARTS * (LARGE / state_size) ** 4))
+
 
 def _cost(scale: Scale, settings: Settings) -> Expected:
     periods = settings["periods"]
     wanted = [periods] if isinstance(periods, int) else list(periods)
-    n_starts = settings["n_starts"] if settings["starts"] is None else len(settings["starts"])
+    n_starts = settings["n_starts"] or default_n_starts(scale.n)
+    n_starts = n_starts if settings["starts"] is None else len(settings["starts"])
     state_map = HeldInput(scale.subject.map, settings["input"])
     pieces = None if settings["exact"] is False else state_map.linear_pieces(np.empty(0))
     if pieces is None:
@@ -71,7 +79,7 @@ def find_cycles(
     periods: Count | Sequence[Count] = (1, 2, 3, 4),
     input: InputVector | None = None,
     starts: StateRows | None = None,
-    n_starts: Count = 256,
+    n_starts: Count | None = None,
     exact: bool | None = None,
     max_regions: Count = 2**20,
     tolerance: Positive = 1e-20,
@@ -95,7 +103,8 @@ def find_cycles(
         starts: where to start, (start, state), each with the states that follow it. If None: as in
             `find_fixed_points`; a third of them with the states that follow, a third from the nearest return in
             their trajectory, and a third with states in no order.
-        n_starts: how many default starts, for each period.
+        n_starts: how many default starts, for each period. None: 256 up to 256 units; beyond, so many fewer as systems
+            of equations cost more and a network of 2,000 units can be searched at all: 16 at 512, 4 at 2,000.
         exact: True for a complete search or an error, False to treat the map as any other; None for what is possible.
         max_regions: sequences of regions to search at most where all are searched, and regions of the sequences that
             a state can follow; 2^20 of either take seconds at most.
@@ -121,6 +130,7 @@ def find_cycles(
     if not wanted:
         raise ValueError("periods is empty: give one period or several, such as [1, 2, 3]")
     state_map = HeldInput(subject.map, input)
+    n_starts = n_starts or default_n_starts(state_map.state_size)
     given = None if starts is None else checked_starts(starts, state_map.state_size)
     pieces = None if exact is False else state_map.linear_pieces(np.empty(0))
     if pieces is None and exact:

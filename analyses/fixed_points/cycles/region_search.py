@@ -32,6 +32,8 @@ HOPPED, HOP_CALLS, PATH_STEPS, PATH_SYSTEMS = 10, 800, 40, 2.2
 STEPS_PER_GATE, LEAST_STEPS, MOST_STEPS = 4, 50, 400
 # Multiplications that paths may cost, and what a step costs besides.
 MOST_WORK, STEP_WORK = 1e11, 2e5
+# States of more numbers are large: there the first paths, too, end when their work is done.
+LARGE, FIRST_WORK = 256, 1e11
 
 Passed = Bool[np.ndarray, "passed phase gate"]
 
@@ -69,7 +71,8 @@ def search_regions(
     seed = int(rng.integers(2**63))
     known: dict[bytes, int] = {}
     ends, found = hop(pieces, sequences, rng)
-    passed, n_steps = _paths_from_states(pieces, starts[:PATH_STARTS])
+    most = FIRST_WORK / (STEP_WORK + 3 * period * n**3) if n > LARGE else np.inf
+    passed, n_steps = _paths_from_states(pieces, starts[:PATH_STARTS], most)
     todo = _count(known, np.concatenate([ends[found], passed]))
     steps_left = MOST_WORK / (STEP_WORK + 3 * period * n**3) - n_steps
     turn = in_vain = 0
@@ -115,12 +118,13 @@ def hop(
     return at, found
 
 
-def _paths_from_states(pieces: LinearPieces, states: Chains) -> tuple[Passed, int]:
-    """As `_follow`, from s = -1. States that are a cycle but for rounding have come to one already."""
+def _paths_from_states(pieces: LinearPieces, states: Chains, most_steps: float = np.inf) -> tuple[Passed, int]:
+    """As `_follow`, from s = -1, with about so many steps for all together. States that are a cycle but for rounding
+    have come to one already."""
     regions, goal = pieces.regions(states), np.roll(states, -1, 1) - pieces.step(states)
     size = np.abs(states).max((1, 2), initial=0.0) + np.abs(pieces.threshold).max(initial=0.0)
     off = np.abs(goal).max((1, 2), initial=0.0) > BORDER * size
-    passed, n_steps = _follow(pieces, states[off], regions[off], goal[off], -np.ones(off.sum()))
+    passed, n_steps = _follow(pieces, states[off], regions[off], goal[off], -np.ones(off.sum()), most_steps)
     return np.concatenate([regions[~off], passed]), n_steps
 
 
@@ -135,8 +139,9 @@ def _paths_from_cycles(pieces: LinearPieces, sequences: Sequences, seed: list[in
 
 
 def _follow(
-    pieces: LinearPieces, chains: Chains, regions: Sequences, goal: Chains, s: Float[np.ndarray, " sequence"]
-) -> tuple[Passed, int]:
+    pieces: LinearPieces, chains: Chains, regions: Sequences, goal: Chains, s: Float[np.ndarray, " sequence"],
+    most_steps: float = np.inf,
+) -> tuple[Passed, int]:  # fmt: skip
     """The sequences of regions in which s passes 0 along paths on which F(z_t) - z_{t+1} = s g_t, and the steps taken.
     Paths begin at `chains` in `regions`, where that holds, with s growing, and end when they come back there."""
     z, s, home, regions = chains.copy(), s.copy(), regions, regions.copy()
@@ -144,7 +149,7 @@ def _follow(
     active, passed, n_steps = np.arange(len(z)), [regions[:0]], 0
     with np.errstate(all="ignore"), linalg.one_thread():
         for _ in range(int(np.clip(STEPS_PER_GATE * regions[:1].size, LEAST_STEPS, MOST_STEPS))):
-            if not len(active):
+            if not len(active) or n_steps >= most_steps:
                 break
             n_steps += len(active)
             by_s = solve_cyclic(pieces.jacobian(regions[active]), -goal[active])
