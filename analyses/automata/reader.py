@@ -1,6 +1,6 @@
 """A network as something that reads words of symbols and shows decisions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -151,13 +151,35 @@ class Reader:
 
     def step_all(self, states: Float[np.ndarray, "point unit"]) -> Float[np.ndarray, "successor unit"]:
         """Where every symbol leads, one block of points for each symbol."""
-        points, inputs = np.tile(states, (self.n_symbols, 1)), np.repeat(self.alphabet, len(states), axis=0)
-        size = max(STEPPED // max(self.map.state_size, 1), 1)
-        if len(points) <= size:
-            return self.map.step(points, inputs)
-        return np.concatenate(
-            [self.map.step(points[i : i + size], inputs[i : i + size]) for i in range(0, len(points), size)]
-        )
+        if self.n_symbols * len(states) <= self._at_once:
+            return self.map.step(np.tile(states, (self.n_symbols, 1)), np.repeat(self.alphabet, len(states), axis=0))
+        found = np.empty((self.n_symbols, *states.shape))
+        for symbol, stepped in enumerate(self.step_each(states)):
+            found[symbol] = stepped
+        return found.reshape(-1, states.shape[1])
+
+    def step_each(self, states: Float[np.ndarray, "point unit"]) -> Iterator[Float[np.ndarray, "point unit"]]:
+        """As `step_all`, the block of one symbol after the other: those of many large states are never all in memory.
+        Both take the same states together, so that not a digit differs."""
+        n, total = len(states), self.n_symbols * len(states)
+        if total <= self._at_once:
+            yield from np.split(self.step_all(states), self.n_symbols)
+            return
+        block, filled = np.empty(states.shape), 0
+        for first in range(0, total, self._at_once):
+            rows = np.arange(first, min(first + self._at_once, total))
+            stepped = self.map.step(states[rows % n], self.alphabet[rows // n])
+            while len(stepped):
+                fits = min(n - filled, len(stepped))
+                block[filled : filled + fits] = stepped[:fits]
+                stepped, filled = stepped[fits:], filled + fits
+                if filled == n:
+                    yield block
+                    block, filled = np.empty(states.shape), 0
+
+    @property
+    def _at_once(self) -> int:
+        return max(STEPPED // max(self.map.state_size, 1), 1)
 
     def short_words(self, at_most: int) -> Int64[np.ndarray, "word time"]:
         """All words of the greatest length of which there are no more than `at_most`, in alphabetical order."""

@@ -86,7 +86,7 @@ class StateCloud:
         # States that are as near to one centre as to another are common where states are ±1: rounding must not decide.
         jitter = np.random.default_rng(0).standard_normal(self._features.shape)
         self._features += TIE * np.sqrt(self._features.var(0).sum()) * jitter
-        self._ahead = [self._described(block) for block in np.split(reader.step_all(self._points), reader.n_symbols)]
+        self._ahead = [self._described(block) for block in reader.step_each(self._points)]
         self._start = self._described(states[:1, 0])
 
     def __len__(self) -> int:

@@ -72,7 +72,8 @@ def search_regions(
     known: dict[bytes, int] = {}
     ends, found = hop(pieces, sequences, rng)
     most = FIRST_WORK / (STEP_WORK + 3 * period * n**3) if n > LARGE else np.inf
-    passed, n_steps = _paths_from_states(pieces, starts[:PATH_STARTS], most)
+    n_paths = int(np.clip(most / (PATH_STEPS * period), 1, PATH_STARTS))
+    passed, n_steps = _paths_from_states(pieces, starts[:n_paths], most)
     todo = _count(known, np.concatenate([ends[found], passed]))
     steps_left = MOST_WORK / (STEP_WORK + 3 * period * n**3) - n_steps
     turn = in_vain = 0
