@@ -1,6 +1,7 @@
 """The folders show the architecture: which there are, and no circle among files."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,16 @@ def test_every_file_is_understood_in_one_reading():
         str(file.relative_to(ROOT)): n for file in files().values() if (n := len(file.read_text().splitlines())) > 500
     }
     assert not long, f"files past 500 lines want splitting: {long}"
+
+
+def test_the_tests_that_promises_name_are_there():
+    """`docs/promises.md` says which tests hold each promise."""
+    page = (ROOT / "docs" / "promises.md").read_text()
+    files = set(re.findall(r"(?:tests/[\w/]+/)?test_\w+\.py", page))
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(files) > 10
+    assert {name for name in files if not any(path.endswith(name) for path in there)} == set()
+    functions = set(re.findall(r"`(test_\w+)`", page))
+    source = "".join((ROOT / path).read_text() for path in there)
+    assert {name for name in functions if f"def {name}(" not in source} == set()
+    assert all((ROOT / name).exists() for name in re.findall(r"benchmarks/\w+\.py", page))
