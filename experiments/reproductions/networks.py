@@ -1,5 +1,6 @@
 """Train the networks of a paper and analyse them, each as a run that goes on where it was."""
 
+import contextlib
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -10,10 +11,11 @@ import threadpoolctl
 import torch
 
 from rnnscope.analyses.analyse import analyse
+from rnnscope.learning.population import SIZES, Member, train_members
 from rnnscope.learning.presets import Preset
 from rnnscope.learning.trainer import TrainingDiverged, train
 from rnnscope.records.results import Result
-from rnnscope.records.runs import Run, load_run
+from rnnscope.records.runs import Run, RunError, load_run
 from rnnscope.registry import ANALYSES, in_order
 
 
@@ -71,6 +73,7 @@ def prepare(
         jobs: networks at once, each in a process with one thread of its own; 1 works in this process.
         progress: show a bar while a network is trained, where there is one at a time.
     """
+    _train_alike(wanted, folder, device, jobs)
     if jobs == 1:
         yield from (_prepare(each, folder, device, progress) for each in wanted)
         return
@@ -84,6 +87,30 @@ def prepare(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _train_alike(wanted: Sequence[Wanted], folder: Path, device: str, jobs: int) -> None:
+    """Train networks that differ in their seeds alone as a population, where they are enough to be stacked."""
+    alike: dict[str, list[Wanted]] = {}
+    for each in wanted:
+        if not _is_begun(folder / each.name):
+            alike.setdefault(each.condition, []).append(each)
+    for condition, some in alike.items():
+        if len(some) >= SIZES[0]:
+            members = [
+                Member(each.name, each.preset.task, each.preset.cell, each.preset.training, each.seed) for each in some
+            ]
+            train_members(members, folder, folder.parent / "populations" / f"{condition}.json", device, jobs)
+
+
+def _is_begun(path: Path) -> bool:
+    """Whether there is a run that was begun alone, or is over; what was begun in a stack goes on in one."""
+    if not (path / "run.json").exists():
+        return False
+    with contextlib.suppress(RunError):  # a damaged one is told of where it is its turn
+        run = load_run(path)
+        return run.status != "training" or "together" not in run.record
+    return True
 
 
 def _one_thread() -> None:

@@ -25,7 +25,7 @@ from rnnscope.learning.stack import Stack, fits
 from rnnscope.learning.stepper import Progress, Trainer, TrainingDiverged
 from rnnscope.learning.trainer import check_device, open_run, threads_of, writable
 from rnnscope.records import writing
-from rnnscope.records.files import write_atomically
+from rnnscope.records.files import make_folder, write_atomically
 from rnnscope.records.runs import Run, load_run
 from rnnscope.tasks import task_from_config, to_config
 from rnnscope.tasks.task import Task
@@ -147,7 +147,22 @@ def train_population(
         raise ValueError(f"seeds must be a count from 1 on, or different whole numbers from 0 on, got {seeds!r}")
     members = _members(task, cell, training, chosen, dict(vary or {}))
     place = Path(folder) / name
-    size = _together(members, place, device, together)
+    size = train_members(members, place, place / PLAN, device, jobs, together, on_progress)
+    return Population(place, tuple(load_run(place / member.name) for member in members), size)
+
+
+def train_members(
+    members: Sequence[Member],
+    place: Path,
+    plan: Path,
+    device: str = "cpu",
+    jobs: int = 1,
+    together: int | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> int:
+    """Train these networks, stacked where that is faster, each as a run below `place`; the rest as for
+    `train_population`. How many are stacked is kept in the file `plan`, for the same to go on; returned."""
+    size = _together(members, plan, device, together)
     parts = [members[start : start + size] for start in range(0, len(members), size)]
     done = 0
 
@@ -175,7 +190,7 @@ def train_population(
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    return Population(place, tuple(load_run(place / member.name) for member in members), size)
+    return size
 
 
 def _members(
@@ -209,14 +224,13 @@ def _short(value: Any) -> str:
     return "".join(letter if letter.isalnum() or letter in "._" else "_" for letter in words)
 
 
-def _together(members: Sequence[Member], place: Path, device: str, wanted: int | None) -> int:
+def _together(members: Sequence[Member], plan: Path, device: str, wanted: int | None) -> int:
     """How many are stacked: as is asked for, as the population was begun with, or what is fastest here."""
-    kept = place / PLAN
-    if wanted is None and kept.exists():
-        return int(json.loads(kept.read_text())["together"])
+    if wanted is None and plan.exists():
+        return int(json.loads(plan.read_text())["together"])
     size = min(wanted, len(members)) if wanted is not None else _fastest(members, device)
-    place.mkdir(parents=True, exist_ok=True)
-    write_atomically(kept, (json.dumps({"together": size, "members": len(members)}) + "\n").encode())
+    make_folder(plan.parent)
+    write_atomically(plan, (json.dumps({"together": size, "members": len(members)}) + "\n").encode())
     return size
 
 

@@ -1,10 +1,12 @@
 """The paper on the geometry of memory: criteria on courses made by hand, and the smallest scale as it is run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from rnnscope.analyses.noise.change_point import ChangePoints
 from rnnscope.analyses.noise.over_trials import RESAMPLES
@@ -13,6 +15,8 @@ from rnnscope.analyses.state_space.geometry_result import AT_POINTS, OVER_TRIALS
 from rnnscope.experiments import PAPERS, reproduce
 from rnnscope.experiments.reproductions.claim import Evidence
 from rnnscope.experiments.reproductions.reproduction import middle
+from rnnscope.learning.settings import Training
+from rnnscope.learning.trainer import train
 from rnnscope.subjects.not_applicable import NotApplicable
 
 PAPER = PAPERS["geometry"]
@@ -91,3 +95,19 @@ def test_the_smallest_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         assert measured is not None, claim
     saved = done.of("G10", with_it)[0].measured.numbers
     assert saved["steps saved"].value == saved["steps without"].value - saved["steps with it"].value
+
+
+def test_networks_that_differ_in_their_seeds_alone_are_a_population(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Four of each condition are stacked, and are those that are trained alone but for rounding."""
+    monkeypatch.setattr("rnnscope.learning.population._fastest", lambda members, device: len(members))
+    tiny = PAPER.scales["tiny"]
+    few = replace(tiny.networks["one-bit"], training=Training(steps=6, batch_size=4, consistency=0.01))
+    paper = replace(PAPER, scales={"tiny": replace(tiny, networks={"one-bit": few})})
+    done = reproduce(paper, claims=["G2"], seeds=4, out=tmp_path / "report", progress=False)
+    runs = [each.run for each in done.networks]
+    assert [run.record["together"]["members"] for run in runs] == [4] * 4
+    for run in runs:
+        assert run.record["together"]["first_gradient_differs"] < 1e-4
+        alone = train(few.task, few.cell, few.training, seed=run.seed, folder=tmp_path / "alone", progress=False)
+        for name, value in alone.network().state_dict().items():
+            torch.testing.assert_close(value, run.network().state_dict()[name], rtol=0, atol=1e-4, msg=name)
