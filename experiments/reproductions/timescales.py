@@ -402,7 +402,7 @@ CLAIMS = (
     ),
     Claim(
         "T14", "what was learned helps to learn more",
-        "Multi-head networks are retrained for larger N more easily.",
+        "Networks are retrained for larger N; the numbers are not known here: does what was learned help at all?",
         "retrained for N one above the largest that it solves it is righter than a network that begins anew, with "
         "whole intervals",
         ("retraining",), _learns_more, ("retraining",),
