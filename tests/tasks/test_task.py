@@ -159,7 +159,7 @@ def test_what_is_required_is_told():
         ({"n": 3}, "unknown task None: known: .*DelayedMatchEpochs, "),
         ({"kind": "Parity", "n": 3, "m": 2}, "unknown setting 'm'"),
         ({"kind": "Parity"}, "n: Field required"),
-        ({"kind": "FlipFlop", "bits": "3"}, "bits: True is no number"),
+        ({"kind": "FlipFlop", "bits": "3"}, "bits: .*integer"),
         ({"kind": "FlipFlop", "bits": True}, "bits: True is no number"),
         ({"kind": "NextSymbol", "process": "mess4"}, "process: 'mess4' is no process.* golden-mean, even"),
         ({"kind": "NextSymbol", "process": {"matrices": [[[0.5]]]}}, "process.matrices: process.* state 0 has 0.5"),
