@@ -65,7 +65,7 @@ def test_every_flipped_bit_is_found(run: Path):
     rng = np.random.default_rng(1)
     for file in files_of(run):
         content = file.read_bytes()
-        for bit in rng.choice(8 * len(content), 5, replace=False):
+        for bit in rng.choice(8 * len(content), 12, replace=False):
             flip(file, int(bit))
             losses = [found.path for found in verify_run(run) if found.is_loss]
             assert file in losses, f"bit {bit} of {file.name} was flipped, found: {losses}"

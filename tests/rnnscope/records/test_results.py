@@ -234,7 +234,7 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path):
     path = tmp_path / "result.zarr.zip"
     save_result(everything(), path)
     content, rng = path.read_bytes(), np.random.default_rng(0)
-    for bit in rng.choice(8 * len(content), 150, replace=False):
+    for bit in rng.choice(8 * len(content), 400, replace=False):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
